@@ -1,0 +1,23 @@
+"""Typed calls of language models, from plain Python functions.
+
+Two faces on one engine: `llm` (decorators) and, later, `chat` (lazy models). Importing this package loads neither.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import llm as llm
+
+__all__ = ["__version__", "llm"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "llm":
+        from importlib import import_module
+
+        return import_module(".llm", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

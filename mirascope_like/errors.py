@@ -1,0 +1,283 @@
+"""Every error the library raises, and whose fault each one is.
+
+    Error
+    ├── ProviderError                      talking to a model server failed
+    │   ├── APIError                       the server answered with an error
+    │   │   ├── BadRequestError            400, 409, 413, 422: ours or the caller's
+    │   │   ├── AuthenticationError        401: the key
+    │   │   ├── PermissionError            403: the account        (also a builtins.PermissionError)
+    │   │   ├── NotFoundError              404: the model or the URL
+    │   │   ├── RateLimitError             429: too much, too soon
+    │   │   └── ServerError                5xx: theirs
+    │   ├── ConnectionError                no connection, or lost  (also a builtins.ConnectionError)
+    │   │   └── IncompleteStreamError      a stream ended before its end was announced; has `.partial`
+    │   ├── TimeoutError                   silence for too long    (also a builtins.TimeoutError)
+    │   └── ResponseValidationError        an answer that is not of the protocol
+    ├── StreamClosedError                  reading on after a stream was closed by its reader
+    ├── ToolError                          told to the model in place of a result
+    │   ├── ToolExecutionError             the tool raised, or its arguments did not fit
+    │   └── ToolNotFoundError              the model called a tool that it was not given
+    ├── ParseError                         the reply is not of the wanted type
+    ├── FeatureNotSupportedError           the provider or model cannot do what was asked
+    ├── NoRegisteredProviderError          no provider for this model id
+    └── MissingAPIKeyError                 the provider's key is not set
+
+The three names that Python has too inherit from Python's, so that `except TimeoutError` works with either.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .values.chunks import Reply
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConnectionError",
+    "Error",
+    "FeatureNotSupportedError",
+    "IncompleteStreamError",
+    "MissingAPIKeyError",
+    "NoRegisteredProviderError",
+    "NotFoundError",
+    "ParseError",
+    "PermissionError",
+    "ProviderError",
+    "RateLimitError",
+    "ResponseValidationError",
+    "ServerError",
+    "StreamClosedError",
+    "TimeoutError",
+    "ToolError",
+    "ToolExecutionError",
+    "ToolNotFoundError",
+    "UnsupportedParamWarning",
+    "api_error",
+]
+
+
+class Error(Exception):
+    """The root of all errors of this library."""
+
+
+class ProviderError(Error):
+    """Talking to a model server failed.
+
+    `provider` and `model` say where (`None` until known), `original_exception` is what was caught, if anything, and
+    `partial` what a broken stream had delivered before it broke.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        original_exception: BaseException | None = None,
+        partial: Reply | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.provider = provider
+        self.model = model
+        self.original_exception = original_exception
+        self.partial = partial
+
+    def __str__(self) -> str:
+        where = "/".join(part for part in (self.provider, self.model) if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class APIError(ProviderError):
+    """The server answered with an error.
+
+    `status_code` is the HTTP status (of an error reported inside a stream: the status it names, else `None`), `code`
+    and `type` are the provider's own words, `body` is its JSON or text, `request_id` is for its support, and
+    `retry_after` is how long it asks to wait, in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        type: str | None = None,
+        code: str | None = None,
+        body: object = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        original_exception: BaseException | None = None,
+        partial: Reply | None = None,
+    ) -> None:
+        super().__init__(
+            message, provider=provider, model=model, original_exception=original_exception, partial=partial
+        )
+        self.status_code = status_code
+        self.type = type
+        self.code = code
+        self.body = body
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        notes = [f"HTTP {self.status_code}"] if self.status_code is not None else []
+        if self.request_id:
+            notes.append(f"request {self.request_id}")
+        return f"{text} ({', '.join(notes)})" if notes else text
+
+
+class BadRequestError(APIError):
+    """The server did not understand or accept the request (400, 409, 413, 422)."""
+
+
+class AuthenticationError(APIError):
+    """The API key is missing or wrong (401)."""
+
+
+class PermissionError(APIError, builtins.PermissionError):
+    """The key is right but may not do this (403)."""
+
+
+class NotFoundError(APIError):
+    """No such model or address (404)."""
+
+
+class RateLimitError(APIError):
+    """Too many requests or tokens, or no credit (429). `retry_after` says how long to wait, if the server said so."""
+
+
+class ServerError(APIError):
+    """The server failed (5xx)."""
+
+
+class ConnectionError(ProviderError, builtins.ConnectionError):
+    """No connection could be made, or it broke."""
+
+
+class IncompleteStreamError(ConnectionError):
+    """A stream ended before the provider announced its end. `partial` is what had arrived until then."""
+
+
+class TimeoutError(ProviderError, builtins.TimeoutError):
+    """The server was silent for longer than the timeout."""
+
+
+class ResponseValidationError(ProviderError):
+    """The server's answer is not of the protocol it should speak."""
+
+
+class StreamClosedError(Error):
+    """A stream was closed by its reader (by `close`, by leaving its `with`, or by breaking out of its loop) and then
+    read on. What had arrived can still be read from the response's properties."""
+
+
+class ToolError(Error):
+    """What a tool call failed with. Two are equal if they are of one type and say the same."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and str(other) == str(self)
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self)))
+
+
+class ToolExecutionError(ToolError):
+    """The tool raised, or its arguments did not fit. `tool_exception` is what was raised (`None` after loading the
+    output from its JSON form)."""
+
+    def __init__(self, message: str, *, tool_exception: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.tool_exception = tool_exception
+
+
+class ToolNotFoundError(ToolError):
+    """The model called a tool that it was not given."""
+
+    def __init__(self, tool_name: str, *, known: tuple[str, ...] = ()) -> None:
+        self.tool_name = tool_name
+        self.known = known
+        choice = f"The tools are: {', '.join(known)}." if known else "There are no tools."
+        super().__init__(f"There is no tool named {tool_name!r}. {choice}")
+
+
+class ParseError(Error):
+    """The reply is not of the wanted type.
+
+    `original_exception` says why, `text` is what the model wrote. `retry_message()` is what to tell the model.
+    """
+
+    def __init__(self, message: str, *, text: str = "", original_exception: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.text = text
+        self.original_exception = original_exception
+
+    def retry_message(self) -> str:
+        """What to tell the model so that it can mend its answer: text for `response.resume(...)`."""
+        return (
+            f"Your last answer could not be used: {self}\n"
+            "Answer again, correcting this. Write only the answer, in the format that was asked for."
+        )
+
+
+class FeatureNotSupportedError(Error):
+    """The provider or model cannot do what was asked."""
+
+    def __init__(self, feature: str, provider_id: str, model_id: str | None = None, message: str | None = None) -> None:
+        self.feature = feature
+        self.provider_id = provider_id
+        self.model_id = model_id
+        where = f"{provider_id} (model {model_id!r})" if model_id else provider_id
+        super().__init__(message or f"{feature} is not supported by {where}.")
+
+
+class NoRegisteredProviderError(Error):
+    """No provider is registered for this model id."""
+
+    def __init__(self, model_id: str, known: tuple[str, ...] = ()) -> None:
+        self.model_id = model_id
+        scopes = f" Known scopes: {', '.join(known)}." if known else ""
+        super().__init__(
+            f"No provider is registered for {model_id!r}.{scopes} "
+            "For another server, call llm.register_provider('openai:completions', scope='…/', base_url='…')."
+        )
+
+
+class MissingAPIKeyError(Error):
+    """The provider's API key is not set."""
+
+    def __init__(self, provider_id: str, env_var: str) -> None:
+        self.provider_id = provider_id
+        self.env_var = env_var
+        super().__init__(
+            f"No API key for {provider_id!r}: set the environment variable {env_var}, "
+            f"or call llm.register_provider({provider_id!r}, api_key='…')."
+        )
+
+
+class UnsupportedParamWarning(UserWarning):
+    """A parameter was left out of a request because the provider or model is known not to take it."""
+
+
+# HTTP status → error. A status that is not listed: 4xx is the request's fault, 5xx the server's.
+_BY_STATUS: Mapping[int, type[APIError]] = {
+    401: AuthenticationError,
+    403: PermissionError,
+    404: NotFoundError,
+    429: RateLimitError,
+}
+
+
+def api_error(status: int | None, message: str, **details: Any) -> APIError:
+    """The error for an HTTP status; `details` are `APIError`'s keyword arguments."""
+    kind = _BY_STATUS.get(status or 0)
+    if kind is None:
+        kind = APIError if status is None or status < 400 else BadRequestError if status < 500 else ServerError
+    return kind(message, status_code=status, **details)

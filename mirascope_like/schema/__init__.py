@@ -1,0 +1,1 @@
+"""Python types and functions ↔ JSON Schema. Pydantic is loaded here at first use, and only here and in `values.results`."""

@@ -1,0 +1,244 @@
+"""What a function takes, as JSON Schema, and its arguments from the JSON text that a model writes.
+
+The schema comes from the signature, the types from its annotations, the descriptions from `Annotated[..., Field(...)]` or
+else from the docstring (Google, NumPy, reST or Epydoc style). Everything here is done at first use and once.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+
+from ..errors import ToolExecutionError
+from ..values.context import Context
+
+if TYPE_CHECKING:
+    from docstring_parser import Docstring
+    from pydantic import BaseModel, ValidationError
+
+__all__ = [
+    "Arguments",
+    "Docs",
+    "behave_like",
+    "first_parameter",
+    "function_name",
+    "is_async",
+    "json_schema",
+    "reference",
+    "takes_context",
+]
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether calling `fn` gives something to await: functions, methods, partials and callable objects alike."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
+
+
+def function_name(fn: Callable[..., Any]) -> str:
+    """The name of a function, partial or callable object."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return getattr(fn, "__name__", None) or type(fn).__name__
+
+
+def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
+    """Make an object look like the function it stands for: name, docs, signature, and whether it is to be awaited."""
+    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    functools.update_wrapper(wrapper, inner, updated=())
+    wrapper.__name__ = function_name(inner)
+    wrapper.__qualname__ = getattr(inner, "__qualname__", wrapper.__name__)
+    if not is_async(inner):
+        return
+    if mark := getattr(inspect, "markcoroutinefunction", None):
+        mark(wrapper)
+    else:
+        # Before Python 3.12 `inspect.iscoroutinefunction` asks an object that looks like a function for its code.
+        code = inner if hasattr(inner, "__code__") else _underlying(inner)
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            setattr(wrapper, name, getattr(code, name))
+
+
+def reference(value: Any) -> Any:
+    """How an object made by a decorator pickles: by the name under which its module or owner holds it."""
+    owner = getattr(value.fn, "__self__", None)
+    return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
+
+
+def first_parameter(fn: Callable[..., Any]) -> inspect.Parameter | None:
+    """The first parameter that a caller gives, after `self` or `cls`."""
+    parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
+    if parameters and parameters[0].name in ("self", "cls"):
+        parameters = parameters[1:]
+    return parameters[0] if parameters else None
+
+
+def takes_context(fn: Callable[..., Any]) -> bool:
+    """Whether the first parameter is the call's `Context`: by its annotation, whatever its name."""
+    first = first_parameter(fn)
+    if first is None or first.annotation is inspect.Parameter.empty:
+        return False
+    annotation = first.annotation
+    if isinstance(annotation, str):
+        if first.name != "ctx" and not re.search(r"\bContext\b", annotation):
+            return False
+        try:
+            annotation = get_type_hints(_underlying(fn)).get(first.name)
+        except NameError:  # a name that only the type checker sees
+            return True
+    return _is_context(annotation)
+
+
+def _is_context(annotation: object) -> bool:
+    if get_origin(annotation) in (types.UnionType, Union):
+        return any(_is_context(member) for member in get_args(annotation))
+    kind = get_origin(annotation) or annotation
+    return isinstance(kind, type) and issubclass(kind, Context)
+
+
+def _underlying(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The plain function that carries the annotations."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    if inspect.isroutine(fn) or inspect.isclass(fn):
+        return fn
+    return getattr(fn, "__wrapped__", None) or type(fn).__call__
+
+
+@dataclass(frozen=True, slots=True)
+class Docs:
+    """A function's docstring, taken apart: what it says to all, and of each parameter."""
+
+    description: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def of(cls, fn: Callable[..., Any]) -> Docs:
+        """The parts of a function's docstring; the function's name where there is none."""
+        text = inspect.getdoc(_underlying(fn)) or ""
+        if not text:
+            return cls(function_name(fn), {})
+        from docstring_parser import ParseError, parse
+
+        try:
+            parsed = parse(text)
+        except ParseError:
+            return cls(text, {})
+        described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
+        # A parameter's description stands in the schema; said twice it only costs tokens.
+        return cls(_without_parameters(parsed) or text, described) if parsed.params else cls(text, {})
+
+
+def _without_parameters(parsed: Docstring) -> str:
+    paragraphs = [parsed.short_description, parsed.long_description]
+    if parsed.returns and parsed.returns.description:
+        paragraphs.append(f"Returns: {parsed.returns.description}")
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+class Arguments:
+    """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
+
+    def __init__(self, fn: Callable[..., Any], *, name: str, skip_first: bool, docs: Docs) -> None:
+        self._name = name
+        self._parameters = _visible(fn, skip_first)
+        self._model = self._build(fn, docs)
+        self.schema = json_schema(self._model)
+        self.schema.pop("title", None)
+        self.schema.setdefault("properties", {})
+
+    def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated types.
+
+        What the model left out is left to the function's defaults. Raises `ToolExecutionError` whose message tells the
+        model what does not fit.
+        """
+        from pydantic import ValidationError
+
+        try:
+            values = self._model.model_validate_json(text if text.strip() else "{}")
+        except ValidationError as error:
+            raise ToolExecutionError(_explain(self._name, error), tool_exception=error) from error
+        given = values.model_fields_set
+        args: list[Any] = []
+        kwargs: dict[str, Any] = dict(values.model_extra or {})
+        for field, parameter in self._parameters.items():
+            if field not in given:
+                continue
+            if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+                args.append(getattr(values, field))
+            else:
+                kwargs[parameter.name] = getattr(values, field)
+        return args, kwargs
+
+    def _build(self, fn: Callable[..., Any], docs: Docs) -> type[BaseModel]:
+        from pydantic import ConfigDict, create_model
+        from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(fn).parameters.values())
+        try:
+            hints = get_type_hints(_underlying(fn), include_extras=True)
+            # Fields are numbered, since a parameter may have a name that a model's field may not (`schema`, `_x`).
+            fields = {
+                field: _field(parameter, hints.get(parameter.name, Any), docs.parameters.get(parameter.name))
+                for field, parameter in self._parameters.items()
+            }
+            config = ConfigDict(extra="allow" if open_ended else "forbid", use_enum_values=False)
+            return create_model(self._name, __config__=config, **cast("dict[str, Any]", fields))
+        except (NameError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
+            raise TypeError(f"The tool {self._name!r} has a parameter that cannot be described to a model: {error}") from error
+
+
+def _visible(fn: Callable[..., Any], skip_first: bool) -> dict[str, inspect.Parameter]:
+    parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
+    if parameters and parameters[0].name in ("self", "cls"):
+        parameters = parameters[1:]
+    return {f"p{i}": parameter for i, parameter in enumerate(parameters[1:] if skip_first else parameters)}
+
+
+def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> tuple[Any, Any]:
+    from pydantic import Field
+    from pydantic.fields import FieldInfo
+
+    own = [item for item in get_args(hint)[1:] if isinstance(item, FieldInfo)] if get_origin(hint) is Annotated else []
+    if any(info.description for info in own):
+        description = None
+    extra = Field(alias=parameter.name, description=description) if description else Field(alias=parameter.name)
+    default = parameter.default
+    if default is inspect.Parameter.empty:
+        inner = next((info for info in own if not info.is_required()), None)
+        default = ... if inner is None else inner.get_default(call_default_factory=True)
+    return Annotated[hint, extra], default
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON Schema, by alias, with the titles that the user gave and without those that Pydantic makes up."""
+    return model.model_json_schema(by_alias=True, schema_generator=_schema_generator())
+
+
+@functools.cache
+def _schema_generator() -> Any:
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        # A default that has no JSON form is simply not shown to the model.
+        ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+        def field_title_should_be_set(self, schema: Any) -> bool:
+            return False
+
+    return Generator
+
+
+def _explain(name: str, error: ValidationError) -> str:
+    lines = [f"The arguments of {name} do not fit:"]
+    for detail in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(step) for step in detail["loc"]) or "arguments"
+        lines.append(f"- {where}: {detail['msg']}")
+    return "\n".join(lines)

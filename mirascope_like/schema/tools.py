@@ -1,0 +1,310 @@
+"""Tools: functions that a model may call, and the kits they come in.
+
+Sync and async tools, with and without context, mix freely in one kit and in either colour of call: how a tool is run is
+the engine's affair. The four classes only say what calling the tool object itself gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, cast
+
+from typing_extensions import TypeVar
+
+from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
+from ..values.content import ToolCall, ToolOutput
+from ..values.context import Context
+from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context
+from .strict import strict_schema
+
+__all__ = [
+    "AnyTool",
+    "AsyncContextTool",
+    "AsyncTool",
+    "ContextTool",
+    "ProviderTool",
+    "Tool",
+    "ToolSchema",
+    "Toolkit",
+    "ToolsLike",
+    "WebSearchTool",
+    "make_tool",
+    "make_toolkit",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True, default=Any)
+
+
+class ToolSchema(Protocol):
+    """What a model is told of a tool: all that a codec needs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """A JSON Schema object."""
+        ...
+
+    @property
+    def wire_parameters(self) -> dict[str, Any]:
+        """`parameters` as they are sent."""
+        ...
+
+    @property
+    def strict(self) -> bool | None:
+        """Whether the provider is to hold the model to the schema; `None` leaves it to the provider."""
+        ...
+
+
+class ProviderTool:
+    """A tool that the provider runs itself. `name` is the same for all providers; codecs know theirs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class WebSearchTool(ProviderTool):
+    """Search of the web, run by the provider. What it finds is cited in the texts of the answer."""
+
+    def __init__(self) -> None:
+        super().__init__("web_search")
+
+
+class Tool(Generic[P, R]):
+    """A function that a model may call. Calling the object calls the function.
+
+    Name, description and parameters come from the function (see `schema.functions`) unless given; they are worked out at
+    first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to hold the model to
+    the schema (`None`: the provider's default). `inline` runs a
+    sync tool on the thread of the call itself (in async calls, on the event loop), one at a time, for functions that
+    are tied to a thread; otherwise several sync tools of one answer run in worker threads.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        strict: bool | None = None,
+        inline: bool = False,
+    ) -> None:
+        self.fn = fn
+        self.name = name or _checked_name(fn)
+        self.strict = strict
+        self.inline = inline
+        self.takes_context = takes_context(fn)
+        self.is_async = is_async(fn)
+        # A name that is given stands; what is not given is a cached property below.
+        if description is not None:
+            self.__dict__["description"] = description
+        if parameters is not None:
+            self.__dict__["parameters"] = dict(parameters)
+        self._given_parameters = parameters
+        behave_like(self, fn)
+
+    @cached_property
+    def description(self) -> str:
+        """What the model is told that the tool does."""
+        return self._docs.description
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The JSON Schema object of the arguments."""
+        return self._arguments.schema
+
+    @cached_property
+    def wire_parameters(self) -> dict[str, Any]:
+        """`parameters` as they are sent: in the strict subset if the tool is strict."""
+        return strict_schema(self.parameters) if self.strict else self.parameters
+
+    @cached_property
+    def _docs(self) -> Docs:
+        return Docs.of(self.fn)
+
+    @cached_property
+    def _arguments(self) -> Arguments:
+        return Arguments(self.fn, name=self.name, skip_first=self.takes_context, docs=self._docs)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself."""
+        return self.fn(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """On a method: the tool of the bound method."""
+        if instance is None and not isinstance(self.fn, classmethod | staticmethod):
+            return self
+        bound = cast("Any", self.fn).__get__(instance, owner)
+        return type(self)(bound, name=self.name, strict=self.strict, inline=self.inline)
+
+    def __reduce__(self) -> Any:
+        return reference(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def can_execute(self, call: ToolCall) -> bool:
+        """Whether a call is for this tool."""
+        return call.name == self.name
+
+    def bound(self, call: ToolCall, context: Context[Any] | None = None) -> Callable[[], R]:
+        """The function with a call's arguments, checked and converted, ready to run.
+
+        Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool wants a context and there is none.
+        """
+        if self._given_parameters is not None:
+            args, kwargs = [], _json_object(self.name, call.args)
+        else:
+            args, kwargs = self._arguments.bind(call.args)
+        if self.takes_context:
+            if context is None:
+                raise TypeError(f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx).")
+            args = [context, *args]
+        fn = cast("Callable[..., R]", self.fn)
+        return lambda: fn(*args, **kwargs)
+
+    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:
+        """Run a call on this thread. What the tool raises becomes the output's `error`."""
+        try:
+            return output_of(call, self.bound(call, context)())
+        except Exception as error:
+            return failure_of(call, error)
+
+
+class ContextTool(Tool[P, R]):
+    """A tool whose first parameter is the call's `Context`, which the model does not see."""
+
+
+class AsyncTool(Tool[P, R]):
+    """A tool that is an `async def`."""
+
+    async def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Run a call on this event loop. What the tool raises becomes the output's `error`."""
+        try:
+            return output_of(call, await cast("Awaitable[Any]", self.bound(call, context)()))
+        except Exception as error:
+            return failure_of(call, error)
+
+
+class AsyncContextTool(AsyncTool[P, R]):
+    """An `async def` tool whose first parameter is the call's `Context`."""
+
+
+AnyTool: TypeAlias = Tool[..., Any]
+ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | Callable[..., Any]]"
+
+
+def make_tool(
+    fn: Callable[..., Any], *, name: str | None = None, description: str | None = None,
+    strict: bool | None = None, inline: bool = False,
+) -> AnyTool:
+    """The tool of a function, of the class that fits it."""
+    if not callable(fn) and not isinstance(fn, classmethod | staticmethod):
+        raise TypeError(f"A tool is made of a function, not of {fn!r}.")
+    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    kinds: dict[tuple[bool, bool], type[AnyTool]] = {
+        (False, False): Tool,
+        (False, True): ContextTool,
+        (True, False): AsyncTool,
+        (True, True): AsyncContextTool,
+    }
+    kind = kinds[is_async(inner), takes_context(inner)]
+    return kind(fn, name=name, description=description, strict=strict, inline=inline)
+
+
+def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
+    """The output of a call that went well."""
+    return ToolOutput(id=call.id, name=call.name, result=result)
+
+
+def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
+    """The output of a call that failed: tells the model what was wrong, and the program by `error`."""
+    if not isinstance(error, ToolError):
+        text = str(error)
+        message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        error = ToolExecutionError(message, tool_exception=error)
+    return ToolOutput(id=call.id, name=call.name, result=str(error), error=error)
+
+
+class Toolkit:
+    """The tools of a call, by name. Raises `ValueError` if two have one name."""
+
+    def __init__(self, tools: Iterable[AnyTool | ProviderTool | Callable[..., Any]] = ()) -> None:
+        self.tools_dict: dict[str, AnyTool] = {}
+        self.provider_tools_dict: dict[str, ProviderTool] = {}
+        for tool in tools:
+            if isinstance(tool, ProviderTool):
+                self._add(self.provider_tools_dict, tool)
+            else:
+                self._add(self.tools_dict, tool if isinstance(tool, Tool) else make_tool(tool))
+
+    def _add(self, kit: dict[str, Any], tool: Any) -> None:
+        if tool.name in self.tools_dict or tool.name in self.provider_tools_dict:
+            raise ValueError(f"Two tools are named {tool.name!r}: give one another name with llm.tool(name='…').")
+        kit[tool.name] = tool
+
+    @property
+    def tools(self) -> tuple[AnyTool | ProviderTool, ...]:
+        """All tools, the provider's own last."""
+        return (*self.tools_dict.values(), *self.provider_tools_dict.values())
+
+    def __iter__(self) -> Iterator[AnyTool | ProviderTool]:
+        return iter(self.tools)
+
+    def __len__(self) -> int:
+        return len(self.tools_dict) + len(self.provider_tools_dict)
+
+    def get(self, call: ToolCall) -> AnyTool:
+        """The tool that a call is for; raises `ToolNotFoundError`."""
+        if call.name not in self.tools_dict:
+            raise ToolNotFoundError(call.name, known=tuple(self.tools_dict))
+        return self.tools_dict[call.name]
+
+    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> Any:
+        """Run one call by its tool's `execute` (of an async tool: to be awaited). A missing tool gives an error output."""
+        try:
+            return self.get(call).execute(call, context)
+        except ToolNotFoundError as error:
+            return failure_of(call, error)
+
+    def __repr__(self) -> str:
+        return f"Toolkit({', '.join(tool.name for tool in self.tools)})"
+
+
+def make_toolkit(tools: ToolsLike | None) -> Toolkit:
+    """A toolkit from what a user passes as `tools=`: a kit, or tools and plain functions."""
+    if isinstance(tools, Toolkit):
+        return tools
+    if tools is None:
+        return Toolkit()
+    if isinstance(tools, Tool | ProviderTool) or (callable(tools) and not isinstance(tools, Iterable)):
+        raise TypeError(f"tools= takes a list of tools: write tools=[{function_name(cast('Any', tools))}].")
+    return Toolkit(tools)
+
+
+def _checked_name(fn: Callable[..., Any]) -> str:
+    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    name = function_name(inner)
+    if name == "<lambda>":
+        raise ValueError("A lambda has no name for the model to call: use a function, or llm.tool(name='…').")
+    return name
+
+
+def _json_object(name: str, text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        value: object = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise ToolExecutionError(f"The arguments of {name} are no JSON: {error}", tool_exception=error) from error
+    if not isinstance(value, dict):
+        raise ToolExecutionError(f"The arguments of {name} must be a JSON object, not {text[:100]!r}.")
+    return cast("dict[str, Any]", value)

@@ -1,0 +1,145 @@
+"""Amazon's binary event stream (`application/vnd.amazon.eventstream`), read as server-sent events.
+
+A message is: total length, length of headers, checksum of these two; headers; payload; checksum of all before it.
+A header is: length of name, name, type, value. The integers are big-endian. Of Bedrock's messages, an event's payload
+is JSON whose "bytes" is one of the model's own events in base64; an exception's is JSON with a "message".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+import zlib
+from typing import Any
+
+from .. import errors
+from . import ByteStream
+
+__all__ = ["AWSByteStream", "EventStreamDecoder"]
+
+_PRELUDE = struct.Struct(">II")
+_CHECKSUM = struct.Struct(">I")
+# Amazon's own limit on one message, in bytes; more than that means that this is something else.
+_LONGEST = 24 * 1024 * 1024
+# Size in bytes of a header's value by type; types 6 (bytes) and 7 (text) bring their length.
+_FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+_TEXT = 7
+# Amazon's name for what went wrong → Anthropic's.
+_ERROR_TYPES = {
+    "internalServerException": "api_error",
+    "modelStreamErrorException": "api_error",
+    "modelTimeoutException": "timeout_error",
+    "serviceUnavailableException": "overloaded_error",
+    "throttlingException": "rate_limit_error",
+    "validationException": "invalid_request_error",
+}
+
+
+class AWSByteStream:
+    """A stream of Amazon's messages as a stream of server-sent events."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._decoder = EventStreamDecoder()
+        self.status = stream.status
+        self.headers = {**stream.headers, "content-type": "text/event-stream"}
+
+    @staticmethod
+    def reads(stream: ByteStream) -> bool:
+        """Whether the stream is of this kind."""
+        return stream.headers.get("content-type", "").startswith("application/vnd.amazon.eventstream")
+
+    async def next(self) -> bytes | None:
+        """The next events as text; `None` after the last. Raises `ResponseValidationError` for a damaged message."""
+        while (piece := await self._stream.next()) is not None:
+            try:
+                events = self._decoder.feed(piece)
+            except errors.ResponseValidationError:
+                await self.close()
+                raise
+            if events:
+                return events
+        return None
+
+    async def close(self) -> None:
+        """Free the connection."""
+        await self._stream.close()
+
+
+class EventStreamDecoder:
+    """Feed it bytes, split anywhere; it gives the server-sent events that they complete."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, piece: bytes) -> bytes:
+        """The events that are complete now. Raises `ResponseValidationError` for a damaged message."""
+        self._buffer += piece
+        events: list[bytes] = []
+        while (message := self._take()) is not None:
+            events.append(_event(*message))
+        return b"".join(events)
+
+    def _take(self) -> tuple[dict[str, str], bytes] | None:
+        buffer, start = self._buffer, _PRELUDE.size + _CHECKSUM.size
+        if len(buffer) < start:
+            return None
+        total, headers = _PRELUDE.unpack_from(buffer)
+        _verify(buffer, _PRELUDE.size)
+        if not start + headers + _CHECKSUM.size <= total <= _LONGEST:
+            raise errors.ResponseValidationError("A message of the event stream has an impossible length.")
+        if len(buffer) < total:
+            return None
+        message = bytes(buffer[:total])
+        del buffer[:total]
+        end = total - _CHECKSUM.size
+        _verify(message, end)
+        return _headers(message[start : start + headers]), message[start + headers : end]
+
+
+def _verify(data: bytes | bytearray, size: int) -> None:
+    """Compare the checksum that follows `size` bytes."""
+    (checksum,) = _CHECKSUM.unpack_from(data, size)
+    if zlib.crc32(data[:size]) != checksum:
+        raise errors.ResponseValidationError("A message of the event stream is damaged: its checksum is wrong.")
+
+
+def _headers(data: bytes) -> dict[str, str]:
+    """The headers that are text: all that matter."""
+    headers: dict[str, str] = {}
+    try:
+        while data:
+            name, kind, data = data[1 : 1 + data[0]], data[1 + data[0]], data[2 + data[0] :]
+            size = _FIXED_SIZES.get(kind)
+            if size is None:
+                size, data = int.from_bytes(data[:2], "big"), data[2:]
+            if kind == _TEXT:
+                headers[name.decode()] = data[:size].decode()
+            data = data[size:]
+    except (IndexError, UnicodeDecodeError):
+        raise errors.ResponseValidationError("A message of the event stream has broken headers.") from None
+    return headers
+
+
+def _event(headers: dict[str, str], payload: bytes) -> bytes:
+    if headers.get(":message-type") in ("exception", "error"):
+        return _error_event(headers, payload)
+    try:
+        wrapped = json.loads(payload).get("bytes")
+        return b"data: %b\n\n" % base64.b64decode(wrapped) if wrapped else b""
+    except (ValueError, AttributeError, binascii.Error) as exc:
+        raise errors.ResponseValidationError(
+            "A message of the event stream has no event in it.", original_exception=exc
+        ) from exc
+
+
+def _error_event(headers: dict[str, str], payload: bytes) -> bytes:
+    code = headers.get(":exception-type") or headers.get(":error-code", "")
+    try:
+        message: Any = json.loads(payload)["message"]
+    except (ValueError, KeyError, TypeError):
+        message = headers.get(":error-message") or payload.decode(errors="replace") or code
+    error = {"type": _ERROR_TYPES.get(code, code), "message": message}
+    return b"event: error\ndata: %b\n\n" % json.dumps({"type": "error", "error": error}).encode()

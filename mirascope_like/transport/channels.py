@@ -1,0 +1,228 @@
+"""The channels over an httpx-family client: `httpx2`, or the legacy `httpx`, which has the same interface.
+
+Neither family is imported here. The clients come from the transport, which also answers for their lifetime.
+
+* A connection whose answer was not read to its end is closed, never used again.
+* What the client raises is translated in one place, `failure`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .. import errors
+from . import HttpReply, HttpRequest
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "READ_TIMEOUT",
+    "BlockingByteStream",
+    "BlockingChannel",
+    "NativeByteStream",
+    "NativeChannel",
+    "failure",
+    "give_up",
+    "reply_of",
+    "translated",
+]
+
+# Seconds. A model may think for minutes before its first byte; a server that is there answers a handshake at once.
+READ_TIMEOUT = 600.0
+CONNECT_TIMEOUT = 10.0
+# What a client of the family has if its maker named no timeout: too short for a model, and nobody's choice.
+_HTTPX_TIMEOUT = 5.0
+# How long closing a connection may take before it is simply dropped.
+_CLOSE_GRACE = 5.0
+
+
+class BlockingChannel:
+    """A channel over the client that `client_for(url)` gives: an `httpx2.Client`, or a legacy `httpx.Client`."""
+
+    def __init__(self, client_for: Callable[[str], httpx2.Client]) -> None:
+        self._client_for = client_for
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole answer."""
+        client = self._client_for(request.url)
+        with translated(request):
+            return reply_of(client.send(_build(client, request)))
+
+    async def open(self, request: HttpRequest) -> BlockingByteStream:
+        """Send the request and return as soon as status and headers are there."""
+        client = self._client_for(request.url)
+        with translated(request):
+            response = client.send(_build(client, request), stream=True)
+        return BlockingByteStream(response, request)
+
+
+class NativeChannel:
+    """A channel over the client that `client_for(url)` gives: an `httpx2.AsyncClient`, or a legacy one."""
+
+    def __init__(self, client_for: Callable[[str], httpx2.AsyncClient]) -> None:
+        self._client_for = client_for
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole answer."""
+        client = self._client_for(request.url)
+        with translated(request):
+            return reply_of(await client.send(_build(client, request)))
+
+    async def open(self, request: HttpRequest) -> NativeByteStream:
+        """Send the request and return as soon as status and headers are there."""
+        client = self._client_for(request.url)
+        with translated(request):
+            response = await client.send(_build(client, request), stream=True)
+        return NativeByteStream(response, request)
+
+
+class _ResponseStream:
+    """What the byte streams of both colours share: where the answer came from, and why it can no longer be read."""
+
+    def __init__(self, response: httpx2.Response, request: HttpRequest) -> None:
+        self._response = response
+        self._request = request
+        self._failure: Exception | None = None
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = dict(response.headers)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _end(self, why: Exception) -> bool:
+        """End the stream; the first reason counts. Whether this was the first."""
+        first = self._failure is None
+        self._failure = self._failure or why
+        return first
+
+
+class BlockingByteStream(_ResponseStream):
+    """The body of a streamed `httpx2.Response`, read by blocking calls."""
+
+    def __init__(self, response: httpx2.Response, request: HttpRequest) -> None:
+        super().__init__(response, request)
+        self._pieces = response.iter_bytes()
+
+    async def next(self) -> bytes | None:
+        """The next bytes of the body, decompressed; `None` after the last. A failure is raised again by every call."""
+        self._check()
+        try:
+            with translated(self._request):
+                piece = next(self._pieces, None)
+        except BaseException as exc:
+            self._give_up(_reason(exc))
+            self._check_unless_cancelled(exc)
+            raise
+        self._check()  # closed by another thread, the body seems to have ended
+        return piece
+
+    async def close(self) -> None:
+        """Free the connection. Another thread that waits in `next` is woken by it."""
+        self._give_up(_closed())
+    async def _unwind(self) -> None:
+        """Let the client's nested generators run out, which without a connection they do at once.
+
+        Merely dropped, each would be closed late by its event loop, and trio warns of it.
+        """
+        while await anext(self._pieces, None) is not None:
+            pass
+
+
+def _hang_up(response: httpx2.Response) -> None:
+    """End both directions of an unfinished answer's connection: merely closing a socket wakes nobody who reads it."""
+    if response.is_closed or not response.http_version.startswith("HTTP/1"):
+        return
+    import socket
+
+    stream = response.extensions.get("network_stream")
+    sock = stream.get_extra_info("socket") if stream is not None else None
+    if isinstance(sock, socket.socket):
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+async def give_up(close: Callable[[], Awaitable[object]]) -> None:
+    """Await `close()`, cancelled or not, and whatever it raises: what is given up has nothing left to fail."""
+    import anyio
+
+    with anyio.move_on_after(_CLOSE_GRACE, shield=True), contextlib.suppress(Exception):
+        await close()
+
+
+def reply_of(response: httpx2.Response) -> HttpReply:
+    """The reply of a response whose body was read."""
+    return HttpReply(response.status_code, dict(response.headers), response.content)
+
+
+def _build(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:
+    return client.build_request(
+        "POST", request.url, headers=request.headers, content=request.body, timeout=_timeout(client, request)
+    )
+
+
+def _timeout(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> Any:
+    if request.timeout is not None:
+        return request.timeout
+    if set(client.timeout.as_dict().values()) == {_HTTPX_TIMEOUT}:
+        return (CONNECT_TIMEOUT, READ_TIMEOUT, READ_TIMEOUT, READ_TIMEOUT)
+    return client.timeout
+
+
+@contextlib.contextmanager
+def translated(request: HttpRequest) -> Generator[None]:
+    """Raise what an httpx-family client raises inside as the library's own error."""
+    try:
+        yield
+    except Exception as exc:
+        error = failure(exc, request)
+        if error is None:
+            raise
+        # An error without `original_exception` hides its cause on purpose: that one may quote an API key.
+        raise error from getattr(error, "original_exception", None)
+
+
+def failure(exc: Exception, request: HttpRequest) -> Exception | None:
+    """The library's error for what an httpx-family client raised; `None` if it is not about the connection."""
+    host = urlsplit(request.url).netloc.rpartition("@")[2] or "the server"
+    said = str(exc) or type(exc).__name__
+    if _is(exc, "TimeoutException"):
+        return errors.TimeoutError(_too_late(exc, host, request.timeout), original_exception=exc)
+    if _is(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
+        return ValueError(
+            f"The request to {host} has a header that HTTP does not allow. "
+            "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
+        )
+    if _is(exc, "UnsupportedProtocol", "InvalidURL"):
+        return ValueError(f"{request.url!r} is not a URL to post to: {said} Does the base_url begin with https://?")
+    if _is(exc, "ConnectError", "ProxyError"):
+        return errors.ConnectionError(
+            f"No connection to {host}: {said}. Check the base_url, the network, and that the server is running.",
+            original_exception=exc,
+        )
+    if _is(exc, "HTTPError", "StreamError") or isinstance(exc, OSError):
+        return errors.ConnectionError(
+            f"The connection to {host} broke: {said}. Trying again may help.", original_exception=exc
+        )
+    return None
+
+
+def _too_late(exc: Exception, host: str, timeout: float | None) -> str:
+    waited = f" within {timeout:g} s" if timeout is not None else " in time"
+    if _is(exc, "ConnectTimeout"):
+        return f"No connection to {host}{waited}. Check the base_url and the network."
+    if _is(exc, "PoolTimeout"):
+        return f"The HTTP client had no free connection to {host}{waited}. Raise its limits, or call less at a time."
+    return f"{host} said nothing{waited}. Pass a longer timeout if it needs more."
+
+
+def _is(exc: Exception, *names: str) -> bool:
+    """Whether `exc` is one of these exceptions of a family that is loaded."""
+    families = (sys.modules.get(name) for name in ("httpx2", "httpx"))
+    return any(isinstance(exc, getattr(family, name)) for family in families if family for name in names)

@@ -1,0 +1,201 @@
+"""HTTP clients that the user brings: `httpx2` or legacy `httpx`, sync, async, or one of each.
+
+* The client's own settings hold: proxies, certificates, authentication, hooks, limits, redirects, and its timeout
+  (unless that is the 5 seconds which every client has whose maker named none: no model is so quick).
+* The client is the user's: it is never closed here.
+* A sync client serves async calls too, in worker threads. An async client cannot serve blocking calls.
+* An async client belongs to the event loop that it is first used in.
+* Clients are recognised by their classes' names, so that neither family is imported for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from . import ByteStream, Channel, HttpReply, HttpRequest
+from .channels import BlockingChannel, NativeChannel
+
+__all__ = ["ClientPair", "ClientTransport", "ThreadedChannel", "has_base", "is_http_client"]
+
+T = TypeVar("T")
+
+_FAMILIES = ("httpx2", "httpx")
+
+
+class ClientTransport:
+    """`ClientTransport(client)` or `ClientTransport(client, async_client)`: HTTP through the user's own clients.
+
+    Raises `TypeError` for anything else, and for two clients of one colour.
+    """
+
+    def __init__(self, *clients: object) -> None:
+        self._clients = ClientPair(clients, _FAMILIES, "Client", "AsyncClient")
+
+    def blocking(self) -> BlockingChannel:
+        """A channel over the sync client. Raises `TypeError` if there is none."""
+        client = self._clients.for_blocking()
+        return BlockingChannel(lambda url: client)
+
+    def native(self) -> NativeChannel | ThreadedChannel:
+        """A channel over the async client, or over the sync one in worker threads.
+
+        Raises `RuntimeError` if the async client is in use in another event loop.
+        """
+        client = self._clients.for_native()
+        return ThreadedChannel(self.blocking()) if client is None else NativeChannel(lambda url: client)
+
+
+def is_http_client(candidate: object) -> bool:
+    """Whether this is a client of `httpx2` or `httpx`."""
+    return has_base(candidate, _FAMILIES, "Client") or has_base(candidate, _FAMILIES, "AsyncClient")
+
+
+def has_base(candidate: object, packages: Collection[str], name: str) -> bool:
+    """Whether the candidate's class is, or inherits from, a class of this name of one of these packages."""
+    bases = type(candidate).__mro__
+    return any(base.__name__ == name and base.__module__.partition(".")[0] in packages for base in bases)
+
+
+class ClientPair:
+    """At most one client a colour, told apart by the base classes `sync_name` and `async_name` of `packages`."""
+
+    def __init__(
+        self, clients: Collection[object], packages: Collection[str], sync_name: str, async_name: str
+    ) -> None:
+        self._sync: Any = None
+        self._async: Any = None
+        self._loop: object = None
+        for client in clients:
+            if has_base(client, packages, sync_name) and self._sync is None:
+                self._sync = client
+            elif has_base(client, packages, async_name) and self._async is None:
+                self._async = client
+            else:
+                raise TypeError(
+                    f"Expected one sync client, one async client, or one of each, of {' or '.join(packages)}; "
+                    f"got {', '.join(type(each).__name__ for each in clients)}."
+                )
+        if not clients:
+            raise TypeError("Expected a client.")
+
+    def for_blocking(self) -> Any:
+        """The sync client. Raises `TypeError` if there is none."""
+        if self._sync is None:
+            name = type(self._async).__name__
+            raise TypeError(
+                f"A blocking call cannot use the async client {name}: make the call async, "
+                f"or give a sync client too, as in client=(sync_client, async_client)."
+            )
+        return self._sync
+
+    def for_native(self) -> Any | None:
+        """The async client, if there is one. Raises `RuntimeError` in a second event loop."""
+        if self._async is None:
+            return None
+        from anyio.lowlevel import current_token
+
+        token = current_token()
+        if self._loop is None:
+            self._loop = token
+        elif self._loop != token:
+            raise RuntimeError(
+                f"This {type(self._async).__name__} is already used in another event loop, to which its connections "
+                "belong. Make one for each loop, or none: without a client, every loop gets its own by itself."
+            )
+        return self._async
+
+
+class ThreadedChannel:
+    """A blocking channel for an event loop, each step in a worker thread.
+
+    Cancelling returns at once. A stream is closed then; a `post` and an `open` whose answer has not begun keep their
+    thread until it does, or until the timeout. The threads are anyio's: 40 at a time, unless its limiter is changed.
+    """
+
+    def __init__(self, blocking: Channel) -> None:
+        self._blocking = blocking
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole answer."""
+        return await _in_thread(functools.partial(self._blocking.post, request))
+
+    async def open(self, request: HttpRequest) -> ThreadedByteStream:
+        """Send the request and return as soon as status and headers are there."""
+        opening = _Opening(functools.partial(self._blocking.open, request))
+        try:
+            return ThreadedByteStream(await _in_thread(opening.open))
+        except BaseException:
+            opening.give_up()
+            raise
+
+
+class ThreadedByteStream:
+    """A blocking stream read in worker threads."""
+
+    def __init__(self, blocking: ByteStream) -> None:
+        self._blocking = blocking
+
+    @property
+    def status(self) -> int:
+        return self._blocking.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._blocking.headers
+
+    async def next(self) -> bytes | None:
+        """The next bytes of the body; `None` after the last."""
+        try:
+            return await _in_thread(self._blocking.next)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Free the connection. The thread that may still be reading is woken by it."""
+        await self._blocking.close()  # never suspends, and does not wait
+
+
+class _Opening:
+    """A stream being opened in a thread, which has to close it again if nobody waits for it any more."""
+
+    def __init__(self, open_stream: Callable[[], Coroutine[Any, Any, ByteStream]]) -> None:
+        self._open_stream = open_stream
+        self._lock = threading.Lock()
+        self._stream: ByteStream | None = None
+        self._given_up = False
+
+    async def open(self) -> ByteStream:
+        stream = await self._open_stream()
+        with self._lock:
+            self._stream = stream
+            unwanted = self._given_up
+        if unwanted:
+            await stream.close()
+        return stream
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._given_up = True
+            stream = self._stream
+        if stream is not None:
+            _step(stream.close())
+
+
+async def _in_thread(blocking: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    from anyio import to_thread
+
+    return await to_thread.run_sync(lambda: _step(blocking()), abandon_on_cancel=True)
+
+
+def _step(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine of the blocking colour: one step takes it to its end."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise RuntimeError(f"{coroutine!r} suspended in a blocking call")

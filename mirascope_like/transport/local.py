@@ -1,0 +1,269 @@
+"""The embedded model: llama.cpp (`xllamacpp`) in a private child process, reached like any other server.
+
+* One child a process, started by the first request (1 to 2 seconds) and started again if it has died. It listens on a
+  Unix socket in a directory that only this user can open (on Windows: a loopback port), and wants a key made up for it.
+* A child process, because in-process the engine can crash the interpreter, hangs after a fork and swallows Ctrl-C; and
+  because OpenMP reads `OMP_WAIT_POLICY` once: without `passive`, two busy programs slow each other down tenfold.
+* The child ends with this process, however that ends: its input pipe closes.
+* A forked process uses its parent's child while that lives, then starts one of its own. Only the starter stops it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .. import errors
+from . import ByteStream, Channel, HttpReply, HttpRequest
+from .http import HttpTransport
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+__all__ = ["START_TIMEOUT", "LocalTransport", "server_pid"]
+
+START_TIMEOUT = 60.0  # seconds until a child that has not loaded its weights is given up
+
+_SLOTS = 2  # requests answered at a time; more only share the same processor
+_CONTEXT = 4096  # tokens a slot
+_MAX_THREADS = 4
+_LONGEST_DIRECTORY = 90  # bytes; the path of a socket may have about 104
+_INSTALL = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]"'
+_LIBGOMP = "The embedded model needs the OpenMP library. On Debian and Ubuntu: apt-get install libgomp1"
+
+
+class LocalTransport:
+    """Requests to the embedded model. The host of a request's URL is not looked at: `http://local/v1/...`.
+
+    All instances share one child. Safe to use from threads, several event loops and forked processes. A request raises
+    `ProviderError` if something has to be installed or fetched first, and `ConnectionError` if the child fails.
+    """
+
+    def blocking(self) -> Channel:
+        """A channel whose first request may wait for the child to start."""
+        return _Channel(_ready, HttpTransport.blocking)
+
+    def native(self) -> Channel:
+        """A channel that starts the child in a worker thread."""
+        return _Channel(_ready_in_thread, HttpTransport.native)
+
+
+def server_pid() -> int | None:
+    """The process id of the child that this process would use now; `None` if none is running."""
+    current = _current
+    return current.pid if current is not None and current.alive() else None
+
+
+class _Channel:
+    def __init__(self, server: Callable[[], Awaitable[_Server]], face: Callable[[HttpTransport], Channel]) -> None:
+        self._server = server
+        self._face = face
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        server = await self._server()
+        return await self._face(server.http).post(server.addressed(request))
+
+    async def open(self, request: HttpRequest) -> ByteStream:
+        server = await self._server()
+        return await self._face(server.http).open(server.addressed(request))
+
+
+async def _ready() -> _Server:
+    return _running()
+
+
+async def _ready_in_thread() -> _Server:
+    current = _current
+    if current is not None and current.alive():
+        return current
+    from anyio import to_thread
+
+    return await to_thread.run_sync(_running, abandon_on_cancel=True)
+
+
+_lock = threading.Lock()
+_current: _Server | None = None
+
+
+def _running() -> _Server:
+    """The child, started if need be."""
+    global _current
+    with _lock:
+        if _current is None or not _current.alive():
+            if _current is not None:
+                _current.close()
+            _current = _start()
+        return _current
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread of the parent's may have held the old one
+    if _current is not None:
+        _current.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Server:
+    """A child process, and the connections to it."""
+
+    def __init__(self, process: Popen[bytes], directory: Path) -> None:
+        import secrets
+
+        self.pid = process.pid
+        self.key = secrets.token_urlsafe(24)
+        self.host = "127.0.0.1" if sys.platform == "win32" else str(directory / "s")
+        self.http = HttpTransport() if sys.platform == "win32" else HttpTransport(uds=self.host)
+        self._base = "http://local"
+        self._process = process
+        self._owner = os.getpid()
+        self.close = weakref.finalize(self, _end, process, directory, self._owner)  # at the latest when Python exits
+
+    def listens_at(self, address: str) -> None:
+        """Take the address that the child has reported: on Windows, with the port that it was given."""
+        if address.startswith("http"):
+            self._base = address.rstrip("/")
+
+    def addressed(self, request: HttpRequest) -> HttpRequest:
+        """The request with the child's address and key."""
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+        headers["authorization"] = f"Bearer {self.key}"
+        return replace(request, url=self._base + urlsplit(request.url).path, headers=headers)
+
+    def alive(self) -> bool:
+        return self._process.poll() is None if self._owner == os.getpid() else _answers(self.host)
+
+    def disown(self) -> None:
+        """In a forked process: it is not its child, so it can neither wait for it nor has to."""
+        self._process.returncode = 0
+
+
+def _answers(path: str) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
+def _end(process: Popen[bytes], directory: Path, owner: int) -> None:
+    import shutil
+
+    if os.getpid() != owner:
+        return
+    process.kill()  # it has nothing to save, and a forked process may still hold the pipe whose end it waits for
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _start() -> _Server:
+    from .weights import find_weights
+
+    site, model, directory = _find_runtime(), find_weights(), _private_directory()
+    with (directory / "log").open("wb") as log:
+        server = _Server(_spawn(log), directory)
+    try:
+        answer = _converse(server._process, _settings(server, site, model, directory))
+        if "address" not in answer:
+            raise _failure(answer["error"], model, directory / "log")
+        server.listens_at(answer["address"])
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _find_runtime() -> str:
+    """The directory in which `xllamacpp` is installed: the child is isolated, and may not find it by itself."""
+    from importlib import util
+
+    spec = util.find_spec("xllamacpp")
+    if spec is None or spec.origin is None:
+        raise errors.ProviderError(_INSTALL, provider="local")
+    return str(Path(spec.origin).parent.parent)
+
+
+def _private_directory() -> Path:
+    """A new directory that only this user can open, with a path short enough for a socket in it."""
+    import tempfile
+
+    base = None if len(os.fsencode(tempfile.gettempdir())) < _LONGEST_DIRECTORY - 30 else "/tmp"
+    return Path(tempfile.mkdtemp(prefix="mirascope-like-", dir=base))
+
+
+def _spawn(log: Any) -> Popen[bytes]:
+    import subprocess
+
+    return subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).with_name("local_server.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C is for this process; it is this process that ends the child
+        env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+    )
+
+
+def _settings(server: _Server, site: str, model: Path, directory: Path) -> dict[str, Any]:
+    return {
+        "site": site,
+        "model": str(model),
+        "template": Path(__file__).with_name("local_template.jinja").read_text(encoding="utf-8"),
+        "alias": model.stem,
+        "host": server.host,
+        "key": server.key,
+        "directory": str(directory),
+        "slots": _SLOTS,
+        "context": _CONTEXT,
+        "threads": min(_MAX_THREADS, _usable_processors()),
+    }
+
+
+def _usable_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _converse(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, str]:
+    """Send the settings and wait for the child's answer: `{"address": …}` or `{"error": …}`."""
+    import json
+
+    assert process.stdin is not None and process.stdout is not None
+    watchdog = threading.Timer(START_TIMEOUT, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        process.stdin.write(json.dumps(settings).encode() + b"\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except BrokenPipeError:
+        line = b""
+    finally:
+        watchdog.cancel()
+    return json.loads(line) if line else {"error": f"it ended with code {process.wait()}"}
+
+
+def _failure(said: str, model: Path, log: Path) -> errors.ProviderError:
+    """The error for a child that did not start: what to install or mend, if that is known."""
+    from .weights import is_damaged
+
+    if "libgomp" in said:
+        return errors.ProviderError(_LIBGOMP, provider="local")
+    if is_damaged(model):
+        again = f"{model} is damaged. Delete it, then run: python -m mirascope_like weights"
+        return errors.ProviderError(again, provider="local")
+    details = log.read_text(encoding="utf-8", errors="replace").strip()[:1000]
+    return errors.ConnectionError(
+        f"The embedded model did not start with {model}: {said}\n{details}".rstrip(), provider="local"
+    )

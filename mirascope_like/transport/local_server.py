@@ -1,0 +1,56 @@
+"""The child process of the embedded model: llama.cpp's server on one private address.
+
+Run as a file by `local.py`, isolated from the user's environment; it imports nothing of this package. Protocol on its
+pipes: one line of JSON comes in (the settings), one goes out (`{"address": …}` or `{"error": …}`), and then the end of
+its input means that the parent has closed it or has died, however that happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from typing import Any
+
+__all__: list[str] = []
+
+
+def start(settings: dict[str, Any]) -> Any:
+    """The running server. llama.cpp's defaults are no key and any origin; neither is wanted here."""
+    sys.path.append(settings["site"])
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["model"]
+    params.chat_template = settings["template"]
+    params.model_alias = {settings["alias"]}
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["slots"] * settings["context"]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
+    params.hostnames, params.port = [settings["host"]], 0
+    params.api_keys, params.cors_origins = [settings["key"]], "localhost"
+    params.ui = params.endpoint_slots = params.warmup = False
+    params.cache_ram_mib, params.offline, params.verbosity = 64, True, 1  # MiB; errors only
+    return xllamacpp.Server(params)
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever the library prints must not mix with the answer
+    settings = json.loads(sys.stdin.readline())
+    try:
+        server = start(settings)
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+        os._exit(1)
+    print(json.dumps({"address": server.listening_address}), file=answers, flush=True)
+    sys.stdin.read()
+    shutil.rmtree(settings["directory"], ignore_errors=True)
+    os._exit(0)  # at once, also in the middle of an answer
+
+
+main()

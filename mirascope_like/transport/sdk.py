@@ -1,0 +1,153 @@
+"""Clients of the vendors' SDKs as transports: `openai.AzureOpenAI(...)`, `anthropic.AsyncAnthropicBedrock(...)`, ...
+
+* Theirs: authentication, base URL, default headers, the rewriting of URL and body (deployments, regions), timeout.
+  Ours: the messages, and retrying; their own retries are off, so that one `post` is one HTTP request.
+* `HttpRequest.url` is a path here, relative to the client's base URL ("/chat/completions", "/v1/messages"), and
+  `HttpRequest.headers` have no authentication.
+* No SDK is imported: a client is recognised by its classes' names, and what is needed of its SDK is already loaded.
+* Amazon Bedrock streams Anthropic's events in a binary frame; they come out as server-sent events.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import ByteStream, HttpReply, HttpRequest
+from .aws_events import AWSByteStream
+from .channels import BlockingByteStream, NativeByteStream, reply_of, translated
+from .clients import ClientPair, ThreadedChannel, has_base
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["SDKTransport", "is_sdk_client", "protocol_of"]
+
+_SDKS = ("openai", "anthropic")
+_SYNC, _ASYNC = "SyncAPIClient", "AsyncAPIClient"
+
+
+class SDKTransport:
+    """`SDKTransport(client)` or `SDKTransport(client, async_client)`: through clients of `openai` or `anthropic`.
+
+    Raises `TypeError` for anything else, and for two clients of one colour.
+    """
+
+    def __init__(self, *clients: object) -> None:
+        self._clients = ClientPair(clients, _SDKS, _SYNC, _ASYNC)
+
+    def blocking(self) -> BlockingSDKChannel:
+        """A channel over the sync client. Raises `TypeError` if there is none."""
+        return BlockingSDKChannel(self._clients.for_blocking())
+
+    def native(self) -> NativeSDKChannel | ThreadedChannel:
+        """A channel over the async client, or over the sync one in worker threads.
+
+        Raises `RuntimeError` if the async client is in use in another event loop.
+        """
+        client = self._clients.for_native()
+        return ThreadedChannel(self.blocking()) if client is None else NativeSDKChannel(client)
+
+
+def is_sdk_client(candidate: object) -> bool:
+    """Whether this is a client of an SDK that `SDKTransport` takes."""
+    return protocol_of(candidate) is not None
+
+
+def protocol_of(client: object) -> str | None:
+    """The SDK that the client is of, and so what it speaks: "openai" or "anthropic"; `None` if of neither."""
+    for sdk in _SDKS:
+        if has_base(client, (sdk,), _SYNC) or has_base(client, (sdk,), _ASYNC):
+            return sdk
+    return None
+
+
+class BlockingSDKChannel:
+    """A channel over a sync SDK client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole answer."""
+        with translated(_addressed(self._client, request)):
+            return reply_of(self._send(request, stream=False))
+
+    async def open(self, request: HttpRequest) -> ByteStream:
+        """Send the request and return as soon as status and headers are there."""
+        addressed = _addressed(self._client, request)
+        with translated(addressed):
+            response = self._send(request, stream=True)
+        return _as_events(BlockingByteStream(response, addressed))
+
+    def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
+        try:
+            response: httpx2.Response = self._client.post(request.url, **_arguments(self._client, request), stream=stream)
+        except Exception as exc:
+            return _answer(self._client, exc)
+        return response
+
+
+class NativeSDKChannel:
+    """A channel over an async SDK client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole answer."""
+        with translated(_addressed(self._client, request)):
+            return reply_of(await self._send(request, stream=False))
+
+    async def open(self, request: HttpRequest) -> ByteStream:
+        """Send the request and return as soon as status and headers are there."""
+        addressed = _addressed(self._client, request)
+        with translated(addressed):
+            response = await self._send(request, stream=True)
+        return _as_events(NativeByteStream(response, addressed))
+
+    async def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
+        try:
+            response: httpx2.Response = await self._client.post(
+                request.url, **_arguments(self._client, request), stream=stream
+            )
+        except Exception as exc:
+            return _answer(self._client, exc)
+        return response
+
+
+def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
+    """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
+    options: dict[str, Any] = {"max_retries": 0, "headers": dict(request.headers)}
+    if request.timeout is not None:
+        options["timeout"] = request.timeout
+    sdk = _sdk_of(client)
+    bases = sdk.DefaultHttpxClient.__mro__  # the SDK's httpx is `httpx2` or, before that, `httpx`
+    family = next(base.__module__ for base in bases if base.__module__ in ("httpx2", "httpx"))
+    return {"body": json.loads(request.body), "cast_to": sys.modules[family].Response, "options": options}
+
+
+def _answer(client: Any, exc: Exception) -> httpx2.Response:
+    """The response behind an SDK's exception; if there is none, raise what the connection raised."""
+    sdk = _sdk_of(client)
+    if isinstance(exc, sdk.APIStatusError):
+        response: httpx2.Response = exc.response
+        return response
+    if isinstance(exc, sdk.APIConnectionError) and isinstance(exc.__cause__, Exception):
+        raise exc.__cause__
+    raise exc
+
+
+def _sdk_of(client: object) -> Any:
+    return sys.modules[protocol_of(client) or ""]
+
+
+def _addressed(client: Any, request: HttpRequest) -> HttpRequest:
+    """The request with the client's address, which error messages name."""
+    return dataclasses.replace(request, url=str(client.base_url))
+
+
+def _as_events(stream: ByteStream) -> ByteStream:
+    return AWSByteStream(stream) if AWSByteStream.reads(stream) else stream

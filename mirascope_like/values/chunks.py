@@ -1,0 +1,386 @@
+"""How an answer arrives, and the one place where it is put together.
+
+Every answer, streamed or whole, is a sequence of chunks; an `Accumulator` folds them into a `Reply`. So the streamed
+and the undivided answer to one request are equal by construction.
+
+Order of chunks: each part has a start, deltas and an end. Text and thoughts come one at a time; tool calls may be open
+together, told apart by `id`. A part whose end never came is kept if it is text or a thought, and left out if it is a
+tool call: half a call can be neither run nor sent back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from .content import AssistantContentPart, Citation, ProviderBlock, ServerToolCall, Text, Thought, ToolCall
+
+__all__ = [
+    "Accumulator",
+    "Chunk",
+    "CitationChunk",
+    "ContentChunk",
+    "FinishReason",
+    "FinishReasonChunk",
+    "MetaChunk",
+    "ProviderChunk",
+    "ProviderToolUsage",
+    "RawMessageChunk",
+    "Reply",
+    "ResponseInfoChunk",
+    "TextChunk",
+    "TextEndChunk",
+    "TextStartChunk",
+    "ThoughtChunk",
+    "ThoughtEndChunk",
+    "ThoughtStartChunk",
+    "ToolCallChunk",
+    "ToolCallEndChunk",
+    "ToolCallStartChunk",
+    "Usage",
+    "UsageChunk",
+]
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended, where it did not simply end (then it is `None`)."""
+
+    MAX_TOKENS = "max_tokens"
+    """The token limit was reached: the answer is cut off."""
+    REFUSAL = "refusal"
+    """The model or a filter refused."""
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    """There was no room left for an answer."""
+    PAUSE = "pause"
+    """The provider paused a long turn of its own tools: resume to let it go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderToolUsage:
+    """How often a tool that the provider runs was used, such as its web search."""
+
+    name: str
+    call_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer; they add up with `+`.
+
+    `input_tokens` includes what was read from or written to a cache, `output_tokens` includes thoughts. `raw` is
+    the provider's own object.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    provider_tool_usage: tuple[ProviderToolUsage, ...] = ()
+    raw: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        counts = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in (f.name for f in fields(Usage))
+            if name.endswith("_tokens")
+        }
+        return Usage(**counts, provider_tool_usage=self.provider_tool_usage + other.provider_tool_usage)
+
+
+@dataclass(frozen=True, slots=True)
+class TextStartChunk:
+    """A text begins."""
+
+    type: ClassVar[Literal["text_start_chunk"]] = "text_start_chunk"
+    content_type: ClassVar[Literal["text"]] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """More of the open text."""
+
+    type: ClassVar[Literal["text_chunk"]] = "text_chunk"
+    content_type: ClassVar[Literal["text"]] = "text"
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitationChunk:
+    """A source of the open text."""
+
+    type: ClassVar[Literal["citation_chunk"]] = "citation_chunk"
+    content_type: ClassVar[Literal["text"]] = "text"
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class TextEndChunk:
+    """The open text is complete."""
+
+    type: ClassVar[Literal["text_end_chunk"]] = "text_end_chunk"
+    content_type: ClassVar[Literal["text"]] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtStartChunk:
+    """A thought begins."""
+
+    type: ClassVar[Literal["thought_start_chunk"]] = "thought_start_chunk"
+    content_type: ClassVar[Literal["thought"]] = "thought"
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtChunk:
+    """More of the open thought."""
+
+    type: ClassVar[Literal["thought_chunk"]] = "thought_chunk"
+    content_type: ClassVar[Literal["thought"]] = "thought"
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtEndChunk:
+    """The open thought is complete."""
+
+    type: ClassVar[Literal["thought_end_chunk"]] = "thought_end_chunk"
+    content_type: ClassVar[Literal["thought"]] = "thought"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStartChunk:
+    """A tool call begins."""
+
+    type: ClassVar[Literal["tool_call_start_chunk"]] = "tool_call_start_chunk"
+    content_type: ClassVar[Literal["tool_call"]] = "tool_call"
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallChunk:
+    """More of a tool call's arguments: a piece of JSON text."""
+
+    type: ClassVar[Literal["tool_call_chunk"]] = "tool_call_chunk"
+    content_type: ClassVar[Literal["tool_call"]] = "tool_call"
+    id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallEndChunk:
+    """A tool call is complete."""
+
+    type: ClassVar[Literal["tool_call_end_chunk"]] = "tool_call_end_chunk"
+    content_type: ClassVar[Literal["tool_call"]] = "tool_call"
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderChunk:
+    """A whole part that only the provider understands, or a tool call that it ran itself."""
+
+    type: ClassVar[Literal["provider_chunk"]] = "provider_chunk"
+    content_type: ClassVar[Literal["provider"]] = "provider"
+    part: ServerToolCall | ProviderBlock
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChunk:
+    """The tokens so far. The last one counts; they are not added."""
+
+    type: ClassVar[Literal["usage_chunk"]] = "usage_chunk"
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class FinishReasonChunk:
+    """Why the answer ended. `raw` is the provider's own word."""
+
+    type: ClassVar[Literal["finish_reason_chunk"]] = "finish_reason_chunk"
+    reason: FinishReason | None
+    raw: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessageChunk:
+    """The message in the provider's own form; see `AssistantMessage.raw_message`."""
+
+    type: ClassVar[Literal["raw_message_chunk"]] = "raw_message_chunk"
+    message: Mapping[str, Any] | Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseInfoChunk:
+    """Who answered: the provider's id of the response and its name of the model."""
+
+    type: ClassVar[Literal["response_info_chunk"]] = "response_info_chunk"
+    id: str | None
+    model: str | None
+
+
+ContentChunk: TypeAlias = (
+    TextStartChunk
+    | TextChunk
+    | CitationChunk
+    | TextEndChunk
+    | ThoughtStartChunk
+    | ThoughtChunk
+    | ThoughtEndChunk
+    | ToolCallStartChunk
+    | ToolCallChunk
+    | ToolCallEndChunk
+    | ProviderChunk
+)
+MetaChunk: TypeAlias = UsageChunk | FinishReasonChunk | RawMessageChunk | ResponseInfoChunk
+Chunk: TypeAlias = ContentChunk | MetaChunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer, put together: what an `Accumulator` has got so far."""
+
+    content: tuple[AssistantContentPart, ...] = ()
+    usage: Usage | None = None
+    finish_reason: FinishReason | None = None
+    raw_finish_reason: str | None = None
+    raw_message: Mapping[str, Any] | Sequence[Any] | None = None
+    response_id: str | None = None
+    provider_model_name: str | None = None
+
+
+class _Open:
+    """A part that is still arriving."""
+
+    __slots__ = ("citations", "id", "name", "pieces")
+
+    def __init__(self, id: str = "", name: str = "") -> None:
+        self.id = id
+        self.name = name
+        self.pieces: list[str] = []
+        self.citations: list[Citation] = []
+
+
+class _OpenText(_Open):
+    def part(self) -> Text:
+        return Text("".join(self.pieces), tuple(self.citations))
+
+
+class _OpenThought(_Open):
+    def part(self) -> Thought:
+        return Thought("".join(self.pieces))
+
+
+class _OpenToolCall(_Open):
+    def part(self) -> ToolCall:
+        return ToolCall(id=self.id, name=self.name, args="".join(self.pieces) or "{}")
+
+
+class Accumulator:
+    """Folds chunks into a `Reply`. Reading it between two chunks gives what there is so far."""
+
+    def __init__(self) -> None:
+        self._parts: list[AssistantContentPart | _OpenText | _OpenThought | _OpenToolCall] = []
+        self._open_text: _OpenText | _OpenThought | None = None
+        self._open_calls: dict[str, _OpenToolCall] = {}
+        self.usage: Usage | None = None
+        self.finish_reason: FinishReason | None = None
+        self.raw_finish_reason: str | None = None
+        self.raw_message: Mapping[str, Any] | Sequence[Any] | None = None
+        self.response_id: str | None = None
+        self.provider_model_name: str | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in one chunk. Raises `RuntimeError` if it cannot follow those before it."""
+        match chunk:
+            case TextChunk() | ThoughtChunk():
+                self._current(chunk).pieces.append(chunk.delta)
+            case ToolCallChunk():
+                self._call(chunk).pieces.append(chunk.delta)
+            case TextStartChunk():
+                self._start(_OpenText())
+            case ThoughtStartChunk():
+                self._start(_OpenThought())
+            case ToolCallStartChunk():
+                self._start_call(chunk)
+            case CitationChunk():
+                self._current(chunk).citations.append(chunk.citation)
+            case TextEndChunk() | ThoughtEndChunk():
+                self._close(self._current(chunk))
+                self._open_text = None
+            case ToolCallEndChunk():
+                self._close(self._call(chunk))
+                del self._open_calls[chunk.id]
+            case ProviderChunk():
+                self._parts.append(chunk.part)
+            case _:
+                self._note(chunk)
+
+    def reply(self) -> Reply:
+        """What there is so far."""
+        return Reply(
+            content=self.content,
+            usage=self.usage,
+            finish_reason=self.finish_reason,
+            raw_finish_reason=self.raw_finish_reason,
+            raw_message=self.raw_message,
+            response_id=self.response_id,
+            provider_model_name=self.provider_model_name,
+        )
+
+    @property
+    def content(self) -> tuple[AssistantContentPart, ...]:
+        """The parts so far, in order of their starts; without tool calls that are still open."""
+        return tuple(
+            part.part() if isinstance(part, _Open) else part
+            for part in self._parts
+            if not isinstance(part, _OpenToolCall)
+        )
+
+    def _note(self, chunk: MetaChunk) -> None:
+        match chunk:
+            case UsageChunk():
+                self.usage = chunk.usage
+            case FinishReasonChunk():
+                self.finish_reason, self.raw_finish_reason = chunk.reason, chunk.raw
+            case RawMessageChunk():
+                self.raw_message = chunk.message
+            case ResponseInfoChunk():
+                self.response_id = chunk.id or self.response_id
+                self.provider_model_name = chunk.model or self.provider_model_name
+
+    def _start(self, part: _OpenText | _OpenThought) -> None:
+        if self._open_text is not None:
+            raise RuntimeError("A text or thought starts while another is open.")
+        self._open_text = part
+        self._parts.append(part)
+
+    def _start_call(self, chunk: ToolCallStartChunk) -> None:
+        if chunk.id in self._open_calls:
+            raise RuntimeError(f"Tool call {chunk.id!r} starts twice.")
+        self._open_calls[chunk.id] = call = _OpenToolCall(chunk.id, chunk.name)
+        self._parts.append(call)
+
+    def _current(self, chunk: Chunk) -> _OpenText | _OpenThought:
+        if self._open_text is None:
+            raise RuntimeError(f"A {chunk.type} came while no text or thought was open.")
+        return self._open_text
+
+    def _call(self, chunk: ToolCallChunk | ToolCallEndChunk) -> _OpenToolCall:
+        if chunk.id not in self._open_calls:
+            raise RuntimeError(f"A {chunk.type} came for tool call {chunk.id!r}, which is not open.")
+        return self._open_calls[chunk.id]
+
+    def _close(self, part: _OpenText | _OpenThought | _OpenToolCall) -> None:
+        # Searched from the end, where open parts are.
+        for index in range(len(self._parts) - 1, -1, -1):
+            if self._parts[index] is part:
+                self._parts[index] = part.part()
+                return

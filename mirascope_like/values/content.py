@@ -1,0 +1,293 @@
+"""The parts of a message.
+
+A user says `Text`, `Image`, `Audio`, `Document` and `ToolOutput`; a model says `Text`, `Thought`, `ToolCall`,
+`ServerToolCall` and `ProviderBlock`. All are frozen and compare by content.
+
+What a provider says beyond these is never dropped: it is kept as a `ProviderBlock`, and the whole answer in the
+provider's own form in `AssistantMessage.raw_message`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any, ClassVar, Generic, Literal, TypeAlias
+
+from typing_extensions import TypeVar
+
+from ..errors import ToolError
+from . import media
+
+__all__ = [
+    "AssistantContent",
+    "AssistantContentPart",
+    "Audio",
+    "Base64AudioSource",
+    "Base64DocumentSource",
+    "Base64ImageSource",
+    "Citation",
+    "Document",
+    "Image",
+    "ProviderBlock",
+    "ServerToolCall",
+    "Text",
+    "TextDocumentSource",
+    "Thought",
+    "ToolCall",
+    "ToolOutput",
+    "URLDocumentSource",
+    "URLImageSource",
+    "UserContent",
+    "UserContentPart",
+]
+
+ResultT = TypeVar("ResultT", default=Any, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """Where a piece of text comes from. `raw` is the provider's own form of it."""
+
+    url: str | None = None
+    title: str | None = None
+    cited_text: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words, of anybody. `citations` are the sources that a model named for them."""
+
+    type: ClassVar[Literal["text"]] = "text"
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Base64ImageSource:
+    """An image's bytes as base64 text."""
+
+    type: ClassVar[Literal["base64_image_source"]] = "base64_image_source"
+    data: str = field(repr=False)
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class URLImageSource:
+    """An image that the provider fetches itself."""
+
+    type: ClassVar[Literal["url_image_source"]] = "url_image_source"
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image: PNG, JPEG, WebP, GIF, HEIC or HEIF bytes, or a URL."""
+
+    type: ClassVar[Literal["image"]] = "image"
+    source: Base64ImageSource | URLImageSource
+
+    @classmethod
+    def from_url(cls, url: str) -> Image:
+        """An image that the provider fetches itself; nothing is downloaded here."""
+        return cls(URLImageSource(url))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+        """An image from its bytes. Raises `ValueError` if it is of no known kind or has over `max_size` bytes."""
+        return cls(Base64ImageSource(*media.encode(data, media.image_type, max_size)))
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+        """An image from a file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        return cls.from_bytes(media.read(path, max_size), max_size=max_size)
+
+    @classmethod
+    def download(cls, url: str, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+        """An image fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
+        return cls.from_bytes(media.download(url, max_size), max_size=max_size)
+
+    @classmethod
+    async def download_async(cls, url: str, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+        """See `download`."""
+        return cls.from_bytes(await media.download_async(url, max_size), max_size=max_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Base64AudioSource:
+    """Sound as base64 text."""
+
+    type: ClassVar[Literal["base64_audio_source"]] = "base64_audio_source"
+    data: str = field(repr=False)
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Sound: WAV, MP3, AIFF, AAC, OGG or FLAC bytes."""
+
+    type: ClassVar[Literal["audio"]] = "audio"
+    source: Base64AudioSource
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+        """Sound from its bytes. Raises `ValueError` if it is of no known kind or has over `max_size` bytes."""
+        return cls(Base64AudioSource(*media.encode(data, media.audio_type, max_size)))
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+        """Sound from a file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        return cls.from_bytes(media.read(path, max_size), max_size=max_size)
+
+    @classmethod
+    def download(cls, url: str, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+        """Sound fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
+        return cls.from_bytes(media.download(url, max_size), max_size=max_size)
+
+    @classmethod
+    async def download_async(cls, url: str, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+        """See `download`."""
+        return cls.from_bytes(await media.download_async(url, max_size), max_size=max_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Base64DocumentSource:
+    """A document's bytes as base64 text."""
+
+    type: ClassVar[Literal["base64_document_source"]] = "base64_document_source"
+    data: str = field(repr=False)
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDocumentSource:
+    """A document that is text."""
+
+    type: ClassVar[Literal["text_document_source"]] = "text_document_source"
+    data: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class URLDocumentSource:
+    """A document that the provider fetches itself."""
+
+    type: ClassVar[Literal["url_document_source"]] = "url_document_source"
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A PDF or text document, or the URL of one."""
+
+    type: ClassVar[Literal["document"]] = "document"
+    source: Base64DocumentSource | TextDocumentSource | URLDocumentSource
+
+    @classmethod
+    def from_url(cls, url: str) -> Document:
+        """A document that the provider fetches itself; nothing is downloaded here."""
+        return cls(URLDocumentSource(url))
+
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+    ) -> Document:
+        """A document from its bytes. Without `mime_type` it must be a PDF; text types must be UTF-8.
+
+        Raises `ValueError` if the kind is unknown or there are over `max_size` bytes."""
+        mime_type = mime_type or media.document_type(data)
+        if media.is_text(mime_type):
+            media.check_size(len(data), max_size)
+            return cls(TextDocumentSource(data.decode("utf-8"), mime_type))
+        return cls(Base64DocumentSource(*media.encode(data, lambda _: mime_type, max_size)))
+
+    @classmethod
+    def from_file(
+        cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+    ) -> Document:
+        """A document from a file; its kind is read from the name unless given. Reads at once (blocking)."""
+        kind = mime_type or media.document_type_by_name(path)
+        return cls.from_bytes(media.read(path, max_size), mime_type=kind, max_size=max_size)
+
+    @classmethod
+    def download(
+        cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+    ) -> Document:
+        """A document fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
+        return cls.from_bytes(media.download(url, max_size), mime_type=mime_type, max_size=max_size)
+
+    @classmethod
+    async def download_async(
+        cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+    ) -> Document:
+        """See `download`."""
+        return cls.from_bytes(await media.download_async(url, max_size), mime_type=mime_type, max_size=max_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutput(Generic[ResultT]):
+    """What a tool gave back, for the model.
+
+    `result` is the tool's value (any JSON-able value, an image, or a list with images in it) or, if `error` is set,
+    the text that tells the model what went wrong.
+    """
+
+    type: ClassVar[Literal["tool_output"]] = "tool_output"
+    id: str
+    name: str
+    result: ResultT | str
+    error: ToolError | None = None
+
+    @property
+    def output(self) -> ResultT | str:
+        """The result; raises `error` if the call failed."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """The model wants a tool run. `args` is JSON text exactly as the model wrote it (an object; `{}` for none)."""
+
+    type: ClassVar[Literal["tool_call"]] = "tool_call"
+    id: str
+    name: str
+    args: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a model thought, or the provider's summary of it; may be empty if the provider only signs it."""
+
+    type: ClassVar[Literal["thought"]] = "thought"
+    thought: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerToolCall:
+    """A tool that the provider ran itself, such as its web search. `args` is JSON text; `raw` its own form."""
+
+    type: ClassVar[Literal["server_tool_call"]] = "server_tool_call"
+    id: str
+    name: str
+    args: str
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderBlock:
+    """A block of an answer that has no common form: results of server tools, redacted thoughts, things yet unknown.
+
+    `kind` is the provider's name for it and `raw` the block, as JSON values."""
+
+    type: ClassVar[Literal["provider_block"]] = "provider_block"
+    kind: str
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+
+UserContentPart: TypeAlias = Text | Image | Audio | Document | ToolOutput[Any]
+AssistantContentPart: TypeAlias = Text | Thought | ToolCall | ServerToolCall | ProviderBlock
+UserContent: TypeAlias = str | UserContentPart | Sequence[str | UserContentPart]
+AssistantContent: TypeAlias = str | AssistantContentPart | Sequence[str | AssistantContentPart]

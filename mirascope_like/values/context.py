@@ -1,0 +1,19 @@
+"""What a caller hands to its prompt functions and tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+__all__ = ["Context", "DepsT"]
+
+DepsT = TypeVar("DepsT", default=None)
+
+
+@dataclass(kw_only=True)
+class Context(Generic[DepsT]):
+    """Dependencies of a call: anything that prompts and tools need and the model must not see. May be subclassed."""
+
+    deps: DepsT

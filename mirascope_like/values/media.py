@@ -1,0 +1,159 @@
+"""What kind of file some bytes are, and how they become base64 text.
+
+Kinds are told from the first bytes (signatures as registered at IANA and listed by the formats' own specifications),
+never from a name, except for text documents, which have no signature.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from os import PathLike
+from pathlib import Path
+from typing import Protocol
+
+__all__ = [
+    "MAX_AUDIO_BYTES",
+    "MAX_DOCUMENT_BYTES",
+    "MAX_IMAGE_BYTES",
+    "audio_type",
+    "check_size",
+    "document_type",
+    "document_type_by_name",
+    "download",
+    "download_async",
+    "encode",
+    "image_type",
+    "is_text",
+    "read",
+    "set_downloader",
+]
+
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+MAX_AUDIO_BYTES = 25 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
+
+_FTYP_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
+
+_DOCUMENT_TYPES = {
+    ".pdf": "application/pdf",
+    ".json": "application/json",
+    ".txt": "text/plain",
+    ".md": "text/markdown",
+    ".csv": "text/csv",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".ts": "text/typescript",
+    ".py": "text/x-python",
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".css": "text/css",
+    ".xml": "text/xml",
+    ".rtf": "text/rtf",
+}
+
+
+def image_type(data: bytes) -> str:
+    """The MIME type of an image; `ValueError` if it is none that models take."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp" and data[8:12] in _FTYP_BRANDS:
+        return _FTYP_BRANDS[data[8:12]]
+    raise ValueError("These bytes are no PNG, JPEG, WebP, GIF, HEIC or HEIF image.")
+
+
+def audio_type(data: bytes) -> str:
+    """The MIME type of sound; `ValueError` if it is none that models take."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return "audio/wav"
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return "audio/aiff"
+    if data.startswith(b"OggS"):
+        return "audio/ogg"
+    if data.startswith(b"fLaC"):
+        return "audio/flac"
+    if data.startswith(b"ID3"):
+        return "audio/mp3"
+    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:
+        # An MPEG frame header; its layer bits are 00 in AAC's ADTS and never in MP3.
+        return "audio/aac" if data[1] & 0x06 == 0 else "audio/mp3"
+    raise ValueError("These bytes are no WAV, MP3, AIFF, AAC, OGG or FLAC sound.")
+
+
+def document_type(data: bytes) -> str:
+    """The MIME type of a document, which must be a PDF: text has no signature and must be named."""
+    if data.startswith(b"%PDF"):
+        return "application/pdf"
+    raise ValueError("These bytes are no PDF. For a text document, say which kind: mime_type='text/plain'.")
+
+
+def document_type_by_name(path: str | PathLike[str]) -> str:
+    """The MIME type that belongs to a file's extension; `ValueError` if it is not known."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _DOCUMENT_TYPES:
+        raise ValueError(f"No document type is known for {suffix or 'a name without extension'!r}: pass mime_type='…'.")
+    return _DOCUMENT_TYPES[suffix]
+
+
+def is_text(mime_type: str) -> bool:
+    """Whether a document of this type is sent as text rather than as base64."""
+    return mime_type.startswith("text/") or mime_type == "application/json"
+
+
+def check_size(size: int, max_size: int) -> None:
+    """`ValueError` if there are more bytes than allowed."""
+    if size > max_size:
+        raise ValueError(f"{size:,} bytes are more than the {max_size:,} allowed; pass max_size= to allow more.")
+
+
+def encode(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[str, str]:
+    """(base64 text, MIME type) of some bytes, after checking size and kind."""
+    check_size(len(data), max_size)
+    mime_type = kind(data)
+    return base64.b64encode(data).decode("ascii"), mime_type
+
+
+def read(path: str | PathLike[str], max_size: int) -> bytes:
+    """A file's bytes; its size is checked before it is read."""
+    file = Path(path)
+    check_size(file.stat().st_size, max_size)
+    return file.read_bytes()
+
+
+class Downloader(Protocol):
+    """Fetches a URL's bytes, giving up once there are more than `max_size`."""
+
+    def fetch(self, url: str, max_size: int) -> bytes: ...
+
+    def fetch_async(self, url: str, max_size: int) -> Awaitable[bytes]: ...
+
+
+_downloader: Downloader | None = None
+
+
+def set_downloader(downloader: Downloader) -> None:
+    """Say who fetches URLs: values do no I/O themselves, so the transports hand theirs in."""
+    global _downloader
+    _downloader = downloader
+
+
+def _installed() -> Downloader:
+    if _downloader is None:
+        raise RuntimeError("Nothing is installed that downloads: import mirascope_like.llm, or call set_downloader().")
+    return _downloader
+
+
+def download(url: str, max_size: int) -> bytes:
+    """The bytes behind a URL."""
+    return _installed().fetch(url, max_size)
+
+
+async def download_async(url: str, max_size: int) -> bytes:
+    """See `download`."""
+    return await _installed().fetch_async(url, max_size)

@@ -1,0 +1,185 @@
+"""Messages, and the one rule by which what a user writes becomes messages.
+
+`promote` accepts text, a part, a sequence of these, a message, or a list or tuple of messages. Anything else is a
+`TypeError` at once, which names what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from .content import (
+    AssistantContent,
+    AssistantContentPart,
+    Audio,
+    Document,
+    Image,
+    ProviderBlock,
+    ServerToolCall,
+    Text,
+    Thought,
+    ToolCall,
+    ToolOutput,
+    UserContent,
+    UserContentPart,
+)
+
+__all__ = [
+    "AssistantMessage",
+    "Message",
+    "SystemContent",
+    "SystemMessage",
+    "UserMessage",
+    "assistant",
+    "is_messages",
+    "promote",
+    "promote_to_messages",
+    "system",
+    "user",
+]
+
+SystemContent: TypeAlias = str | Text
+
+_USER_PARTS = (Text, Image, Audio, Document, ToolOutput)
+_ASSISTANT_PARTS = (Text, Thought, ToolCall, ServerToolCall, ProviderBlock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemMessage:
+    """What the model is told before and above all else."""
+
+    role: ClassVar[Literal["system"]] = "system"
+    content: Text
+
+    def __post_init__(self) -> None:
+        if isinstance(self.content, str):
+            object.__setattr__(self, "content", Text(self.content))
+        elif not isinstance(self.content, Text):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"A system message is text, not {_kind(self.content)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserMessage:
+    """What the user says, or tools gave back. `name` tells apart users of one role, where a provider takes it."""
+
+    role: ClassVar[Literal["user"]] = "user"
+    content: Sequence[UserContentPart]
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", _parts(self.content, _USER_PARTS, "user"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssistantMessage:
+    """What a model said.
+
+    `raw_message` is the same in the provider's own JSON form. It is sent back verbatim to the provider and model it
+    came from (signatures and encrypted thoughts live only there) as long as it still says what `content` says: edit
+    the content and the message is written anew from its parts.
+    """
+
+    role: ClassVar[Literal["assistant"]] = "assistant"
+    content: Sequence[AssistantContentPart]
+    name: str | None = None
+    provider_id: str | None = None
+    model_id: str | None = None
+    provider_model_name: str | None = None
+    raw_message: Mapping[str, Any] | Sequence[Any] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", _parts(self.content, _ASSISTANT_PARTS, "assistant"))
+
+
+Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage
+_MESSAGES = (SystemMessage, UserMessage, AssistantMessage)
+
+
+def system(content: SystemContent) -> SystemMessage:
+    """A system message from text."""
+    return SystemMessage(content=Text(content) if isinstance(content, str) else content)
+
+
+def user(content: UserContent, *, name: str | None = None) -> UserMessage:
+    """A user message from text, a part, or a sequence of these."""
+    return UserMessage(content=_listed(content), name=name)
+
+
+def assistant(
+    content: AssistantContent,
+    *,
+    model_id: str | None = None,
+    provider_id: str | None = None,
+    provider_model_name: str | None = None,
+    raw_message: Mapping[str, Any] | Sequence[Any] | None = None,
+    name: str | None = None,
+) -> AssistantMessage:
+    """An assistant message from text, a part, or a sequence of these. See `AssistantMessage` for `raw_message`."""
+    return AssistantMessage(
+        content=_listed(content),
+        model_id=model_id,
+        provider_id=provider_id,
+        provider_model_name=provider_model_name,
+        raw_message=raw_message,
+        name=name,
+    )
+
+
+def is_messages(value: object) -> bool:
+    """Whether `value` is a message, or a non-empty list or tuple of messages only."""
+    if isinstance(value, _MESSAGES):
+        return True
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, _MESSAGES) for item in value)
+
+
+def promote(value: object) -> tuple[Message, ...]:
+    """Messages from what a prompt function returned or a call was given.
+
+    Raises `TypeError` for what is neither messages nor content, `ValueError` for an empty list.
+    """
+    if isinstance(value, _MESSAGES):
+        return (value,)
+    if isinstance(value, str | Text | Image | Audio | Document | ToolOutput):
+        return (UserMessage(content=_listed(value)),)
+    if not isinstance(value, list | tuple):
+        raise TypeError(
+            f"A prompt is text, a content part, a message, or a list of these, not {_kind(value)}. "
+            "Return a string, or messages made with llm.messages.user(...)."
+        )
+    if not value:
+        raise ValueError("The prompt is an empty list: there is nothing to say to the model.")
+    items: Sequence[Any] = value
+    found = [isinstance(item, _MESSAGES) for item in items]
+    if all(found):
+        return tuple(items)
+    if any(found):
+        stray = items[found.index(False)]
+        raise TypeError(f"A list holds either messages or content, not both: {_kind(stray)} stands among messages.")
+    return (UserMessage(content=items),)
+
+
+def promote_to_messages(value: object) -> list[Message]:
+    """`promote`, as a list."""
+    return list(promote(value))
+
+
+def _listed(content: object) -> Any:
+    """A sequence of parts from a part or a sequence; the message checks what is in it."""
+    return [content] if isinstance(content, str) or not isinstance(content, Sequence) else content  # pyright: ignore[reportUnknownVariableType]
+
+
+def _parts(content: Iterable[Any], allowed: tuple[type, ...], role: str) -> tuple[Any, ...]:
+    if isinstance(content, str):
+        return (Text(content),)
+    parts = tuple(Text(part) if isinstance(part, str) else part for part in content)
+    for part in parts:
+        if not isinstance(part, allowed):
+            names = ", ".join(kind.__name__ for kind in allowed)
+            raise TypeError(f"{_kind(part)} cannot be part of a message of role {role!r}; these can: str, {names}.")
+    return parts
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}" if value is not None else "None"

@@ -1,0 +1,87 @@
+"""What a call may set, beside its messages, tools and format. An unknown name is a `TypeError` at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, cast
+
+from typing_extensions import Required, TypedDict
+
+__all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
+
+ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "max"]
+
+
+class ThinkingConfig(TypedDict, total=False):
+    """How much a model thinks before it answers, and what is seen of it.
+
+    `level`: from none to max; a model that cannot do a level does its nearest.
+    `include_thoughts` (False): ask for thoughts or their summaries and keep them as `Thought` parts. When it is
+    false they are left out of the content; what must go back to the provider is kept all the same.
+    `encode_thoughts_as_text` (False): when history is sent, write thoughts as text, which any model can read, in
+    place of the provider's own form.
+    """
+
+    level: Required[ThinkingLevel]
+    include_thoughts: bool
+    encode_thoughts_as_text: bool
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | Mapping[Literal["name"], str]
+
+
+class Params(TypedDict, total=False):
+    """Settings of a call. All are optional; what is not set is not sent."""
+
+    temperature: float
+    """Randomness; 0 is the least."""
+    max_tokens: int
+    """The most tokens to generate, thoughts included."""
+    top_p: float
+    """Sample from the likeliest tokens that together have this probability (0 to 1)."""
+    top_k: int
+    """Sample from this many likeliest tokens."""
+    seed: int
+    """Ask for the same answer to the same request; best effort of the provider."""
+    stop_sequences: Sequence[str]
+    """Texts at which to stop."""
+    thinking: ThinkingConfig | None
+    """How much to think."""
+    tool_choice: ToolChoice
+    """'auto', 'none' (no call), 'required' (some call), or {'name': 'the_tool'}."""
+    parallel_tool_calls: bool
+    """Whether one answer may hold several tool calls."""
+    timeout: float
+    """Seconds of silence from the server that are waited for: connecting, sending, and between two reads."""
+    extra_body: Mapping[str, Any]
+    """JSON fields to merge into the request's body, last: for what is not modelled here."""
+    extra_headers: Mapping[str, str]
+    """HTTP headers to add to the request."""
+
+
+_NAMES = frozenset(Params.__annotations__)
+_LEVELS = ("none", "default", "minimal", "low", "medium", "high", "max")
+
+
+def check_params(params: Mapping[str, object]) -> Params:
+    """`params` as `Params`. Raises `TypeError` for an unknown name, `ValueError` for a value that cannot be meant."""
+    unknown = [name for name in params if name not in _NAMES]
+    if unknown:
+        raise TypeError(_unknown_param(unknown[0]))
+    checked = cast("Params", dict(params))
+    timeout = checked.get("timeout")
+    if timeout is not None and timeout <= 0:
+        raise ValueError(f"timeout is {timeout}: it must be more than 0 seconds.")
+    if (tokens := checked.get("max_tokens")) is not None and tokens < 1:
+        raise ValueError(f"max_tokens is {tokens}: it must be at least 1.")
+    if (thinking := checked.get("thinking")) is not None and thinking.get("level") not in _LEVELS:
+        raise ValueError(f"thinking needs a level, one of {', '.join(_LEVELS)}; got {thinking!r}.")
+    return checked
+
+
+def _unknown_param(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, _NAMES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(_NAMES))}."
+    return f"Unknown param {name!r}.{hint} What is not modelled goes into extra_body={{…}} or extra_headers={{…}}."

@@ -1,0 +1,121 @@
+"""JSON ↔ values: one codec a protocol, pure functions of their input.
+
+No codec performs I/O, imports a vendor's SDK, or knows a colour. `encode` turns a `Request` into a JSON body; an answer,
+whole or streamed, becomes chunks. The engine folds those, so that a protocol has one way to say a thing, not two.
+
+A codec says what is wrong by raising `ReportedError` (the server reports a failure), `MalformedReply` (the answer is
+not of this protocol) or `TruncatedStream` (the bytes ended before the answer did). The engine makes the library's errors
+of them, since only it knows who was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from ..values.chunks import Chunk
+from ..values.messages import Message
+from ..values.params import Params
+from .features import UNKNOWN, Features
+
+if TYPE_CHECKING:
+    from ..schema.formats import Format
+    from ..schema.tools import ProviderTool, ToolSchema
+
+__all__ = [
+    "Codec",
+    "Decoder",
+    "JsonObject",
+    "MalformedReply",
+    "Outgoing",
+    "ReportedError",
+    "Request",
+    "TruncatedStream",
+]
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """All that a codec needs to know to ask. `model` is the name that is sent; `model_id` the one the user wrote."""
+
+    model: str
+    messages: Sequence[Message]
+    params: Params = field(default_factory=lambda: Params())
+    tools: Sequence[ToolSchema] = ()
+    provider_tools: Sequence[ProviderTool] = ()
+    format: Format[Any] | None = None
+    provider_id: str = ""
+    model_id: str = ""
+    features: Features = UNKNOWN
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it goes out: the path below the provider's base URL, the JSON body, and headers of the protocol."""
+
+    path: str
+    body: JsonObject
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Decoder(Protocol):
+    """A state machine for one streamed answer: bytes in, chunks out, however the bytes are cut."""
+
+    raw_events: list[str]
+    """The text of each event so far."""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take in more bytes. Raises `ReportedError` or `MalformedReply`."""
+        ...
+
+    def end(self) -> list[Chunk]:
+        """There are no more bytes. Raises `TruncatedStream` if the answer is not complete."""
+        ...
+
+
+class Codec(Protocol):
+    """One wire protocol."""
+
+    def encode(self, request: Request) -> Outgoing:
+        """The JSON body that asks for what `request` says."""
+        ...
+
+    def decode(self, body: Any) -> list[Chunk]:
+        """The chunks of a whole answer (parsed JSON). Raises `ReportedError` or `MalformedReply`."""
+        ...
+
+    def decoder(self) -> Decoder:
+        """A fresh decoder for a streamed answer."""
+        ...
+
+
+class ReportedError(Exception):
+    """The server says that it failed, by status, in the body, or inside a stream."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        type: str | None = None,
+        code: str | None = None,
+        body: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type = type
+        self.code = code
+        self.body = body
+
+
+class MalformedReply(Exception):
+    """The answer is not of the protocol."""
+
+
+class TruncatedStream(Exception):
+    """The bytes ended before the answer did."""

@@ -1,0 +1,64 @@
+"""What a server says when it fails. Every provider words it differently; what they share is data here.
+
+Shapes seen: `{"error": {"message", "type", "code", …}}` (OpenAI, Anthropic, OpenRouter, Google), `{"error": "text"}`
+(Ollama), `{"code", "error": "text"}` (xAI), `{"detail": …}` (Mistral, FastAPI servers), `{"message": …}`, and text or HTML
+from proxies on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from . import ReportedError
+
+__all__ = ["read_failure", "reported"]
+
+_LONGEST_MESSAGE = 2_000
+
+
+def read_failure(status: int | None, body: bytes) -> ReportedError:
+    """The failure that a body with an error status reports, whatever it looks like."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        message = text[:_LONGEST_MESSAGE] or "the server gave no reason"
+        return ReportedError(message, status=status, body=text)
+    return reported(value, status=status)
+
+
+def reported(value: object, *, status: int | None = None) -> ReportedError:
+    """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
+    body = value[0] if isinstance(value, list) and value else cast("object", value)
+    if not isinstance(body, Mapping):
+        return ReportedError(str(body)[:_LONGEST_MESSAGE], status=status, body=value)
+    outer = cast("Mapping[str, Any]", body)
+    inner = outer.get("error")
+    fields: Mapping[str, Any] = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else outer
+    message = inner if isinstance(inner, str) else fields.get("message") or fields.get("detail") or outer.get("message")
+    code = fields.get("code", outer.get("code"))
+    return ReportedError(
+        _words(message) or json.dumps(outer, ensure_ascii=False)[:_LONGEST_MESSAGE],
+        status=status or _status(fields, outer),
+        type=_words(fields.get("type")) or _words(fields.get("status")),
+        code=None if code is None else str(code),
+        body=value,
+    )
+
+
+def _status(*places: Mapping[str, Any]) -> int | None:
+    """An HTTP status that an error inside a stream names: some put it in `status_code`, some in `code`."""
+    for place in places:
+        for key in ("status_code", "status", "code"):
+            number = place.get(key)
+            if isinstance(number, int) and 400 <= number < 600:
+                return number
+    return None
+
+
+def _words(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,63 @@
+"""What every codec does alike when it sends history: decide what goes back verbatim, and say the rest in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from ..values.chunks import Accumulator, Chunk
+from ..values.content import AssistantContentPart, Image, Text, Thought, ToolCall
+from ..values.messages import AssistantMessage
+from . import Request
+
+__all__ = ["data_url", "result_images", "sent_verbatim", "spoken"]
+
+
+def sent_verbatim(message: AssistantMessage, request: Request, decode: Callable[[], list[Chunk]]) -> bool:
+    """Whether a message's raw form goes back as it is.
+
+    It does if it came from this provider and model, the caller does not want thoughts as text, and it still says what
+    the message's content says, so that edited messages are sent as edited. `decode` gives the chunks of the raw form.
+    """
+    thinking = request.params.get("thinking") or {"level": "default"}
+    if message.provider_id != request.provider_id or message.model_id != request.model_id:
+        return False
+    if thinking.get("encode_thoughts_as_text"):
+        return False
+    accumulator = Accumulator()
+    for chunk in decode():
+        accumulator.add(chunk)
+    return _gist(accumulator.content) == _gist(message.content)
+
+
+def spoken(message: AssistantMessage, request: Request) -> str:
+    """A message's texts as one, for a provider or model that did not write them.
+
+    Thoughts of others cannot be checked by their signatures, so they are left out, or written as text if the caller
+    asks for that."""
+    thinking = request.params.get("thinking") or {"level": "default"}
+    as_text = thinking.get("encode_thoughts_as_text", False)
+    said: list[str] = []
+    for part in message.content:
+        if isinstance(part, Text):
+            said.append(part.text)
+        elif isinstance(part, Thought) and as_text and part.thought:
+            said.append(f"**Thinking:** {part.thought}\n\n")
+    return "".join(said)
+
+
+def result_images(result: object) -> list[Image]:
+    """The images in a tool's result: itself, or members of a list."""
+    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
+    return [item for item in items if isinstance(item, Image)]
+
+
+def data_url(mime_type: str, base64_text: str) -> str:
+    """A `data:` URL (RFC 2397)."""
+    return f"data:{mime_type};base64,{base64_text}"
+
+
+def _gist(content: Sequence[AssistantContentPart]) -> tuple[str, list[ToolCall]]:
+    """What a message says to others: its words and its calls, however they are cut into parts."""
+    words = "".join(part.text for part in content if isinstance(part, Text))
+    return words, [part for part in content if isinstance(part, ToolCall)]

@@ -1,0 +1,118 @@
+"""What the embedded model needs changed in a chat-completions request. One pure function, `adapt`.
+
+The embedded server speaks the protocol of OpenAI's chat completions, but the model behind it has 135 million
+parameters and needs more guidance than the protocol gives. The rules:
+
+* Tools. The model cannot decide *whether* to call a tool, so with `tool_choice` absent or `"auto"` the policy is fixed:
+  a call is forced when the last message is the user's, and none is possible after a tool's result. This is a demo aid.
+* A forced call starts with the opening of the call already written (`PREFILL`), as an assistant message at the end; the
+  server's answer has the call as usual, whole or streamed, and shows nothing of the prefill. One call at a time.
+* Tools and `response_format` exclude each other on the server: the format waits until no call is forced.
+* A schema is enforced by the server but not shown to the model: it is put into the system message. Strings in it get a
+  greatest length, for small models like to loop inside a string.
+* Without instructions the model rambles: it is asked for one short sentence, at temperature 0, and stopped at 256 tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+__all__ = ["MAX_STRING", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "adapt"]
+
+PREFILL = "<tool_call>["
+SYSTEM_PROMPT = "Answer in one short sentence."
+MAX_TOKENS = 256
+MAX_STRING = 200  # characters
+
+_TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
+_BOUNDS = ("maxLength", "enum", "const", "pattern", "format")
+_VALUES = ("enum", "const", "default", "examples")  # what is below these is data, not schema
+
+
+def adapt(body: dict[str, Any]) -> dict[str, Any]:
+    """The body for the embedded server that asks for what `body` asks of an OpenAI-compatible one.
+
+    `body` is left as it is; the result shares its unchanged parts.
+    """
+    adapted = {"temperature": 0, **body, "messages": [_renamed(message) for message in body["messages"]]}
+    if "max_completion_tokens" not in body:
+        adapted.setdefault("max_tokens", MAX_TOKENS)
+    if tools := _forced_tools(body):
+        _force_call(adapted, tools)
+        return adapted
+    for key in _TOOL_KEYS:
+        adapted.pop(key, None)
+    if "response_format" in body:
+        _show_format(adapted)
+    elif not body.get("tools"):
+        _ensure_system(adapted["messages"])
+    return adapted
+
+
+def _renamed(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "role": "system"} if message["role"] == "developer" else message
+
+
+def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tools of which one is to be called now; none of them if the model is to answer."""
+    tools: list[dict[str, Any]] = body.get("tools") or []
+    choice: Any = body.get("tool_choice") or "auto"
+    if isinstance(choice, dict):
+        tools, choice = _chosen(tools, cast("dict[str, Any]", choice))
+    if choice == "auto":
+        choice = "required" if body["messages"][-1]["role"] == "user" else "none"
+    return tools if choice == "required" else []
+
+
+def _chosen(tools: list[dict[str, Any]], choice: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """What a `tool_choice` object selects: one function, or some of them with a mode of their own."""
+    allowed: dict[str, Any] = choice.get("allowed_tools") or {"tools": [choice], "mode": "required"}
+    names = {tool["function"]["name"] for tool in allowed["tools"]}
+    return [tool for tool in tools if tool["function"]["name"] in names], allowed["mode"]
+
+
+def _force_call(adapted: dict[str, Any], tools: list[dict[str, Any]]) -> None:
+    adapted.pop("response_format", None)
+    adapted["tools"] = _bounded(tools)
+    adapted["tool_choice"] = "required"
+    adapted["parallel_tool_calls"] = False
+    adapted["messages"].append({"role": "assistant", "content": PREFILL})
+
+
+def _show_format(adapted: dict[str, Any]) -> None:
+    wanted: dict[str, Any] = adapted["response_format"]
+    if wanted.get("type") != "json_schema":
+        return
+    adapted["response_format"] = wanted = _bounded(wanted)
+    schema = wanted["json_schema"]["schema"]
+    _instruct(adapted["messages"], f"Answer in JSON that fits this schema:\n{json.dumps(schema, ensure_ascii=False)}")
+
+
+def _ensure_system(messages: list[dict[str, Any]]) -> None:
+    if all(message["role"] != "system" for message in messages):
+        messages.insert(0, {"role": "system", "content": SYSTEM_PROMPT})
+
+
+def _instruct(messages: list[dict[str, Any]], text: str) -> None:
+    """Add `text` to the first system message, or as one."""
+    if messages[0]["role"] == "system":
+        text = f"{_plain(messages.pop(0)['content'])}\n\n{text}"
+    messages.insert(0, {"role": "system", "content": text})
+
+
+def _plain(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _bounded(schema: Any) -> Any:
+    """A copy in which every free string has a greatest length."""
+    if isinstance(schema, list):
+        return [_bounded(item) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    node = cast("dict[str, Any]", schema)
+    copy = {key: value if key in _VALUES else _bounded(value) for key, value in node.items()}
+    if copy.get("type") == "string" and not any(bound in copy for bound in _BOUNDS):
+        copy["maxLength"] = MAX_STRING
+    return copy

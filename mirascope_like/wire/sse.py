@@ -1,0 +1,124 @@
+"""Server-sent events: bytes in, events out, however the bytes are cut.
+
+Follows the parsing rules of the WHATWG HTML standard, section "Server-sent events": lines end with LF, CR or CR LF; a
+byte-order mark at the start, comments and unknown fields are ignored; several `data` lines join with LF. One rule is
+relaxed on purpose: an event that the end of the stream leaves without its blank line is delivered by `end`, since
+some servers omit it. Whether the answer is then complete is for the decoder to say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ..values.chunks import Chunk
+from . import MalformedReply, TruncatedStream
+
+__all__ = ["EventDecoder", "SSEParser"]
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+class SSEParser:
+    """An incremental parser. Work is linear in the bytes, also when one line comes in many pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []  # of the line that has not ended yet
+        self._after_cr = False  # the last line ended with CR: an LF that follows belongs to it
+        self._start = True
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, data: bytes) -> list[tuple[str, str]]:
+        """The (event name, data) pairs that are complete with these bytes. The name is '' if there was none."""
+        if self._after_cr and data:
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
+        if b"\n" not in data and b"\r" not in data:
+            self._pieces.append(data)
+            return []
+        *lines, rest = _LINE_END.split(b"".join((*self._pieces, data)))
+        self._pieces = [rest]
+        self._after_cr = not rest and data.endswith(b"\r")
+        return self._events(lines)
+
+    def end(self) -> list[tuple[str, str]]:
+        """The event that the end of the stream cut short of its blank line, if any."""
+        return self._events([b"".join(self._pieces), b""])
+
+    def _events(self, lines: list[bytes]) -> list[tuple[str, str]]:
+        events: list[tuple[str, str]] = []
+        for line in lines:
+            if self._start:
+                self._start = False
+                line = line.removeprefix(_BOM)
+            if line:
+                self._field(line)
+                continue
+            if self._data:
+                events.append((self._name, "\n".join(self._data)))
+                self._data = []
+            self._name = ""
+        return events
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
+        elif name == b"event":
+            self._name = value.removeprefix(b" ").decode("utf-8", "replace")
+
+
+class EventDecoder:
+    """Base of decoders of JSON over server-sent events: subclasses say what an event means and what ends a stream.
+
+    `complete` is set by the subclass once the answer is known to be whole.
+    """
+
+    def __init__(self) -> None:
+        self._sse = SSEParser()
+        self.raw_events: list[str] = []
+        self.complete = False
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """See `Decoder.feed`."""
+        chunks: list[Chunk] = []
+        for name, text in self._sse.feed(data):
+            self.raw_events.append(text)
+            self.on_event(name, text, chunks)
+        return chunks
+
+    def end(self) -> list[Chunk]:
+        """See `Decoder.end`."""
+        chunks: list[Chunk] = []
+        try:
+            for name, text in self._sse.end():
+                self.raw_events.append(text)
+                self.on_event(name, text, chunks)
+        except MalformedReply:
+            # Half an event: the cut, not the server, made it so.
+            raise TruncatedStream("the last event is cut off") from None
+        self.on_end(chunks)
+        if not self.complete:
+            raise TruncatedStream("the connection closed before the answer was announced complete")
+        return chunks
+
+    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+        """Append what an event says to `chunks`."""
+        raise NotImplementedError
+
+    def on_end(self, chunks: list[Chunk]) -> None:
+        """The bytes have ended: append what is still owed, and set `complete` if the answer is whole after all."""
+
+    @staticmethod
+    def parse(text: str) -> dict[str, Any]:
+        """The JSON object of an event's data; `MalformedReply` if it is none."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise MalformedReply(f"an event that is no JSON: {text[:200]!r}") from error
+        if not isinstance(value, dict):
+            raise MalformedReply(f"an event that is no JSON object: {text[:200]!r}")
+        return value  # pyright: ignore[reportUnknownVariableType]

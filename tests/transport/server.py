@@ -1,0 +1,173 @@
+"""A loopback HTTP/1.1 server whose answers a test writes as a function: `server.answer = lambda exchange: ...`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+PATIENCE = 10.0  # seconds after which something that should happen counts as not happening
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came in. Header names are lower case; `connection` counts connections from 1."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Exchange:
+    """One request that is being answered, on the thread of its connection."""
+
+    def __init__(self, sock: socket.socket, request: Received) -> None:
+        self._sock = sock
+        self.request = request
+
+    def json(self, value: object, status: int = 200, **headers: str) -> None:
+        """Answer with a whole JSON body."""
+        self.whole(json.dumps(value).encode(), status, **{"content-type": "application/json", **headers})
+
+    def whole(self, body: bytes, status: int = 200, **headers: str) -> None:
+        """Answer with a whole body."""
+        self._head(status, headers | {"content-length": str(len(body))}, body)
+
+    def start(self, status: int = 200, content_type: str = "text/event-stream", **headers: str) -> None:
+        """Begin a chunked answer: status and headers."""
+        self._head(status, {"content-type": content_type, "transfer-encoding": "chunked", **headers}, b"")
+
+    def send(self, piece: bytes) -> None:
+        """One piece of a chunked answer."""
+        self._sock.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    def end(self) -> None:
+        """The end of a chunked answer."""
+        self._sock.sendall(b"0\r\n\r\n")
+
+    def stream(self, *pieces: bytes) -> None:
+        """A whole chunked answer."""
+        self.start()
+        for piece in pieces:
+            self.send(piece)
+        self.end()
+
+    def cut(self) -> None:
+        """Reset the connection."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
+    def wait_gone(self) -> bool:
+        """Wait for the client to close the connection; false if it does not."""
+        self._sock.settimeout(PATIENCE)
+        try:
+            return self._sock.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+    def _head(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        self._sock.sendall("\r\n".join(lines).encode() + body)
+
+
+class Server:
+    """Listens on a free loopback port, or on the Unix socket `uds`; a thread for each connection.
+
+    `received` has every request in order, `gone` gets a truth value for each `hold`: whether the client hung up.
+    """
+
+    def __init__(self, uds: str | None = None) -> None:
+        self.answer: Callable[[Exchange], None] = lambda exchange: exchange.json({"echo": exchange.request.json})
+        self.received: list[Received] = []
+        self.arrived: queue.Queue[Received] = queue.Queue()
+        self.gone: queue.Queue[bool] = queue.Queue()
+        self._pieces: queue.Queue[bytes | None] = queue.Queue()
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        if uds is None:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+            self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(uds)
+            self._listener.listen()
+            self.url = "http://local"
+        self._spawn(self._accept)
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made so far."""
+        return len(self._sockets)
+
+    # Ready-made answers
+
+    def hold(self, exchange: Exchange) -> None:
+        """Answer nothing, until the client hangs up."""
+        self.gone.put(exchange.wait_gone())
+
+    def drip(self, exchange: Exchange) -> None:
+        """Stream what the test `push`es, as it does; hold the connection when it pushes `None`."""
+        exchange.start()
+        while (piece := self._pieces.get(timeout=PATIENCE)) is not None:
+            exchange.send(piece)
+        self.hold(exchange)
+
+    def push(self, piece: bytes | None) -> None:
+        self._pieces.put(piece)
+
+    # Machinery
+
+    def _spawn(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                self._sockets.append(sock)
+                self._spawn(self._serve, sock, len(self._sockets))
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError), sock, sock.makefile("rb") as file:
+            while line := file.readline():
+                request = self._read(line.decode().split()[1], file, number)
+                self.received.append(request)
+                self.arrived.put(request)
+                self.answer(Exchange(sock, request))
+
+    @staticmethod
+    def _read(path: str, file: Any, number: int) -> Received:
+        headers: dict[str, str] = {}
+        while line := file.readline().strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        return Received(path, headers, file.read(int(headers.get("content-length", 0))), number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in list(self._sockets):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE)
