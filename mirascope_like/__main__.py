@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import errors
 
@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The library's errors are printed without a traceback."""
     options = _parser().parse_args(argv)
     try:
-        return options.run(options)
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
     except errors.Error as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,7 +7,7 @@ the engine's affair. The four classes only say what calling the tool object itse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar
@@ -168,8 +168,7 @@ class Tool(Generic[P, R]):
             if context is None:
                 raise TypeError(f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx).")
             args = [context, *args]
-        fn = cast("Callable[..., R]", self.fn)
-        return lambda: fn(*args, **kwargs)
+        return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
 
     def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:
         """Run a call on this thread. What the tool raises becomes the output's `error`."""

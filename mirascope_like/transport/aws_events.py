@@ -8,7 +8,6 @@ is JSON whose "bytes" is one of the model's own events in base64; an exception's
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import struct
 import zlib
@@ -129,7 +128,7 @@ def _event(headers: dict[str, str], payload: bytes) -> bytes:
     try:
         wrapped = json.loads(payload).get("bytes")
         return b"data: %b\n\n" % base64.b64decode(wrapped) if wrapped else b""
-    except (ValueError, AttributeError, binascii.Error) as exc:
+    except (ValueError, AttributeError, TypeError) as exc:
         raise errors.ResponseValidationError(
             "A message of the event stream has no event in it.", original_exception=exc
         ) from exc

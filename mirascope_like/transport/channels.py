@@ -12,7 +12,6 @@ import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from .. import errors
 from . import HttpReply, HttpRequest
@@ -59,7 +58,7 @@ class BlockingChannel:
         client = self._client_for(request.url)
         with translated(request):
             response = client.send(_build(client, request), stream=True)
-        return BlockingByteStream(response, request)
+        return BlockingByteStream(response, request, self._client_for)
 
 
 class NativeChannel:
@@ -79,15 +78,19 @@ class NativeChannel:
         client = self._client_for(request.url)
         with translated(request):
             response = await client.send(_build(client, request), stream=True)
-        return NativeByteStream(response, request)
+        return NativeByteStream(response, request, self._client_for)
 
 
 class _ResponseStream:
-    """What the byte streams of both colours share: where the answer came from, and why it can no longer be read."""
+    """What the byte streams of both colours share: the answer, and why it can no longer be read.
 
-    def __init__(self, response: httpx2.Response, request: HttpRequest) -> None:
+    `owner` is what would close the connection if it were collected; the stream keeps it.
+    """
+
+    def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
         self._response = response
         self._request = request
+        self._owner = owner
         self._failure: Exception | None = None
         self.status = response.status_code
         self.headers: Mapping[str, str] = dict(response.headers)
@@ -96,36 +99,75 @@ class _ResponseStream:
         if self._failure is not None:
             raise self._failure
 
-    def _end(self, why: Exception) -> bool:
-        """End the stream; the first reason counts. Whether this was the first."""
-        first = self._failure is None
-        self._failure = self._failure or why
-        return first
-
 
 class BlockingByteStream(_ResponseStream):
     """The body of a streamed `httpx2.Response`, read by blocking calls."""
 
-    def __init__(self, response: httpx2.Response, request: HttpRequest) -> None:
-        super().__init__(response, request)
+    def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
+        super().__init__(response, request, owner)
         self._pieces = response.iter_bytes()
 
     async def next(self) -> bytes | None:
-        """The next bytes of the body, decompressed; `None` after the last. A failure is raised again by every call."""
+        """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
         self._check()
         try:
             with translated(self._request):
                 piece = next(self._pieces, None)
-        except BaseException as exc:
-            self._give_up(_reason(exc))
-            self._check_unless_cancelled(exc)
+        except Exception as exc:
+            raise self._give_up(exc) from exc.__cause__
+        except BaseException:
+            self._give_up(_closed())
             raise
-        self._check()  # closed by another thread, the body seems to have ended
+        self._check()  # to a reader, being closed by another thread can look like the end
         return piece
 
     async def close(self) -> None:
         """Free the connection. Another thread that waits in `next` is woken by it."""
         self._give_up(_closed())
+
+    def _give_up(self, why: Exception) -> Exception:
+        """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
+        if self._failure is None:
+            self._failure = why
+            _hang_up(self._response)
+            with contextlib.suppress(Exception):
+                self._response.close()
+        return self._failure
+
+
+class NativeByteStream(_ResponseStream):
+    """The body of a streamed `httpx2.Response`, read under asyncio or trio."""
+
+    def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
+        super().__init__(response, request, owner)
+        self._pieces = response.aiter_bytes()
+
+    async def next(self) -> bytes | None:
+        """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
+        self._check()
+        try:
+            with translated(self._request):
+                piece = await anext(self._pieces, None)
+        except Exception as exc:
+            raise await self._give_up(exc) from exc.__cause__
+        except BaseException:
+            await self._give_up(_closed())
+            raise
+        self._check()  # to a reader, being closed by another task can look like the end
+        return piece
+
+    async def close(self) -> None:
+        """Free the connection, also when the task is being cancelled."""
+        await self._give_up(_closed())
+
+    async def _give_up(self, why: Exception) -> Exception:
+        """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
+        if self._failure is None:
+            self._failure = why
+            await give_up(self._response.aclose)
+            await give_up(self._unwind)
+        return self._failure
+
     async def _unwind(self) -> None:
         """Let the client's nested generators run out, which without a connection they do at once.
 
@@ -133,6 +175,10 @@ class BlockingByteStream(_ResponseStream):
         """
         while await anext(self._pieces, None) is not None:
             pass
+
+
+def _closed() -> errors.StreamClosedError:
+    return errors.StreamClosedError("This stream was closed; what had not been read of it is lost.")
 
 
 def _hang_up(response: httpx2.Response) -> None:
@@ -190,7 +236,7 @@ def translated(request: HttpRequest) -> Generator[None]:
 
 def failure(exc: Exception, request: HttpRequest) -> Exception | None:
     """The library's error for what an httpx-family client raised; `None` if it is not about the connection."""
-    host = urlsplit(request.url).netloc.rpartition("@")[2] or "the server"
+    host = request.url.partition("://")[2].partition("/")[0].rpartition("@")[2] or "the server"
     said = str(exc) or type(exc).__name__
     if _is(exc, "TimeoutException"):
         return errors.TimeoutError(_too_late(exc, host, request.timeout), original_exception=exc)
@@ -200,13 +246,13 @@ def failure(exc: Exception, request: HttpRequest) -> Exception | None:
             "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
         )
     if _is(exc, "UnsupportedProtocol", "InvalidURL"):
-        return ValueError(f"{request.url!r} is not a URL to post to: {said} Does the base_url begin with https://?")
+        return ValueError(f"Not a URL to post to: {request.url.partition('?')[0]!r}. {said} Check the base_url.")
     if _is(exc, "ConnectError", "ProxyError"):
         return errors.ConnectionError(
             f"No connection to {host}: {said}. Check the base_url, the network, and that the server is running.",
             original_exception=exc,
         )
-    if _is(exc, "HTTPError", "StreamError") or isinstance(exc, OSError):
+    if _is(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
         return errors.ConnectionError(
             f"The connection to {host} broke: {said}. Trying again may help.", original_exception=exc
         )

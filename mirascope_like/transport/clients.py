@@ -62,9 +62,7 @@ def has_base(candidate: object, packages: Collection[str], name: str) -> bool:
 class ClientPair:
     """At most one client a colour, told apart by the base classes `sync_name` and `async_name` of `packages`."""
 
-    def __init__(
-        self, clients: Collection[object], packages: Collection[str], sync_name: str, async_name: str
-    ) -> None:
+    def __init__(self, clients: Collection[object], packages: Collection[str], sync_name: str, async_name: str) -> None:
         self._sync: Any = None
         self._async: Any = None
         self._loop: object = None

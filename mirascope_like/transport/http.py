@@ -89,7 +89,7 @@ class _LoopClients:
         self._clients: dict[bool, httpx2.AsyncClient] = {}
         self._guard = _until_loop_ends(self._clients, forget)
         with contextlib.suppress(StopIteration):
-            self._guard.__anext__().__await__().__next__()  # to its `yield`: it does not suspend on the way
+            self._guard.asend(None).send(None)  # to its `yield`: nothing suspends on the way
 
     def client_for(self, url: str) -> httpx2.AsyncClient:
         tls = _is_tls(url)

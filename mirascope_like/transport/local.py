@@ -35,6 +35,10 @@ _SLOTS = 2  # requests answered at a time; more only share the same processor
 _CONTEXT = 4096  # tokens a slot
 _MAX_THREADS = 4
 _LONGEST_DIRECTORY = 90  # bytes; the path of a socket may have about 104
+_ENDINGS = {  # by exit code
+    -4: "xllamacpp is built for processors with AVX2, which this one seems to lack",
+    -9: "it was killed, for it took too long to load or memory ran out",
+}
 _INSTALL = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]"'
 _LIBGOMP = "The embedded model needs the OpenMP library. On Debian and Ubuntu: apt-get install libgomp1"
 
@@ -122,7 +126,8 @@ class _Server:
 
         self.pid = process.pid
         self.key = secrets.token_urlsafe(24)
-        self.host = "127.0.0.1" if sys.platform == "win32" else str(directory / "s")
+        # By the ending `.sock` llama.cpp knows that it is a socket.
+        self.host = "127.0.0.1" if sys.platform == "win32" else str(directory / "s.sock")
         self.http = HttpTransport() if sys.platform == "win32" else HttpTransport(uds=self.host)
         self._base = "http://local"
         self._process = process
@@ -135,17 +140,21 @@ class _Server:
             self._base = address.rstrip("/")
 
     def addressed(self, request: HttpRequest) -> HttpRequest:
-        """The request with the child's address and key."""
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
-        headers["authorization"] = f"Bearer {self.key}"
-        return replace(request, url=self._base + urlsplit(request.url).path, headers=headers)
+        """The request with the child's address and key.
+
+        Each has a connection of its own: after a streamed answer the server hangs up without having announced it.
+        """
+        own = {"authorization": f"Bearer {self.key}", "connection": "close"}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
+        return replace(request, url=self._base + urlsplit(request.url).path, headers=headers | own)
 
     def alive(self) -> bool:
         return self._process.poll() is None if self._owner == os.getpid() else _answers(self.host)
 
     def disown(self) -> None:
-        """In a forked process: it is not its child, so it can neither wait for it nor has to."""
+        """Let go of the child in a forked process: to wait for it, and to hold its pipe open, is its parent's part."""
         self._process.returncode = 0
+        _close_pipes(self._process)
 
 
 def _answers(path: str) -> bool:
@@ -160,12 +169,16 @@ def _end(process: Popen[bytes], directory: Path, owner: int) -> None:
 
     if os.getpid() != owner:
         return
-    process.kill()  # it has nothing to save, and a forked process may still hold the pipe whose end it waits for
+    process.kill()  # it has nothing to save
     process.wait()
+    _close_pipes(process)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _close_pipes(process: Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _start() -> _Server:
@@ -173,9 +186,10 @@ def _start() -> _Server:
 
     site, model, directory = _find_runtime(), find_weights(), _private_directory()
     with (directory / "log").open("wb") as log:
-        server = _Server(_spawn(log), directory)
+        process = _spawn(log)
+    server = _Server(process, directory)
     try:
-        answer = _converse(server._process, _settings(server, site, model, directory))
+        answer = _converse(process, _settings(server, site, model, directory))
         if "address" not in answer:
             raise _failure(answer["error"], model, directory / "log")
         server.listens_at(answer["address"])
@@ -208,6 +222,7 @@ def _spawn(log: Any) -> Popen[bytes]:
 
     return subprocess.Popen(
         [sys.executable, "-I", str(Path(__file__).with_name("local_server.py"))],
+        bufsize=0,  # a buffer has a lock, which a fork could copy while it is held
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -251,7 +266,11 @@ def _converse(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, str]
         line = b""
     finally:
         watchdog.cancel()
-    return json.loads(line) if line else {"error": f"it ended with code {process.wait()}"}
+    return json.loads(line) if line else {"error": _ending(process.wait())}
+
+
+def _ending(code: int) -> str:
+    return _ENDINGS.get(code, f"it ended with code {code}")
 
 
 def _failure(said: str, model: Path, log: Path) -> errors.ProviderError:

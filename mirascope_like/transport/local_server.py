@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 __all__: list[str] = []
@@ -19,9 +20,8 @@ __all__: list[str] = []
 
 def start(settings: dict[str, Any]) -> Any:
     """The running server. llama.cpp's defaults are no key and any origin; neither is wanted here."""
-    sys.path.append(settings["site"])
-    import xllamacpp
-
+    sys.path.insert(0, settings["site"])
+    xllamacpp: Any = import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
     params.chat_template = settings["template"]

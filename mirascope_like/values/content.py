@@ -211,9 +211,7 @@ class Document:
         return cls.from_bytes(media.read(path, max_size), mime_type=kind, max_size=max_size)
 
     @classmethod
-    def download(
-        cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
-    ) -> Document:
+    def download(cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES) -> Document:
         """A document fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
         return cls.from_bytes(media.download(url, max_size), mime_type=mime_type, max_size=max_size)
 

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 from .content import (
     AssistantContent,
@@ -104,7 +104,7 @@ def system(content: SystemContent) -> SystemMessage:
 
 def user(content: UserContent, *, name: str | None = None) -> UserMessage:
     """A user message from text, a part, or a sequence of these."""
-    return UserMessage(content=_listed(content), name=name)
+    return UserMessage(content=_parts(content, _USER_PARTS, "user"), name=name)
 
 
 def assistant(
@@ -118,7 +118,7 @@ def assistant(
 ) -> AssistantMessage:
     """An assistant message from text, a part, or a sequence of these. See `AssistantMessage` for `raw_message`."""
     return AssistantMessage(
-        content=_listed(content),
+        content=_parts(content, _ASSISTANT_PARTS, "assistant"),
         model_id=model_id,
         provider_id=provider_id,
         provider_model_name=provider_model_name,
@@ -129,9 +129,8 @@ def assistant(
 
 def is_messages(value: object) -> bool:
     """Whether `value` is a message, or a non-empty list or tuple of messages only."""
-    if isinstance(value, _MESSAGES):
-        return True
-    return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, _MESSAGES) for item in value)
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
+    return bool(items) and all(isinstance(item, _MESSAGES) for item in items)
 
 
 def promote(value: object) -> tuple[Message, ...]:
@@ -142,22 +141,22 @@ def promote(value: object) -> tuple[Message, ...]:
     if isinstance(value, _MESSAGES):
         return (value,)
     if isinstance(value, str | Text | Image | Audio | Document | ToolOutput):
-        return (UserMessage(content=_listed(value)),)
+        return (user(cast("UserContent", value)),)
     if not isinstance(value, list | tuple):
         raise TypeError(
             f"A prompt is text, a content part, a message, or a list of these, not {_kind(value)}. "
             "Return a string, or messages made with llm.messages.user(...)."
         )
-    if not value:
+    items = cast("Sequence[Any]", value)
+    if not items:
         raise ValueError("The prompt is an empty list: there is nothing to say to the model.")
-    items: Sequence[Any] = value
     found = [isinstance(item, _MESSAGES) for item in items]
     if all(found):
         return tuple(items)
     if any(found):
         stray = items[found.index(False)]
         raise TypeError(f"A list holds either messages or content, not both: {_kind(stray)} stands among messages.")
-    return (UserMessage(content=items),)
+    return (user(items),)
 
 
 def promote_to_messages(value: object) -> list[Message]:
@@ -165,21 +164,20 @@ def promote_to_messages(value: object) -> list[Message]:
     return list(promote(value))
 
 
-def _listed(content: object) -> Any:
-    """A sequence of parts from a part or a sequence; the message checks what is in it."""
-    return [content] if isinstance(content, str) or not isinstance(content, Sequence) else content  # pyright: ignore[reportUnknownVariableType]
-
-
-def _parts(content: Iterable[Any], allowed: tuple[type, ...], role: str) -> tuple[Any, ...]:
-    if isinstance(content, str):
-        return (Text(content),)
-    parts = tuple(Text(part) if isinstance(part, str) else part for part in content)
-    for part in parts:
-        if not isinstance(part, allowed):
+def _parts(content: object, allowed: tuple[type, ...], role: str) -> tuple[Any, ...]:
+    parts: list[object] = []
+    for part in cast("Sequence[object]", content) if _is_list(content) else (content,):
+        if not isinstance(part, (str, *allowed)):
             names = ", ".join(kind.__name__ for kind in allowed)
             raise TypeError(f"{_kind(part)} cannot be part of a message of role {role!r}; these can: str, {names}.")
-    return parts
+        parts.append(Text(part) if isinstance(part, str) else part)
+    return tuple(parts)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}" if value is not None else "None"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

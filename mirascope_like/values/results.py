@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["result_text"]
+if TYPE_CHECKING:
+    from .content import Image
+
+__all__ = ["result_images", "result_text"]
 
 
 def result_text(result: object) -> str:
@@ -33,3 +37,11 @@ def _fallback(value: Any) -> Any:
     if isinstance(value, complex | range):
         return str(value) if isinstance(value, complex) else list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def result_images(result: object) -> list[Image]:
+    """The images in a tool's result: itself, or members of a list."""
+    from .content import Image
+
+    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
+    return [item for item in items if isinstance(item, Image)]

@@ -11,16 +11,21 @@
 Every value is plain JSON (`json.dumps` takes it). A message is told by its `role`, a part or source by its `type`.
 Fields that hold their default are left out. `from_dict(to_dict(x)) == x`.
 
+A message's `raw_message` must be plain JSON already, as codecs make it. In a tool's result, `{"$part": …}` is a part,
+`{"$parts": […]}` a list with parts in it, and `{"$json": …}` a plain object that has one of these names itself.
+
 `version` grows when a reader of the old form could misread the new one; `load_messages` reads every version so far.
 A `ToolOutput` whose result is no plain JSON value is written as the text that the model was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import builtins
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
-from functools import cache
-from typing import Any, Literal, NotRequired, TypeAlias, cast
+from math import isfinite
+from types import NoneType
+from typing import Any, Final, Literal, NotRequired, TypeAlias, cast
 
 from typing_extensions import TypedDict
 
@@ -39,8 +44,7 @@ __all__ = [
     "to_dict",
 ]
 
-VERSION = 1
-
+VERSION: Final = 1
 
 PartDict: TypeAlias = dict[str, Any]
 """A content part or source: its `type`, and its fields under their own names."""
@@ -66,24 +70,15 @@ class MessagesDict(TypedDict):
 
 
 Part: TypeAlias = c.UserContentPart | c.AssistantContentPart
-_Value: TypeAlias = (
-    Part
-    | c.Base64ImageSource
-    | c.URLImageSource
-    | c.Base64AudioSource
-    | c.Base64DocumentSource
-    | c.TextDocumentSource
-    | c.URLDocumentSource
-)
 
-_PARTS: dict[str, type[_Value]] = {
+_PARTS: dict[str, type] = {
     kind.type: kind
     for kind in (
         c.Text,
         c.Image,
         c.Audio,
         c.Document,
-        c.ToolOutput[Any],
+        c.ToolOutput,
         c.ToolCall,
         c.Thought,
         c.ServerToolCall,
@@ -96,21 +91,27 @@ _PARTS: dict[str, type[_Value]] = {
         c.URLDocumentSource,
     )
 }
-_MESSAGES: dict[str, type[Message]] = {m.role: m for m in (SystemMessage, UserMessage, AssistantMessage)}
-_TOOL_ERRORS = {"tool_not_found": ToolNotFoundError, "tool_execution": ToolExecutionError, "tool": ToolError}
+_PART_TYPES = tuple(_PARTS.values())
+_MESSAGE_TYPES = (SystemMessage, UserMessage, AssistantMessage)
+_MESSAGES: dict[str, type[Message]] = {kind.role: kind for kind in _MESSAGE_TYPES}
+_TOOL_ERRORS = {"tool_execution": ToolExecutionError, "tool": ToolError}
+_PLAIN: tuple[object, ...] = (str, bool, int, NoneType)
+_TAGS = ("$part", "$parts", "$json")
 
 
 def to_dict(value: Message | Part) -> dict[str, Any]:
     """The JSON form of a message or content part."""
-    head = {"role": value.role} if isinstance(value, _message_types()) else {"type": value.type}
-    return {**head, **_fields_to_dict(value)}
+    return _tagged(value)
 
 
 def from_dict(data: Mapping[str, Any]) -> Any:
     """The message or content part of a JSON form. Raises `ValueError` if it is none."""
-    if (role := data.get("role")) is not None:
-        return _build(_MESSAGES, role, "role", data)
-    return _build(_PARTS, data.get("type"), "type", data)
+    try:
+        if (role := data.get("role")) is not None:
+            return _build(_MESSAGES, role, "role", data)
+        return _build(_PARTS, data.get("type"), "type", data)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"This is not the JSON form of a message or part ({error}): {str(data)[:200]}") from error
 
 
 def dump_messages(messages: Iterable[Message]) -> MessagesDict:
@@ -119,26 +120,27 @@ def dump_messages(messages: Iterable[Message]) -> MessagesDict:
 
 
 def load_messages(data: Mapping[str, Any]) -> list[Message]:
-    """The messages of a conversation's JSON form. Raises `ValueError` for an unknown version."""
+    """The messages of a conversation's JSON form. Raises `ValueError` if it is none, or of an unknown version."""
     if data.get("version") != VERSION:
         raise ValueError(f"Version {data.get('version')!r} of the message format is not known; this reads {VERSION}.")
+    if not isinstance(data.get("messages"), list):
+        raise ValueError("This is not the JSON form of a conversation: it has no list of messages.")
     return [from_dict(message) for message in data["messages"]]
-
-
-@cache
-def _message_types() -> tuple[type, ...]:
-    return tuple(_MESSAGES.values())
 
 
 def _build(kinds: Mapping[str, type], tag: object, key: str, data: Mapping[str, Any]) -> Any:
     kind = kinds.get(tag) if isinstance(tag, str) else None
     if kind is None:
         raise ValueError(f"{key}={tag!r} is not known; these are: {', '.join(kinds)}.")
-    origin: type = getattr(kind, "__origin__", kind)
-    known = {f.name for f in fields(origin)}
+    known = {f.name for f in fields(kind)}
     if unknown := set(data) - known - {key}:
-        raise ValueError(f"{origin.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
-    return kind(**{name: _value_from_json(origin, name, data[name]) for name in known if name in data})
+        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
+    return kind(**{name: _value_from_json(name, value) for name, value in data.items() if name != key})
+
+
+def _tagged(value: Any) -> dict[str, Any]:
+    key = "role" if isinstance(value, _MESSAGE_TYPES) else "type"
+    return {key: getattr(value, key), **_fields_to_dict(value)}
 
 
 def _fields_to_dict(value: Any) -> dict[str, Any]:
@@ -151,35 +153,28 @@ def _fields_to_dict(value: Any) -> dict[str, Any]:
 
 def _is_default(f: Field[Any], value: Any) -> bool:
     if f.default_factory is not MISSING:
-        return value == f.default_factory()
-    return f.default is not MISSING and value == f.default
+        return bool(value == f.default_factory())
+    return f.default is not MISSING and bool(value == f.default)
 
 
 def _value_to_json(name: str, value: Any) -> Any:
-    if name in _SPECIAL:
-        return _SPECIAL[name][0](value)
-    return _nested_to_json(value)
+    return _FIELDS[name][0](value) if name in _FIELDS else value
 
 
-def _value_from_json(kind: type, name: str, value: Any) -> Any:
-    if name in _SPECIAL:
-        return _SPECIAL[name][1](value)
-    if name in ("raw", "raw_message"):
-        return value
-    return _nested_from_json(value, as_list=kind in _message_types())
+def _value_from_json(name: str, value: Any) -> Any:
+    return _FIELDS[name][1](value) if name in _FIELDS else value
 
 
-def _nested_to_json(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_nested_to_json(item) for item in cast("Sequence[Any]", value)]
-    return to_dict(value) if hasattr(type(value), "type") else value
+def _content_to_json(content: Any) -> Any:
+    return _tagged(content) if isinstance(content, c.Text) else [_tagged(part) for part in content]
 
 
-def _nested_from_json(value: Any, *, as_list: bool) -> Any:
-    if isinstance(value, list):
-        items = [from_dict(item) for item in cast("list[Any]", value)]
-        return items if as_list else tuple(items)
-    return from_dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
+def _content_from_json(content: Any) -> Any:
+    match content:
+        case [*parts]:
+            return [from_dict(part) for part in parts]
+        case _:
+            return from_dict(content)
 
 
 def _citations_to_json(citations: Iterable[c.Citation]) -> list[dict[str, Any]]:
@@ -191,40 +186,47 @@ def _citations_from_json(citations: Iterable[Mapping[str, Any]]) -> tuple[c.Cita
 
 
 def _result_to_json(result: Any) -> Any:
-    """Parts inside a result keep their `type` tag under `$part`, so that a plain dict is never taken for one."""
-    if isinstance(result, list | tuple) and any(hasattr(type(item), "type") for item in cast("list[Any]", result)):
-        return {"$parts": [_result_to_json(item) for item in cast("list[Any]", result)]}
-    if hasattr(type(result), "type") and isinstance(result, tuple(_part_types())):
-        return {"$part": to_dict(result)}
+    if isinstance(result, _PART_TYPES):
+        return {"$part": _tagged(result)}
+    if _has_parts(result):
+        return {"$parts": [_result_to_json(item) for item in result]}
     if _is_json(result):
-        return result
+        return {"$json": result} if any(tag in _keys(result) for tag in _TAGS) else result
     from .results import result_text
 
     return result_text(result)
 
 
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(v, _PART_TYPES) for v in cast("Iterable[object]", value))
+
+
+def _keys(value: Any) -> Iterable[object]:
+    return cast("Iterable[object]", value) if isinstance(value, dict) else ()
+
+
 def _result_from_json(result: Any) -> Any:
-    if isinstance(result, Mapping):
-        if "$part" in result:
-            return from_dict(cast("Mapping[str, Any]", result["$part"]))
-        if "$parts" in result:
-            return [_result_from_json(item) for item in cast("list[Any]", result["$parts"])]
-    return cast("Any", result)
-
-
-@cache
-def _part_types() -> tuple[type, ...]:
-    return tuple(getattr(kind, "__origin__", kind) for kind in _PARTS.values())
+    match result:
+        case {"$part": part}:
+            return from_dict(part)
+        case {"$parts": [*parts]}:
+            return [_result_from_json(part) for part in parts]
+        case {"$json": value}:
+            return value
+        case _:
+            return result
 
 
 def _is_json(value: Any) -> bool:
-    if value is None or isinstance(value, str | bool | int | float):
-        return type(value) in (str, bool, int, float, type(None))
-    if type(value) is list:
-        return all(_is_json(item) for item in cast("list[Any]", value))
-    if type(value) is dict:
-        return all(type(k) is str and _is_json(v) for k, v in cast("dict[Any, Any]", value).items())
-    return False
+    match cast("object", type(value)):
+        case builtins.list:
+            return all(_is_json(item) for item in value)
+        case builtins.dict:
+            return all(type(key) is str and _is_json(item) for key, item in value.items())
+        case builtins.float:
+            return isfinite(value)
+        case kind:
+            return kind in _PLAIN
 
 
 def _error_to_json(error: ToolError) -> dict[str, Any]:
@@ -237,10 +239,14 @@ def _error_to_json(error: ToolError) -> dict[str, Any]:
 def _error_from_json(data: Mapping[str, Any]) -> ToolError:
     if data["type"] == "tool_not_found":
         return ToolNotFoundError(data["tool_name"], known=tuple(data["known"]))
-    return _TOOL_ERRORS[data["type"]](data["message"])
+    error: ToolError = _TOOL_ERRORS[data["type"]](data["message"])
+    return error
 
 
-_SPECIAL: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+# Fields that are not plain JSON: how they become it, and back.
+_FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "content": (_content_to_json, _content_from_json),
+    "source": (_tagged, from_dict),
     "citations": (_citations_to_json, _citations_from_json),
     "result": (_result_to_json, _result_from_json),
     "error": (_error_to_json, _error_from_json),

@@ -32,6 +32,7 @@ __all__ = [
     "ReportedError",
     "Request",
     "TruncatedStream",
+    "WireError",
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -93,7 +94,13 @@ class Codec(Protocol):
         ...
 
 
-class ReportedError(Exception):
+class WireError(Exception):
+    """What a codec raises. `chunks` is what the same bytes said before they went wrong, so that nothing is lost."""
+
+    chunks: Sequence[Chunk] = ()
+
+
+class ReportedError(WireError):
     """The server says that it failed, by status, in the body, or inside a stream."""
 
     def __init__(
@@ -113,9 +120,9 @@ class ReportedError(Exception):
         self.body = body
 
 
-class MalformedReply(Exception):
+class MalformedReply(WireError):
     """The answer is not of the protocol."""
 
 
-class TruncatedStream(Exception):
+class TruncatedStream(WireError):
     """The bytes ended before the answer did."""

@@ -1,19 +1,23 @@
 """What a server says when it fails. Every provider words it differently; what they share is data here.
 
 Shapes seen: `{"error": {"message", "type", "code", …}}` (OpenAI, Anthropic, OpenRouter, Google), `{"error": "text"}`
-(Ollama), `{"code", "error": "text"}` (xAI), `{"detail": …}` (Mistral, FastAPI servers), `{"message": …}`, and text or HTML
-from proxies on the way.
+(Ollama), `{"code", "error": "text"}` (xAI), `{"detail": …}` (Mistral, FastAPI servers), `{"message": …}`, and text or
+HTML from proxies on the way.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
-from . import ReportedError
+from . import MalformedReply, ReportedError
 
-__all__ = ["read_failure", "reported"]
+__all__ = ["WRONG_SHAPE", "malformed", "read_failure", "reading", "reported"]
+
+WRONG_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading raises when a field is not what it should be."""
 
 _LONGEST_MESSAGE = 2_000
 
@@ -31,11 +35,11 @@ def read_failure(status: int | None, body: bytes) -> ReportedError:
 
 def reported(value: object, *, status: int | None = None) -> ReportedError:
     """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
-    body = value[0] if isinstance(value, list) and value else cast("object", value)
+    body = _first(value)
     if not isinstance(body, Mapping):
         return ReportedError(str(body)[:_LONGEST_MESSAGE], status=status, body=value)
     outer = cast("Mapping[str, Any]", body)
-    inner = outer.get("error")
+    inner: object = outer.get("error")
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else outer
     message = inner if isinstance(inner, str) else fields.get("message") or fields.get("detail") or outer.get("message")
     code = fields.get("code", outer.get("code"))
@@ -46,6 +50,25 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
         code=None if code is None else str(code),
         body=value,
     )
+
+
+def malformed(answer: object, error: Exception) -> MalformedReply:
+    """For what goes wrong (see `WRONG_SHAPE`) when an answer has not the shape that its protocol promises."""
+    return MalformedReply(f"the answer has not the shape of its protocol ({error!r}): {str(answer)[:200]}")
+
+
+@contextmanager
+def reading(answer: object) -> Generator[None]:
+    """Make a `MalformedReply` of what goes wrong while an answer is read."""
+    try:
+        yield
+    except WRONG_SHAPE as error:
+        raise malformed(answer, error) from error
+
+
+def _first(value: object) -> object:
+    """Google sends its errors as a list of one."""
+    return next(iter(cast("Sequence[object]", value)), None) if isinstance(value, list) else value
 
 
 def _status(*places: Mapping[str, Any]) -> int | None:

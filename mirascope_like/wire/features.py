@@ -3,18 +3,18 @@ for is sent as it stands.
 
 `Dialect` is about a server (how its flavour of a protocol words things), `Features` about a model. Both grow by adding
 a row, never an `if` elsewhere. Sources: OpenAI's model and reasoning guides (platform.openai.com/docs/models,
-/docs/guides/reasoning), Anthropic's models overview and extended-thinking pages (docs.claude.com), each provider's page on
-OpenAI compatibility, and recorded traffic.
+/docs/guides/reasoning), Anthropic's models overview and extended-thinking pages (docs.claude.com), each provider's page
+on OpenAI compatibility, and recorded traffic.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-__all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "features_of"]
+__all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "effort_of", "features_of"]
 
 ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 
@@ -34,6 +34,14 @@ class Features:
     audio_input: bool | None = None
     thinking: ThinkingStyle | Literal[False] | None = None
     """How a level of thinking is asked for; `False` if the model does not think."""
+    efforts: Sequence[str] | None = None
+    """The efforts of thinking that are taken (style "effort")."""
+    thinking_off: Literal["disabled", "between_tools", False] | None = None
+    """Anthropic: how thinking is turned off; `False` if it cannot be."""
+    forced_tools: bool | None = None
+    """Whether it can be demanded that a tool is called."""
+    system_turns: bool | None = None
+    """Anthropic: whether system messages may stand among the others."""
     responses: bool | None = None
     """OpenAI: whether the model is served by the responses endpoint."""
     completions: bool | None = None
@@ -56,7 +64,10 @@ class ChatDialect:
     thinking: Literal["reasoning_effort", "reasoning", "thinking"] | None = "reasoning_effort"
     """Where a thinking level goes: OpenAI's `reasoning_effort`, OpenRouter's `reasoning` object, or a
     `thinking: {"type": "enabled" | "disabled"}` switch."""
+    seed: Literal["seed", "random_seed"] = "seed"
     top_k: bool | None = None
+    names: bool = True
+    """Whether messages may carry a `name`."""
     stream_usage: bool = True
     """Whether `stream_options.include_usage` is taken."""
     file_input: bool | None = None
@@ -64,15 +75,14 @@ class ChatDialect:
 
 
 CHAT_DIALECTS: dict[str, ChatDialect] = {
-    "openai": ChatDialect(
-        max_tokens="max_completion_tokens", ends_with="[DONE]", top_k=False, file_input=True
-    ),
+    "openai": ChatDialect(max_tokens="max_completion_tokens", ends_with="[DONE]", top_k=False, file_input=True),
     "azure": ChatDialect(max_tokens="max_completion_tokens", ends_with="[DONE]", top_k=False),
     "openrouter": ChatDialect(ends_with="[DONE]", thinking="reasoning", top_k=True, file_input=True),
     "groq": ChatDialect(ends_with="[DONE]", top_k=False),
     "together": ChatDialect(ends_with="[DONE]", top_k=True),
     "xai": ChatDialect(ends_with="[DONE]", top_k=False),
-    "mistral": ChatDialect(ends_with="[DONE]", thinking=None, top_k=False),
+    # Refuses unknown fields; its streams end with usage unasked.
+    "mistral": ChatDialect(ends_with="[DONE]", seed="random_seed", top_k=False, names=False, stream_usage=False),
     "deepseek": ChatDialect(ends_with="[DONE]", thinking="thinking", top_k=False),
     "ollama": ChatDialect(ends_with="[DONE]"),
     "local": ChatDialect(ends_with="[DONE]", thinking=None, top_k=True),
@@ -85,42 +95,75 @@ def chat_dialect(provider_id: str) -> ChatDialect:
     return CHAT_DIALECTS.get(provider_id.partition(":")[0], _PLAIN_CHAT)
 
 
-_REASONING = Features(sampling=False, strict_format=True, json_object=True, strict_tools=True, thinking="effort")
 _CHAT = Features(sampling=True, strict_format=True, json_object=True, strict_tools=True, thinking=False)
-_OLD_CHAT = Features(sampling=True, strict_format=False, json_object=True, strict_tools=True, thinking=False)
+_OLD_CHAT = replace(_CHAT, strict_format=False)
+_REASONING = replace(_CHAT, sampling=False, thinking="effort", efforts=("low", "medium", "high"))
+# These think only if they are asked to, and take temperature as long as they do not.
+_GPT_5_1 = replace(_REASONING, sampling=None, efforts=("none", "low", "medium", "high"))
+_GPT_5_2 = replace(_REASONING, sampling=None, efforts=("none", "low", "medium", "high", "xhigh"))
+_RESPONSES_ONLY = replace(_REASONING, responses=True, completions=False)
 
 _Row: TypeAlias = tuple[str, Features]
 
-# The first row whose pattern matches the whole model name counts. Dated names ("-2024-08-06") match by prefix.
+# The first row whose pattern matches the whole model name counts.
+_DATE = r"(-\d{4}-\d\d-\d\d)?"
 _OPENAI: Sequence[_Row] = (
-    (r"gpt-5[\w.-]*-chat[\w.-]*", Features(sampling=True, strict_format=True, json_object=True, strict_tools=True)),
-    (r"(o1|o3|o4-mini|gpt-5[\w.]*(-mini|-nano)?)(-\d{4}-\d\d-\d\d)?", _REASONING),
-    (r"(o1-pro|o3-pro|gpt-5[\w.]*-(pro|codex)[\w.-]*|o3-deep-research.*|o4-mini-deep-research.*)",
-     Features(sampling=False, thinking="effort", responses=True, completions=False)),
+    (r"gpt-5-chat.*", _CHAT),
+    (r"gpt-5[\w.-]*-chat.*", replace(_CHAT, sampling=None, thinking=None, efforts=("medium",))),
+    (rf"gpt-5(-mini|-nano)?{_DATE}", replace(_REASONING, efforts=("minimal", "low", "medium", "high"))),
+    (rf"gpt-5\.1{_DATE}", _GPT_5_1),
+    (rf"gpt-5\.[2-4](-mini|-nano)?{_DATE}", _GPT_5_2),
+    (rf"gpt-5\.5{_DATE}", replace(_GPT_5_2, sampling=False)),
+    (
+        rf"gpt-5\.6(-sol|-terra|-luna)?{_DATE}",
+        replace(_GPT_5_2, sampling=False, efforts=("none", "low", "medium", "high", "xhigh", "max")),
+    ),
+    (rf"gpt-5-pro{_DATE}", replace(_RESPONSES_ONLY, efforts=("high",))),
+    (rf"gpt-5[\w.]*-pro{_DATE}", replace(_RESPONSES_ONLY, efforts=("medium", "high", "xhigh"))),
+    (r"gpt-5\.1-codex-max|gpt-5\.[2-9]-codex.*", replace(_RESPONSES_ONLY, efforts=("low", "medium", "high", "xhigh"))),
+    (rf"gpt-5[\w.]*-codex.*|o1-pro{_DATE}|o3-pro{_DATE}", _RESPONSES_ONLY),
+    (rf"(o3|o4-mini)-deep-research{_DATE}", replace(_RESPONSES_ONLY, strict_format=None, efforts=("medium",))),
+    (rf"(o1|o3|o3-mini|o4-mini){_DATE}", _REASONING),
+    (r"gpt-5[\w.-]*", replace(_REASONING, efforts=None)),
     (r"o\d.*", Features(sampling=False, thinking="effort")),
     (r"gpt-4o[\w-]*audio.*|gpt-audio.*", Features(sampling=True, thinking=False, audio_input=True, responses=False)),
     (r"gpt-4o[\w-]*search.*", Features(sampling=False, thinking=False, responses=False)),
     (r"gpt-4o-2024-05-13", _OLD_CHAT),
-    (r"(gpt-4\.1|gpt-4o)(-mini|-nano)?(-\d{4}-\d\d-\d\d)?", _CHAT),
+    (rf"(gpt-4\.1|gpt-4o)(-mini|-nano)?{_DATE}", _CHAT),
     (r"gpt-4(-turbo|-0613|-0125-preview|-1106-preview)?[\w-]*", _OLD_CHAT),
     (r"gpt-3\.5.*", _OLD_CHAT),
 )
 
+_PLAIN_CLAUDE = Features(sampling=True, strict_format=False, strict_tools=False)
+_STRICT_CLAUDE = Features(sampling=True, strict_format=True, strict_tools=True)
+_ADAPTIVE_CLAUDE = replace(_STRICT_CLAUDE, thinking="adaptive", max_output_tokens=128_000)
+_LATER_CLAUDE = replace(_ADAPTIVE_CLAUDE, sampling=False)
+_CLAUDE_5_5 = replace(_LATER_CLAUDE, system_turns=True, forced_tools=False)
+
+# Clouds put words before a name and versions after it.
 _ANTHROPIC: Sequence[_Row] = (
-    (r"claude-3-(opus|sonnet|haiku).*",
-     Features(sampling=True, strict_format=False, strict_tools=False, thinking=False, max_output_tokens=4096)),
-    (r"claude-3-5-.*",
-     Features(sampling=True, strict_format=False, strict_tools=False, thinking=False, max_output_tokens=8192)),
-    (r"claude-3-7-.*",
-     Features(sampling=True, strict_format=False, strict_tools=False, thinking="budget", max_output_tokens=64000)),
-    (r"claude-(opus-4|4-opus)(-0|-1|-\d{8}|-1-\d{8})?",
-     Features(sampling=True, strict_format=False, strict_tools=False, thinking="budget", max_output_tokens=32000)),
-    (r"claude-(sonnet-4|4-sonnet)(-0|-\d{8})?",
-     Features(sampling=True, strict_format=False, strict_tools=False, thinking="budget", max_output_tokens=64000)),
-    (r"claude-(sonnet|haiku|opus)-4-[56](-\d{8})?",
-     Features(sampling=True, strict_format=True, strict_tools=True, thinking="budget", max_output_tokens=64000)),
-    (r"claude-(sonnet|haiku|opus)-(4-[7-9]|[5-9]).*",
-     Features(strict_format=True, strict_tools=True, thinking="adaptive", max_output_tokens=64000)),
+    (r".*claude-3-(opus|sonnet|haiku).*", replace(_PLAIN_CLAUDE, thinking=False, max_output_tokens=4_096)),
+    (r".*claude-3-5-.*", replace(_PLAIN_CLAUDE, thinking=False, max_output_tokens=8_192)),
+    (r".*claude-3-7-.*", replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=64_000)),
+    (
+        r".*claude-(opus-4|4-opus)(-[01])?([-@]\d{8}.*)?",
+        replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=32_000),
+    ),
+    (
+        r".*claude-(sonnet-4|4-sonnet)(-0)?([-@]\d{8}.*)?",
+        replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=64_000),
+    ),
+    (r".*claude-(sonnet|haiku|opus)-4-5.*", replace(_STRICT_CLAUDE, thinking="budget", max_output_tokens=64_000)),
+    (r".*claude-(sonnet|opus)-4-6.*", _ADAPTIVE_CLAUDE),
+    (r".*claude-opus-4-7.*", _LATER_CLAUDE),
+    (r".*claude-opus-4-8.*", replace(_LATER_CLAUDE, system_turns=True)),
+    (r".*claude-opus-5-5.*", replace(_CLAUDE_5_5, thinking_off=False)),
+    (r".*claude-sonnet-5-5.*", replace(_CLAUDE_5_5, thinking_off="between_tools")),
+    (r".*claude-haiku-5-5.*", replace(_CLAUDE_5_5, forced_tools=None)),
+    (r".*claude-(fable|mythos)-5-.*", replace(_LATER_CLAUDE, thinking_off=False, forced_tools=False)),
+    (r".*claude-(fable|mythos)-.*", replace(_LATER_CLAUDE, thinking_off=False)),
+    (r".*claude-opus-5.*", replace(_LATER_CLAUDE, system_turns=True)),
+    (r".*claude-[a-z]+-[5-9].*", _LATER_CLAUDE),
 )
 
 # What a provider's other models are known for is nothing: UNKNOWN.
@@ -128,9 +171,12 @@ _TABLES: dict[str, Sequence[_Row]] = {
     "openai": _OPENAI,
     "azure": _OPENAI,
     "anthropic": _ANTHROPIC,
-    "local": ((r".*", Features(sampling=True, strict_format=True, json_object=True, strict_tools=True, thinking=False)),),
+    "local": ((r".*", _CHAT),),
     "groq": ((r"openai/gpt-oss.*", Features(strict_format=True, thinking="effort")),),
-    "xai": ((r"grok-4.*", Features(strict_format=True, json_object=True)),),
+    "xai": (
+        (r"grok-4.*non-reasoning.*", Features(strict_format=True, json_object=True, thinking=False)),
+        (r"grok-(4|code).*", Features(strict_format=True, json_object=True, thinking="effort")),
+    ),
     "deepseek": ((r"deepseek-.*", Features(strict_format=False, json_object=True)),),
     "mistral": ((r".*", Features(strict_format=True, json_object=True)),),
 }
@@ -142,3 +188,17 @@ def features_of(provider_id: str, model: str) -> Features:
         if re.fullmatch(pattern, model):
             return features
     return UNKNOWN
+
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def effort_of(level: str, features: Features) -> str | None:
+    """The effort that a level of thinking asks of a model: the nearest it takes, the higher of two; `None` for its own
+    default. Of a model that is not known the highest asked is "xhigh", which more models take than "max"."""
+    if level == "default":
+        return None
+    if features.efforts is None:
+        return "xhigh" if level == "max" else level
+    wanted = _EFFORTS.index(level)
+    return min(reversed(features.efforts), key=lambda effort: abs(_EFFORTS.index(effort) - wanted))

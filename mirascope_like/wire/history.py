@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
+from ..errors import UnsupportedParamWarning
 from ..values.chunks import Accumulator, Chunk
-from ..values.content import AssistantContentPart, Image, Text, Thought, ToolCall
+from ..values.content import AssistantContentPart, Text, Thought, ToolCall
 from ..values.messages import AssistantMessage
+from ..values.results import result_images
 from . import Request
 
-__all__ = ["data_url", "result_images", "sent_verbatim", "spoken"]
+__all__ = ["data_url", "left_out", "result_images", "sent_verbatim", "spoken"]
 
 
 def sent_verbatim(message: AssistantMessage, request: Request, decode: Callable[[], list[Chunk]]) -> bool:
@@ -46,18 +49,29 @@ def spoken(message: AssistantMessage, request: Request) -> str:
     return "".join(said)
 
 
-def result_images(result: object) -> list[Image]:
-    """The images in a tool's result: itself, or members of a list."""
-    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
-    return [item for item in items if isinstance(item, Image)]
-
-
 def data_url(mime_type: str, base64_text: str) -> str:
     """A `data:` URL (RFC 2397)."""
     return f"data:{mime_type};base64,{base64_text}"
 
 
-def _gist(content: Sequence[AssistantContentPart]) -> tuple[str, list[ToolCall]]:
-    """What a message says to others: its words and its calls, however they are cut into parts."""
+def left_out(name: str, request: Request) -> None:
+    """Warn that the param `name` cannot be sent to this model."""
+    warnings.warn(
+        f"{request.model_id or request.model} does not take {name!r}: it is left out of the request.",
+        UnsupportedParamWarning,
+        stacklevel=2,
+    )
+
+
+def _gist(content: Sequence[AssistantContentPart]) -> tuple[str, list[tuple[str, str, object]]]:
+    """What a message says to others: its words and its calls, however they are cut into parts, or spaced."""
     words = "".join(part.text for part in content if isinstance(part, Text))
-    return words, [part for part in content if isinstance(part, ToolCall)]
+    return words, [(part.id, part.name, _arguments(part.args)) for part in content if isinstance(part, ToolCall)]
+
+
+def _arguments(args: str) -> object:
+    """What arguments say. Those that are cut off say nothing: where JSON values are sent, they go back as none."""
+    try:
+        return json.loads(args)
+    except ValueError:
+        return {}

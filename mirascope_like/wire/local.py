@@ -10,15 +10,20 @@ parameters and needs more guidance than the protocol gives. The rules:
 * Tools and `response_format` exclude each other on the server: the format waits until no call is forced.
 * A schema is enforced by the server but not shown to the model: it is put into the system message. Strings in it get a
   greatest length, for small models like to loop inside a string.
-* Without instructions the model rambles: it is asked for one short sentence, at temperature 0, and stopped at 256 tokens.
+* Left alone the model rambles: it is asked for one short sentence, at temperature 0, and stopped at 256 tokens.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-__all__ = ["MAX_STRING", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "adapt"]
+from . import Outgoing, Request
+from .features import chat_dialect
+from .openai_chat import OpenAIChat
+
+__all__ = ["MAX_STRING", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "LocalChat", "adapt"]
 
 PREFILL = "<tool_call>["
 SYSTEM_PROMPT = "Answer in one short sentence."
@@ -35,7 +40,11 @@ def adapt(body: dict[str, Any]) -> dict[str, Any]:
 
     `body` is left as it is; the result shares its unchanged parts.
     """
-    adapted = {"temperature": 0, **body, "messages": [_renamed(message) for message in body["messages"]]}
+    adapted: dict[str, Any] = {
+        "temperature": 0,
+        **body,
+        "messages": [_renamed(message) for message in body["messages"]],
+    }
     if "max_completion_tokens" not in body:
         adapted.setdefault("max_tokens", MAX_TOKENS)
     if tools := _forced_tools(body):
@@ -57,9 +66,9 @@ def _renamed(message: dict[str, Any]) -> dict[str, Any]:
 def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The tools of which one is to be called now; none of them if the model is to answer."""
     tools: list[dict[str, Any]] = body.get("tools") or []
-    choice: Any = body.get("tool_choice") or "auto"
+    choice: str | dict[str, Any] = body.get("tool_choice") or "auto"
     if isinstance(choice, dict):
-        tools, choice = _chosen(tools, cast("dict[str, Any]", choice))
+        tools, choice = _chosen(tools, choice)
     if choice == "auto":
         choice = "required" if body["messages"][-1]["role"] == "user" else "none"
     return tools if choice == "required" else []
@@ -108,11 +117,23 @@ def _plain(content: Any) -> str:
 def _bounded(schema: Any) -> Any:
     """A copy in which every free string has a greatest length."""
     if isinstance(schema, list):
-        return [_bounded(item) for item in cast("list[Any]", schema)]
+        return [_bounded(item) for item in cast("Iterable[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
-    node = cast("dict[str, Any]", schema)
+    node = cast("Mapping[str, Any]", schema)
     copy = {key: value if key in _VALUES else _bounded(value) for key, value in node.items()}
     if copy.get("type") == "string" and not any(bound in copy for bound in _BOUNDS):
         copy["maxLength"] = MAX_STRING
     return copy
+
+
+class LocalChat(OpenAIChat):
+    """Chat completions for the embedded model: requests as `adapt` makes them, answers as any server's."""
+
+    def __init__(self) -> None:
+        super().__init__(chat_dialect("local"))
+
+    def encode(self, request: Request) -> Outgoing:
+        """See `Codec.encode`."""
+        outgoing = super().encode(request)
+        return Outgoing(outgoing.path, adapt(outgoing.body), outgoing.headers)

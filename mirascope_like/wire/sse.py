@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from ..values.chunks import Chunk
-from . import MalformedReply, TruncatedStream
+from . import MalformedReply, TruncatedStream, WireError
+from .failures import WRONG_SHAPE, malformed
 
 __all__ = ["EventDecoder", "SSEParser"]
 
@@ -85,25 +87,32 @@ class EventDecoder:
     def feed(self, data: bytes) -> list[Chunk]:
         """See `Decoder.feed`."""
         chunks: list[Chunk] = []
-        for name, text in self._sse.feed(data):
-            self.raw_events.append(text)
-            self.on_event(name, text, chunks)
+        self._take(self._sse.feed(data), chunks)
         return chunks
 
     def end(self) -> list[Chunk]:
         """See `Decoder.end`."""
         chunks: list[Chunk] = []
         try:
-            for name, text in self._sse.end():
-                self.raw_events.append(text)
-                self.on_event(name, text, chunks)
-        except MalformedReply:
+            self._take(self._sse.end(), chunks)
+        except MalformedReply as error:
             # Half an event: the cut, not the server, made it so.
-            raise TruncatedStream("the last event is cut off") from None
+            raise _with_chunks(TruncatedStream("the last event is cut off"), error.chunks) from None
         self.on_end(chunks)
         if not self.complete:
-            raise TruncatedStream("the connection closed before the answer was announced complete")
+            reason = "the connection closed before the answer was announced complete"
+            raise _with_chunks(TruncatedStream(reason), chunks)
         return chunks
+
+    def _take(self, events: list[tuple[str, str]], chunks: list[Chunk]) -> None:
+        try:
+            for name, text in events:
+                self.raw_events.append(text)
+                self.on_event(name, text, chunks)
+        except WireError as error:
+            raise _with_chunks(error, chunks) from error.__cause__
+        except WRONG_SHAPE as error:
+            raise _with_chunks(malformed(self.raw_events[-1], error), chunks) from error
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         """Append what an event says to `chunks`."""
@@ -116,9 +125,14 @@ class EventDecoder:
     def parse(text: str) -> dict[str, Any]:
         """The JSON object of an event's data; `MalformedReply` if it is none."""
         try:
-            value = json.loads(text)
+            value: object = json.loads(text)
         except ValueError as error:
             raise MalformedReply(f"an event that is no JSON: {text[:200]!r}") from error
         if not isinstance(value, dict):
             raise MalformedReply(f"an event that is no JSON object: {text[:200]!r}")
-        return value  # pyright: ignore[reportUnknownVariableType]
+        return cast("dict[str, Any]", value)
+
+
+def _with_chunks(error: WireError, chunks: Sequence[Chunk]) -> WireError:
+    error.chunks = chunks
+    return error

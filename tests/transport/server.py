@@ -8,7 +8,7 @@ import queue
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -37,17 +37,17 @@ class Exchange:
         self._sock = sock
         self.request = request
 
-    def json(self, value: object, status: int = 200, **headers: str) -> None:
+    def json(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer with a whole JSON body."""
-        self.whole(json.dumps(value).encode(), status, **{"content-type": "application/json", **headers})
+        self.whole(json.dumps(value).encode(), status, {"content-type": "application/json", **(headers or {})})
 
-    def whole(self, body: bytes, status: int = 200, **headers: str) -> None:
+    def whole(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer with a whole body."""
-        self._head(status, headers | {"content-length": str(len(body))}, body)
+        self._head(status, {"content-length": str(len(body)), **(headers or {})}, body)
 
-    def start(self, status: int = 200, content_type: str = "text/event-stream", **headers: str) -> None:
+    def start(self, content_type: str = "text/event-stream") -> None:
         """Begin a chunked answer: status and headers."""
-        self._head(status, {"content-type": content_type, "transfer-encoding": "chunked", **headers}, b"")
+        self._head(200, {"content-type": content_type, "transfer-encoding": "chunked"}, b"")
 
     def send(self, piece: bytes) -> None:
         """One piece of a chunked answer."""
@@ -57,17 +57,25 @@ class Exchange:
         """The end of a chunked answer."""
         self._sock.sendall(b"0\r\n\r\n")
 
-    def stream(self, *pieces: bytes) -> None:
+    def stream(self, *pieces: bytes, content_type: str = "text/event-stream") -> None:
         """A whole chunked answer."""
-        self.start()
+        self.start(content_type)
         for piece in pieces:
             self.send(piece)
         self.end()
 
+    def raw(self, data: bytes) -> None:
+        """Anything at all."""
+        self._sock.sendall(data)
+
     def cut(self) -> None:
-        """Reset the connection."""
+        """Reset the connection; does not return."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._sock.close()
+        raise ConnectionAbortedError
+
+    def hang_up(self) -> None:
+        """Close the connection in good order, but too early."""
+        self._sock.shutdown(socket.SHUT_RDWR)
 
     def wait_gone(self) -> bool:
         """Wait for the client to close the connection; false if it does not."""
@@ -79,7 +87,7 @@ class Exchange:
         except OSError:
             return True
 
-    def _head(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         self._sock.sendall("\r\n".join(lines).encode() + body)
 
@@ -112,6 +120,12 @@ class Server:
     def connections(self) -> int:
         """How many connections were made so far."""
         return len(self._sockets)
+
+    def wait_all_gone(self) -> None:
+        """Wait until no connection is left."""
+        for thread in self._threads[1:]:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a connection is still open"
 
     # Ready-made answers
 

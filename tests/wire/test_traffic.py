@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from mirascope_like.values.chunks import Chunk, Reply
 from mirascope_like.values.content import ProviderBlock, Text, Thought, ToolCall
-from mirascope_like.wire import Codec, Decoder, ReportedError, TruncatedStream
+from mirascope_like.wire import Codec, Decoder, ReportedError, TruncatedStream, WireError
 
 from . import traffic
 from .exceptions import DIFFERENT
@@ -112,6 +114,25 @@ def test_a_reported_error_survives_a_cut(records: list[Record]) -> None:
         assert seen[-1] is ReportedError, record["id"]
 
 
+def test_what_was_said_before_an_error_is_not_lost(records: list[Record]) -> None:
+    """Chunks that came in the same bytes as the error are in its `chunks`, so the cuts do not matter here either."""
+    for record in traffic.streams(records):
+        if not record["expected"]["error"]:
+            continue
+        data = record["response"]["sse"].encode()
+        whole = _until_error(codec_of(record), [data])
+        assert same(_until_error(codec_of(record), (data[i : i + 1] for i in range(len(data)))), whole), record["id"]
+
+
+def test_damaged_answers_are_errors_of_the_wire(records: list[Record]) -> None:
+    """Whatever stands in place of a field: an answer is read, or refused as malformed; nothing else is raised."""
+    dice = random.Random(23)
+    for record in records[:: 1 if len(records) < 10 else 5]:
+        for _ in range(3):
+            with suppress(WireError):
+                traffic.decode(_damaged(record, dice))
+
+
 def test_what_a_stream_adds_up_to_decodes_to_the_same_answer(streams: list[Record]) -> None:
     for record in streams:
         codec, sse = codec_of(record), record["response"]["sse"]
@@ -138,11 +159,18 @@ def same(ours: list[Chunk], theirs: list[Chunk]) -> bool:
 
 def gist(reply: Reply) -> tuple[Any, ...]:
     """What an answer says: its words, thoughts, calls and end."""
-    calls = [(part.name, part.args) for part in reply.content if isinstance(part, ToolCall)]
+    calls = [(part.name, _arguments(part.args)) for part in reply.content if isinstance(part, ToolCall)]
     texts = "".join(part.text for part in reply.content if isinstance(part, Text))
     thoughts = "".join(part.thought for part in reply.content if isinstance(part, Thought))
     blocks = [part.kind for part in reply.content if isinstance(part, ProviderBlock)]
     return texts, thoughts, calls, blocks, reply.raw_finish_reason
+
+
+def _arguments(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:  # cut off by a token limit: some protocols carry only whole JSON
+        return {}
 
 
 def _named(chunks: Iterable[Chunk]) -> str:
@@ -156,7 +184,7 @@ def _cut(data: bytes, dice: random.Random) -> list[bytes]:
     at = sorted(dice.randrange(len(data) + 1) for _ in range(dice.choice((1, 3, 40))))
     odd = [found.start() + 1 for found in re.finditer(rb"[\xc3-\xf4]|\r\n", data)][:20]
     cuts = [0, *sorted(at + odd), len(data)]
-    return [data[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(cuts)]
 
 
 def _lf(sse: str) -> str:
@@ -171,6 +199,44 @@ def _ended_now(decoder: Decoder, chunks: list[Chunk]) -> Reply | None:
         return None
 
 
+def _until_error(codec: Codec, pieces: Iterable[bytes]) -> list[Chunk]:
+    decoder, chunks = codec.decoder(), list[Chunk]()
+    try:
+        for piece in pieces:
+            chunks += decoder.feed(piece)
+        decoder.end()
+    except WireError as error:
+        return [*chunks, *error.chunks]
+    raise AssertionError("no error was raised")
+
+
+def _damaged(record: Record, dice: random.Random) -> Record:
+    """The record with one value of its answer replaced: of one event, if it is a stream."""
+    response = deepcopy(record["response"])
+    if "sse" in response:
+        pieces = events(_lf(response["sse"]))
+        hit = dice.randrange(len(pieces))
+        pieces[hit] = re.sub(r"(?m)^data: (\{.*)$", lambda found: f"data: {_mutated(found[1], dice)}", pieces[hit])
+        response["sse"] = "".join(pieces)
+    elif isinstance(response.get("body"), dict):
+        response["body"] = json.loads(_mutated(json.dumps(response["body"]), dice))
+    return {**record, "response": response}
+
+
+def _mutated(text: str, dice: random.Random) -> str:
+    value: Any = json.loads(text)
+    place, key = dice.choice(list(_places(value)))
+    place[key] = dice.choice([None, 0, -1.5, True, "", "odd", [], [None], ["odd"], {}, {"odd": 1}, {"type": "text"}])
+    return json.dumps(value)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(item, dict | list):
+            yield from _places(item)
+
+
 def _raised(codec: Codec, sse: str) -> type[Exception] | None:
     try:
         decode_stream(codec, [sse.encode()])
@@ -179,13 +245,18 @@ def _raised(codec: Codec, sse: str) -> type[Exception] | None:
     return None
 
 
+def _object(value: Any) -> dict[str, Any]:
+    assert isinstance(value, dict)
+    return value
+
+
 def _as_whole_answer(record: Record, reply: Reply) -> Any:
     """The answer that the same server would have given had it not streamed."""
     match record["endpoint"]:
         case "chat_completions":
             return {"choices": [{"message": reply.raw_message, "finish_reason": reply.raw_finish_reason}]}
         case "messages":
-            raise NotImplementedError
+            return {**_object(reply.raw_message), "type": "message", "stop_reason": reply.raw_finish_reason}
         case _:
             data = [line[6:] for line in _lf(record["response"]["sse"]).splitlines() if line.startswith("data: {")]
             return next(json.loads(line)["response"] for line in reversed(data) if '"response"' in line)

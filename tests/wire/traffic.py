@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from mirascope_like.values.chunks import Accumulator, Chunk, Reply
-from mirascope_like.values.content import ServerToolCall, Text, Thought, ToolCall
+from mirascope_like.values.content import ProviderBlock, ServerToolCall, Text, Thought, ToolCall
 from mirascope_like.wire import Codec, MalformedReply, ReportedError, TruncatedStream
 from mirascope_like.wire.failures import read_failure
 from mirascope_like.wire.features import chat_dialect
@@ -171,12 +172,13 @@ def _content_differences(reply: Reply, expected: dict[str, Any]) -> list[str]:
     texts = [part for part in reply.content if isinstance(part, Text)]
     thoughts = [part.thought for part in reply.content if isinstance(part, Thought)]
     calls = [part for part in reply.content if isinstance(part, ToolCall)]
-    server_calls = [part for part in reply.content if isinstance(part, ServerToolCall)]
+    kept = Counter(part.raw.get("type") for part in reply.content if isinstance(part, ServerToolCall | ProviderBlock))
+    lost = Counter(item["type"] for item in expected.get("server_tool_calls", ())) - kept
     pairs: dict[str, tuple[object, object]] = {
         "text": ("".join(part.text for part in texts), expected["text"] + (expected["refusal"] or "")),
         "thoughts": ("".join(thoughts), expected["thoughts"]),
         "citations": (sum(len(part.citations) for part in texts), expected.get("citations", 0)),
-        "server tool calls": (len(server_calls), len(expected.get("server_tool_calls", ()))),
+        "server tool calls lost": (dict(lost), {}),
         "tool calls": (len(calls), len(expected["tool_calls"])),
     }
     if "text_parts" in expected:
@@ -212,7 +214,9 @@ def _meta_differences(reply: Reply, expected: dict[str, Any]) -> list[str]:
 
 
 def _unequal(pairs: dict[str, tuple[object, object]]) -> list[str]:
-    return [f"{name} {_short(ours)} is not {_short(theirs)}" for name, (ours, theirs) in pairs.items() if ours != theirs]
+    return [
+        f"{name} {_short(ours)} is not {_short(theirs)}" for name, (ours, theirs) in pairs.items() if ours != theirs
+    ]
 
 
 def _short(value: object) -> str:

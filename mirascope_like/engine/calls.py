@@ -1,0 +1,199 @@
+"""One question and its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from ..errors import APIError, IncompleteStreamError, ParseError, ProviderError, ResponseValidationError, api_error
+from ..schema.formats import FORMAT_TOOL
+from ..transport import HttpReply
+from ..values.chunks import (
+    Accumulator,
+    Chunk,
+    FinishReason,
+    Reply,
+    TextChunk,
+    TextEndChunk,
+    TextStartChunk,
+    ThoughtChunk,
+    ThoughtEndChunk,
+    ThoughtStartChunk,
+    ToolCallChunk,
+    ToolCallEndChunk,
+    ToolCallStartChunk,
+)
+from ..values.content import ToolCall
+from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
+from ..wire.failures import read_failure
+from .plan import Plan, Prepared, prepare
+from .runtime import Runtime
+
+__all__ = ["Answer", "ChunkFilter", "ask", "Parsable", "check_status", "in_our_words", "validated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer, and what it answers. `raw` is the body as parsed JSON."""
+
+    plan: Plan
+    prepared: Prepared
+    reply: Reply
+    raw: Any
+
+
+async def ask(runtime: Runtime, plan: Plan) -> Answer:
+    """Send a plan and read its answer."""
+    prepared = prepare(plan, stream=False)
+    try:
+        http = await runtime.channel(prepared.endpoint.transport).post(prepared.http)
+        check_status(http.status, http.headers, http.body)
+        raw = _json(http)
+        reply = _fold(prepared.endpoint.codec.decode(raw), prepared)
+    except (ProviderError, WireError) as error:
+        raise in_our_words(error, prepared) from error.__cause__
+    return Answer(plan=plan, prepared=prepared, reply=reply, raw=raw)
+
+
+def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Raises the error of an HTTP status that is one."""
+    if 200 <= status < 300:
+        return
+    failure = read_failure(status, body)
+    raise _reported(failure, headers)
+
+
+def in_our_words(error: ProviderError | WireError, prepared: Prepared, partial: Reply | None = None) -> ProviderError:
+    """The library's error for what transport or codec raised, signed with who was asked and what had arrived."""
+    match error:
+        case ReportedError():
+            made: ProviderError = _reported(error, {})
+        case TruncatedStream():
+            made = IncompleteStreamError(f"The stream ended early: {error}. What had arrived is in `partial`.")
+        case MalformedReply():
+            made = ResponseValidationError(f"The answer is not of the protocol: {error}.")
+        case ProviderError():
+            made = error
+        case _:
+            made = ResponseValidationError(str(error))
+    made.provider = prepared.endpoint.provider_id
+    made.model = prepared.request.model
+    made.partial = partial
+    return made
+
+
+def _reported(failure: ReportedError, headers: Mapping[str, str]) -> APIError:
+    return api_error(
+        failure.status,
+        failure.message,
+        type=failure.type,
+        code=failure.code,
+        body=failure.body,
+        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        retry_after=_retry_after(headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
+    try:
+        if "retry-after-ms" in headers:
+            return float(headers["retry-after-ms"]) / 1000
+        if (value := headers.get("retry-after")) is None:
+            return None
+        if value.replace(".", "", 1).isdigit():
+            return float(value)
+        from datetime import UTC, datetime
+        from email.utils import parsedate_to_datetime
+
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except ValueError:
+        return None
+
+
+def _json(http: HttpReply) -> Any:
+    try:
+        return json.loads(http.body)
+    except ValueError as error:
+        text = http.body[:200].decode("utf-8", "replace")
+        raise MalformedReply(f"the body is no JSON: {text!r}") from error
+
+
+def _fold(chunks: Iterable[Chunk], prepared: Prepared) -> Reply:
+    accumulator = Accumulator()
+    filter = ChunkFilter(prepared)
+    for chunk in chunks:
+        for kept in filter(chunk):
+            accumulator.add(kept)
+    return accumulator.reply()
+
+
+_ASIDE = (TextStartChunk, TextChunk, TextEndChunk, ThoughtStartChunk, ThoughtChunk, ThoughtEndChunk)
+
+
+class ChunkFilter:
+    """What the caller asked not to see, or to see otherwise: thoughts are left out if they are not wanted, and calls of
+    the hidden format tool become the text they stand for."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        thinking = prepared.request.params.get("thinking")
+        self._no_thoughts = bool(thinking) and not (thinking or {}).get("include_thoughts", False)
+        self._format_tool = prepared.format is not None and prepared.format.mode == "tool"
+        self._hidden: set[str] = set()
+
+    def __call__(self, chunk: Chunk) -> Sequence[Chunk]:
+        if self._no_thoughts and isinstance(chunk, ThoughtStartChunk | ThoughtChunk | ThoughtEndChunk):
+            return ()
+        if self._hidden and isinstance(chunk, _ASIDE):
+            return ()  # words beside the final answer, which is open as a text
+        if self._format_tool and isinstance(chunk, ToolCallStartChunk | ToolCallChunk | ToolCallEndChunk):
+            return (self._shown(chunk),)
+        return (chunk,)
+
+    def _shown(self, chunk: ToolCallStartChunk | ToolCallChunk | ToolCallEndChunk) -> Chunk:
+        match chunk:
+            case ToolCallStartChunk(id, name) if name == FORMAT_TOOL and not self._hidden:
+                self._hidden.add(id)
+                return TextStartChunk()
+            case ToolCallChunk(id, delta) if id in self._hidden:
+                return TextChunk(delta)
+            case ToolCallEndChunk(id) if id in self._hidden:
+                self._hidden.clear()
+                return TextEndChunk()
+            case _:
+                return chunk
+
+
+class Parsable(Protocol):
+    """A response that may have to be asked for again."""
+
+    @property
+    def tool_calls(self) -> Sequence[ToolCall]: ...
+    @property
+    def finish_reason(self) -> FinishReason | None: ...
+    def parse(self) -> Any: ...
+
+
+R = TypeVar("R", bound=Parsable)
+
+
+async def validated(response: R, resume: Callable[[R, str], Awaitable[R]], max_retries: int) -> tuple[Any, R]:
+    """The parsed value of a response, or of one of up to `max_retries` more, each told what was wrong with the last.
+
+    An answer that the token limit cut off is not asked for again: the model did not err. Raises the last `ParseError`,
+    and `ValueError` while tool calls are unanswered.
+    """
+    if max_retries < 0:
+        raise ValueError(f"max_retries is {max_retries}: it cannot be negative.")
+    for retries_left in range(max_retries, -1, -1):
+        if response.tool_calls:
+            raise ValueError("There are unanswered tool calls: resume(execute_tools()) first, then validate.")
+        try:
+            return response.parse(), response
+        except ParseError as error:
+            if not retries_left or response.finish_reason is FinishReason.MAX_TOKENS:
+                raise
+            response = await resume(response, error.retry_message())
+    raise AssertionError("the loop returns or raises")

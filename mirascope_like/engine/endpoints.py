@@ -1,0 +1,285 @@
+"""From a model id to a server: providers, and the registry of them.
+
+A provider is anything with an `id` and an `endpoint` method; `HTTPProvider` is the one that all built-ins are. A model
+id is a scope and a name: the longest registered scope that the id starts with decides the provider, and everything
+after it is the name that is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from ..errors import MissingAPIKeyError, NoRegisteredProviderError
+from ..transport import Transport
+from ..values.content import Audio
+from ..values.messages import Message, UserMessage
+from ..wire import Codec
+from ..wire.features import Features, features_of
+
+__all__ = ["Endpoint", "HTTPProvider", "Provider", "Registry", "default_transport", "registry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """All that it takes to reach one model. `headers` hold secrets and are in no repr."""
+
+    provider_id: str
+    model: str
+    codec: Codec
+    transport: Transport
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    features: Features
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Who can be asked. To make one's own: an `id`, and `endpoint`."""
+
+    @property
+    def id(self) -> str:
+        """A name, for errors and for telling whose raw messages are whose."""
+        ...
+
+    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
+        """How to reach the model `name` (what follows the scope) with these messages."""
+        ...
+
+
+_transport_lock = threading.Lock()
+_transport: Transport | None = None
+
+
+def default_transport() -> Transport:
+    """The pooled HTTP transport that all providers share unless they are given another."""
+    global _transport
+    with _transport_lock:
+        if _transport is None:
+            from ..transport.http import HttpTransport
+
+            _transport = HttpTransport()
+        return _transport
+
+
+CodecFactory: TypeAlias = Callable[[str, str, Sequence[Message]], tuple[Codec, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPProvider:
+    """A server that speaks a known protocol.
+
+    `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
+    (`gpt-5:responses`). `api_key`
+    and `base_url` stand before the environment variables `key_env` and `base_url_env`, which are read at each call.
+    `key_header` makes the authorization headers of a key. `transport` replaces the shared HTTP transport.
+    """
+
+    id: str
+    codec: CodecFactory
+    default_base_url: str
+    scopes: tuple[str, ...] = ()
+    key_env: str | None = None
+    base_url_env: str | None = None
+    needs_key: bool = True
+    key_header: Callable[[str], Mapping[str, str]] = field(default=lambda key: {"authorization": f"Bearer {key}"})
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    transport: Transport | Callable[[], Transport] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
+        """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""
+        codec, model = self.codec(self.id, name, messages)
+        return Endpoint(
+            provider_id=self.id,
+            model=model,
+            codec=codec,
+            transport=self._transport(),
+            base_url=self._base_url(),
+            headers={**self._key_headers(), **self.headers},
+            features=features_of(self.id, model),
+        )
+
+    def _transport(self) -> Transport:
+        if self.transport is None:
+            return default_transport()
+        return self.transport if isinstance(self.transport, Transport) else self.transport()
+
+    def _base_url(self) -> str:
+        url = self.base_url
+        if url is None and self.base_url_env:
+            url = os.environ.get(self.base_url_env)
+        return (self.default_base_url if url is None else url).rstrip("/")
+
+    def _key_headers(self) -> Mapping[str, str]:
+        key = self.api_key or (os.environ.get(self.key_env) if self.key_env else None)
+        if key:
+            return self.key_header(key)
+        if self.needs_key and self.key_env:
+            raise MissingAPIKeyError(self.id, self.key_env)
+        return {}
+
+
+class Registry:
+    """Scopes and their providers. What is registered stands before what is built in."""
+
+    def __init__(self, built_in: Mapping[str, HTTPProvider]) -> None:
+        self._built_in = built_in
+        self._lock = threading.Lock()
+        self._registered: dict[str, Provider] = {}
+
+    def register(self, scope: str, provider: Provider) -> None:
+        """Let a provider serve all model ids that start with `scope` (or, if it has no trailing slash, that id)."""
+        if not scope:
+            raise ValueError("A scope is the start of model ids, such as 'my-server/'.")
+        with self._lock:
+            self._registered = {**self._registered, scope: provider}
+
+    def reset(self) -> None:
+        """Forget all that was registered."""
+        with self._lock:
+            self._registered = {}
+
+    def built_in(self, provider_id: str) -> HTTPProvider:
+        """A built-in provider by its id; `ValueError` if there is none."""
+        if provider_id not in self._built_in:
+            raise ValueError(f"There is no provider {provider_id!r}; there are: {', '.join(self._built_in)}.")
+        return self._built_in[provider_id]
+
+    def find(self, model_id: str) -> tuple[Provider, str]:
+        """The provider of a model id, and the name that is sent. Raises `NoRegisteredProviderError`."""
+        defaults = {scope: provider for provider in self._built_in.values() for scope in provider.scopes}
+        for scopes in (self._registered, defaults):
+            matching = [scope for scope in scopes if _matches(scope, model_id)]
+            if matching:
+                scope = max(matching, key=len)
+                return scopes[scope], model_id[scope.rfind("/") + 1 :]
+        raise NoRegisteredProviderError(model_id, known=(*self._registered, *defaults))
+
+
+def _matches(scope: str, model_id: str) -> bool:
+    return model_id.startswith(scope) if scope.endswith("/") else model_id == scope
+
+
+def has_audio(messages: Sequence[Message]) -> bool:
+    """Whether somebody says something in sound, which only chat completions take."""
+    return any(
+        isinstance(part, Audio) for message in messages if isinstance(message, UserMessage) for part in message.content
+    )
+
+
+# -- the built-in providers -------------------------------------------------------------------------------------------
+# Base URLs and variable names are those of each provider's own documentation.
+
+
+def _chat(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    from ..wire.features import chat_dialect
+    from ..wire.openai_chat import OpenAIChat
+
+    return OpenAIChat(chat_dialect(provider_id)), name.removesuffix(":completions")
+
+
+def _responses(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    from ..wire.openai_responses import OpenAIResponses
+
+    return OpenAIResponses(), name.removesuffix(":responses")
+
+
+def _openai(provider_id: str, name: str, messages: Sequence[Message]) -> tuple[Codec, str]:
+    """OpenAI has two protocols: a suffix of the name decides, else sound, else what the model is known to be served by,
+    else the newer one."""
+    if name.endswith(":completions"):
+        return _chat(provider_id, name, messages)
+    if name.endswith(":responses"):
+        return _responses(provider_id, name, messages)
+    features = features_of(provider_id, name)
+    if has_audio(messages) or (features.responses is False and features.completions is not False):
+        return _chat(provider_id, name, messages)
+    return _responses(provider_id, name, messages)
+
+
+def _anthropic(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    from ..wire.anthropic import AnthropicMessages
+
+    return AnthropicMessages(), name
+
+
+def _local(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    from ..wire.local import LocalChat
+
+    return LocalChat(), name
+
+
+@cache
+def _local_transport() -> Transport:
+    from ..transport.local import LocalTransport
+
+    return LocalTransport()
+
+
+def _compatible(provider_id: str, base_url: str, key_env: str, **more: Any) -> HTTPProvider:
+    return HTTPProvider(
+        id=provider_id,
+        codec=_chat,
+        default_base_url=base_url,
+        scopes=(f"{provider_id}/",),
+        key_env=key_env,
+        **more,
+    )
+
+
+_OPENAI_SERVER = HTTPProvider(
+    id="openai",
+    codec=_openai,
+    default_base_url="https://api.openai.com/v1",
+    scopes=("openai/",),
+    key_env="OPENAI_API_KEY",
+    base_url_env="OPENAI_BASE_URL",
+)
+
+_BUILT_IN: Mapping[str, HTTPProvider] = {
+    provider.id: provider
+    for provider in (
+        _OPENAI_SERVER,
+        replace(_OPENAI_SERVER, id="openai:completions", codec=_chat, scopes=()),
+        replace(_OPENAI_SERVER, id="openai:responses", codec=_responses, scopes=()),
+        HTTPProvider(
+            id="anthropic",
+            codec=_anthropic,
+            default_base_url="https://api.anthropic.com",
+            scopes=("anthropic/",),
+            key_env="ANTHROPIC_API_KEY",
+            base_url_env="ANTHROPIC_BASE_URL",
+            key_header=lambda key: {"x-api-key": key},
+        ),
+        _compatible("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+        _compatible("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+        _compatible("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
+        _compatible("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+        _compatible("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+        _compatible("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+        _compatible(
+            "ollama",
+            "http://localhost:11434/v1",
+            "OLLAMA_API_KEY",
+            base_url_env="OLLAMA_BASE_URL",
+            needs_key=False,
+        ),
+        HTTPProvider(
+            id="local",
+            codec=_local,
+            default_base_url="http://local/v1",
+            scopes=("local/",),
+            needs_key=False,
+            transport=_local_transport,
+        ),
+    )
+}
+
+registry = Registry(_BUILT_IN)
+"""The registry of the process."""

@@ -1,0 +1,151 @@
+"""All that a call needs, frozen: what is to be asked, and of whom. Making a plan sends nothing.
+
+`Plan` is what the caller wants, `Prepared` what goes out for it. A plan can be prepared for another model at any
+time, so formatting instructions and hidden tools are in the request, never in the plan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
+from ..schema.tools import Toolkit, ToolSchema
+from ..transport import HttpRequest
+from ..values.content import Text
+from ..values.context import Context
+from ..values.messages import Message, SystemMessage
+from ..values.params import Params
+from ..wire import JsonObject, Request
+from ..wire.features import Features
+from .endpoints import Endpoint, Provider, registry
+
+__all__ = ["Plan", "Prepared", "prepare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One call, not made yet."""
+
+    model_id: str
+    params: Params
+    messages: tuple[Message, ...]
+    toolkit: Toolkit = field(default_factory=Toolkit)
+    format: AnyFormat | None = None
+    context: Context[Any] | None = None
+    provider: Provider | None = None
+    """Who is asked; `None` leaves it to the registry."""
+
+    def find_provider(self) -> tuple[Provider, str]:
+        """Who is asked, and the model's name there. Raises `NoRegisteredProviderError`."""
+        if self.provider is not None:
+            return self.provider, self.model_id.partition("/")[2]
+        return registry.find(self.model_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan made ready for its endpoint. `format` has its mode."""
+
+    endpoint: Endpoint
+    request: Request
+    http: HttpRequest
+    format: AnyFormat | None
+
+
+@dataclass(frozen=True, slots=True)
+class _FormatTool:
+    """The hidden tool whose arguments are the answer (mode "tool")."""
+
+    format: AnyFormat
+    name: str = FORMAT_TOOL
+    strict: bool | None = None
+
+    @property
+    def description(self) -> str:
+        return self.format.description or "Give the final answer."
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.format.schema
+
+    wire_parameters = parameters
+
+
+def prepare(plan: Plan, *, stream: bool) -> Prepared:
+    """The request of a plan. Raises what is wrong with it before anything is sent: no provider, no key, features that
+    the provider does not have."""
+    provider, name = plan.find_provider()
+    endpoint = provider.endpoint(name, plan.messages)
+    format = _with_mode(plan.format, endpoint.features)
+    request = Request(
+        model=endpoint.model,
+        messages=_instructed(plan.messages, format),
+        params=_tool_params(plan, format),
+        tools=_tools(plan, format),
+        provider_tools=tuple(plan.toolkit.provider_tools_dict.values()),
+        format=format,
+        provider_id=endpoint.provider_id,
+        model_id=plan.model_id,
+        features=endpoint.features,
+        stream=stream,
+    )
+    return Prepared(endpoint=endpoint, request=request, http=_http_request(endpoint, request), format=format)
+
+
+def _with_mode(format: AnyFormat | None, features: Features) -> AnyFormat | None:
+    if format is None or format.mode is not None:
+        return format
+    mode: FormattingMode = {True: "strict", False: "tool", None: "json"}[features.strict_format]  # type: ignore[assignment]
+    return format.with_mode(mode)
+
+
+def _tools(plan: Plan, format: AnyFormat | None) -> Sequence[ToolSchema]:
+    tools: list[ToolSchema] = list(plan.toolkit.tools_dict.values())
+    if format is not None and format.mode == "tool":
+        tools.append(_FormatTool(format))
+    return tools
+
+
+def _tool_params(plan: Plan, format: AnyFormat | None) -> Params:
+    """In mode "tool" some tool must be called: the hidden one if there is no other."""
+    if format is None or format.mode != "tool" or "tool_choice" in plan.params:
+        return plan.params
+    alone = not plan.toolkit.tools_dict
+    return {**plan.params, "tool_choice": {"name": FORMAT_TOOL} if alone else "required"}
+
+
+def _instructed(messages: Sequence[Message], format: AnyFormat | None) -> Sequence[Message]:
+    instructions = format.formatting_instructions if format is not None else None
+    if not instructions:
+        return messages
+    first, *rest = messages
+    if isinstance(first, SystemMessage):
+        return (SystemMessage(content=Text(f"{first.content.text}\n{instructions}")), *rest)
+    return (SystemMessage(content=Text(instructions)), *messages)
+
+
+def _http_request(endpoint: Endpoint, request: Request) -> HttpRequest:
+    outgoing = endpoint.codec.encode(request)
+    body = _merged(outgoing.body, request.params.get("extra_body") or {})
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if request.stream else "application/json",
+        **outgoing.headers,
+        **endpoint.headers,
+        **(request.params.get("extra_headers") or {}),
+    }
+    return HttpRequest(endpoint.base_url + outgoing.path, headers, _json_bytes(body), request.params.get("timeout"))
+
+
+def _merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
+    return {**body, **extra} if extra else body
+
+
+def _json_bytes(body: JsonObject) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half a surrogate pair has no UTF-8; JSON can escape it
+        return json.dumps(body, separators=(",", ":")).encode()

@@ -1,0 +1,263 @@
+"""The only file of the engine that knows the colour.
+
+A `Runtime` is what the engine's coroutines may do to the world: reach a server, call a user's function, do several things
+together, hold a lock. `NATIVE` really awaits, under asyncio or trio. `BLOCKING` does the same with ordinary calls, so
+that a coroutine which uses nothing else never suspends, and `run` steps it to its end: no event loop, no thread. That is
+why the sync face works inside a running loop, in threads and in a sync tool.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from ..transport import Channel, Transport
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["BLOCKING", "NATIVE", "Job", "Runtime", "run"]
+
+T = TypeVar("T")
+Job = Callable[[], Awaitable[T]]
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Step a coroutine of the blocking runtime to its end. `RuntimeError` if it suspends, which none of them may."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    coroutine.close()
+    raise RuntimeError(f"{coroutine.__qualname__} awaited something real in blocking code.")
+
+
+class Runtime(Protocol):
+    """What the engine may do to the world."""
+
+    def channel(self, transport: Transport) -> Channel:
+        """The transport's channel of this colour."""
+        ...
+
+    async def invoke(self, fn: Callable[[], Any]) -> Any:
+        """Call a user's function, sync or async, and give its result."""
+        ...
+
+    async def invoke_inline(self, fn: Callable[[], Any]) -> Any:
+        """As `invoke`, but never on another thread."""
+        ...
+
+    async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
+        """Do all jobs, at most `limit` at a time; results in order. If one raises, the others are cancelled."""
+        ...
+
+    def lock(self) -> AbstractAsyncContextManager[Any]:
+        """A lock among those who share a stream."""
+        ...
+
+    def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do `fn` soon, in the background; from places that cannot wait, such as `__del__`."""
+        ...
+
+
+# -- blocking ---------------------------------------------------------------------------------------------------------
+
+
+class _ThreadLock:
+    """A thread lock with the shape of an async one; it blocks, and so never suspends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> None:
+        self._lock.acquire()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+
+class Blocking:
+    """Ordinary calls. Several jobs at once run in threads; async functions run on one background event loop."""
+
+    def channel(self, transport: Transport) -> Channel:
+        return transport.blocking()
+
+    async def invoke(self, fn: Callable[[], Any]) -> Any:
+        result = fn()
+        return _background.wait(result) if inspect.isawaitable(result) else result
+
+    invoke_inline = invoke
+
+    async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
+        if len(jobs) <= 1:
+            return [await job() for job in jobs]
+        from concurrent.futures import ThreadPoolExecutor
+        from contextvars import copy_context
+
+        # A pool for each batch: tools may themselves call tools, and a shared pool would run out of threads and stall.
+        pool = ThreadPoolExecutor(min(limit, len(jobs)), thread_name_prefix="mirascope_like-tool")
+        try:
+            futures = [pool.submit(copy_context().run, _finish, job) for job in jobs]
+            return [future.result() for future in futures]
+        finally:
+            # Nothing is left to wait for, unless this is Ctrl-C or an error: then what has not begun is dropped.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def lock(self) -> AbstractAsyncContextManager[Any]:
+        return _ThreadLock()
+
+    def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        run(fn())
+
+
+def _finish(job: Job[T]) -> T:
+    return run(cast("Coroutine[Any, Any, T]", job()))
+
+
+class _BackgroundLoop:
+    """One asyncio loop on a daemon thread, for the async functions of blocking calls. Started at first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """The awaitable's result; blocks this thread."""
+        import asyncio
+
+        if threading.current_thread() is self._thread:
+            # An async tool made a blocking call which has async tools: this loop is blocked, so they get their own.
+            return self._on_a_fresh_loop(awaitable)
+        future = asyncio.run_coroutine_threadsafe(_as_coroutine(awaitable), self._running())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _on_a_fresh_loop(self, awaitable: Awaitable[T]) -> T:
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        from contextvars import copy_context
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(copy_context().run, asyncio.run, _as_coroutine(awaitable)).result()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="mirascope_like-async-tools", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+async def _as_coroutine(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+_background = _BackgroundLoop()
+
+
+def _forget_the_parents_loop() -> None:
+    # Threads do not survive a fork, so the child starts its own loop when it needs one.
+    global _background
+    _background = _BackgroundLoop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents_loop)
+
+
+# -- native -----------------------------------------------------------------------------------------------------------
+
+
+class Native:
+    """Real awaits, under asyncio or trio. Sync functions of the user's run in worker threads, so the loop never blocks."""
+
+    def channel(self, transport: Transport) -> Channel:
+        return transport.native()
+
+    async def invoke(self, fn: Callable[[], Any]) -> Any:
+        from anyio import to_thread
+
+        from ..schema.functions import is_async
+
+        if is_async(fn):
+            return await fn()
+        # Cancelling waits for the thread: a function that cannot be stopped is never left running unseen.
+        result = await to_thread.run_sync(fn)
+        return await result if inspect.isawaitable(result) else result
+
+    async def invoke_inline(self, fn: Callable[[], Any]) -> Any:
+        result = fn()
+        return await result if inspect.isawaitable(result) else result
+
+    async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
+        if len(jobs) <= 1:
+            return [await job() for job in jobs]
+        import anyio
+
+        results: dict[int, T] = {}
+        gate = anyio.Semaphore(limit)
+
+        async def work(position: int, job: Job[T]) -> None:
+            async with gate:
+                results[position] = await job()
+
+        try:
+            async with anyio.create_task_group() as group:
+                for position, job in enumerate(jobs):
+                    group.start_soon(work, position, job)
+        except BaseExceptionGroup as error:
+            raise _first_leaf(error) from None
+        return [results[position] for position in range(len(jobs))]
+
+    def lock(self) -> AbstractAsyncContextManager[Any]:
+        import anyio
+
+        return anyio.Lock()
+
+    def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        from sniffio import AsyncLibraryNotFoundError, current_async_library
+
+        try:
+            library = current_async_library()
+        except AsyncLibraryNotFoundError:
+            return  # the loop is gone, and its sockets with it
+        if library == "trio":
+            import trio
+
+            trio.lowlevel.spawn_system_task(fn)
+        else:
+            import asyncio
+
+            task = asyncio.get_running_loop().create_task(fn())
+            _spawned.add(task)
+            task.add_done_callback(_spawned.discard)
+
+
+_spawned: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+BLOCKING: Runtime = Blocking()
+NATIVE: Runtime = Native()

@@ -1,0 +1,235 @@
+"""`@llm.call`: a prompt function with its model.
+
+    @llm.call("openai/gpt-5-mini")
+    def recommend(genre: str): return f"Recommend a {genre} book."
+
+    recommend("fantasy")
+
+What a call is made of: `.prompt` (the prompt, for any model), `.default_model` and `.model` (the model of an enclosing
+`with model:`, else the default).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
+
+from typing_extensions import TypeVar, Unpack
+
+from ..schema.formats import Format, FormatSpec, make_format
+from ..schema.tools import Toolkit, ToolsLike, make_toolkit
+from ..values.context import Context
+from ..values.messages import Message
+from ..values.params import Params
+from .models import Model, use_model
+from .prompts import AsyncContextPrompt, AsyncPrompt, ContextPrompt, Decorated, Prompt, make_prompt
+from .responses import (
+    AsyncContextResponse,
+    AsyncContextStreamResponse,
+    AsyncResponse,
+    AsyncStreamResponse,
+    ContextResponse,
+    ContextStreamResponse,
+    Response,
+    StreamResponse,
+)
+
+__all__ = ["AsyncCall", "AsyncContextCall", "Call", "CallDecorator", "ContextCall", "call"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+F = TypeVar("F", default=None)
+D = TypeVar("D", default=None)
+S = TypeVar("S")
+G = TypeVar("G", default=None)
+
+
+class BaseCall(Decorated, Generic[F]):
+    """A prompt function with its model, tools and format."""
+
+    prompt: Any
+
+    def __init__(self, fn: Callable[..., Any], model: Model, toolkit: Toolkit, format: Format[F] | None) -> None:
+        self.default_model = model
+        self.toolkit = toolkit
+        self.format = format
+        self._stand_for(fn)
+
+    def _stand_for(self, fn: Callable[..., Any]) -> None:
+        super()._stand_for(fn)
+        self.prompt = make_prompt(fn, self.toolkit, self.format)
+
+    @property
+    def model(self) -> Model:
+        """The model that would be asked now."""
+        return use_model(self.default_model)
+
+    def options(
+        self, *, model: Model | str | None = None, tools: ToolsLike | None = None, **params: Unpack[Params]
+    ) -> Self:
+        """The same call with another model, other tools or params: `recommend.options(temperature=0)("fantasy")`.
+
+        Params add to those of the default model, unless another `Model` is given, which has its own.
+        """
+        base = model if isinstance(model, Model) else self.default_model
+        model_id = model if isinstance(model, str) else base.model_id
+        provider = None if isinstance(model, str) else base.provider_override
+        merged: Params = {**base.params, **params}
+        toolkit = self.toolkit if tools is None else make_toolkit(tools)
+        return type(self)(self.fn, Model(model_id, provider=provider, **merged), toolkit, self.format)
+
+
+class Call(BaseCall[F], Generic[P, F]):
+    """A plain function as a call."""
+
+    prompt: Prompt[P, F]
+
+    def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """What the model would be told."""
+        return self.prompt.messages(*args, **kwargs)
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+        """Ask, and wait for the whole answer."""
+        return self.prompt.call(self.model, *args, **kwargs)
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
+        """Ask, and return when the answer begins."""
+        return self.prompt.stream(self.model, *args, **kwargs)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+        """See `call`."""
+        return self.prompt.call(self.model, *args, **kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Call[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> Call[Q, G]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return super().__get__(instance, owner)
+
+
+class AsyncCall(BaseCall[F], Generic[P, F]):
+    """An async function as a call. See `Call`."""
+
+    prompt: AsyncPrompt[P, F]
+
+    async def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """See `Call.messages`."""
+        return await self.prompt.messages(*args, **kwargs)
+
+    async def call(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+        """See `Call.call`."""
+        return await self.prompt.call(self.model, *args, **kwargs)
+
+    async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
+        """See `Call.stream`."""
+        return await self.prompt.stream(self.model, *args, **kwargs)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+        """See `Call.call`."""
+        return await self.prompt.call(self.model, *args, **kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: AsyncCall[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> AsyncCall[Q, G]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return super().__get__(instance, owner)
+
+
+class ContextCall(BaseCall[F], Generic[P, D, F]):
+    """A plain function that takes a context first, as a call. See `Call`."""
+
+    prompt: ContextPrompt[P, D, F]
+
+    def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """See `Call.messages`."""
+        return self.prompt.messages(ctx, *args, **kwargs)
+
+    def call(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
+        """See `Call.call`."""
+        return self.prompt.call(self.model, ctx, *args, **kwargs)
+
+    def stream(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextStreamResponse[D, F]:
+        """See `Call.stream`."""
+        return self.prompt.stream(self.model, ctx, *args, **kwargs)
+
+    def __call__(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
+        """See `Call.call`."""
+        return self.prompt.call(self.model, ctx, *args, **kwargs)
+
+
+class AsyncContextCall(BaseCall[F], Generic[P, D, F]):
+    """An async function that takes a context first, as a call. See `Call`."""
+
+    prompt: AsyncContextPrompt[P, D, F]
+
+    async def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """See `Call.messages`."""
+        return await self.prompt.messages(ctx, *args, **kwargs)
+
+    async def call(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
+        """See `Call.call`."""
+        return await self.prompt.call(self.model, ctx, *args, **kwargs)
+
+    async def stream(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextStreamResponse[D, F]:
+        """See `Call.stream`."""
+        return await self.prompt.stream(self.model, ctx, *args, **kwargs)
+
+    async def __call__(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
+        """See `Call.call`."""
+        return await self.prompt.call(self.model, ctx, *args, **kwargs)
+
+
+_KINDS: dict[type, type[BaseCall[Any]]] = {
+    Prompt: Call,
+    AsyncPrompt: AsyncCall,
+    ContextPrompt: ContextCall,
+    AsyncContextPrompt: AsyncContextCall,
+}
+
+
+class CallDecorator(Generic[F]):
+    """`@llm.call("provider/name", …)`, waiting for its function."""
+
+    def __init__(self, model: Model, tools: ToolsLike | None, format: FormatSpec[F] | None) -> None:
+        self.model = model
+        self.toolkit = make_toolkit(tools)
+        self.format = make_format(format)
+
+    @overload
+    def __call__(
+        self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]]
+    ) -> AsyncContextCall[P, D, F]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, Any]]) -> AsyncCall[P, F]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context[D], P], Any]) -> ContextCall[P, D, F]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Any]) -> Call[P, F]: ...
+    def __call__(self, fn: Callable[..., Any]) -> Any:
+        """The call of a function."""
+        kind = _KINDS[type(make_prompt(fn, self.toolkit, self.format))]
+        return kind(fn, self.model, self.toolkit, self.format)
+
+
+def call(
+    model: Model | str,
+    *,
+    tools: ToolsLike | None = None,
+    format: FormatSpec[F] | None = None,
+    **params: Unpack[Params],
+) -> CallDecorator[F]:
+    """Make a function a call of a model: `@llm.call("openai/gpt-5-mini", tools=[…], format=Book, temperature=0)`.
+
+    The function returns what to say; the object keeps its signature and returns a response. Beside calling it there
+    are `.stream(…)`, `.messages(…)`, `.prompt`, `.model` and `.options(…)`. Raises `TypeError` if the model is missing,
+    a param is unknown, or params stand beside a `Model`.
+    """
+    if isinstance(model, Model):
+        if params:
+            raise TypeError(f"The Model has its own params: write Model({model.model_id!r}, {next(iter(params))}=…).")
+        return CallDecorator(model, tools, format)
+    if not isinstance(cast("object", model), str):
+        raise TypeError('llm.call needs a model: write @llm.call("provider/model-name").')
+    return CallDecorator(Model(model, **params), tools, format)

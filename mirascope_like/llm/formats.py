@@ -1,0 +1,27 @@
+"""`llm.format` and `@llm.output_parser`: how a reply is made a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import TypeVar
+
+from ..schema.formats import Format, FormattingMode, OutputParser
+
+__all__ = ["format", "output_parser"]
+
+F = TypeVar("F")
+
+
+def format(formattable: type[F], *, mode: FormattingMode | None = None) -> Format[F]:
+    """A type as a format in a chosen mode: "strict", "json" or "tool" (see `Format`); `None` lets the model decide."""
+    return Format(formattable, mode)
+
+
+def output_parser(*, formatting_instructions: str) -> Callable[[Callable[[Any], F]], OutputParser[F]]:
+    """Make a function from a response to a value a format, `formatting_instructions` being what the model is told.
+
+    What the function raises becomes a `ParseError`.
+    """
+    return lambda fn: OutputParser(fn, formatting_instructions)

@@ -1,0 +1,258 @@
+"""Models: what to call, with what params.
+
+A `Model` names a model and holds params; nothing is looked up until a call. Inside `with model:` that model, with its
+params, stands in for the model of every decorated call and of every `resume`, in this task or thread and those started
+from it, and in no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any, Self
+
+from typing_extensions import TypeVar, Unpack
+
+from ..engine.calls import ask
+from ..engine.endpoints import Provider
+from ..engine.plan import Plan
+from ..engine.runtime import BLOCKING, NATIVE, run
+from ..engine.streams import open_stream
+from ..schema.formats import FormatSpec, make_format
+from ..schema.tools import ToolsLike, make_toolkit
+from ..values.content import UserContent
+from ..values.context import Context
+from ..values.messages import Message, promote
+from ..values.params import Params, check_params
+from .responses import (
+    AsyncContextResponse,
+    AsyncContextStreamResponse,
+    AsyncResponse,
+    AsyncStreamResponse,
+    BaseResponse,
+    ContextResponse,
+    ContextStreamResponse,
+    Response,
+    StreamResponse,
+)
+
+__all__ = ["Model", "model", "model_from_context", "use_model"]
+
+F = TypeVar("F", default=None)
+D = TypeVar("D", default=None)
+
+# A tuple, replaced whole: each task and thread has its own, so overlapping `with` blocks cannot get in each other's way.
+_overrides: ContextVar[tuple[Model, ...]] = ContextVar("mirascope_like_models", default=())
+
+
+class Model:
+    """A model id such as "openai/gpt-5-mini", with params for its calls.
+
+    `provider` asks that provider in place of the one registered for the id. Raises `ValueError` for an id without a
+    slash, `TypeError` for an unknown param.
+    """
+
+    def __init__(self, model_id: str, *, provider: Provider | None = None, **params: Unpack[Params]) -> None:
+        scope, slash, name = model_id.partition("/")
+        if not (scope and slash and name):
+            raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-5-mini'; got {model_id!r}.")
+        self.model_id = model_id
+        self.provider_override = provider
+        self.params = check_params(params)
+
+    def plan(
+        self,
+        content: object,
+        *,
+        tools: ToolsLike | None = None,
+        format: FormatSpec[Any] | None = None,
+        ctx: Context[Any] | None = None,
+    ) -> Plan:
+        """The call that asking this model would make, without making it."""
+        return Plan(
+            model_id=self.model_id,
+            provider=self.provider_override,
+            params=self.params,
+            messages=promote(content),
+            toolkit=make_toolkit(tools),
+            format=make_format(format),
+            context=ctx,
+        )
+
+    @property
+    def provider_id(self) -> str:
+        """Who would be asked. Raises `NoRegisteredProviderError`."""
+        return self.plan("?").find_provider()[0].id
+
+    # -- one question -------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> Response[F]:
+        """Ask, and wait for the whole answer.
+
+        `content`: text, a part, a sequence of these, or messages. `tools`: what the model may call. `format`: the type
+        that `response.parse()` gives. Raises the errors of `mirascope_like.errors`.
+        """
+        return Response(run(ask(BLOCKING, self.plan(content, tools=tools, format=format))))
+
+    async def call_async(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> AsyncResponse[F]:
+        """See `call`."""
+        return AsyncResponse(await ask(NATIVE, self.plan(content, tools=tools, format=format)))
+
+    def stream(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> StreamResponse[F]:
+        """Ask, and return when the answer begins. Arguments as for `call`."""
+        return StreamResponse(run(open_stream(BLOCKING, self.plan(content, tools=tools, format=format))))
+
+    async def stream_async(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> AsyncStreamResponse[F]:
+        """See `stream`."""
+        return AsyncStreamResponse(await open_stream(NATIVE, self.plan(content, tools=tools, format=format)))
+
+    # -- with a context -----------------------------------------------------------------------------------------------
+
+    def context_call(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        ctx: Context[D],
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> ContextResponse[D, F]:
+        """As `call`, with a context for the tools, which the response remembers."""
+        return ContextResponse(run(ask(BLOCKING, self.plan(content, tools=tools, format=format, ctx=ctx))))
+
+    async def context_call_async(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        ctx: Context[D],
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> AsyncContextResponse[D, F]:
+        """See `context_call`."""
+        return AsyncContextResponse(await ask(NATIVE, self.plan(content, tools=tools, format=format, ctx=ctx)))
+
+    def context_stream(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        ctx: Context[D],
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> ContextStreamResponse[D, F]:
+        """As `stream`, with a context for the tools, which the response remembers."""
+        plan = self.plan(content, tools=tools, format=format, ctx=ctx)
+        return ContextStreamResponse(run(open_stream(BLOCKING, plan)))
+
+    async def context_stream_async(
+        self,
+        content: UserContent | Message | Sequence[Message],
+        *,
+        ctx: Context[D],
+        tools: ToolsLike | None = None,
+        format: FormatSpec[F] | None = None,
+    ) -> AsyncContextStreamResponse[D, F]:
+        """See `context_stream`."""
+        plan = self.plan(content, tools=tools, format=format, ctx=ctx)
+        return AsyncContextStreamResponse(await open_stream(NATIVE, plan))
+
+    # -- going on from a response -------------------------------------------------------------------------------------
+
+    def resume(self, *, response: BaseResponse[F], content: UserContent) -> Response[F]:
+        """The next answer in a response's conversation, from this model. Tools, format and context are the response's."""
+        return Response(run(ask(BLOCKING, response.next_plan(content, model=self))))
+
+    async def resume_async(self, *, response: BaseResponse[F], content: UserContent) -> AsyncResponse[F]:
+        """See `resume`."""
+        return AsyncResponse(await ask(NATIVE, response.next_plan(content, model=self)))
+
+    def resume_stream(self, *, response: BaseResponse[F], content: UserContent) -> StreamResponse[F]:
+        """As `resume`, streamed."""
+        return StreamResponse(run(open_stream(BLOCKING, response.next_plan(content, model=self))))
+
+    async def resume_stream_async(self, *, response: BaseResponse[F], content: UserContent) -> AsyncStreamResponse[F]:
+        """See `resume_stream`."""
+        return AsyncStreamResponse(await open_stream(NATIVE, response.next_plan(content, model=self)))
+
+    def context_resume(
+        self, *, ctx: Context[D], response: BaseResponse[F], content: UserContent
+    ) -> ContextResponse[D, F]:
+        """As `resume`, with a context in place of the response's."""
+        return ContextResponse(run(ask(BLOCKING, response.next_plan(content, ctx, model=self))))
+
+    async def context_resume_async(
+        self, *, ctx: Context[D], response: BaseResponse[F], content: UserContent
+    ) -> AsyncContextResponse[D, F]:
+        """See `context_resume`."""
+        return AsyncContextResponse(await ask(NATIVE, response.next_plan(content, ctx, model=self)))
+
+    def context_resume_stream(
+        self, *, ctx: Context[D], response: BaseResponse[F], content: UserContent
+    ) -> ContextStreamResponse[D, F]:
+        """As `context_resume`, streamed."""
+        return ContextStreamResponse(run(open_stream(BLOCKING, response.next_plan(content, ctx, model=self))))
+
+    async def context_resume_stream_async(
+        self, *, ctx: Context[D], response: BaseResponse[F], content: UserContent
+    ) -> AsyncContextStreamResponse[D, F]:
+        """See `context_resume_stream`."""
+        plan = response.next_plan(content, ctx, model=self)
+        return AsyncContextStreamResponse(await open_stream(NATIVE, plan))
+
+    # -- standing in for others ---------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        _overrides.set((*_overrides.get(), self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _overrides.set(_overrides.get()[:-1])
+
+    def __repr__(self) -> str:
+        params = "".join(f", {name}={value!r}" for name, value in self.params.items() if name != "extra_headers")
+        return f"Model({self.model_id!r}{params})"
+
+
+def model(model_id: str, **params: Unpack[Params]) -> Model:
+    """A model, to be written `with llm.model("provider/name"): …`."""
+    return Model(model_id, **params)
+
+
+def model_from_context() -> Model | None:
+    """The model of the innermost enclosing `with model:`."""
+    overrides = _overrides.get()
+    return overrides[-1] if overrides else None
+
+
+def use_model(model: Model | str, **params: Unpack[Params]) -> Model:
+    """The model of the innermost enclosing `with model:`, whole; where there is none, the one that is passed.
+
+    Raises `TypeError` for params beside a `Model`, which has its own.
+    """
+    if isinstance(model, Model):
+        if params:
+            raise TypeError(f"Params go with a model's id, or into the Model itself: Model(…, {next(iter(params))}=…).")
+        return model_from_context() or model
+    return model_from_context() or Model(model, **params)

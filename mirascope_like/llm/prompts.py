@@ -1,0 +1,245 @@
+"""`@llm.prompt`: a function that returns what to say, to be asked of any model.
+
+    @llm.prompt
+    def recommend(genre: str): return f"Recommend a {genre} book."
+
+    recommend("openai/gpt-5-mini", "fantasy")
+
+The function may be plain or async, a method, a class method or a callable object, and may take a `Context` first. What
+it returns is promoted to messages (see `values.messages.promote`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, cast, overload
+
+from typing_extensions import TypeVar
+
+from ..schema.formats import Format, FormatSpec, make_format
+from ..schema.functions import behave_like, is_async, reference, takes_context
+from ..schema.tools import Toolkit, ToolsLike, make_toolkit
+from ..values.context import Context
+from ..values.messages import Message, promote_to_messages
+from .models import Model
+from .responses import (
+    AsyncContextResponse,
+    AsyncContextStreamResponse,
+    AsyncResponse,
+    AsyncStreamResponse,
+    ContextResponse,
+    ContextStreamResponse,
+    Response,
+    StreamResponse,
+)
+
+__all__ = ["AsyncContextPrompt", "AsyncPrompt", "ContextPrompt", "Decorated", "Prompt", "PromptDecorator", "prompt"]
+
+P = ParamSpec("P")
+F = TypeVar("F", default=None)
+D = TypeVar("D", default=None)
+
+
+class Decorated:
+    """What all objects made of functions share: they look like their function, bind as methods, and pickle by name."""
+
+    fn: Callable[..., Any]
+
+    def _stand_for(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        behave_like(self, fn)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None and not isinstance(self.fn, classmethod | staticmethod):
+            return self
+        bound = copy.copy(self)
+        bound._stand_for(cast("Any", self.fn).__get__(instance, owner))
+        return bound
+
+    def __reduce__(self) -> Any:
+        return reference(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {cast('Any', self).__qualname__}>"
+
+
+class BasePrompt(Decorated, Generic[F]):
+    """A prompt function with its tools and format."""
+
+    def __init__(self, fn: Callable[..., Any], toolkit: Toolkit, format: Format[F] | None) -> None:
+        self.toolkit = toolkit
+        self.format = format
+        self._stand_for(fn)
+
+
+class Prompt(BasePrompt[F], Generic[P, F]):
+    """A plain prompt function. Calling it with a model and the function's arguments asks the model."""
+
+    fn: Callable[P, Any]
+
+    def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """What the model would be told."""
+        return promote_to_messages(self.fn(*args, **kwargs))
+
+    def call(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+        """Ask a model, given as such or by id, and wait for the whole answer."""
+        return as_model(model).call(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
+
+    def stream(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
+        """Ask a model, and return when the answer begins."""
+        return as_model(model).stream(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
+
+    def __call__(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+        """See `call`."""
+        return self.call(model, *args, **kwargs)
+
+
+class AsyncPrompt(BasePrompt[F], Generic[P, F]):
+    """An async prompt function. See `Prompt`."""
+
+    fn: Callable[P, Awaitable[Any]]
+
+    async def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """See `Prompt.messages`."""
+        return promote_to_messages(await self.fn(*args, **kwargs))
+
+    async def call(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+        """See `Prompt.call`."""
+        messages = await self.messages(*args, **kwargs)
+        return await as_model(model).call_async(messages, tools=self.toolkit, format=self.format)
+
+    async def stream(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
+        """See `Prompt.stream`."""
+        messages = await self.messages(*args, **kwargs)
+        return await as_model(model).stream_async(messages, tools=self.toolkit, format=self.format)
+
+    async def __call__(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+        """See `Prompt.call`."""
+        return await self.call(model, *args, **kwargs)
+
+
+class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
+    """A plain prompt function that takes a context first. See `Prompt`."""
+
+    fn: Callable[..., Any]
+
+    def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """See `Prompt.messages`."""
+        return promote_to_messages(self.fn(ctx, *args, **kwargs))
+
+    def call(
+        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+    ) -> ContextResponse[D, F]:
+        """See `Prompt.call`."""
+        messages = self.messages(ctx, *args, **kwargs)
+        return as_model(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+
+    def stream(
+        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+    ) -> ContextStreamResponse[D, F]:
+        """See `Prompt.stream`."""
+        messages = self.messages(ctx, *args, **kwargs)
+        return as_model(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+
+    def __call__(
+        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+    ) -> ContextResponse[D, F]:
+        """See `Prompt.call`."""
+        return self.call(model, ctx, *args, **kwargs)
+
+
+class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
+    """An async prompt function that takes a context first. See `Prompt`."""
+
+    fn: Callable[..., Awaitable[Any]]
+
+    async def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+        """See `Prompt.messages`."""
+        return promote_to_messages(await self.fn(ctx, *args, **kwargs))
+
+    async def call(
+        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncContextResponse[D, F]:
+        """See `Prompt.call`."""
+        messages = await self.messages(ctx, *args, **kwargs)
+        return await as_model(model).context_call_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+
+    async def stream(
+        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncContextStreamResponse[D, F]:
+        """See `Prompt.stream`."""
+        messages = await self.messages(ctx, *args, **kwargs)
+        return await as_model(model).context_stream_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+
+    async def __call__(
+        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncContextResponse[D, F]:
+        """See `Prompt.call`."""
+        return await self.call(model, ctx, *args, **kwargs)
+
+
+AnyPrompt = Prompt[..., Any] | AsyncPrompt[..., Any] | ContextPrompt[..., Any, Any] | AsyncContextPrompt[..., Any, Any]
+
+
+def as_model(model: Model | str) -> Model:
+    """A model as such or by its id."""
+    return model if isinstance(model, Model) else Model(model)
+
+
+def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:
+    """The prompt of a function, of the class that fits it."""
+    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    if not callable(inner):
+        raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
+    if is_async(inner):
+        return (AsyncContextPrompt if takes_context(inner) else AsyncPrompt)(fn, toolkit, format)
+    return (ContextPrompt if takes_context(inner) else Prompt)(fn, toolkit, format)
+
+
+class PromptDecorator(Generic[F]):
+    """`@llm.prompt(tools=…, format=…)`, waiting for its function."""
+
+    def __init__(self, tools: ToolsLike | None, format: FormatSpec[F] | None) -> None:
+        self.toolkit = make_toolkit(tools)
+        self.format = make_format(format)
+
+    @overload
+    def __call__(
+        self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]]
+    ) -> AsyncContextPrompt[P, D, F]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, Any]]) -> AsyncPrompt[P, F]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context[D], P], Any]) -> ContextPrompt[P, D, F]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Any]) -> Prompt[P, F]: ...
+    def __call__(self, fn: Callable[..., Any]) -> Any:
+        """The prompt of a function."""
+        return make_prompt(fn, self.toolkit, self.format)
+
+
+@overload
+def prompt(
+    fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]], /
+) -> AsyncContextPrompt[P, D, None]: ...
+@overload
+def prompt(fn: Callable[P, Coroutine[Any, Any, Any]], /) -> AsyncPrompt[P, None]: ...
+@overload
+def prompt(fn: Callable[Concatenate[Context[D], P], Any], /) -> ContextPrompt[P, D, None]: ...
+@overload
+def prompt(fn: Callable[P, Any], /) -> Prompt[P, None]: ...
+@overload
+def prompt(*, tools: ToolsLike | None = None, format: FormatSpec[F] | None = None) -> PromptDecorator[F]: ...
+def prompt(
+    fn: Callable[..., Any] | None = None, /, *, tools: ToolsLike | None = None, format: FormatSpec[Any] | None = None
+) -> Any:
+    """Make a function a prompt, to be asked of any model: `@llm.prompt`, or `@llm.prompt(tools=[…], format=Book)`.
+
+    The object keeps the function's signature, after the model: `recommend("openai/gpt-5-mini", "fantasy")`. Beside
+    calling it there are `.stream(model, …)` and `.messages(…)`.
+    """
+    decorator = PromptDecorator(tools, format)
+    return decorator if fn is None else decorator(fn)
+
+

@@ -1,0 +1,92 @@
+"""Which servers there are: `register_provider` and its undoing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..engine.endpoints import HTTPProvider, Provider, registry
+from ..transport import Transport
+
+__all__ = ["register_provider", "reset_provider_registry"]
+
+
+def register_provider(
+    provider: str | Provider,
+    scope: str | Iterable[str] | None = None,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    client: Any = None,
+    transport: Transport | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Provider:
+    """Say who serves the model ids that start with `scope` (such as "my-server/"; the provider's own scope if not given).
+
+    `provider` is a built-in's id with what is special here, or an object of one's own (see `Provider`). Everything
+    after the scope is sent as the model's name. A built-in under a scope of one's own is a server of its own, of which
+    nothing is assumed: `register_provider("openai:completions", scope="vllm/", base_url="http://localhost:8000/v1")`.
+
+    `client` is an HTTP client (httpx2 or httpx) or a vendor SDK's client (`openai.AsyncAzureOpenAI(…)`, …) to send
+    through, with its keys, base URL and proxies, but without its retries; or a pair of them, a sync and an async one.
+    `transport` replaces the transport altogether. What is registered last counts; `reset_provider_registry` undoes all.
+    """
+    made = provider if not isinstance(provider, str) else registry.built_in(provider)
+    options = {"api_key": api_key, "base_url": base_url, "client": client, "transport": transport, "headers": headers}
+    given = {name: value for name, value in options.items() if value is not None}
+    scopes = _scopes(scope, made)
+    if isinstance(made, HTTPProvider):
+        made = _customised(made, scopes, scope is not None, given)
+    elif given:
+        raise TypeError(f"{', '.join(given)}: a provider object has its own; only built-in providers take these.")
+    for each in scopes:
+        registry.register(each, made)
+    return made
+
+
+def reset_provider_registry() -> None:
+    """Forget all that was registered; the built-in providers stay."""
+    registry.reset()
+
+
+def _scopes(scope: str | Iterable[str] | None, provider: Provider) -> Sequence[str]:
+    if isinstance(scope, str):
+        return (scope,)
+    if scope is not None:
+        return tuple(scope)
+    own = getattr(provider, "scopes", ()) or (f"{provider.id.partition(':')[0]}/",)
+    return tuple(own)
+
+
+def _customised(
+    provider: HTTPProvider, scopes: Sequence[str], own_scope: bool, given: Mapping[str, Any]
+) -> HTTPProvider:
+    fields = dict(given)
+    client = fields.pop("client", None)
+    if client is not None and "transport" in fields:
+        raise TypeError("client= and transport= both say how to send: give one of them.")
+    made = replace(provider, **fields)
+    if own_scope and (client is not None or "base_url" in fields):
+        made = replace(made, id=scopes[0].rstrip("/"), scopes=tuple(scopes), needs_key=False)
+        if "api_key" not in fields:
+            made = replace(made, key_env=None)  # another server must not be shown the key of this one
+    return made if client is None else _sent_through(made, client)
+
+
+def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
+    from ..transport.clients import ClientTransport, is_http_client
+    from ..transport.sdk import SDKTransport, is_sdk_client
+
+    clients: Sequence[Any] = client if isinstance(client, list | tuple) else (client,)  # pyright: ignore[reportUnknownVariableType]
+    if all(is_sdk_client(each) for each in clients):
+        # The client knows its base URL and key; the path is all that is added.
+        return replace(
+            provider, transport=SDKTransport(*clients), default_base_url="", base_url="", needs_key=False, key_env=None
+        )
+    if all(is_http_client(each) for each in clients):
+        return replace(provider, transport=ClientTransport(*clients))
+    kinds = ", ".join(type(each).__name__ for each in clients)
+    raise TypeError(
+        f"client= takes HTTP clients (httpx2, httpx) or clients of the openai and anthropic packages; got {kinds}."
+    )

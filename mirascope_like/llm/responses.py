@@ -1,0 +1,552 @@
+"""Responses: what a call gave, and how the conversation goes on from it.
+
+Eight names for two things that differ in colour and in whether a context goes along:
+
+    whole     Response        AsyncResponse        ContextResponse        AsyncContextResponse
+    streamed  StreamResponse  AsyncStreamResponse  ContextStreamResponse  AsyncContextStreamResponse
+
+All that can be read is in `BaseResponse`; the classes add what does something. A response never changes what it was
+made from: `resume` gives a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, cast, overload
+
+from typing_extensions import TypeVar
+
+from ..engine.calls import Answer, ask, validated
+from ..engine.plan import Plan, Prepared
+from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
+from ..engine.streams import LiveStream, open_stream
+from ..engine.tools import DEFAULT_LIMIT, run_tools
+from ..errors import ParseError
+from ..schema.formats import Format, OutputParser
+from ..schema.partial import Partial, parse_partial
+from ..schema.tools import Toolkit
+from ..values.chunks import ContentChunk, FinishReason, Reply, Usage
+from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContent
+from ..values.context import Context
+from ..values.messages import AssistantMessage, Message, promote
+from ..values.params import Params
+from .views import (
+    AsyncTextStream,
+    AsyncThoughtStream,
+    AsyncToolCallStream,
+    AsyncView,
+    Step,
+    TextStream,
+    ThoughtStream,
+    ToolCallStream,
+    View,
+    async_part_streams,
+    chunks,
+    part_streams,
+    partials,
+    pretty,
+    pretty_pieces,
+    text_pieces,
+)
+
+if TYPE_CHECKING:
+    from .models import Model
+
+__all__ = [
+    "AsyncContextResponse",
+    "AsyncContextStreamResponse",
+    "AsyncResponse",
+    "AsyncStreamResponse",
+    "BaseResponse",
+    "ContextResponse",
+    "ContextStreamResponse",
+    "Response",
+    "StreamResponse",
+]
+
+F = TypeVar("F", default=None, covariant=True)
+D = TypeVar("D", default=None)
+
+
+class _Source(Protocol):
+    """Where a response reads from: a whole answer or a live stream."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def prepared(self) -> Prepared: ...
+    @property
+    def reply(self) -> Reply: ...
+    @property
+    def raw(self) -> Any: ...
+
+
+class BaseResponse(Generic[F]):
+    """What can be read of an answer. Of a stream: what has come so far."""
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+
+    @property
+    def content(self) -> Sequence[AssistantContentPart]:
+        """The parts, in the order in which they began."""
+        return self._source.reply.content
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """The texts."""
+        return [part for part in self.content if isinstance(part, Text)]
+
+    @property
+    def thoughts(self) -> Sequence[Thought]:
+        """The thoughts."""
+        return [part for part in self.content if isinstance(part, Thought)]
+
+    @property
+    def tool_calls(self) -> Sequence[ToolCall]:
+        """The tool calls, complete ones only."""
+        return [part for part in self.content if isinstance(part, ToolCall)]
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation: what was sent, and this answer."""
+        return [*self._source.plan.messages, self._message]
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens used; `None` until known."""
+        return self._source.reply.usage
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended; `None` if it simply ended."""
+        return self._source.reply.finish_reason
+
+    @property
+    def raw_finish_reason(self) -> str | None:
+        """The provider's own word for it."""
+        return self._source.reply.raw_finish_reason
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of this response."""
+        return self._source.reply.response_id
+
+    @property
+    def provider_id(self) -> str:
+        """Who was asked."""
+        return self._source.prepared.endpoint.provider_id
+
+    @property
+    def model_id(self) -> str:
+        """The model id that was asked for."""
+        return self._source.plan.model_id
+
+    @property
+    def provider_model_name(self) -> str:
+        """The model that answered, in the provider's words; before it says so, the name that was sent."""
+        return self._source.reply.provider_model_name or self._source.prepared.request.model
+
+    @property
+    def params(self) -> Params:
+        """The params of this call."""
+        return self._source.plan.params
+
+    @property
+    def toolkit(self) -> Toolkit:
+        """The tools of this call."""
+        return self._source.plan.toolkit
+
+    @property
+    def format(self) -> Format[F] | None:
+        """The format of this call, with the mode that was used."""
+        return self._source.prepared.format
+
+    @property
+    def context(self) -> Context[Any] | None:
+        """The context that was passed to this call."""
+        return self._source.plan.context
+
+    @property
+    def model(self) -> Model:
+        """The model that `resume` asks: the one of the enclosing `with model:`, else the one that answered."""
+        from .models import Model, use_model
+
+        return use_model(Model(self.model_id, provider=self._source.plan.provider, **self.params))
+
+    def text(self, sep: str = "\n") -> str:
+        """All texts, joined."""
+        return sep.join(part.text for part in self.texts)
+
+    def pretty(self) -> str:
+        """All of it for a person to read: texts, thoughts and tool calls."""
+        return pretty(self.content)
+
+    @overload
+    def parse(self) -> F: ...
+    @overload
+    def parse(self, partial: Literal[False]) -> F: ...
+    @overload
+    def parse(self, partial: Literal[True]) -> Partial[F] | None: ...
+    def parse(self, partial: bool = False) -> Any:
+        """The value of the call's format; `None` if it has none. `partial` gives what there is so far.
+
+        Raises `ParseError` if the answer is not of the format.
+        """
+        format = self.format
+        if format is None:
+            return None
+        if isinstance(format.formattable, OutputParser):
+            return self._parsed_by(cast("OutputParser[Any]", format.formattable))
+        text = self.text(sep="")
+        return parse_partial(format, text) if partial else format.parse(text)
+
+    def _parsed_by(self, parser: OutputParser[Any]) -> Any:
+        try:
+            return parser(self)
+        except ParseError:
+            raise
+        except Exception as error:
+            raise ParseError(str(error), text=self.text(), original_exception=error) from error
+
+    @property
+    def _message(self) -> AssistantMessage:
+        reply, endpoint = self._source.reply, self._source.prepared.endpoint
+        return AssistantMessage(
+            content=reply.content,
+            provider_id=endpoint.provider_id,
+            model_id=self.model_id,
+            provider_model_name=self.provider_model_name,
+            raw_message=reply.raw_message,
+        )
+
+    def next_plan(self, content: object, ctx: Context[Any] | None = None, *, model: Model | None = None) -> Plan:
+        """The call that would go on from here, without making it: this conversation, this answer, and `content`."""
+        plan = self._source.plan
+        return (model or self.model).plan(
+            (*plan.messages, self._message, *promote(content)),
+            tools=plan.toolkit,
+            format=plan.format,
+            ctx=ctx or plan.context,
+        )
+
+    def __repr__(self) -> str:
+        said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)
+        shown = said if len(said) <= 60 else f"{said[:59]}…"
+        notes = [f"{self.usage.total_tokens} tokens"] if self.usage else []
+        notes += [str(self.finish_reason)] if self.finish_reason else []
+        notes += self._state()
+        return f"<{type(self).__name__} {self.model_id} {shown!r}{''.join(f', {note}' for note in notes)}>"
+
+    def _state(self) -> list[str]:
+        return []
+
+
+# -- what a response does, written once for both colours --------------------------------------------------------------
+
+
+class _Acting(BaseResponse[F]):
+    """How a conversation goes on. Subclasses say in which colour (`_runtime`) and how to ask (`_ask`)."""
+
+    _runtime: ClassVar[Runtime]
+
+    async def _ask(self, plan: Plan) -> Any:
+        raise NotImplementedError
+
+    async def _settle(self) -> None:
+        """Read what is still to come."""
+
+    async def _resumed(self, content: object, context: Context[Any] | None = None) -> Self:
+        await self._settle()
+        return type(self)(await self._ask(self.next_plan(content, context)))
+
+    async def _tools_run(self, context: Context[Any] | None, limit: int) -> list[ToolOutput[Any]]:
+        await self._settle()
+        plan = self._source.plan
+        return await run_tools(self._runtime, plan.toolkit, self.tool_calls, context or plan.context, limit=limit)
+
+    async def _validated(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
+        async def again(response: Self, message: str) -> Self:
+            resumed = await response._resumed(message, context)
+            await resumed._settle()
+            return resumed
+
+        await self._settle()
+        return await validated(self, again, max_retries)
+
+
+class _Blocking(_Acting[F]):
+    _runtime = BLOCKING
+
+    def execute_tools(self, *, max_concurrency: int = DEFAULT_LIMIT) -> list[ToolOutput[Any]]:
+        """Run all tool calls, together; outputs in the order of the calls, to be passed to `resume`.
+
+        What goes wrong in a tool does not raise: it becomes an output that tells the model, with `error` set. Async
+        tools run on a background event loop, several sync ones in threads (see `inline` of `llm.tool` for those that
+        must not). At most `max_concurrency` run at a time. Raises `TypeError` if a tool wants a context and none was
+        passed.
+        """
+        return run(self._tools_run(None, max_concurrency))
+
+    def resume(self, content: UserContent) -> Self:
+        """The next answer, to a user message with `content`: tool outputs, text, or other parts. Tools, format and
+        context stay; the model is that of an enclosing `with model:`, else the same."""
+        return run(self._resumed(content))
+
+    def validate(self, max_retries: int = 1) -> tuple[F, Self]:
+        """The parsed value, and the response that it is from.
+
+        An answer that is not of the format goes back to the model with what is wrong, up to `max_retries` times; then
+        `ParseError` is raised. One that the token limit cut off is not asked for again. Raises `ValueError` while tool
+        calls are unanswered.
+        """
+        return run(self._validated(max_retries))
+
+
+class _Awaiting(_Acting[F]):
+    _runtime = NATIVE
+
+    async def execute_tools(self, *, max_concurrency: int = DEFAULT_LIMIT) -> list[ToolOutput[Any]]:
+        """See `Response.execute_tools`. Sync tools run in worker threads, so the event loop is never blocked."""
+        return await self._tools_run(None, max_concurrency)
+
+    async def resume(self, content: UserContent) -> Self:
+        """See `Response.resume`."""
+        return await self._resumed(content)
+
+    async def validate(self, max_retries: int = 1) -> tuple[F, Self]:
+        """See `Response.validate`."""
+        return await self._validated(max_retries)
+
+
+class _BlockingWithContext(_Blocking[F], Generic[D, F]):
+    def execute_tools(
+        self, ctx: Context[D] | None = None, *, max_concurrency: int = DEFAULT_LIMIT
+    ) -> list[ToolOutput[Any]]:
+        """See `Response.execute_tools`."""
+        return run(self._tools_run(ctx, max_concurrency))
+
+    @overload
+    def resume(self, content: UserContent, /) -> Self: ...
+    @overload
+    def resume(self, ctx: Context[D], content: UserContent, /) -> Self: ...
+    def resume(self, *args: Any) -> Self:
+        """See `Response.resume`; a context may stand before the content."""
+        return run(self._resumed(*_content_and_context(args)))
+
+    @overload
+    def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
+    @overload
+    def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
+    def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
+        """See `Response.validate`; a context may stand first."""
+        return run(self._validated(*_retries_and_context(*args, **kwargs)))
+
+
+class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
+    async def execute_tools(
+        self, ctx: Context[D] | None = None, *, max_concurrency: int = DEFAULT_LIMIT
+    ) -> list[ToolOutput[Any]]:
+        """See `AsyncResponse.execute_tools`."""
+        return await self._tools_run(ctx, max_concurrency)
+
+    @overload
+    async def resume(self, content: UserContent, /) -> Self: ...
+    @overload
+    async def resume(self, ctx: Context[D], content: UserContent, /) -> Self: ...
+    async def resume(self, *args: Any) -> Self:
+        """See `Response.resume`; a context may stand before the content."""
+        return await self._resumed(*_content_and_context(args))
+
+    @overload
+    async def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
+    @overload
+    async def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
+    async def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
+        """See `Response.validate`; a context may stand first."""
+        return await self._validated(*_retries_and_context(*args, **kwargs))
+
+
+def _content_and_context(args: tuple[Any, ...]) -> tuple[Any, Context[Any] | None]:
+    if len(args) == 2 and isinstance(args[0], Context):
+        return args[1], cast("Context[Any]", args[0])
+    if len(args) == 1:
+        return args[0], None
+    raise TypeError("resume() takes the content, or a context and the content.")
+
+
+def _retries_and_context(
+    *args: Any, ctx: Context[Any] | None = None, max_retries: int = 1
+) -> tuple[int, Context[Any] | None]:
+    for arg in args:
+        if isinstance(arg, Context):
+            ctx = cast("Context[Any]", arg)
+        else:
+            max_retries = arg
+    return max_retries, ctx
+
+
+# -- where an answer comes from ---------------------------------------------------------------------------------------
+
+
+class _Whole(_Acting[F]):
+    _source: Answer
+
+    @property
+    def raw(self) -> Any:
+        """The provider's answer as it came: parsed JSON."""
+        return self._source.raw
+
+    async def _ask(self, plan: Plan) -> Answer:
+        return await ask(self._runtime, plan)
+
+
+class _Streamed(_Acting[F]):
+    _source: LiveStream
+
+    @property
+    def chunks(self) -> Sequence[ContentChunk]:
+        """The chunks that have come so far."""
+        return tuple(self._source.chunks)
+
+    @property
+    def raw_stream_events(self) -> Sequence[str]:
+        """The provider's events that have come so far, as JSON text."""
+        return tuple(self._source.raw)
+
+    @property
+    def consumed(self) -> bool:
+        """Whether the answer is complete. A stream that failed or was closed never is."""
+        return self._source.finished
+
+    async def _ask(self, plan: Plan) -> LiveStream:
+        return await open_stream(self._runtime, plan)
+
+    async def _settle(self) -> None:
+        # A stream that was closed or cut goes on from what had arrived.
+        if self._source.failure is None:
+            await self._source.finish()
+
+    def _partials(self) -> Step[Partial[F]]:
+        format = self.format
+        if format is None:
+            raise ValueError("structured_stream() needs a call with format=….")
+        if isinstance(format.formattable, OutputParser):
+            raise NotImplementedError("An output parser takes whole answers: use finish() and parse().")
+        return partials(format)
+
+    def _state(self) -> list[str]:
+        if self._source.failure is not None:
+            return [type(self._source.failure).__name__]
+        return [] if self.consumed else ["not consumed yet"]
+
+
+# -- the eight --------------------------------------------------------------------------------------------------------
+
+
+class Response(_Blocking[F], _Whole[F]):
+    """The answer to a blocking call."""
+
+
+class AsyncResponse(_Awaiting[F], _Whole[F]):
+    """The answer to an async call."""
+
+
+class ContextResponse(_BlockingWithContext[D, F], Response[F], Generic[D, F]):
+    """The answer to a blocking call with a context. The context is remembered; another may be passed at any step."""
+
+
+class AsyncContextResponse(_AwaitingWithContext[D, F], AsyncResponse[F], Generic[D, F]):
+    """The answer to an async call with a context. The context is remembered; another may be passed at any step."""
+
+
+class StreamResponse(_Blocking[F], _Streamed[F]):
+    """The answer to a blocking call, as it comes.
+
+    Each iterator starts at the beginning, and several may read at once. Use `with response:`, or read to the end: the
+    connection is closed at the end, on errors, and when the last iterator is dropped before the end. After that, reading
+    on raises; what had arrived stays in the properties, and `resume` goes on from it.
+    """
+
+    def chunk_stream(self) -> Iterator[ContentChunk]:
+        """The chunks: starts, deltas and ends of parts."""
+        return View(self._source, chunks)
+
+    def streams(self) -> Iterator[TextStream | ThoughtStream | ToolCallStream]:
+        """A sub-stream for each part, at its start; each can be iterated, collected or skipped. Tool calls that arrive
+        together each have their own."""
+        return part_streams(self._source)
+
+    def text_stream(self, sep: str = "\n") -> Iterator[str]:
+        """The text as it comes, `sep` between two texts; joined, it is `text(sep)`."""
+        return View(self._source, text_pieces(sep))
+
+    def pretty_stream(self) -> Iterator[str]:
+        """All of it as it comes, for a person to read; joined, it is `pretty()`."""
+        return View(self._source, pretty_pieces())
+
+    def structured_stream(self) -> Iterator[Partial[F]]:
+        """The value of the call's format as it grows: after each piece of text that changes it.
+
+        Raises `ValueError` if the call has no format, `NotImplementedError` for output parsers."""
+        return View(self._source, self._partials())
+
+    def finish(self) -> None:
+        """Read to the end."""
+        run(self._source.finish())
+
+    def close(self) -> None:
+        """Give up what has not come yet, and the connection."""
+        run(self._source.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncStreamResponse(_Awaiting[F], _Streamed[F]):
+    """The answer to an async call, as it comes. See `StreamResponse`."""
+
+    def chunk_stream(self) -> AsyncIterator[ContentChunk]:
+        """See `StreamResponse.chunk_stream`."""
+        return AsyncView(self._source, chunks)
+
+    def streams(self) -> AsyncIterator[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
+        """See `StreamResponse.streams`."""
+        return async_part_streams(self._source)
+
+    def text_stream(self, sep: str = "\n") -> AsyncIterator[str]:
+        """See `StreamResponse.text_stream`."""
+        return AsyncView(self._source, text_pieces(sep))
+
+    def pretty_stream(self) -> AsyncIterator[str]:
+        """See `StreamResponse.pretty_stream`."""
+        return AsyncView(self._source, pretty_pieces())
+
+    def structured_stream(self) -> AsyncIterator[Partial[F]]:
+        """See `StreamResponse.structured_stream`."""
+        return AsyncView(self._source, self._partials())
+
+    async def finish(self) -> None:
+        """Read to the end."""
+        await self._source.finish()
+
+    async def aclose(self) -> None:
+        """Give up what has not come yet, and the connection."""
+        await self._source.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class ContextStreamResponse(_BlockingWithContext[D, F], StreamResponse[F], Generic[D, F]):
+    """A streamed answer to a blocking call with a context. See `StreamResponse` and `ContextResponse`."""
+
+
+class AsyncContextStreamResponse(_AwaitingWithContext[D, F], AsyncStreamResponse[F], Generic[D, F]):
+    """A streamed answer to an async call with a context. See `StreamResponse` and `ContextResponse`."""

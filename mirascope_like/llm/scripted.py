@@ -1,0 +1,90 @@
+"""A model that says what it is told to: for tests of code that calls models, without a network.
+
+    model = llm.scripted([llm.ToolCall(id="1", name="fetch_weather", args='{"city": "Tokyo"}')], "It is sunny.")
+    with model:
+        response = weather_assistant("What's the weather in Tokyo?")
+    assert model.requests[0]["messages"] == [...]
+
+Replies are said over the real wire protocol, whole or streamed as the call asks, so everything but the network is real.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..engine.endpoints import Endpoint
+from ..transport import HttpReply, HttpRequest
+from ..transport.memory import MemoryTransport, Pieces
+from ..values.content import AssistantContentPart, Text
+from ..values.messages import AssistantMessage, Message, assistant
+from ..wire.chat_server import events, whole
+from ..wire.features import Features, chat_dialect
+from ..wire.openai_chat import OpenAIChat
+from .models import Model
+
+__all__ = ["ScriptedModel", "ScriptedReply", "scripted"]
+
+ScriptedReply: TypeAlias = (
+    "str | AssistantContentPart | Sequence[str | AssistantContentPart] | AssistantMessage | Exception"
+    " | Callable[[dict[str, Any]], ScriptedReply]"
+)
+"""What a scripted model does at one request: says text or parts, raises an error, or decides from the request's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ScriptedProvider:
+    transport: MemoryTransport
+    id: str = "scripted"
+
+    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
+        return Endpoint(
+            provider_id=self.id,
+            model=name,
+            codec=OpenAIChat(chat_dialect("scripted")),
+            transport=self.transport,
+            base_url="http://scripted",
+            features=Features(strict_format=True, strict_tools=True, json_object=True),
+        )
+
+
+class ScriptedModel(Model):
+    """See `scripted`. `requests` are the JSON bodies that were sent, in order."""
+
+    def __init__(self, replies: Iterable[ScriptedReply], model_id: str) -> None:
+        super().__init__(model_id, provider=_ScriptedProvider(MemoryTransport(self._answer)))
+        self.requests: list[dict[str, Any]] = []
+        self._replies = iter(replies)
+
+    def _answer(self, request: HttpRequest) -> HttpReply | Pieces:
+        body: dict[str, Any] = json.loads(request.body)
+        self.requests.append(body)
+        try:
+            reply = next(self._replies)
+        except StopIteration:
+            raise LookupError(f"The script has no reply for request {len(self.requests)}.") from None
+        content = _content(reply, body)
+        if body.get("stream"):
+            return Pieces(events(content))
+        return HttpReply(200, {"content-type": "application/json"}, whole(content))
+
+
+def scripted(*replies: ScriptedReply, repeat: bool = False, model_id: str = "scripted/model") -> ScriptedModel:
+    """A model that gives one of `replies` after the other, and then raises `LookupError`; or, with `repeat`, starts over.
+
+    Use it as any model: `with model:` makes it stand in for the models of all decorated calls.
+    """
+    return ScriptedModel(itertools.cycle(replies) if repeat else replies, model_id)
+
+
+def _content(reply: ScriptedReply, body: dict[str, Any]) -> Sequence[AssistantContentPart]:
+    if isinstance(reply, Exception):
+        raise reply
+    if isinstance(reply, AssistantMessage):
+        return reply.content
+    if callable(reply):
+        return _content(reply(body), body)
+    return assistant(Text(reply) if isinstance(reply, str) else reply).content

@@ -1,0 +1,459 @@
+"""Ways to look at a stream: as chunks, as text, part by part.
+
+A view is a reader of the stream and a step, a plain function that turns one chunk into what is shown for it. The steps
+are the same for both colours; only the two iterators at the end differ.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, ClassVar, Generic, Literal, TypeAlias
+
+from typing_extensions import TypeVar
+
+from ..engine.runtime import run
+from ..engine.streams import LiveStream, Reader
+from ..schema.formats import Format
+from ..schema.partial import parse_partial
+from ..values.chunks import (
+    CitationChunk,
+    ContentChunk,
+    ProviderChunk,
+    TextChunk,
+    TextEndChunk,
+    TextStartChunk,
+    ThoughtChunk,
+    ThoughtEndChunk,
+    ThoughtStartChunk,
+    ToolCallChunk,
+    ToolCallEndChunk,
+    ToolCallStartChunk,
+)
+from ..values.content import AssistantContentPart, Citation, ServerToolCall, Text, Thought, ToolCall
+
+__all__ = [
+    "AsyncTextStream",
+    "AsyncThoughtStream",
+    "AsyncToolCallStream",
+    "AsyncView",
+    "TextStream",
+    "ThoughtStream",
+    "ToolCallStream",
+    "View",
+    "async_part_streams",
+    "chunks",
+    "part_streams",
+    "partials",
+    "pretty",
+    "pretty_pieces",
+    "text_pieces",
+]
+
+T = TypeVar("T", covariant=True)
+Step: TypeAlias = Callable[[ContentChunk], Sequence[T]]
+
+
+# -- steps ------------------------------------------------------------------------------------------------------------
+
+
+def chunks(chunk: ContentChunk) -> Sequence[ContentChunk]:
+    """Each chunk as it is."""
+    return (chunk,)
+
+
+def text_pieces(sep: str) -> Step[str]:
+    """The text as it comes, with `sep` between two texts: joined, it is `text(sep)`."""
+    texts = 0
+
+    def step(chunk: ContentChunk) -> Sequence[str]:
+        nonlocal texts
+        if isinstance(chunk, TextChunk):
+            return (chunk.delta,)
+        if isinstance(chunk, TextStartChunk):
+            texts += 1
+            return (sep,) if texts > 1 and sep else ()
+        return ()
+
+    return step
+
+
+def partials(format: Format[T]) -> Step[T]:
+    """After each piece of text, the value so far, if it has grown."""
+    text: list[str] = []
+    last: Any = None
+
+    def step(chunk: ContentChunk) -> Sequence[T]:
+        nonlocal last
+        if not isinstance(chunk, TextChunk):
+            return ()
+        text.append(chunk.delta)
+        value = parse_partial(format, "".join(text))
+        if value is None or (value == last and type(value) is type(last)):
+            return ()
+        last = value
+        return (value,)
+
+    return step
+
+
+def pretty(content: Sequence[AssistantContentPart]) -> str:
+    """Parts for a person to read, a blank line between two."""
+    shown = (_shown(part) for part in content)
+    return "\n\n".join(text for text in shown if text is not None)
+
+
+def _shown(part: AssistantContentPart) -> str | None:
+    match part:
+        case Text(text):
+            return text
+        case Thought(thought):
+            return _OPENINGS["thought"] + _indented(thought)
+        case ToolCall() | ServerToolCall():
+            return _opening_of_call(part) + part.args
+        case _:
+            return None
+
+
+_OPENINGS = {"text": "", "thought": "**Thinking:**\n  "}
+
+
+def _opening_of_call(call: ToolCall | ServerToolCall | ToolCallStartChunk) -> str:
+    return f"**{'ServerToolCall' if isinstance(call, ServerToolCall) else 'ToolCall'} ({call.name}):** "
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+class _Shown:
+    """A part on its way to the reader of `pretty_pieces`: what of it waits to be shown, and whether it is all there."""
+
+    def __init__(self, opening: str) -> None:
+        self.waiting = [opening]
+        self.complete = False
+        self.empty = True
+
+
+def pretty_pieces() -> Step[str]:
+    """`pretty` as it comes. Parts that arrive together are shown one after the other, in the order of their starts."""
+    queue: deque[_Shown] = deque()
+    open_parts: dict[str, _Shown] = {}
+    count = 0
+
+    def begin(key: str, opening: str) -> _Shown:
+        nonlocal count
+        count += 1
+        part = _Shown(opening if count == 1 else f"\n\n{opening}")
+        queue.append(part)
+        open_parts[key] = part
+        return part
+
+    def note(chunk: ContentChunk) -> None:
+        match chunk:
+            case TextStartChunk() | ThoughtStartChunk():
+                begin("", _OPENINGS[chunk.content_type])
+            case TextChunk(delta):
+                open_parts[""].waiting.append(delta)
+            case ThoughtChunk(delta):
+                open_parts[""].waiting.append(_indented(delta))
+            case TextEndChunk() | ThoughtEndChunk():
+                open_parts.pop("").complete = True
+            case ToolCallStartChunk(id):
+                begin(id, _opening_of_call(chunk))
+            case ToolCallChunk(id, delta):
+                open_parts[id].waiting.append(delta)
+                open_parts[id].empty = False
+            case ToolCallEndChunk(id):
+                part = open_parts.pop(id)
+                part.complete = True
+                if part.empty:
+                    part.waiting.append("{}")
+            case ProviderChunk(part) if (text := _shown(part)) is not None:
+                begin("provider", text).complete = True
+            case _:
+                pass
+
+    def step(chunk: ContentChunk) -> Sequence[str]:
+        note(chunk)
+        pieces: list[str] = []
+        while queue:
+            pieces += [piece for piece in queue[0].waiting if piece]
+            queue[0].waiting = []
+            if not queue[0].complete:
+                break
+            queue.popleft()
+        return pieces
+
+    return step
+
+
+# -- iterators --------------------------------------------------------------------------------------------------------
+
+
+class View(Iterator[T]):
+    """A blocking iterator over a stream. Dropping it before the end closes the stream, unless others read it too."""
+
+    def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
+        self._reader = reader or Reader(stream)
+        self._step = step
+        self._ready: deque[T] = deque()
+
+    def __next__(self) -> T:
+        while not self._ready:
+            chunk = run(self._reader.next())
+            if chunk is None:
+                raise StopIteration
+            self._ready.extend(self._step(chunk))
+        return self._ready.popleft()
+
+
+class AsyncView(AsyncIterator[T]):
+    """An async iterator over a stream. Dropping it before the end closes the stream, unless others read it too."""
+
+    def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
+        self._reader = reader or Reader(stream)
+        self._step = step
+        self._ready: deque[T] = deque()
+
+    async def __anext__(self) -> T:
+        while not self._ready:
+            chunk = await self._reader.next()
+            if chunk is None:
+                raise StopAsyncIteration
+            self._ready.extend(self._step(chunk))
+        return self._ready.popleft()
+
+
+# -- one part at a time -----------------------------------------------------------------------------------------------
+
+
+class _Part:
+    """What a sub-stream has of its part. `take` gives the text to show for a chunk, `None` once the part is complete."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    @property
+    def so_far(self) -> str:
+        return "".join(self.pieces)
+
+    def take(self, chunk: ContentChunk) -> str | None:
+        raise NotImplementedError
+
+    def _more(self, delta: str) -> str:
+        self.pieces.append(delta)
+        return delta
+
+
+class _TextPart(_Part):
+    def __init__(self) -> None:
+        super().__init__()
+        self.citations: list[Citation] = []
+
+    def take(self, chunk: ContentChunk) -> str | None:
+        match chunk:
+            case TextEndChunk():
+                return None
+            case TextChunk(delta):
+                return self._more(delta)
+            case CitationChunk(citation):
+                self.citations.append(citation)
+            case _:
+                pass
+        return ""
+
+
+class _ThoughtPart(_Part):
+    def take(self, chunk: ContentChunk) -> str | None:
+        if isinstance(chunk, ThoughtEndChunk):
+            return None
+        return self._more(chunk.delta) if isinstance(chunk, ThoughtChunk) else ""
+
+
+class _ToolCallPart(_Part):
+    def __init__(self, start: ToolCallStartChunk) -> None:
+        super().__init__()
+        self.start = start
+
+    def take(self, chunk: ContentChunk) -> str | None:
+        if isinstance(chunk, ToolCallEndChunk) and chunk.id == self.start.id:
+            return None
+        own = isinstance(chunk, ToolCallChunk) and chunk.id == self.start.id
+        return self._more(chunk.delta) if own else ""
+
+
+PartT = TypeVar("PartT", bound=_Part)
+
+
+class _Deltas(Generic[PartT]):
+    """The deltas of one part, read by a reader of its own: parts that arrive together do not disturb one another."""
+
+    def __init__(self, part: PartT, stream: LiveStream, position: int) -> None:
+        self._part = part
+        self._reader: Reader | None = Reader(stream, position)
+
+    def _shows(self, chunk: ContentChunk | None) -> str | None:
+        """The text to show; '' to go on reading; `None` at the part's end."""
+        text = None if chunk is None else self._part.take(chunk)
+        if text is None:
+            self._reader = None
+        return text
+
+
+class _SyncDeltas(_Deltas[PartT], Iterator[str]):
+    def __next__(self) -> str:
+        while self._reader is not None:
+            if text := self._shows(run(self._reader.next())):
+                return text
+        raise StopIteration
+
+    def _drain(self) -> PartT:
+        for _ in self:
+            pass
+        return self._part
+
+
+class _AsyncDeltas(_Deltas[PartT], AsyncIterator[str]):
+    async def __anext__(self) -> str:
+        while self._reader is not None:
+            if text := self._shows(await self._reader.next()):
+                return text
+        raise StopAsyncIteration
+
+    async def _drain(self) -> PartT:
+        async for _ in self:
+            pass
+        return self._part
+
+
+class _TextInfo(_Deltas[_TextPart]):
+    type: ClassVar[Literal["text_stream"]] = "text_stream"
+    content_type: ClassVar[Literal["text"]] = "text"
+
+    @property
+    def partial_text(self) -> str:
+        """The text so far."""
+        return self._part.so_far
+
+
+class _ThoughtInfo(_Deltas[_ThoughtPart]):
+    type: ClassVar[Literal["thought_stream"]] = "thought_stream"
+    content_type: ClassVar[Literal["thought"]] = "thought"
+
+    @property
+    def partial_thought(self) -> str:
+        """The thought so far."""
+        return self._part.so_far
+
+
+class _ToolCallInfo(_Deltas[_ToolCallPart]):
+    type: ClassVar[Literal["tool_call_stream"]] = "tool_call_stream"
+    content_type: ClassVar[Literal["tool_call"]] = "tool_call"
+
+    @property
+    def tool_id(self) -> str:
+        """The call's id."""
+        return self._part.start.id
+
+    @property
+    def tool_name(self) -> str:
+        """The tool's name."""
+        return self._part.start.name
+
+    @property
+    def partial_args(self) -> str:
+        """The JSON text of the arguments so far."""
+        return self._part.so_far
+
+
+def _text(part: _TextPart) -> Text:
+    return Text(part.so_far, tuple(part.citations))
+
+
+def _tool_call(part: _ToolCallPart) -> ToolCall:
+    return ToolCall(id=part.start.id, name=part.start.name, args=part.so_far or "{}")
+
+
+class TextStream(_TextInfo, _SyncDeltas[_TextPart]):
+    """One text: iterate for its pieces."""
+
+    def collect(self) -> Text:
+        """The whole part, read to its end."""
+        return _text(self._drain())
+
+
+class AsyncTextStream(_TextInfo, _AsyncDeltas[_TextPart]):
+    """One text: iterate for its pieces."""
+
+    async def collect(self) -> Text:
+        """The whole part, read to its end."""
+        return _text(await self._drain())
+
+
+class ThoughtStream(_ThoughtInfo, _SyncDeltas[_ThoughtPart]):
+    """One thought: iterate for its pieces."""
+
+    def collect(self) -> Thought:
+        """The whole part, read to its end."""
+        return Thought(self._drain().so_far)
+
+
+class AsyncThoughtStream(_ThoughtInfo, _AsyncDeltas[_ThoughtPart]):
+    """One thought: iterate for its pieces."""
+
+    async def collect(self) -> Thought:
+        """The whole part, read to its end."""
+        return Thought((await self._drain()).so_far)
+
+
+class ToolCallStream(_ToolCallInfo, _SyncDeltas[_ToolCallPart]):
+    """One tool call: iterate for pieces of its arguments' JSON text."""
+
+    def collect(self) -> ToolCall:
+        """The whole part, read to its end."""
+        return _tool_call(self._drain())
+
+
+class AsyncToolCallStream(_ToolCallInfo, _AsyncDeltas[_ToolCallPart]):
+    """One tool call: iterate for pieces of its arguments' JSON text."""
+
+    async def collect(self) -> ToolCall:
+        """The whole part, read to its end."""
+        return _tool_call(await self._drain())
+
+
+def part_streams(stream: LiveStream) -> View[TextStream | ThoughtStream | ToolCallStream]:
+    """A sub-stream for each part, at its start."""
+    reader = Reader(stream)
+
+    def step(chunk: ContentChunk) -> Sequence[TextStream | ThoughtStream | ToolCallStream]:
+        match chunk:
+            case TextStartChunk():
+                return (TextStream(_TextPart(), stream, reader.position),)
+            case ThoughtStartChunk():
+                return (ThoughtStream(_ThoughtPart(), stream, reader.position),)
+            case ToolCallStartChunk():
+                return (ToolCallStream(_ToolCallPart(chunk), stream, reader.position),)
+            case _:
+                return ()
+
+    return View(stream, step, reader)
+
+
+def async_part_streams(stream: LiveStream) -> AsyncView[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
+    """A sub-stream for each part, at its start."""
+    reader = Reader(stream)
+
+    def step(chunk: ContentChunk) -> Sequence[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
+        match chunk:
+            case TextStartChunk():
+                return (AsyncTextStream(_TextPart(), stream, reader.position),)
+            case ThoughtStartChunk():
+                return (AsyncThoughtStream(_ThoughtPart(), stream, reader.position),)
+            case ToolCallStartChunk():
+                return (AsyncToolCallStream(_ToolCallPart(chunk), stream, reader.position),)
+            case _:
+                return ()
+
+    return AsyncView(stream, step, reader)

@@ -1,0 +1,73 @@
+"""A transport that answers from memory: for tests, examples and demos.
+
+What it answers is decided by a function from the request to an `HttpReply` (whole) or the pieces of a body (streamed).
+Nothing is opened and nothing waits, so one channel serves both colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import ConnectionError
+from . import HttpReply, HttpRequest
+
+__all__ = ["MemoryTransport", "Pieces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A body that arrives in pieces. `cut` breaks the connection behind the last."""
+
+    pieces: Sequence[bytes]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+    cut: bool = False
+
+
+class MemoryTransport:
+    """Answers each request with what `answer` returns for it; what `answer` raises is raised."""
+
+    def __init__(self, answer: Callable[[HttpRequest], HttpReply | Pieces]) -> None:
+        self._answer = answer
+
+    def blocking(self) -> MemoryTransport:
+        """See `Transport`."""
+        return self
+
+    def native(self) -> MemoryTransport:
+        """See `Transport`."""
+        return self
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """See `Channel`."""
+        answer = self._answer(request)
+        if isinstance(answer, HttpReply):
+            return answer
+        if answer.cut:
+            raise ConnectionError("The connection broke in the middle of the answer.")
+        return HttpReply(answer.status, answer.headers, b"".join(answer.pieces))
+
+    async def open(self, request: HttpRequest) -> _Body:
+        """See `Channel`."""
+        answer = self._answer(request)
+        if isinstance(answer, HttpReply):
+            answer = Pieces([answer.body], answer.status, answer.headers)
+        return _Body(answer)
+
+
+class _Body:
+    def __init__(self, answer: Pieces) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._cut = answer.cut
+        self._pieces = iter(answer.pieces)
+
+    async def next(self) -> bytes | None:
+        piece = next(self._pieces, None)
+        if piece is None and self._cut:
+            raise ConnectionError("The connection broke in the middle of the answer.")
+        return piece
+
+    async def close(self) -> None:
+        self._pieces = iter(())

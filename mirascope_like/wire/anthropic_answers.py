@@ -1,0 +1,295 @@
+"""Answers of Anthropic's Messages API: see `anthropic` for the requests.
+
+Rules
+* A whole answer is decoded as a stream of whole blocks: one state machine for both.
+* `raw_message` holds the blocks as they must go back: signatures, citations, encrypted results, blocks yet unknown.
+* A call whose arguments are cut off keeps their text in its `ToolCall`. Sent back it has none, since the API takes
+  objects only; so it can be answered with an error like any other.
+* Deltas that are not known replace the fields that they name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import uuid4
+
+from ..values import content as c
+from ..values.chunks import (
+    Chunk,
+    CitationChunk,
+    FinishReason,
+    FinishReasonChunk,
+    ProviderChunk,
+    ProviderToolUsage,
+    RawMessageChunk,
+    ResponseInfoChunk,
+    TextChunk,
+    TextEndChunk,
+    TextStartChunk,
+    ThoughtChunk,
+    ThoughtEndChunk,
+    ThoughtStartChunk,
+    ToolCallChunk,
+    ToolCallEndChunk,
+    ToolCallStartChunk,
+    Usage,
+    UsageChunk,
+)
+from . import JsonObject, MalformedReply, ReportedError
+from .failures import reported
+from .sse import EventDecoder
+
+__all__ = ["MessagesDecoder", "input_object"]
+
+_FINISH = {
+    "max_tokens": FinishReason.MAX_TOKENS,
+    "refusal": FinishReason.REFUSAL,
+    "model_context_window_exceeded": FinishReason.CONTEXT_LENGTH_EXCEEDED,
+    "pause_turn": FinishReason.PAUSE,
+}
+# The status that a failure would have had, had it not come inside a stream that began with 200.
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+def input_object(args: str) -> JsonObject:
+    """Arguments (JSON text) as the object that the API wants; an empty one if they are cut off or no object."""
+    try:
+        value: object = json.loads(args)
+    except ValueError:
+        return {}
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+class _Block:
+    """A block of an answer that is arriving. This class keeps what it does not know; the others also say it.
+
+    `raw` is at first as the start event has it and at the end as it is sent back.
+    """
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.raw: JsonObject = dict(raw)
+        self.kind = str(raw.get("type"))
+        self.pieces: list[str] = []
+
+    def start(self, chunks: list[Chunk]) -> None:
+        pass
+
+    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        self.raw.update((name, value) for name, value in delta.items() if name != "type")
+
+    def stop(self, chunks: list[Chunk]) -> None:
+        chunks.append(ProviderChunk(c.ProviderBlock(kind=self.kind, raw=self.raw)))
+
+
+class _TextBlock(_Block):
+    def start(self, chunks: list[Chunk]) -> None:
+        chunks.append(TextStartChunk())
+        self._say(self.raw.get("text"), chunks)
+        chunks.extend(CitationChunk(_citation(citation)) for citation in self.raw.get("citations") or ())
+
+    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        match delta.get("type"):
+            case "text_delta":
+                self._say(delta.get("text"), chunks)
+            case "citations_delta":
+                self.raw["citations"] = [*(self.raw.get("citations") or ()), delta["citation"]]
+                chunks.append(CitationChunk(_citation(delta["citation"])))
+            case _:
+                super().delta(delta, chunks)
+
+    def stop(self, chunks: list[Chunk]) -> None:
+        self.raw["text"] = "".join(self.pieces)
+        chunks.append(TextEndChunk())
+
+    def _say(self, text: str | None, chunks: list[Chunk]) -> None:
+        if text:
+            self.pieces.append(text)
+            chunks.append(TextChunk(text))
+
+
+class _ThoughtBlock(_Block):
+    def start(self, chunks: list[Chunk]) -> None:
+        chunks.append(ThoughtStartChunk())
+        self._think(self.raw.get("thinking"), chunks)
+
+    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        if delta.get("type") == "thinking_delta":
+            self._think(delta.get("thinking"), chunks)
+        else:
+            super().delta(delta, chunks)
+
+    def stop(self, chunks: list[Chunk]) -> None:
+        self.raw["thinking"] = "".join(self.pieces)
+        chunks.append(ThoughtEndChunk())
+
+    def _think(self, thought: str | None, chunks: list[Chunk]) -> None:
+        if thought:
+            self.pieces.append(thought)
+            chunks.append(ThoughtChunk(thought))
+
+
+class _ServerCallBlock(_Block):
+    """A call of a tool that the provider runs; `_CallBlock` is one for the caller to run."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        super().__init__(raw)
+        self.id = self.raw["id"] = str(raw.get("id") or f"toolu_{uuid4().hex}")
+        self.name = str(raw.get("name") or "")
+        if given := raw.get("input"):  # a whole answer has it at once
+            self.pieces.append(json.dumps(given, ensure_ascii=False))
+
+    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        if delta.get("type") == "input_json_delta":
+            self.pieces.append(delta.get("partial_json") or "")
+        else:
+            super().delta(delta, chunks)
+
+    def stop(self, chunks: list[Chunk]) -> None:
+        args = self.end_input()
+        chunks.append(ProviderChunk(c.ServerToolCall(id=self.id, name=self.name, args=args, raw=self.raw)))
+
+    def end_input(self) -> str:
+        args = "".join(self.pieces) or "{}"
+        self.raw["input"] = input_object(args)
+        return args
+
+
+class _CallBlock(_ServerCallBlock):
+    def start(self, chunks: list[Chunk]) -> None:
+        chunks.append(ToolCallStartChunk(self.id, self.name))
+        chunks.extend(ToolCallChunk(self.id, piece) for piece in self.pieces)
+
+    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        super().delta(delta, chunks)
+        if piece := delta.get("partial_json"):
+            chunks.append(ToolCallChunk(self.id, piece))
+
+    def stop(self, chunks: list[Chunk]) -> None:
+        self.end_input()
+        chunks.append(ToolCallEndChunk(self.id))
+
+
+_BLOCKS: dict[str, type[_Block]] = {
+    "text": _TextBlock,
+    "thinking": _ThoughtBlock,
+    "tool_use": _CallBlock,
+    "server_tool_use": _ServerCallBlock,
+    "mcp_tool_use": _ServerCallBlock,
+}
+
+
+class MessagesDecoder(EventDecoder):
+    """Events in, chunks out. Only `message_stop` proves that an answer is complete."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: _Block | None = None
+        self._content: list[JsonObject] = []
+        self._usage: JsonObject = {}
+        self._finish_raw: str | None = None
+
+    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+        event = self.parse(text)
+        match event.get("type"):
+            case "message_start":
+                self._note(event["message"], chunks)
+            case "content_block_start":
+                self._start(event["content_block"], chunks)
+            case "content_block_delta" if self._open is not None:
+                self._open.delta(event["delta"], chunks)
+            case "content_block_stop":
+                self._stop(chunks)
+            case "message_delta":
+                self._note({**event, **event["delta"]}, chunks)
+            case "message_stop" if not self.complete:
+                self.finish(chunks)
+            case "error":
+                raise _failure(event)
+            case _:
+                pass
+
+    def take(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        """Take in a whole answer. Raises `ReportedError` or `MalformedReply`."""
+        if message.get("error"):
+            raise _failure(message)
+        if not isinstance(message.get("content"), list):
+            raise MalformedReply(f"the answer has no content: {str(message)[:200]}")
+        for block in message["content"]:
+            self._start(block, chunks)
+        self._note(message, chunks)
+        self.finish(chunks)
+
+    def finish(self, chunks: list[Chunk]) -> None:
+        """The answer is whole: say how it ended."""
+        self.complete = True
+        self._stop(chunks)
+        chunks.append(FinishReasonChunk(_FINISH.get(self._finish_raw or ""), self._finish_raw))
+        chunks.append(RawMessageChunk({"role": "assistant", "content": self._content}))
+
+    def _start(self, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        self._stop(chunks)
+        self._open = _BLOCKS.get(raw["type"], _Block)(raw)
+        self._open.start(chunks)
+
+    def _stop(self, chunks: list[Chunk]) -> None:
+        if self._open is not None:
+            self._open.stop(chunks)
+            self._content.append(self._open.raw)
+            self._open = None
+
+    def _note(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        """What is said about the answer, at its start and again at its end: then totals, which replace the first."""
+        if message.get("id") or message.get("model"):
+            chunks.append(ResponseInfoChunk(message.get("id"), message.get("model")))
+        if usage := message.get("usage"):
+            self._usage = {**self._usage, **usage}
+            chunks.append(UsageChunk(_usage(self._usage)))
+        self._finish_raw = message.get("stop_reason") or self._finish_raw
+
+
+def _failure(event: Mapping[str, Any]) -> ReportedError:
+    error = reported(event)
+    error.status = error.status or _STATUS.get(error.type or "")
+    return error
+
+
+def _citation(raw: Mapping[str, Any]) -> c.Citation:
+    return c.Citation(
+        url=raw.get("url") or raw.get("source"),
+        title=raw.get("title") or raw.get("document_title"),
+        cited_text=raw.get("cited_text"),
+        raw=raw,
+    )
+
+
+def _usage(raw: JsonObject) -> Usage:
+    read, written = raw.get("cache_read_input_tokens") or 0, raw.get("cache_creation_input_tokens") or 0
+    tools: Mapping[str, int | None] = raw.get("server_tool_use") or {}
+    details: Mapping[str, int | None] = raw.get("output_tokens_details") or {}
+    return Usage(
+        input_tokens=(raw.get("input_tokens") or 0) + read + written,
+        output_tokens=raw.get("output_tokens") or 0,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=details.get("thinking_tokens") or 0,
+        provider_tool_usage=tuple(
+            ProviderToolUsage(name=name.removesuffix("_requests"), call_count=count)
+            for name, count in tools.items()
+            if count
+        ),
+        raw=raw,
+    )

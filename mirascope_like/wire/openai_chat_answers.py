@@ -1,0 +1,337 @@
+"""OpenAI chat completions, and the many servers that speak it with an accent: answers.
+
+Source: platform.openai.com/docs/api-reference/chat, and recorded traffic for what servers send beyond it.
+
+Rules
+* A whole answer is decoded as a stream of one delta: one state machine for both.
+* Only the first choice is read; `n` > 1 is for callers of the raw answer.
+* Nothing is trusted to be there: fields are absent, null, or filled with zero values by some servers.
+* `raw_message` keeps the fields that a server needs to see again (reasoning with signatures), and no others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, cast
+from uuid import uuid4
+
+from ..values import content as c
+from ..values.chunks import (
+    Chunk,
+    CitationChunk,
+    FinishReason,
+    FinishReasonChunk,
+    ProviderChunk,
+    ProviderToolUsage,
+    RawMessageChunk,
+    ResponseInfoChunk,
+    TextChunk,
+    TextEndChunk,
+    TextStartChunk,
+    ThoughtChunk,
+    ThoughtEndChunk,
+    ThoughtStartChunk,
+    ToolCallChunk,
+    ToolCallEndChunk,
+    ToolCallStartChunk,
+    Usage,
+    UsageChunk,
+)
+from . import JsonObject
+from .failures import reported
+from .features import ChatDialect
+from .sse import EventDecoder
+
+__all__ = ["ChatDecoder"]
+
+_FINISH = {
+    "length": FinishReason.MAX_TOKENS,
+    "max_tokens": FinishReason.MAX_TOKENS,
+    "model_length": FinishReason.CONTEXT_LENGTH_EXCEEDED,
+    "content_filter": FinishReason.REFUSAL,
+    "refusal": FinishReason.REFUSAL,
+}
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+
+
+class _Call:
+    """A tool call that is arriving."""
+
+    __slots__ = ("args", "custom", "id", "index", "name", "started")
+
+    def __init__(self, index: object) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.args: list[str] = []
+        self.started = False
+        self.custom = False
+
+    def raw(self) -> JsonObject:
+        args = "".join(self.args)
+        if self.custom:
+            return {"type": "custom", "id": self.id, "custom": {"name": self.name, "input": args}}
+        return {"type": "function", "id": self.id, "function": {"name": self.name, "arguments": args or "{}"}}
+
+
+class _RawMessage:
+    """The message as the server would have sent it whole, from its deltas."""
+
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+        self._parts: list[JsonObject] = []
+        self._strings: dict[str, list[str]] = {}
+        self._details: list[JsonObject] = []
+
+    def add(self, field: str, piece: str) -> None:
+        """More of a field that is text."""
+        self._strings.setdefault(field, []).append(piece)
+
+    def add_part(self, kind: str, piece: str) -> None:
+        """More of a part of `content`: text, or a thought (Mistral)."""
+        last = self._parts[-1] if self._parts else None
+        if last is None or last["type"] != kind:
+            self._parts.append(last := {"type": kind, kind: []})
+        last[kind].append(piece)
+
+    def add_block(self, block: JsonObject) -> None:
+        """A part of `content` that has no common form."""
+        self._parts.append(block)
+
+    def add_detail(self, detail: JsonObject) -> None:
+        """One piece of reasoning: pieces of one index and type join, their texts one after the other."""
+        last = self._details[-1] if self._details else None
+        if last is None or any(last.get(key) != detail.get(key) for key in ("index", "type")):
+            self._details.append(dict(detail))
+            return
+        for name, value in detail.items():
+            if name in ("text", "summary", "data") and isinstance(value, str) and isinstance(last.get(name), str):
+                last[name] += value
+            elif value is not None:
+                last[name] = value
+
+    def build(self) -> JsonObject:
+        """The message."""
+        raw: JsonObject = {"role": "assistant", "content": self._content()}
+        raw.update({name: "".join(pieces) for name, pieces in self._strings.items()})
+        if self.calls:
+            raw["tool_calls"] = [call.raw() for call in self.calls]
+        if self._details:
+            raw["reasoning_details"] = self._details
+        return raw
+
+    def _content(self) -> str | list[JsonObject] | None:
+        if all(part["type"] == "text" for part in self._parts):
+            text = "".join(piece for part in self._parts for piece in part["text"])
+            return text or (None if self.calls or self._strings else "")
+        return [_joined(part) for part in self._parts]
+
+
+def _joined(part: JsonObject) -> JsonObject:
+    match part:
+        case {"type": "text", "text": [*pieces]}:
+            return {"type": "text", "text": "".join(pieces)}
+        case {"type": "thinking", "thinking": [*pieces]}:
+            return {"type": "thinking", "thinking": [{"type": "text", "text": "".join(pieces)}]}
+        case _:
+            return part
+
+
+class ChatDecoder(EventDecoder):
+    """Deltas in, chunks out."""
+
+    def __init__(self, dialect: ChatDialect) -> None:
+        super().__init__()
+        self._ends_with = dialect.ends_with
+        self.answered = False
+        self._open: str | None = None  # "text", "thought" or nothing
+        self._raw = _RawMessage()
+        self._info: tuple[str | None, str | None] = (None, None)
+        self._usage: JsonObject | None = None
+        self._finish_raw: str | None = None
+        self._refused = False
+
+    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+        if text.strip() == "[DONE]":
+            self.finish(chunks)
+            return
+        self.take(self.parse(text), "delta", chunks)
+
+    def on_end(self, chunks: list[Chunk]) -> None:
+        if self._finish_raw and self._ends_with == "finish_reason":
+            self.finish(chunks)
+
+    def take(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
+        """Take in one event, or a whole answer (`key` says where the message is)."""
+        if body.get("error"):
+            raise reported(body)
+        if self.complete:
+            return
+        self._note_info(body, chunks)
+        self._usage = body.get("usage") or _object(body.get("x_groq")).get("usage") or self._usage
+        for choice in body.get("choices") or ():
+            if choice.get("index") not in (None, 0):
+                continue
+            self.answered = True
+            self._message(_object(choice.get(key)), chunks)
+            self._finish_raw = choice.get("finish_reason") or self._finish_raw
+
+    def finish(self, chunks: list[Chunk]) -> None:
+        """The answer is whole: close what is open, and say how it ended."""
+        if self.complete:
+            return
+        self.complete = True
+        self._switch(None, chunks)
+        for call in self._raw.calls:
+            self._start_call(call, chunks)
+            chunks.append(ToolCallEndChunk(call.id))
+        if self._usage:
+            chunks.append(UsageChunk(_usage(self._usage)))
+        reason = FinishReason.REFUSAL if self._refused else _FINISH.get(self._finish_raw or "")
+        chunks.append(FinishReasonChunk(reason, self._finish_raw))
+        chunks.append(RawMessageChunk(self._raw.build()))
+
+    def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
+        info = (self._info[0] or body.get("id") or None, self._info[1] or body.get("model") or None)
+        if info != self._info:
+            self._info = info
+            chunks.append(ResponseInfoChunk(*info))
+
+    def _message(self, message: JsonObject, chunks: list[Chunk]) -> None:
+        self._reasoning(message, chunks)
+        self._content(message.get("content"), chunks)
+        if refusal := message.get("refusal"):
+            self._refused = True
+            self._raw.add("refusal", refusal)
+            self._say("text", refusal, chunks)
+        for citation in _citations(message):
+            self._switch("text", chunks)
+            chunks.append(CitationChunk(citation))
+        for position, delta in enumerate(message.get("tool_calls") or ()):
+            self._tool_delta(delta, position, chunks)
+        legacy = _object(message.get("function_call"))
+        if legacy.get("name") or legacy.get("arguments"):
+            self._tool_delta({"index": 0, "function": legacy}, 0, chunks)
+        audio = _object(message.get("audio"))
+        if audio.get("id") or audio.get("data"):
+            chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
+        for image in message.get("images") or ():
+            chunks.append(ProviderChunk(c.ProviderBlock(kind="image", raw=image)))
+
+    def _reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
+        # Servers that send both say the same in both.
+        thoughts = {name: str(piece) for name in _THOUGHT_FIELDS if (piece := message.get(name))}
+        for name, piece in thoughts.items():
+            self._raw.add(name, piece)
+        self._say("thought", next(iter(thoughts.values()), ""), chunks)
+        for detail in message.get("reasoning_details") or ():
+            self._raw.add_detail(detail)
+
+    def _content(self, content: object, chunks: list[Chunk]) -> None:
+        if isinstance(content, str):
+            if content:
+                self._raw.add_part("text", content)
+                self._say("text", content, chunks)
+        elif isinstance(content, list):
+            for part in cast("Iterable[Any]", content):
+                self._content_part(part, chunks)
+
+    def _content_part(self, part: Any, chunks: list[Chunk]) -> None:
+        match part:
+            case str() | {"type": "text", "text": str()}:
+                self._content(part if isinstance(part, str) else part["text"], chunks)
+            case {"type": "thinking", "thinking": [*pieces]}:
+                thought = "".join(piece["text"] for piece in pieces)
+                self._raw.add_part("thinking", thought)
+                self._say("thought", thought, chunks)
+            case _:
+                self._raw.add_block(part)
+                chunks.append(ProviderChunk(c.ProviderBlock(kind=str(part.get("type")), raw=part)))
+
+    def _say(self, kind: str, delta: str, chunks: list[Chunk]) -> None:
+        if delta:
+            self._switch(kind, chunks)
+            chunks.append(TextChunk(delta) if kind == "text" else ThoughtChunk(delta))
+
+    def _switch(self, kind: str | None, chunks: list[Chunk]) -> None:
+        if kind == self._open:
+            return
+        if self._open:
+            chunks.append(TextEndChunk() if self._open == "text" else ThoughtEndChunk())
+        if kind:
+            chunks.append(TextStartChunk() if kind == "text" else ThoughtStartChunk())
+        self._open = kind
+
+    def _tool_delta(self, delta: JsonObject, position: int, chunks: list[Chunk]) -> None:
+        function = _object(delta.get("function") or delta.get("custom"))
+        call = self._call_for(delta, function.get("name"), position)
+        call.id = call.id or delta.get("id") or ""
+        call.name = call.name or function.get("name") or ""
+        call.custom = call.custom or delta.get("type") == "custom"
+        args = function.get("arguments") or function.get("input") or ""
+        if not isinstance(args, str):
+            args = json.dumps(args, ensure_ascii=False, separators=(",", ":"))
+        if call.name and not call.started:
+            self._start_call(call, chunks)
+        if args:
+            call.args.append(args)
+            if call.started:
+                chunks.append(ToolCallChunk(call.id, args))
+
+    def _call_for(self, delta: JsonObject, name: str | None, position: int) -> _Call:
+        """The call that a delta belongs to. Some servers send no index, some no id, some one index for all."""
+        calls, index, id = self._raw.calls, delta.get("index"), delta.get("id")
+        for call in reversed(calls):
+            same_id = not id or not call.id or id == call.id
+            if index is not None and call.index == index and same_id:
+                return call
+            if index is None and id and id == call.id:
+                return call
+        if index is None and not id and not name and calls:
+            return calls[-1]
+        calls.append(call := _Call(index))
+        return call
+
+    def _start_call(self, call: _Call, chunks: list[Chunk]) -> None:
+        if call.started:
+            return
+        call.started = True
+        taken = (other.id for other in self._raw.calls if other.started and other is not call)
+        if not call.id or call.id in taken:
+            call.id = f"call_{uuid4().hex}"
+        self._switch(None, chunks)
+        chunks.append(ToolCallStartChunk(call.id, call.name))
+        chunks.extend(ToolCallChunk(call.id, piece) for piece in call.args)
+
+
+def _object(value: object) -> JsonObject:
+    """`value` if it is a JSON object, else an empty one: fields may be absent, null, or not what they should be."""
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def _citations(message: JsonObject) -> Iterable[c.Citation]:
+    for annotation in message.get("annotations") or ():
+        if cited := annotation.get(annotation.get("type") or "url_citation"):
+            yield c.Citation(
+                url=cited.get("url"), title=cited.get("title"), cited_text=cited.get("content"), raw=annotation
+            )
+
+
+def _usage(raw: JsonObject) -> Usage:
+    def count(*path: str) -> int:
+        value: Any = raw
+        for name in path:
+            value = _object(value).get(name)
+        return value if isinstance(value, int) else 0
+
+    searches = count("num_sources_used") or count("server_tool_use", "web_search_requests")
+    return Usage(
+        input_tokens=count("prompt_tokens"),
+        output_tokens=count("completion_tokens"),
+        cache_read_tokens=count("prompt_tokens_details", "cached_tokens") or count("prompt_cache_hit_tokens"),
+        cache_write_tokens=count("prompt_tokens_details", "cache_write_tokens"),
+        reasoning_tokens=count("completion_tokens_details", "reasoning_tokens"),
+        provider_tool_usage=(ProviderToolUsage(name="web_search", call_count=searches),) if searches else (),
+        raw=raw,
+    )

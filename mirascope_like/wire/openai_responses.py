@@ -1,0 +1,258 @@
+"""OpenAI's Responses API, and the servers that speak it (Azure, xAI, DeepSeek, OpenRouter, Bedrock): requests.
+`openai_responses_answers` reads what comes back.
+
+Source: platform.openai.com/docs/api-reference/responses, the request types of OpenAI's SDK, and recorded traffic.
+
+Rules
+* Nothing is stored with the provider: the whole conversation goes along, encrypted reasoning included. Items go back
+  without the ids that a server would look up in vain.
+* System messages are items with role "system", where they stand: all servers take these, "developer" only some.
+* A tool's result is an item of its own, and stands before what the user says with it.
+* Tools are not strict unless they say so: the protocol's own default would refuse most schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import FeatureNotSupportedError
+from ..values import content as c
+from ..values.chunks import Chunk
+from ..values.messages import AssistantMessage, SystemMessage, UserMessage
+from ..values.results import result_images, result_text
+from . import JsonObject, Outgoing, Request
+from .failures import WRONG_SHAPE, malformed
+from .features import effort_of
+from .history import data_url, left_out, sent_verbatim, spoken
+from .openai_responses_answers import ResponsesDecoder
+
+if TYPE_CHECKING:
+    from ..schema.formats import Format
+    from ..schema.tools import ProviderTool, ToolSchema
+
+__all__ = ["OpenAIResponses"]
+
+_PROVIDER_TOOLS = {"web_search": {"type": "web_search"}}
+_UNSUPPORTED = ("top_k", "seed", "stop_sequences")
+# Items that are whole without their id.
+_NEED_NO_ID = frozenset(("message", "function_call", "custom_tool_call"))
+
+
+class OpenAIResponses:
+    """The codec; one for all servers."""
+
+    def encode(self, request: Request) -> Outgoing:
+        """See `Codec.encode`."""
+        body: JsonObject = {"model": request.model, "input": self._input(request), "store": False}
+        if request.features.thinking:
+            body["include"] = ["reasoning.encrypted_content"]
+        _add_params(request, body)
+        _add_tools(request, body)
+        if request.format is not None and (shape := _text_format(request.format, request)):
+            body["text"] = {"format": shape}
+        if request.stream:
+            body["stream"] = True
+        return Outgoing("/responses", body)
+
+    def decode(self, body: Any) -> list[Chunk]:
+        """See `Codec.decode`."""
+        chunks: list[Chunk] = []
+        try:
+            ResponsesDecoder().finish(body, chunks)
+        except WRONG_SHAPE as error:
+            raise malformed(body, error) from error
+        return chunks
+
+    def decoder(self) -> ResponsesDecoder:
+        """See `Codec.decoder`."""
+        return ResponsesDecoder()
+
+    def _input(self, request: Request) -> list[JsonObject]:
+        items: list[JsonObject] = []
+        asked: dict[str, str] = {}  # the type of each call, by its id: answers to it are of the same kind
+        for message in request.messages:
+            match message:
+                case SystemMessage():
+                    items.append({"role": "system", "content": message.content.text})
+                case UserMessage():
+                    items.extend(_user(message, asked, request))
+                case AssistantMessage():
+                    said = self._assistant(message, request)
+                    asked.update((item["call_id"], item["type"]) for item in said if item.get("call_id"))
+                    items.extend(said)
+        return items
+
+    def _assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
+        raw = message.raw_message
+        if isinstance(raw, list | tuple) and sent_verbatim(message, request, lambda: self.decode({"output": raw})):
+            return _sent_back(raw)
+        text = spoken(message, request)
+        items: list[JsonObject] = [{"role": "assistant", "content": text}] if text else []
+        items += [_call(part) for part in message.content if isinstance(part, c.ToolCall)]
+        return items
+
+
+def _user(message: UserMessage, asked: Mapping[str, str], request: Request) -> Iterable[JsonObject]:
+    outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
+    # Results stand first: they answer the calls just before.
+    for output in outputs:
+        yield _call_output(output, asked.get(output.id, "function_call"))
+    parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
+    if parts or not outputs:
+        yield {"role": "user", "content": _user_content(parts, request)}
+
+
+def _user_content(parts: Sequence[c.UserContentPart], request: Request) -> str | list[JsonObject]:
+    if not parts:
+        return ""
+    if len(parts) == 1 and isinstance(parts[0], c.Text):
+        return parts[0].text
+    return [_part(part, request) for part in parts]
+
+
+def _part(part: c.UserContentPart, request: Request) -> JsonObject:
+    match part:
+        case c.Text(text):
+            return _input_text(text)
+        case c.Image():
+            return _input_image(part)
+        case c.Document(source):
+            return _document(source)
+        case c.Audio():
+            feature = "Audio (use the provider 'openai:completions')"
+            raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
+        case c.ToolOutput():
+            raise TypeError("a tool's output is an item of its own")
+
+
+def _input_text(text: str) -> JsonObject:
+    return {"type": "input_text", "text": text}
+
+
+def _input_image(image: c.Image) -> JsonObject:
+    source = image.source
+    url = source.url if isinstance(source, c.URLImageSource) else data_url(source.mime_type, source.data)
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
+def _document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocumentSource) -> JsonObject:
+    match source:
+        case c.TextDocumentSource(text):
+            return _input_text(text)
+        case c.URLDocumentSource(url):
+            return {"type": "input_file", "file_url": url}
+        case c.Base64DocumentSource(data, media_type):
+            name = f"document.{media_type.rpartition('/')[2]}"
+            return {"type": "input_file", "filename": name, "file_data": data_url(media_type, data)}
+
+
+def _call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
+    """The answer to a call of a kind."""
+    if kind in ("function_call", "custom_tool_call"):
+        return {"type": f"{kind}_output", "call_id": output.id, "output": _output(output.result)}
+    # A built-in tool's result is its output in the form of the API, or a dict of all that the API asks for.
+    result: Any = output.result
+    fields = cast("JsonObject", result) if isinstance(result, dict) else {"output": result}
+    id_name = "id" if kind == "local_shell_call" else "call_id"
+    return {"type": f"{kind}_output", id_name: output.id, **fields}
+
+
+def _output(result: object) -> str | list[JsonObject]:
+    if not result_images(result):
+        return result_text(result)
+    items = cast("Sequence[object]", result) if isinstance(result, list | tuple) else [result]
+    return [_input_image(item) if isinstance(item, c.Image) else _input_text(result_text(item)) for item in items]
+
+
+def _call(part: c.ToolCall) -> JsonObject:
+    return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.args or "{}"}
+
+
+def _sent_back(items: Iterable[Any]) -> list[JsonObject]:
+    """Output items as input. Reasoning of which there is but an id, or that leads to nothing, is refused: left out."""
+    kept = [_input_item(item) for item in items if item.get("type") != "reasoning" or _has_reasoning(item)]
+    while kept and kept[-1].get("type") == "reasoning":
+        kept.pop()
+    return kept
+
+
+def _has_reasoning(item: JsonObject) -> bool:
+    return bool(item.get("encrypted_content") or item.get("content"))
+
+
+def _input_item(item: JsonObject) -> JsonObject:
+    kind, dropped = item.get("type"), set[str]()
+    if kind in _NEED_NO_ID or item.get("encrypted_content"):
+        dropped.add("id")
+    if kind == "reasoning":
+        dropped.add("status")
+        dropped.update(name for name in ("content", "encrypted_content") if not item.get(name))
+    return {name: value for name, value in item.items() if name not in dropped}
+
+
+def _add_params(request: Request, body: JsonObject) -> None:
+    params: Mapping[str, Any] = request.params
+    for name in ("temperature", "top_p"):
+        if (value := params.get(name)) is not None:
+            if request.features.sampling is False:
+                left_out(name, request)
+            else:
+                body[name] = value
+    for name in _UNSUPPORTED:
+        if params.get(name) not in (None, (), []):
+            left_out(name, request)
+    if (tokens := params.get("max_tokens")) is not None:
+        body["max_output_tokens"] = tokens
+    if (thinking := request.params.get("thinking")) and (reasoning := _reasoning(thinking, request)):
+        body["reasoning"] = reasoning
+
+
+def _reasoning(thinking: Mapping[str, Any], request: Request) -> JsonObject:
+    level = thinking["level"]
+    if request.features.thinking is False:
+        if level not in ("none", "default"):
+            left_out("thinking", request)
+        return {}
+    effort = effort_of(level, request.features)
+    reasoning: JsonObject = {"effort": effort} if effort else {}
+    if thinking.get("include_thoughts"):
+        reasoning["summary"] = "auto"
+    return reasoning
+
+
+def _add_tools(request: Request, body: JsonObject) -> None:
+    tools = [_tool(tool) for tool in request.tools] + [_provider_tool(tool, request) for tool in request.provider_tools]
+    if not tools:
+        return
+    body["tools"] = tools
+    choice = request.params.get("tool_choice")
+    if choice is not None:
+        body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "name": choice["name"]}
+    if (parallel := request.params.get("parallel_tool_calls")) is not None:
+        body["parallel_tool_calls"] = parallel
+
+
+def _tool(tool: ToolSchema) -> JsonObject:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.wire_parameters,
+        "strict": bool(tool.strict),
+    }
+
+
+def _provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
+    if tool.name not in _PROVIDER_TOOLS:
+        raise FeatureNotSupportedError(f"The tool {tool.name!r}", request.provider_id, request.model_id)
+    return _PROVIDER_TOOLS[tool.name]
+
+
+def _text_format(format: Format[Any], request: Request) -> JsonObject | None:
+    if format.mode == "strict":
+        shape: JsonObject = {"type": "json_schema", "name": format.name, "schema": format.wire_schema, "strict": True}
+        if format.description:
+            shape["description"] = format.description
+        return shape
+    return {"type": "json_object"} if format.mode == "json" and request.features.json_object else None
