@@ -31,7 +31,7 @@ from ..wire.failures import read_failure
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
-__all__ = ["Answer", "ChunkFilter", "ask", "Parsable", "check_status", "in_our_words", "validated"]
+__all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "check_status", "in_our_words", "validated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ class ChunkFilter:
 
     def __init__(self, prepared: Prepared) -> None:
         thinking = prepared.request.params.get("thinking")
-        self._no_thoughts = bool(thinking) and not (thinking or {}).get("include_thoughts", False)
+        self._no_thoughts = thinking is not None and not thinking.get("include_thoughts", False)
         self._format_tool = prepared.format is not None and prepared.format.mode == "tool"
         self._hidden: set[str] = set()
 

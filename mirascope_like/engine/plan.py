@@ -103,7 +103,7 @@ def _with_mode(format: AnyFormat | None, features: Features) -> AnyFormat | None
 
 
 def _tools(plan: Plan, format: AnyFormat | None) -> Sequence[ToolSchema]:
-    tools: list[ToolSchema] = list(plan.toolkit.tools_dict.values())
+    tools: list[ToolSchema] = [*plan.toolkit.tools_dict.values()]
     if format is not None and format.mode == "tool":
         tools.append(_FormatTool(format))
     return tools

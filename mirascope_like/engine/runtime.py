@@ -1,9 +1,9 @@
 """The only file of the engine that knows the colour.
 
-A `Runtime` is what the engine's coroutines may do to the world: reach a server, call a user's function, do several things
-together, hold a lock. `NATIVE` really awaits, under asyncio or trio. `BLOCKING` does the same with ordinary calls, so
-that a coroutine which uses nothing else never suspends, and `run` steps it to its end: no event loop, no thread. That is
-why the sync face works inside a running loop, in threads and in a sync tool.
+A `Runtime` is what the engine's coroutines may do to the world: reach a server, call a user's function, do several
+things together, hold a lock. `NATIVE` really awaits, under asyncio or trio. `BLOCKING` does the same with ordinary
+calls, so that a coroutine which uses nothing else never suspends, and `run` steps it to its end: no event loop, no
+thread. That is why the sync face works inside a running loop, in threads and in a sync tool.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
+from contextvars import ContextVar, copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -35,7 +35,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         return cast("T", stop.value)
     coroutine.close()
-    raise RuntimeError(f"{coroutine.__qualname__} awaited something real in blocking code.")
+    raise RuntimeError(f"{getattr(coroutine, '__qualname__', coroutine)} awaited something real in blocking code.")
 
 
 class Runtime(Protocol):
@@ -92,7 +92,7 @@ class Blocking:
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
         result = fn()
-        return _background.wait(result) if inspect.isawaitable(result) else result
+        return _wait(result) if inspect.isawaitable(result) else result
 
     invoke_inline = invoke
 
@@ -100,7 +100,6 @@ class Blocking:
         if len(jobs) <= 1:
             return [await job() for job in jobs]
         from concurrent.futures import ThreadPoolExecutor
-        from contextvars import copy_context
 
         # A pool for each batch: tools may themselves call tools, and a shared pool would run out of threads and stall.
         pool = ThreadPoolExecutor(min(limit, len(jobs)), thread_name_prefix="mirascope_like-tool")
@@ -128,29 +127,17 @@ class _BackgroundLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """The awaitable's result; blocks this thread."""
         import asyncio
 
-        if threading.current_thread() is self._thread:
-            # An async tool made a blocking call which has async tools: this loop is blocked, so they get their own.
-            return self._on_a_fresh_loop(awaitable)
-        future = asyncio.run_coroutine_threadsafe(_as_coroutine(awaitable), self._running())
+        future = asyncio.run_coroutine_threadsafe(_one_deeper(awaitable), self._running())
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
-
-    def _on_a_fresh_loop(self, awaitable: Awaitable[T]) -> T:
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-        from contextvars import copy_context
-
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(copy_context().run, asyncio.run, _as_coroutine(awaitable)).result()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         import asyncio
@@ -158,35 +145,37 @@ class _BackgroundLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="mirascope_like-async-tools", daemon=True
-                )
-                self._thread.start()
+                name = "mirascope_like-async-tools"
+                threading.Thread(target=self._loop.run_forever, name=name, daemon=True).start()
             return self._loop
 
 
-async def _as_coroutine(awaitable: Awaitable[T]) -> T:
+# An async tool may make a blocking call that has async tools too. Its loop is blocked meanwhile, so they run on the
+# loop of the next depth, which nothing of a lesser depth can block.
+_depth: ContextVar[int] = ContextVar("mirascope_like_depth", default=0)
+_background: dict[int, _BackgroundLoop] = {}
+
+
+async def _one_deeper(awaitable: Awaitable[T]) -> T:
+    _depth.set(_depth.get() + 1)
     return await awaitable
 
 
-_background = _BackgroundLoop()
-
-
-def _forget_the_parents_loop() -> None:
-    # Threads do not survive a fork, so the child starts its own loop when it needs one.
-    global _background
-    _background = _BackgroundLoop()
+def _wait(awaitable: Awaitable[T]) -> T:
+    return _background.setdefault(_depth.get(), _BackgroundLoop()).wait(awaitable)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_the_parents_loop)
+    # Threads do not survive a fork, so the child starts its own loops when it needs them.
+    os.register_at_fork(after_in_child=_background.clear)
 
 
 # -- native -----------------------------------------------------------------------------------------------------------
 
 
 class Native:
-    """Real awaits, under asyncio or trio. Sync functions of the user's run in worker threads, so the loop never blocks."""
+    """Real awaits, under asyncio or trio. Sync functions of the user's run in worker threads, so the loop never
+    blocks."""
 
     def channel(self, transport: Transport) -> Channel:
         return transport.native()
@@ -199,7 +188,7 @@ class Native:
         if is_async(fn):
             return await fn()
         # Cancelling waits for the thread: a function that cannot be stopped is never left running unseen.
-        result = await to_thread.run_sync(fn)
+        (result,) = await to_thread.run_sync(lambda: (fn(),))  # bare, trio would refuse a coroutine
         return await result if inspect.isawaitable(result) else result
 
     async def invoke_inline(self, fn: Callable[[], Any]) -> Any:

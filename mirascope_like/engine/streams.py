@@ -175,5 +175,3 @@ class Reader:
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
         if self._begun and not finalizing():
             self._stream.leave()
-
-

@@ -1,8 +1,8 @@
 """Running the tool calls of an answer.
 
-All calls of one answer run together (at most `limit` at a time), sync and async tools mixed, and their outputs come in
-the order of the calls. Whatever goes wrong in a tool becomes an output that tells the model; only what stops the program
-(cancellation, Ctrl-C) goes through.
+All calls of one answer run together (at most `limit` at a time), sync and async tools mixed, and their outputs come
+in the order of the calls. Whatever goes wrong in a tool becomes an output that tells the model; only what stops the
+program (cancellation, Ctrl-C) goes through.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ async def run_tools(
     return [outputs[position] for position in range(len(calls))]
 
 
-def _ready(toolkit: Toolkit, call: ToolCall, context: Context[Any] | None) -> Output | tuple[AnyTool, Callable[[], Any]]:
+def _ready(
+    toolkit: Toolkit, call: ToolCall, context: Context[Any] | None
+) -> Output | tuple[AnyTool, Callable[[], Any]]:
     try:
         tool = toolkit.get(call)
         return tool, tool.bound(call, context)
@@ -64,9 +66,7 @@ def _job(runtime: Runtime, fn: Callable[[], Any], call: ToolCall) -> Callable[[]
     return lambda: _run(runtime.invoke, fn, call)
 
 
-async def _run(
-    invoke: Callable[[Callable[[], Any]], Awaitable[Any]], fn: Callable[[], Any], call: ToolCall
-) -> Output:
+async def _run(invoke: Callable[[Callable[[], Any]], Awaitable[Any]], fn: Callable[[], Any], call: ToolCall) -> Output:
     try:
         result = await invoke(fn)
         if not result_images(result):

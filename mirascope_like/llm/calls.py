@@ -39,15 +39,13 @@ __all__ = ["AsyncCall", "AsyncContextCall", "Call", "CallDecorator", "ContextCal
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 F = TypeVar("F", default=None)
-D = TypeVar("D", default=None)
+D = TypeVar("D")
 S = TypeVar("S")
 G = TypeVar("G", default=None)
 
 
 class BaseCall(Decorated, Generic[F]):
     """A prompt function with its model, tools and format."""
-
-    prompt: Any
 
     def __init__(self, fn: Callable[..., Any], model: Model, toolkit: Toolkit, format: Format[F] | None) -> None:
         self.default_model = model
@@ -57,7 +55,7 @@ class BaseCall(Decorated, Generic[F]):
 
     def _stand_for(self, fn: Callable[..., Any]) -> None:
         super()._stand_for(fn)
-        self.prompt = make_prompt(fn, self.toolkit, self.format)
+        self._prompt: Any = make_prompt(fn, self.toolkit, self.format)
 
     @property
     def model(self) -> Model:
@@ -82,7 +80,10 @@ class BaseCall(Decorated, Generic[F]):
 class Call(BaseCall[F], Generic[P, F]):
     """A plain function as a call."""
 
-    prompt: Prompt[P, F]
+    @property
+    def prompt(self) -> Prompt[P, F]:
+        """The prompt without its model."""
+        return cast("Prompt[P, F]", self._prompt)
 
     def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """What the model would be told."""
@@ -104,14 +105,19 @@ class Call(BaseCall[F], Generic[P, F]):
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
     def __get__(self: Call[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> Call[Q, G]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return super().__get__(instance, owner)
+        return self.bound_to(instance, owner)
 
 
 class AsyncCall(BaseCall[F], Generic[P, F]):
     """An async function as a call. See `Call`."""
 
-    prompt: AsyncPrompt[P, F]
+    @property
+    def prompt(self) -> AsyncPrompt[P, F]:
+        """The prompt without its model."""
+        return cast("AsyncPrompt[P, F]", self._prompt)
 
     async def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Call.messages`."""
@@ -133,14 +139,19 @@ class AsyncCall(BaseCall[F], Generic[P, F]):
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
     def __get__(self: AsyncCall[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> AsyncCall[Q, G]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return super().__get__(instance, owner)
+        return self.bound_to(instance, owner)
 
 
 class ContextCall(BaseCall[F], Generic[P, D, F]):
     """A plain function that takes a context first, as a call. See `Call`."""
 
-    prompt: ContextPrompt[P, D, F]
+    @property
+    def prompt(self) -> ContextPrompt[P, D, F]:
+        """The prompt without its model."""
+        return cast("ContextPrompt[P, D, F]", self._prompt)
 
     def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Call.messages`."""
@@ -158,11 +169,17 @@ class ContextCall(BaseCall[F], Generic[P, D, F]):
         """See `Call.call`."""
         return self.prompt.call(self.model, ctx, *args, **kwargs)
 
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        return self.bound_to(instance, owner)
+
 
 class AsyncContextCall(BaseCall[F], Generic[P, D, F]):
     """An async function that takes a context first, as a call. See `Call`."""
 
-    prompt: AsyncContextPrompt[P, D, F]
+    @property
+    def prompt(self) -> AsyncContextPrompt[P, D, F]:
+        """The prompt without its model."""
+        return cast("AsyncContextPrompt[P, D, F]", self._prompt)
 
     async def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Call.messages`."""
@@ -179,6 +196,9 @@ class AsyncContextCall(BaseCall[F], Generic[P, D, F]):
     async def __call__(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
         """See `Call.call`."""
         return await self.prompt.call(self.model, ctx, *args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        return self.bound_to(instance, owner)
 
 
 _KINDS: dict[type, type[BaseCall[Any]]] = {
@@ -198,7 +218,7 @@ class CallDecorator(Generic[F]):
         self.format = make_format(format)
 
     @overload
-    def __call__(
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
         self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]]
     ) -> AsyncContextCall[P, D, F]: ...
     @overload

@@ -39,9 +39,10 @@ from .responses import (
 __all__ = ["Model", "model", "model_from_context", "use_model"]
 
 F = TypeVar("F", default=None)
-D = TypeVar("D", default=None)
+D = TypeVar("D")
 
-# A tuple, replaced whole: each task and thread has its own, so overlapping `with` blocks cannot get in each other's way.
+# A tuple, replaced whole: each task and thread has its own, so overlapping `with` blocks cannot get in each other's
+# way.
 _overrides: ContextVar[tuple[Model, ...]] = ContextVar("mirascope_like_models", default=())
 
 
@@ -181,7 +182,8 @@ class Model:
     # -- going on from a response -------------------------------------------------------------------------------------
 
     def resume(self, *, response: BaseResponse[F], content: UserContent) -> Response[F]:
-        """The next answer in a response's conversation, from this model. Tools, format and context are the response's."""
+        """The next answer in a response's conversation, from this model. Tools, format and context are the
+        response's."""
         return Response(run(ask(BLOCKING, response.next_plan(content, model=self))))
 
     async def resume_async(self, *, response: BaseResponse[F], content: UserContent) -> AsyncResponse[F]:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Concatenate, Generic, ParamSpec, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import behave_like, is_async, reference, takes_context
+from ..schema.functions import behave_like, is_async, reference, takes_context, unwrapped
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message, promote_to_messages
@@ -37,8 +37,11 @@ from .responses import (
 __all__ = ["AsyncContextPrompt", "AsyncPrompt", "ContextPrompt", "Decorated", "Prompt", "PromptDecorator", "prompt"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 F = TypeVar("F", default=None)
-D = TypeVar("D", default=None)
+D = TypeVar("D")
+G = TypeVar("G", default=None)
+S = TypeVar("S")
 
 
 class Decorated:
@@ -50,8 +53,9 @@ class Decorated:
         self.fn = fn
         behave_like(self, fn)
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        if instance is None and not isinstance(self.fn, classmethod | staticmethod):
+    def bound_to(self, instance: object, owner: type | None) -> Self:
+        """What stands for the method when this object is found on an instance or class."""
+        if instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod):
             return self
         bound = copy.copy(self)
         bound._stand_for(cast("Any", self.fn).__get__(instance, owner))
@@ -94,6 +98,15 @@ class Prompt(BasePrompt[F], Generic[P, F]):
         """See `call`."""
         return self.call(model, *args, **kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Prompt[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> Prompt[Q, G]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self.bound_to(instance, owner)
+
 
 class AsyncPrompt(BasePrompt[F], Generic[P, F]):
     """An async prompt function. See `Prompt`."""
@@ -118,6 +131,17 @@ class AsyncPrompt(BasePrompt[F], Generic[P, F]):
         """See `Prompt.call`."""
         return await self.call(model, *args, **kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: AsyncPrompt[Concatenate[S, Q], G], instance: S, owner: type | None = None
+    ) -> AsyncPrompt[Q, G]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self.bound_to(instance, owner)
+
 
 class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
     """A plain prompt function that takes a context first. See `Prompt`."""
@@ -128,9 +152,7 @@ class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
         """See `Prompt.messages`."""
         return promote_to_messages(self.fn(ctx, *args, **kwargs))
 
-    def call(
-        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
-    ) -> ContextResponse[D, F]:
+    def call(self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = self.messages(ctx, *args, **kwargs)
         return as_model(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
@@ -142,11 +164,12 @@ class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
         messages = self.messages(ctx, *args, **kwargs)
         return as_model(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
-    def __call__(
-        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
-    ) -> ContextResponse[D, F]:
+    def __call__(self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
         return self.call(model, ctx, *args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        return self.bound_to(instance, owner)
 
 
 class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
@@ -178,6 +201,9 @@ class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
         """See `Prompt.call`."""
         return await self.call(model, ctx, *args, **kwargs)
 
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        return self.bound_to(instance, owner)
+
 
 AnyPrompt = Prompt[..., Any] | AsyncPrompt[..., Any] | ContextPrompt[..., Any, Any] | AsyncContextPrompt[..., Any, Any]
 
@@ -189,7 +215,7 @@ def as_model(model: Model | str) -> Model:
 
 def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:
     """The prompt of a function, of the class that fits it."""
-    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    inner = unwrapped(fn)
     if not callable(inner):
         raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
     if is_async(inner):
@@ -205,7 +231,7 @@ class PromptDecorator(Generic[F]):
         self.format = make_format(format)
 
     @overload
-    def __call__(
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
         self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]]
     ) -> AsyncContextPrompt[P, D, F]: ...
     @overload
@@ -220,7 +246,7 @@ class PromptDecorator(Generic[F]):
 
 
 @overload
-def prompt(
+def prompt(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
     fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]], /
 ) -> AsyncContextPrompt[P, D, None]: ...
 @overload
@@ -239,7 +265,5 @@ def prompt(
     The object keeps the function's signature, after the model: `recommend("openai/gpt-5-mini", "fantasy")`. Beside
     calling it there are `.stream(model, …)` and `.messages(…)`.
     """
-    decorator = PromptDecorator(tools, format)
+    decorator: Any = PromptDecorator(tools, format)
     return decorator if fn is None else decorator(fn)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..transport import Transport
@@ -22,7 +22,8 @@ def register_provider(
     transport: Transport | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Provider:
-    """Say who serves the model ids that start with `scope` (such as "my-server/"; the provider's own scope if not given).
+    """Say who serves the model ids that start with `scope` (such as "my-server/"; the provider's own scope if not
+    given).
 
     `provider` is a built-in's id with what is special here, or an object of one's own (see `Provider`). Everything
     after the scope is sent as the model's name. A built-in under a scope of one's own is a server of its own, of which
@@ -78,7 +79,7 @@ def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
     from ..transport.clients import ClientTransport, is_http_client
     from ..transport.sdk import SDKTransport, is_sdk_client
 
-    clients: Sequence[Any] = client if isinstance(client, list | tuple) else (client,)  # pyright: ignore[reportUnknownVariableType]
+    clients = cast("Sequence[Any]", client) if isinstance(client, list | tuple) else (client,)
     if all(is_sdk_client(each) for each in clients):
         # The client knows its base URL and key; the path is all that is added.
         return replace(

@@ -11,7 +11,7 @@ made from: `resume` gives a new one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar
@@ -22,7 +22,7 @@ from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
 from ..errors import ParseError
-from ..schema.formats import Format, OutputParser
+from ..schema.formats import Format
 from ..schema.partial import Partial, parse_partial
 from ..schema.tools import Toolkit
 from ..values.chunks import ContentChunk, FinishReason, Reply, Usage
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", default=None, covariant=True)
-D = TypeVar("D", default=None)
+D = TypeVar("D")
 
 
 class _Source(Protocol):
@@ -196,12 +196,12 @@ class BaseResponse(Generic[F]):
         format = self.format
         if format is None:
             return None
-        if isinstance(format.formattable, OutputParser):
-            return self._parsed_by(cast("OutputParser[Any]", format.formattable))
+        if format.parser is not None:
+            return self._parsed_by(format.parser)
         text = self.text(sep="")
         return parse_partial(format, text) if partial else format.parse(text)
 
-    def _parsed_by(self, parser: OutputParser[Any]) -> Any:
+    def _parsed_by(self, parser: Callable[[Any], Any]) -> Any:
         try:
             return parser(self)
         except ParseError:
@@ -327,12 +327,12 @@ class _BlockingWithContext(_Blocking[F], Generic[D, F]):
         return run(self._tools_run(ctx, max_concurrency))
 
     @overload
-    def resume(self, content: UserContent, /) -> Self: ...
+    def resume(self, content: UserContent) -> Self: ...
     @overload
-    def resume(self, ctx: Context[D], content: UserContent, /) -> Self: ...
-    def resume(self, *args: Any) -> Self:
+    def resume(self, ctx: Context[D], content: UserContent) -> Self: ...
+    def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; a context may stand before the content."""
-        return run(self._resumed(*_content_and_context(args)))
+        return run(self._resumed(*_content_and_context(*args, **kwargs)))
 
     @overload
     def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
@@ -351,12 +351,12 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
         return await self._tools_run(ctx, max_concurrency)
 
     @overload
-    async def resume(self, content: UserContent, /) -> Self: ...
+    async def resume(self, content: UserContent) -> Self: ...
     @overload
-    async def resume(self, ctx: Context[D], content: UserContent, /) -> Self: ...
-    async def resume(self, *args: Any) -> Self:
+    async def resume(self, ctx: Context[D], content: UserContent) -> Self: ...
+    async def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; a context may stand before the content."""
-        return await self._resumed(*_content_and_context(args))
+        return await self._resumed(*_content_and_context(*args, **kwargs))
 
     @overload
     async def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
@@ -367,20 +367,22 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
         return await self._validated(*_retries_and_context(*args, **kwargs))
 
 
-def _content_and_context(args: tuple[Any, ...]) -> tuple[Any, Context[Any] | None]:
-    if len(args) == 2 and isinstance(args[0], Context):
-        return args[1], cast("Context[Any]", args[0])
-    if len(args) == 1:
-        return args[0], None
-    raise TypeError("resume() takes the content, or a context and the content.")
+def _content_and_context(*args: Any, ctx: Any = None, content: Any = None) -> tuple[Any, Context[Any] | None]:
+    if len(args) == 2:
+        ctx, content = args
+    elif len(args) == 1 and ctx is None and content is not None:
+        ctx = args[0]
+    elif len(args) == 1:
+        content = args[0]
+    if content is None or not isinstance(ctx, Context | None):
+        raise TypeError("resume() takes the content, or a context and the content.")
+    return content, cast("Any", ctx)
 
 
-def _retries_and_context(
-    *args: Any, ctx: Context[Any] | None = None, max_retries: int = 1
-) -> tuple[int, Context[Any] | None]:
+def _retries_and_context(*args: Any, ctx: Any = None, max_retries: int = 1) -> tuple[int, Context[Any] | None]:
     for arg in args:
         if isinstance(arg, Context):
-            ctx = cast("Context[Any]", arg)
+            ctx = cast("Any", arg)
         else:
             max_retries = arg
     return max_retries, ctx
@@ -431,7 +433,7 @@ class _Streamed(_Acting[F]):
         format = self.format
         if format is None:
             raise ValueError("structured_stream() needs a call with format=….")
-        if isinstance(format.formattable, OutputParser):
+        if format.parser is not None:
             raise NotImplementedError("An output parser takes whole answers: use finish() and parse().")
         return partials(format)
 
@@ -464,8 +466,8 @@ class StreamResponse(_Blocking[F], _Streamed[F]):
     """The answer to a blocking call, as it comes.
 
     Each iterator starts at the beginning, and several may read at once. Use `with response:`, or read to the end: the
-    connection is closed at the end, on errors, and when the last iterator is dropped before the end. After that, reading
-    on raises; what had arrived stays in the properties, and `resume` goes on from it.
+    connection is closed at the end, on errors, and when the last iterator is dropped before the end. After that,
+    reading on raises; what had arrived stays in the properties, and `resume` goes on from it.
     """
 
     def chunk_stream(self) -> Iterator[ContentChunk]:

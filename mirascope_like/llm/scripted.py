@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from ..engine.endpoints import Endpoint
 from ..transport import HttpReply, HttpRequest
 from ..transport.memory import MemoryTransport, Pieces
-from ..values.content import AssistantContentPart, Text
+from ..values.content import AssistantContentPart
 from ..values.messages import AssistantMessage, Message, assistant
 from ..wire.chat_server import events, whole
 from ..wire.features import Features, chat_dialect
@@ -28,11 +28,9 @@ from .models import Model
 
 __all__ = ["ScriptedModel", "ScriptedReply", "scripted"]
 
-ScriptedReply: TypeAlias = (
-    "str | AssistantContentPart | Sequence[str | AssistantContentPart] | AssistantMessage | Exception"
-    " | Callable[[dict[str, Any]], ScriptedReply]"
-)
-"""What a scripted model does at one request: says text or parts, raises an error, or decides from the request's body."""
+_Said: TypeAlias = str | AssistantContentPart | Sequence[str | AssistantContentPart] | AssistantMessage | Exception
+ScriptedReply: TypeAlias = _Said | Callable[[dict[str, Any]], _Said]
+"""What a scripted model does at one request: says text or parts, raises an error, or decides by the request's body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,8 @@ class ScriptedModel(Model):
 
 
 def scripted(*replies: ScriptedReply, repeat: bool = False, model_id: str = "scripted/model") -> ScriptedModel:
-    """A model that gives one of `replies` after the other, and then raises `LookupError`; or, with `repeat`, starts over.
+    """A model that gives one of `replies` after the other, and then raises `LookupError`; or, with `repeat`, starts
+    over.
 
     Use it as any model: `with model:` makes it stand in for the models of all decorated calls.
     """
@@ -87,4 +86,4 @@ def _content(reply: ScriptedReply, body: dict[str, Any]) -> Sequence[AssistantCo
         return reply.content
     if callable(reply):
         return _content(reply(body), body)
-    return assistant(Text(reply) if isinstance(reply, str) else reply).content
+    return assistant(reply).content

@@ -14,7 +14,7 @@ __all__ = ["ToolDecorator", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-D = TypeVar("D", default=None)
+D = TypeVar("D")
 
 
 class ToolDecorator(Generic[R]):
@@ -27,28 +27,30 @@ class ToolDecorator(Generic[R]):
         self._inline = inline
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]
         self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, R]]
     ) -> AsyncContextTool[Concatenate[Context[D], P], Coroutine[Any, Any, R]]: ...
     @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTool[P, Coroutine[Any, Any, R]]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, fn: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncTool[P, Coroutine[Any, Any, R]]: ...
     @overload
     def __call__(self, fn: Callable[Concatenate[Context[D], P], R]) -> ContextTool[Concatenate[Context[D], P], R]: ...
     @overload
     def __call__(self, fn: Callable[P, R]) -> Tool[P, R]: ...
     def __call__(self, fn: Callable[..., Any]) -> Any:
         """The tool of a function."""
-        return make_tool(
-            fn, name=self._name, description=self._description, strict=self._strict, inline=self._inline
-        )
+        return make_tool(fn, name=self._name, description=self._description, strict=self._strict, inline=self._inline)
 
 
 @overload
-def tool(
+def tool(  # type: ignore[overload-overlap]
     fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, R]], /
 ) -> AsyncContextTool[Concatenate[Context[D], P], Coroutine[Any, Any, R]]: ...
 @overload
-def tool(fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTool[P, Coroutine[Any, Any, R]]: ...
+def tool(  # type: ignore[overload-overlap]
+    fn: Callable[P, Coroutine[Any, Any, R]], /
+) -> AsyncTool[P, Coroutine[Any, Any, R]]: ...
 @overload
 def tool(fn: Callable[Concatenate[Context[D], P], R], /) -> ContextTool[Concatenate[Context[D], P], R]: ...
 @overload
@@ -66,7 +68,8 @@ def tool(
     strict: bool | None = None,
     inline: bool = False,
 ) -> Any:
-    """Make a function a tool: `@llm.tool`, or `@llm.tool(strict=True)`. Plain functions in `tools=[…]` need no decorator.
+    """Make a function a tool: `@llm.tool`, or `@llm.tool(strict=True)`. Plain functions in `tools=[…]` need no
+    decorator.
 
     Parameters and their types come from the signature, descriptions from the docstring or `Annotated[…, Field(…)]`. A
     first parameter annotated with `Context` gets the call's context, and the model does not see it. Arguments are
@@ -76,5 +79,5 @@ def tool(
     `inline`: run a sync tool on the thread of the call (in async calls: on the event loop, which it then blocks), one
     at a time, for functions that are tied to a thread.
     """
-    decorator = ToolDecorator[Any](name=name, description=description, strict=strict, inline=inline)
+    decorator: Any = ToolDecorator[Any](name=name, description=description, strict=strict, inline=inline)
     return decorator if fn is None else decorator(fn)

@@ -229,7 +229,8 @@ class AsyncView(AsyncIterator[T]):
 
 
 class _Part:
-    """What a sub-stream has of its part. `take` gives the text to show for a chunk, `None` once the part is complete."""
+    """What a sub-stream has of its part. `take` gives the text to show for a chunk, `None` once the part is
+    complete."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -279,8 +280,9 @@ class _ToolCallPart(_Part):
     def take(self, chunk: ContentChunk) -> str | None:
         if isinstance(chunk, ToolCallEndChunk) and chunk.id == self.start.id:
             return None
-        own = isinstance(chunk, ToolCallChunk) and chunk.id == self.start.id
-        return self._more(chunk.delta) if own else ""
+        if isinstance(chunk, ToolCallChunk) and chunk.id == self.start.id:
+            return self._more(chunk.delta)
+        return ""
 
 
 PartT = TypeVar("PartT", bound=_Part)

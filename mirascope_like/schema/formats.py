@@ -1,7 +1,7 @@
 """What a reply must be: a Python type, how the model is held to it, and how its text becomes a value.
 
-Objects go to the model as they are; anything else (a list, a number, a union) is wrapped in an object with one property,
-`output`, since providers only constrain objects. Reading accepts both the wrapped and the bare form.
+Objects go to the model as they are; anything else (a list, a number, a union) is wrapped in an object with one
+property, `output`, since providers only constrain objects. Reading accepts both the wrapped and the bare form.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ F = TypeVar("F", default=Any)
 FormattingMode: TypeAlias = Literal["strict", "json", "tool", "parser"]
 
 FORMAT_TOOL = "__output__"
-"""The name of the hidden tool of mode "tool"; no tool of the user's can have it, since Python names with two underscores
-on both sides are reserved."""
+"""The name of the hidden tool of mode "tool". Python reserves names like it, so no tool of the user's has it."""
 
 _ENVELOPE = "output"
 _FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
@@ -79,6 +78,11 @@ class Format(Generic[F]):
         made.__dict__.update({name: self.__dict__[name] for name in ("_adapter", "_inner") if name in self.__dict__})
         return made
 
+    @property
+    def parser(self) -> OutputParser[F] | None:
+        """The function that makes the value, in mode "parser"."""
+        return cast("OutputParser[F]", self.formattable) if self.mode == "parser" else None
+
     @cached_property
     def name(self) -> str:
         """A name for the schema, of letters, digits, `_` and `-` as providers ask."""
@@ -91,7 +95,9 @@ class Format(Generic[F]):
         import inspect
 
         kind = self.formattable
-        own = inspect.isclass(kind) and kind.__module__ != "builtins" and kind.__dict__.get("__doc__")
+        if not isinstance(kind, type) or kind.__module__ == "builtins":
+            return None
+        own: str | None = kind.__dict__.get("__doc__")
         return inspect.cleandoc(own) if own else None
 
     @cached_property
@@ -144,9 +150,15 @@ class Format(Generic[F]):
         if not self._wrapped:
             return self._adapter.validate_json(candidate)
         value: object = json.loads(candidate)
-        if isinstance(value, Mapping) and set(cast("Mapping[str, Any]", value)) == {_ENVELOPE}:
-            return self._adapter.validate_json(json.dumps(cast("Mapping[str, Any]", value)[_ENVELOPE]))
-        return self._adapter.validate_json(candidate)
+        inner = self.unwrap(value)
+        return self._adapter.validate_json(candidate if inner is value else json.dumps(inner))
+
+    def unwrap(self, value: object) -> object:
+        """What is in the envelope that non-objects are sent in; a bare value as it is."""
+        if self._wrapped and isinstance(value, Mapping):
+            fields = cast("Mapping[str, Any]", value)
+            return fields[_ENVELOPE] if set(fields) == {_ENVELOPE} else fields
+        return value
 
     @cached_property
     def _adapter(self) -> TypeAdapter[F]:
@@ -154,7 +166,7 @@ class Format(Generic[F]):
         from pydantic.errors import PydanticUserError
 
         try:
-            return TypeAdapter(self.formattable)
+            return TypeAdapter(cast("Any", self.formattable))
         except PydanticUserError as error:
             raise TypeError(f"{self.formattable!r} cannot be a format: {error.message}") from error
 
@@ -182,7 +194,7 @@ def make_format(spec: FormatSpec[F] | None) -> Format[F] | None:
     """The format of what a user passes as `format=`: a type, a format or a parser."""
     if spec is None or spec is type(None):
         return None
-    return cast("Format[F]", spec) if isinstance(spec, Format) else Format(spec)
+    return spec if isinstance(spec, Format) else Format(spec)
 
 
 def _candidates(text: str) -> Iterator[str]:

@@ -1,18 +1,22 @@
 """What a function takes, as JSON Schema, and its arguments from the JSON text that a model writes.
 
-The schema comes from the signature, the types from its annotations, the descriptions from `Annotated[..., Field(...)]` or
-else from the docstring (Google, NumPy, reST or Epydoc style). Everything here is done at first use and once.
+The schema comes from the signature, the types from its annotations, the descriptions from `Annotated[...,
+Field(...)]` or else from the docstring (Google, NumPy, reST or Epydoc style). Everything here is done at first use
+and once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+
+from typing_extensions import Format, get_annotations
 
 from ..errors import ToolExecutionError
 from ..values.context import Context
@@ -31,6 +35,7 @@ __all__ = [
     "json_schema",
     "reference",
     "takes_context",
+    "unwrapped",
 ]
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -52,7 +57,7 @@ def function_name(fn: Callable[..., Any]) -> str:
 
 def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
     """Make an object look like the function it stands for: name, docs, signature, and whether it is to be awaited."""
-    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    inner = unwrapped(fn)
     functools.update_wrapper(wrapper, inner, updated=())
     wrapper.__name__ = function_name(inner)
     wrapper.__qualname__ = getattr(inner, "__qualname__", wrapper.__name__)
@@ -65,6 +70,12 @@ def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
         code = inner if hasattr(inner, "__code__") else _underlying(inner)
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             setattr(wrapper, name, getattr(code, name))
+
+
+def unwrapped(fn: Any) -> Callable[..., Any]:
+    """The function in a `classmethod` or `staticmethod`; any other as it is."""
+    inner: Callable[..., Any] = cast("Any", fn).__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    return inner
 
 
 def reference(value: Any) -> Any:
@@ -91,7 +102,7 @@ def takes_context(fn: Callable[..., Any]) -> bool:
         if first.name != "ctx" and not re.search(r"\bContext\b", annotation):
             return False
         try:
-            annotation = get_type_hints(_underlying(fn)).get(first.name)
+            annotation = _types_of(fn, [first]).get(first.name)
         except NameError:  # a name that only the type checker sees
             return True
     return _is_context(annotation)
@@ -111,6 +122,23 @@ def _underlying(fn: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.isroutine(fn) or inspect.isclass(fn):
         return fn
     return getattr(fn, "__wrapped__", None) or type(fn).__call__
+
+
+def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
+    """The types of some parameters. Other annotations, such as what is returned, need not exist at run time; names may
+    be of the scopes around the function, as far as it uses them."""
+    plain: Any = inspect.unwrap(_underlying(fn))
+    annotations = get_annotations(plain, format=Format.FORWARDREF)
+    wanted = {parameter.name for parameter in parameters}
+    shown = types.SimpleNamespace(
+        __annotations__={name: annotation for name, annotation in annotations.items() if name in wanted},
+        __type_params__=getattr(plain, "__type_params__", ()),
+    )
+    around: Mapping[str, Any] = {}
+    if inspect.isfunction(plain):
+        with contextlib.suppress(ValueError):  # a variable that has no value yet
+            around = inspect.getclosurevars(plain).nonlocals
+    return get_type_hints(shown, getattr(plain, "__globals__", None), dict(around), include_extras=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +184,8 @@ class Arguments:
         self.schema.setdefault("properties", {})
 
     def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated types.
+        """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated
+        types.
 
         What the model left out is left to the function's defaults. Raises `ToolExecutionError` whose message tells the
         model what does not fit.
@@ -171,11 +200,9 @@ class Arguments:
         args: list[Any] = []
         kwargs: dict[str, Any] = dict(values.model_extra or {})
         for field, parameter in self._parameters.items():
-            if field not in given:
-                continue
             if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-                args.append(getattr(values, field))
-            else:
+                args.append(getattr(values, field))  # also a default: the next one's place depends on it
+            elif field in given:
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
 
@@ -185,7 +212,7 @@ class Arguments:
 
         open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(fn).parameters.values())
         try:
-            hints = get_type_hints(_underlying(fn), include_extras=True)
+            hints = _types_of(fn, self._parameters.values())
             # Fields are numbered, since a parameter may have a name that a model's field may not (`schema`, `_x`).
             fields = {
                 field: _field(parameter, hints.get(parameter.name, Any), docs.parameters.get(parameter.name))
@@ -194,7 +221,9 @@ class Arguments:
             config = ConfigDict(extra="allow" if open_ended else "forbid", use_enum_values=False)
             return create_model(self._name, __config__=config, **cast("dict[str, Any]", fields))
         except (NameError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
-            raise TypeError(f"The tool {self._name!r} has a parameter that cannot be described to a model: {error}") from error
+            raise TypeError(
+                f"The tool {self._name!r} has a parameter that cannot be described to a model: {error}"
+            ) from error
 
 
 def _visible(fn: Callable[..., Any], skip_first: bool) -> dict[str, inspect.Parameter]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 
 from typing_extensions import TypeVar
@@ -37,11 +36,9 @@ def parse_partial(format: Format[F], text: str) -> Partial[F] | None:
         value: object = from_json(text[start:].encode(), partial_mode="trailing-strings", allow_inf_nan=False)
     except ValueError:
         return None
-    if isinstance(value, Mapping) and "output" in format.schema["properties"] and "output" in value:
-        if "output" not in getattr(format.formattable, "model_fields", {}):
-            value = cast("Mapping[str, Any]", value)["output"]
+    value = format.unwrap(value)
     try:
-        return cast("Partial[F]", _adapter(format.formattable).validate_python(value))
+        return cast("F", _adapter(cast("Any", format.formattable)).validate_python(value))
     except ValueError:
         return None
 
@@ -67,7 +64,7 @@ def _partial(kind: Any, above: tuple[Any, ...]) -> Any:
     if origin is Annotated:
         return _partial(args[0], above)
     if origin in (list, set, frozenset, dict):
-        return origin[tuple(_partial(arg, above) for arg in args)]
+        return cast("Any", origin)[tuple(_partial(arg, above) for arg in args)]
     return kind
 
 

@@ -6,7 +6,7 @@ required, no defaults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 __all__ = ["strict_schema"]
@@ -14,7 +14,8 @@ __all__ = ["strict_schema"]
 
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a JSON Schema in the strict subset: all objects closed, all properties required, no defaults."""
-    return _strict(schema)
+    made: dict[str, Any] = _strict(schema)
+    return made
 
 
 # Keywords whose value maps names to schemas, and those whose value is no schema at all.
@@ -24,7 +25,7 @@ _VALUES = ("enum", "const", "examples", "required")
 
 def _strict(node: Any) -> Any:
     if isinstance(node, list):
-        return [_strict(item) for item in cast("list[Any]", node)]
+        return [_strict(item) for item in cast("Sequence[Any]", node)]
     if not isinstance(node, Mapping):
         return node
     made: dict[str, Any] = {}

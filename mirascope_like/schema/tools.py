@@ -15,13 +15,14 @@ from typing_extensions import TypeVar
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context
+from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context, unwrapped
 from .strict import strict_schema
 
 __all__ = [
     "AnyTool",
     "AsyncContextTool",
     "AsyncTool",
+    "BaseTool",
     "ContextTool",
     "ProviderTool",
     "Tool",
@@ -77,14 +78,14 @@ class WebSearchTool(ProviderTool):
         super().__init__("web_search")
 
 
-class Tool(Generic[P, R]):
+class BaseTool(Generic[P, R]):
     """A function that a model may call. Calling the object calls the function.
 
-    Name, description and parameters come from the function (see `schema.functions`) unless given; they are worked out at
-    first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to hold the model to
-    the schema (`None`: the provider's default). `inline` runs a
-    sync tool on the thread of the call itself (in async calls, on the event loop), one at a time, for functions that
-    are tied to a thread; otherwise several sync tools of one answer run in worker threads.
+    Name, description and parameters come from the function (see `schema.functions`) unless given; they are worked out
+    at first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to hold the
+    model to the schema (`None`: the provider's default). `inline` runs a sync tool on the thread of the call itself
+    (in async calls, on the event loop), one at a time, for functions that are tied to a thread; otherwise several
+    sync tools of one answer run in worker threads.
     """
 
     def __init__(
@@ -101,30 +102,30 @@ class Tool(Generic[P, R]):
         self.name = name or _checked_name(fn)
         self.strict = strict
         self.inline = inline
-        self.takes_context = takes_context(fn)
-        self.is_async = is_async(fn)
-        # A name that is given stands; what is not given is a cached property below.
-        if description is not None:
-            self.__dict__["description"] = description
-        if parameters is not None:
-            self.__dict__["parameters"] = dict(parameters)
-        self._given_parameters = parameters
+        self.takes_context = takes_context(unwrapped(fn))
+        self.is_async = is_async(unwrapped(fn))
+        self._given_description = description
+        self._given_parameters = None if parameters is None else dict(parameters)
         behave_like(self, fn)
 
-    @cached_property
+    @property
     def description(self) -> str:
         """What the model is told that the tool does."""
-        return self._docs.description
+        return self._docs.description if self._given_description is None else self._given_description
 
-    @cached_property
+    @property
     def parameters(self) -> dict[str, Any]:
         """The JSON Schema object of the arguments."""
-        return self._arguments.schema
+        return self._arguments.schema if self._given_parameters is None else self._given_parameters
 
-    @cached_property
+    @property
     def wire_parameters(self) -> dict[str, Any]:
         """`parameters` as they are sent: in the strict subset if the tool is strict."""
-        return strict_schema(self.parameters) if self.strict else self.parameters
+        return self._strict_parameters if self.strict else self.parameters
+
+    @cached_property
+    def _strict_parameters(self) -> dict[str, Any]:
+        return strict_schema(self.parameters)
 
     @cached_property
     def _docs(self) -> Docs:
@@ -140,10 +141,17 @@ class Tool(Generic[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """On a method: the tool of the bound method."""
-        if instance is None and not isinstance(self.fn, classmethod | staticmethod):
+        if instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod):
             return self
-        bound = cast("Any", self.fn).__get__(instance, owner)
-        return type(self)(bound, name=self.name, strict=self.strict, inline=self.inline)
+        bound: Any = cast("Any", self.fn).__get__(instance, owner)
+        return type(self)(
+            bound,
+            name=self.name,
+            description=self._given_description,
+            parameters=self._given_parameters,
+            strict=self.strict,
+            inline=self.inline,
+        )
 
     def __reduce__(self) -> Any:
         return reference(self)
@@ -161,14 +169,21 @@ class Tool(Generic[P, R]):
         Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool wants a context and there is none.
         """
         if self._given_parameters is not None:
-            args, kwargs = [], _json_object(self.name, call.args)
+            args: list[Any] = []
+            kwargs = _json_object(self.name, call.args)
         else:
             args, kwargs = self._arguments.bind(call.args)
         if self.takes_context:
             if context is None:
-                raise TypeError(f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx).")
+                raise TypeError(
+                    f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx)."
+                )
             args = [context, *args]
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
+
+
+class Tool(BaseTool[P, R]):
+    """A tool that is a plain function."""
 
     def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:
         """Run a call on this thread. What the tool raises becomes the output's `error`."""
@@ -182,10 +197,10 @@ class ContextTool(Tool[P, R]):
     """A tool whose first parameter is the call's `Context`, which the model does not see."""
 
 
-class AsyncTool(Tool[P, R]):
+class AsyncTool(BaseTool[P, R]):
     """A tool that is an `async def`."""
 
-    async def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:
         """Run a call on this event loop. What the tool raises becomes the output's `error`."""
         try:
             return output_of(call, await cast("Awaitable[Any]", self.bound(call, context)()))
@@ -197,18 +212,22 @@ class AsyncContextTool(AsyncTool[P, R]):
     """An `async def` tool whose first parameter is the call's `Context`."""
 
 
-AnyTool: TypeAlias = Tool[..., Any]
+AnyTool: TypeAlias = Tool[..., Any] | AsyncTool[..., Any]
 ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | Callable[..., Any]]"
 
 
 def make_tool(
-    fn: Callable[..., Any], *, name: str | None = None, description: str | None = None,
-    strict: bool | None = None, inline: bool = False,
+    fn: Callable[..., Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    strict: bool | None = None,
+    inline: bool = False,
 ) -> AnyTool:
     """The tool of a function, of the class that fits it."""
-    if not callable(fn) and not isinstance(fn, classmethod | staticmethod):
+    inner = unwrapped(fn)
+    if not callable(inner):
         raise TypeError(f"A tool is made of a function, not of {fn!r}.")
-    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
     kinds: dict[tuple[bool, bool], type[AnyTool]] = {
         (False, False): Tool,
         (False, True): ContextTool,
@@ -243,7 +262,7 @@ class Toolkit:
             if isinstance(tool, ProviderTool):
                 self._add(self.provider_tools_dict, tool)
             else:
-                self._add(self.tools_dict, tool if isinstance(tool, Tool) else make_tool(tool))
+                self._add(self.tools_dict, tool if isinstance(tool, Tool | AsyncTool) else make_tool(tool))
 
     def _add(self, kit: dict[str, Any], tool: Any) -> None:
         if tool.name in self.tools_dict or tool.name in self.provider_tools_dict:
@@ -268,7 +287,8 @@ class Toolkit:
         return self.tools_dict[call.name]
 
     def execute(self, call: ToolCall, context: Context[Any] | None = None) -> Any:
-        """Run one call by its tool's `execute` (of an async tool: to be awaited). A missing tool gives an error output."""
+        """Run one call by its tool's `execute` (of an async tool: to be awaited). A missing tool gives an error
+        output."""
         try:
             return self.get(call).execute(call, context)
         except ToolNotFoundError as error:
@@ -284,14 +304,13 @@ def make_toolkit(tools: ToolsLike | None) -> Toolkit:
         return tools
     if tools is None:
         return Toolkit()
-    if isinstance(tools, Tool | ProviderTool) or (callable(tools) and not isinstance(tools, Iterable)):
-        raise TypeError(f"tools= takes a list of tools: write tools=[{function_name(cast('Any', tools))}].")
+    if not isinstance(cast("object", tools), Iterable):
+        raise TypeError(f"tools= takes a list: write tools=[{getattr(tools, '__name__', '…')}].")
     return Toolkit(tools)
 
 
 def _checked_name(fn: Callable[..., Any]) -> str:
-    inner: Any = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
-    name = function_name(inner)
+    name = function_name(unwrapped(fn))
     if name == "<lambda>":
         raise ValueError("A lambda has no name for the model to call: use a function, or llm.tool(name='…').")
     return name

@@ -5,7 +5,8 @@ A transport knows no protocol and no message. It has two faces, one a colour, an
 * `Transport.blocking()` gives a channel whose coroutines do ordinary blocking calls and therefore **never suspend**;
   the engine's `run` steps them to the end without an event loop.
 * `Transport.native()` gives a channel whose coroutines really await, under asyncio or trio. It is asked for inside
-  the running loop, and whatever it holds (sockets, clients) belongs to that loop alone: no client is shared by two loops.
+  the running loop, and whatever it holds (sockets, clients) belongs to that loop alone: no client is shared by two
+  loops.
 
 Failures are raised as the library's own errors: `errors.ConnectionError` when no connection could be had or it broke,
 `errors.TimeoutError` when the server was silent for longer than `HttpRequest.timeout`. HTTP error statuses are *not*

@@ -9,9 +9,10 @@ Neither family is imported here. The clients come from the transport, which also
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import errors
 from . import HttpReply, HttpRequest
@@ -24,6 +25,7 @@ __all__ = [
     "READ_TIMEOUT",
     "BlockingByteStream",
     "BlockingChannel",
+    "Lender",
     "NativeByteStream",
     "NativeChannel",
     "failure",
@@ -61,24 +63,43 @@ class BlockingChannel:
         return BlockingByteStream(response, request, self._client_for)
 
 
-class NativeChannel:
-    """A channel over the client that `client_for(url)` gives: an `httpx2.AsyncClient`, or a legacy one."""
+class Lender(Protocol):
+    """Where a native channel has its clients from."""
 
-    def __init__(self, client_for: Callable[[str], httpx2.AsyncClient]) -> None:
-        self._client_for = client_for
+    def client_for(self, url: str) -> httpx2.AsyncClient:
+        """A client for one request: an `httpx2.AsyncClient`, or a legacy `httpx.AsyncClient`."""
+        ...
+
+    async def done(self, client: httpx2.AsyncClient) -> None:
+        """That request is over."""
+        ...
+
+
+class NativeChannel:
+    """A channel over the clients of a lender."""
+
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        client = self._client_for(request.url)
-        with translated(request):
-            return reply_of(await client.send(_build(client, request)))
+        client = self._lender.client_for(request.url)
+        try:
+            with translated(request):
+                return reply_of(await client.send(_build(client, request)))
+        finally:
+            await self._lender.done(client)
 
     async def open(self, request: HttpRequest) -> NativeByteStream:
         """Send the request and return as soon as status and headers are there."""
-        client = self._client_for(request.url)
-        with translated(request):
-            response = await client.send(_build(client, request), stream=True)
-        return NativeByteStream(response, request, self._client_for)
+        client = self._lender.client_for(request.url)
+        try:
+            with translated(request):
+                response = await client.send(_build(client, request), stream=True)
+        except BaseException:
+            await self._lender.done(client)
+            raise
+        return NativeByteStream(response, request, self._lender, functools.partial(self._lender.done, client))
 
 
 class _ResponseStream:
@@ -138,9 +159,16 @@ class BlockingByteStream(_ResponseStream):
 class NativeByteStream(_ResponseStream):
     """The body of a streamed `httpx2.Response`, read under asyncio or trio."""
 
-    def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
+    def __init__(
+        self,
+        response: httpx2.Response,
+        request: HttpRequest,
+        owner: object,
+        done: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         super().__init__(response, request, owner)
         self._pieces = response.aiter_bytes()
+        self._done = done
 
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
@@ -154,6 +182,8 @@ class NativeByteStream(_ResponseStream):
             await self._give_up(_closed())
             raise
         self._check()  # to a reader, being closed by another task can look like the end
+        if piece is None:
+            await self._finish()
         return piece
 
     async def close(self) -> None:
@@ -164,9 +194,16 @@ class NativeByteStream(_ResponseStream):
         """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
         if self._failure is None:
             self._failure = why
-            await give_up(self._response.aclose)
+            if not self._response.is_closed:
+                await give_up(self._response.aclose)
             await give_up(self._unwind)
+            await self._finish()
         return self._failure
+
+    async def _finish(self) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            await done()
 
     async def _unwind(self) -> None:
         """Let the client's nested generators run out, which without a connection they do at once.

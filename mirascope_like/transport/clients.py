@@ -13,10 +13,13 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import ByteStream, Channel, HttpReply, HttpRequest
 from .channels import BlockingChannel, NativeChannel
+
+if TYPE_CHECKING:
+    import httpx2
 
 __all__ = ["ClientPair", "ClientTransport", "ThreadedChannel", "has_base", "is_http_client"]
 
@@ -45,7 +48,20 @@ class ClientTransport:
         Raises `RuntimeError` if the async client is in use in another event loop.
         """
         client = self._clients.for_native()
-        return ThreadedChannel(self.blocking()) if client is None else NativeChannel(lambda url: client)
+        return ThreadedChannel(self.blocking()) if client is None else NativeChannel(_OwnClient(client))
+
+
+class _OwnClient:
+    """A lender of one client, which can take any number of requests."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
+
+    def client_for(self, url: str) -> httpx2.AsyncClient:
+        return self._client
+
+    async def done(self, client: httpx2.AsyncClient) -> None:
+        pass
 
 
 def is_http_client(candidate: object) -> bool:

@@ -18,7 +18,8 @@ class HTTPDownloader:
     """Fetches over HTTP, following redirects, and gives up as soon as there is too much."""
 
     def fetch(self, url: str, max_size: int) -> bytes:
-        """The bytes behind a URL. `ValueError` if there are more than `max_size`, `ConnectionError` if there are none."""
+        """The bytes behind a URL. `ValueError` if there are more than `max_size`, `ConnectionError` if there are
+        none."""
         import httpx2
 
         data = bytearray()

@@ -1,7 +1,7 @@
 """HTTP over httpx2: the default transport.
 
 * One client a process for blocking calls; it is made anew after a fork, since two processes must not share a socket.
-* One client an event loop for native calls; it is closed when its loop ends.
+* Clients of their own for each event loop for native calls; they are closed when their loop ends.
 * Redirects are not followed, and nothing is sent twice: retrying is the engine's.
 * A TLS context costs tens of milliseconds, so the first https:// URL builds one, and every client shares it.
 """
@@ -27,6 +27,10 @@ __all__ = ["HttpTransport"]
 # Seconds that an idle connection is kept: of use between the turns of a conversation, and shorter than the silence
 # after which middleboxes drop a connection without a word.
 KEEPALIVE = 60.0
+# For every request, an httpx client looks at every connection it has. So in an event loop, where a thousand requests
+# may be in flight, each client gets a share of them, and this many idle clients are kept for the next rush.
+_SHARE = 16
+_SPARE = 8
 
 
 class HttpTransport:
@@ -46,7 +50,7 @@ class HttpTransport:
         return BlockingChannel(self._blocking_client)
 
     def native(self) -> NativeChannel:
-        """A channel over the client of the running event loop (asyncio or trio)."""
+        """A channel over the clients of the running event loop (asyncio or trio)."""
         from anyio.lowlevel import current_token
 
         token = current_token()
@@ -54,7 +58,7 @@ class HttpTransport:
         if clients is None:
             self._forget_closed_loops()
             clients = self._native[token] = _LoopClients(self._uds, functools.partial(self._native.pop, token, None))
-        return NativeChannel(clients.client_for)
+        return NativeChannel(clients)
 
     def _blocking_client(self, url: str) -> httpx2.Client:
         # Clients of a parent process stay in the table untouched: closing them here could wait for a lock that one of
@@ -86,31 +90,45 @@ class _LoopClients:
 
     def __init__(self, uds: str | None, forget: Callable[[], object]) -> None:
         self._uds = uds
-        self._clients: dict[bool, httpx2.AsyncClient] = {}
-        self._guard = _until_loop_ends(self._clients, forget)
+        self._plain: dict[httpx2.AsyncClient, int] = {}  # client → requests in flight
+        self._tls: dict[httpx2.AsyncClient, int] = {}
+        self._guard = _until_loop_ends((self._plain, self._tls), forget)
         with contextlib.suppress(StopIteration):
             self._guard.asend(None).send(None)  # to its `yield`: nothing suspends on the way
 
     def client_for(self, url: str) -> httpx2.AsyncClient:
+        """The first client with room for one more request."""
         tls = _is_tls(url)
-        client = self._clients.get(tls)
+        clients = self._tls if tls else self._plain
+        client = next((client for client, busy in clients.items() if busy < _SHARE), None)
         if client is None:
             import httpx2
 
-            options = _client_options(tls, self._uds, httpx2.AsyncHTTPTransport)
-            client = self._clients[tls] = httpx2.AsyncClient(**options)
+            client = httpx2.AsyncClient(**_client_options(tls, self._uds, httpx2.AsyncHTTPTransport))
+            clients[client] = 0
+        clients[client] += 1
         return client
+
+    async def done(self, client: httpx2.AsyncClient) -> None:
+        """Note that a request is over, and close the client if enough others are idle."""
+        clients = self._tls if client in self._tls else self._plain
+        if client in clients:  # until the loop ends
+            clients[client] -= 1
+            if not clients[client] and sum(not busy for busy in clients.values()) > _SPARE:
+                del clients[client]
+                await give_up(client.aclose)
 
 
 async def _until_loop_ends(
-    clients: dict[bool, httpx2.AsyncClient], forget: Callable[[], object]
+    tables: tuple[dict[httpx2.AsyncClient, int], ...], forget: Callable[[], object]
 ) -> AsyncGenerator[None]:
     try:
         yield
     finally:
         forget()
-        for client in clients.values():
-            await give_up(client.aclose)
+        for clients in tables:
+            while clients:
+                await give_up(clients.popitem()[0].aclose)
 
 
 def _close_in(pid: int, client: httpx2.Client) -> None:

@@ -241,6 +241,7 @@ ContentChunk: TypeAlias = (
 )
 MetaChunk: TypeAlias = UsageChunk | FinishReasonChunk | RawMessageChunk | ResponseInfoChunk
 Chunk: TypeAlias = ContentChunk | MetaChunk
+_OfTextOrThought: TypeAlias = TextChunk | TextEndChunk | CitationChunk | ThoughtChunk | ThoughtEndChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,11 +270,15 @@ class _Open:
 
 
 class _OpenText(_Open):
+    content_type = "text"
+
     def part(self) -> Text:
         return Text("".join(self.pieces), tuple(self.citations))
 
 
 class _OpenThought(_Open):
+    content_type = "thought"
+
     def part(self) -> Thought:
         return Thought("".join(self.pieces))
 
@@ -368,9 +373,9 @@ class Accumulator:
         self._open_calls[chunk.id] = call = _OpenToolCall(chunk.id, chunk.name)
         self._parts.append(call)
 
-    def _current(self, chunk: Chunk) -> _OpenText | _OpenThought:
-        if self._open_text is None:
-            raise RuntimeError(f"A {chunk.type} came while no text or thought was open.")
+    def _current(self, chunk: _OfTextOrThought) -> _OpenText | _OpenThought:
+        if self._open_text is None or self._open_text.content_type != chunk.content_type:
+            raise RuntimeError(f"A {chunk.type} came while no {chunk.content_type} was open.")
         return self._open_text
 
     def _call(self, chunk: ToolCallChunk | ToolCallEndChunk) -> _OpenToolCall:

@@ -196,9 +196,9 @@ class Document:
         """A document from its bytes. Without `mime_type` it must be a PDF; text types must be UTF-8.
 
         Raises `ValueError` if the kind is unknown or there are over `max_size` bytes."""
+        media.check_size(len(data), max_size)
         mime_type = mime_type or media.document_type(data)
         if media.is_text(mime_type):
-            media.check_size(len(data), max_size)
             return cls(TextDocumentSource(data.decode("utf-8"), mime_type))
         return cls(Base64DocumentSource(*media.encode(data, lambda _: mime_type, max_size)))
 
@@ -223,7 +223,7 @@ class Document:
         return cls.from_bytes(await media.download_async(url, max_size), mime_type=mime_type, max_size=max_size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: Python 3.11 cannot make `ToolOutput[int](...)` with them
 class ToolOutput(Generic[ResultT]):
     """What a tool gave back, for the model.
 

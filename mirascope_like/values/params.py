@@ -74,9 +74,18 @@ def check_params(params: Mapping[str, object]) -> Params:
         raise ValueError(f"timeout is {timeout}: it must be more than 0 seconds.")
     if (tokens := checked.get("max_tokens")) is not None and tokens < 1:
         raise ValueError(f"max_tokens is {tokens}: it must be at least 1.")
-    if (thinking := checked.get("thinking")) is not None and thinking.get("level") not in _LEVELS:
-        raise ValueError(f"thinking needs a level, one of {', '.join(_LEVELS)}; got {thinking!r}.")
+    if (thinking := params.get("thinking")) is not None:
+        _check_thinking(thinking)
     return checked
+
+
+def _check_thinking(thinking: object) -> None:
+    config: Mapping[str, object] = cast("Mapping[str, object]", thinking) if isinstance(thinking, Mapping) else {}
+    if config.get("level") not in _LEVELS:
+        raise ValueError(f"thinking needs a level, one of {', '.join(_LEVELS)}; got {thinking!r}.")
+    if unknown := set(config) - set(ThinkingConfig.__annotations__):
+        known = ", ".join(ThinkingConfig.__annotations__)
+        raise ValueError(f"thinking has no {', '.join(sorted(unknown))}; it has {known}.")
 
 
 def _unknown_param(name: str) -> str:

@@ -1,11 +1,12 @@
 """JSON ↔ values: one codec a protocol, pure functions of their input.
 
-No codec performs I/O, imports a vendor's SDK, or knows a colour. `encode` turns a `Request` into a JSON body; an answer,
-whole or streamed, becomes chunks. The engine folds those, so that a protocol has one way to say a thing, not two.
+No codec performs I/O, imports a vendor's SDK, or knows a colour. `encode` turns a `Request` into a JSON body; an
+answer, whole or streamed, becomes chunks. The engine folds those, so that a protocol has one way to say a thing, not
+two.
 
 A codec says what is wrong by raising `ReportedError` (the server reports a failure), `MalformedReply` (the answer is
-not of this protocol) or `TruncatedStream` (the bytes ended before the answer did). The engine makes the library's errors
-of them, since only it knows who was asked.
+not of this protocol) or `TruncatedStream` (the bytes ended before the answer did). The engine makes the library's
+errors of them, since only it knows who was asked.
 """
 
 from __future__ import annotations

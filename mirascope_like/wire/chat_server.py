@@ -34,7 +34,8 @@ def events(content: Sequence[AssistantContentPart], finish_reason: FinishReason 
     deltas = [*_deltas(content), {}]
     ends = [None] * (len(deltas) - 1) + [_finish(content, finish_reason)]
     chunks: list[JsonObject] = [
-        {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in zip(deltas, ends, strict=True)
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
+        for delta, end in zip(deltas, ends, strict=True)
     ]
     chunks.append({"choices": [], "usage": _usage(content)})
     bodies = [_json({**_head("chat.completion.chunk"), **chunk}) for chunk in chunks]

@@ -178,7 +178,13 @@ _TABLES: dict[str, Sequence[_Row]] = {
         (r"grok-(4|code).*", Features(strict_format=True, json_object=True, thinking="effort")),
     ),
     "deepseek": ((r"deepseek-.*", Features(strict_format=False, json_object=True)),),
-    "mistral": ((r".*", Features(strict_format=True, json_object=True)),),
+    "mistral": (
+        (
+            r"mistral-(small-(latest|2603)|medium-3-5).*",
+            Features(strict_format=True, json_object=True, thinking="effort", efforts=("none", "high")),
+        ),
+        (r".*", Features(strict_format=True, json_object=True)),
+    ),
 }
 
 

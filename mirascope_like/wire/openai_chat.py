@@ -14,7 +14,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
 from ..values import content as c
@@ -23,7 +23,7 @@ from ..values.messages import AssistantMessage, Message, SystemMessage, UserMess
 from ..values.results import result_images, result_text
 from . import JsonObject, MalformedReply, Outgoing, Request
 from .failures import reading
-from .features import ChatDialect
+from .features import ChatDialect, effort_of
 from .history import data_url, left_out, sent_verbatim, spoken
 from .openai_chat_answers import ChatDecoder
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChat"]
 
-_EFFORT = {"default": None, "max": "xhigh"}
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 
 
@@ -146,7 +145,7 @@ class OpenAIChat:
     def _assistant(self, message: AssistantMessage, request: Request) -> JsonObject:
         raw = message.raw_message
         answer: JsonObject = {"choices": [{"message": raw}]}
-        if isinstance(raw, Mapping) and sent_verbatim(message, request, lambda: self.decode(answer)):
+        if _is_ours(raw) and sent_verbatim(message, request, lambda: self.decode(answer)):
             return dict(raw)
         encoded: JsonObject = {"role": "assistant", "content": spoken(message, request), **self._name(message)}
         if calls := [_call(part) for part in message.content if isinstance(part, c.ToolCall)]:
@@ -181,8 +180,7 @@ class OpenAIChat:
             if level not in ("none", "default"):
                 left_out("thinking", request)
             return
-        effort = _EFFORT.get(level, level)
-        if effort is None:
+        if (effort := effort_of(level, request.features)) is None:
             return
         match self.dialect.thinking:
             case "reasoning_effort":
@@ -200,6 +198,10 @@ class OpenAIChat:
             body["tool_choice"] = choice
         if (parallel := request.params.get("parallel_tool_calls")) is not None:
             body["parallel_tool_calls"] = parallel
+
+
+def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(raw, Mapping) and cast("Mapping[str, Any]", raw).get("role") == "assistant"
 
 
 def _tool(tool: ToolSchema) -> JsonObject:

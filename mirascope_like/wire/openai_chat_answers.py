@@ -175,7 +175,7 @@ class ChatDecoder(EventDecoder):
                 continue
             self.answered = True
             self._message(_object(choice.get(key)), chunks)
-            self._finish_raw = choice.get("finish_reason") or self._finish_raw
+            self._finish_raw = _string(choice.get("finish_reason")) or self._finish_raw
 
     def finish(self, chunks: list[Chunk]) -> None:
         """The answer is whole: close what is open, and say how it ended."""
@@ -193,7 +193,8 @@ class ChatDecoder(EventDecoder):
         chunks.append(RawMessageChunk(self._raw.build()))
 
     def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
-        info = (self._info[0] or body.get("id") or None, self._info[1] or body.get("model") or None)
+        id, model = self._info
+        info = (id or _string(body.get("id")) or None, model or _string(body.get("model")) or None)
         if info != self._info:
             self._info = info
             chunks.append(ResponseInfoChunk(*info))
@@ -201,18 +202,18 @@ class ChatDecoder(EventDecoder):
     def _message(self, message: JsonObject, chunks: list[Chunk]) -> None:
         self._reasoning(message, chunks)
         self._content(message.get("content"), chunks)
-        if refusal := message.get("refusal"):
+        if refusal := _string(message.get("refusal")):
             self._refused = True
             self._raw.add("refusal", refusal)
             self._say("text", refusal, chunks)
         for citation in _citations(message):
             self._switch("text", chunks)
             chunks.append(CitationChunk(citation))
-        for position, delta in enumerate(message.get("tool_calls") or ()):
-            self._tool_delta(delta, position, chunks)
+        for delta in message.get("tool_calls") or ():
+            self._tool_delta(delta, chunks)
         legacy = _object(message.get("function_call"))
         if legacy.get("name") or legacy.get("arguments"):
-            self._tool_delta({"index": 0, "function": legacy}, 0, chunks)
+            self._tool_delta({"index": 0, "function": legacy}, chunks)
         audio = _object(message.get("audio"))
         if audio.get("id") or audio.get("data"):
             chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
@@ -221,7 +222,7 @@ class ChatDecoder(EventDecoder):
 
     def _reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
         # Servers that send both say the same in both.
-        thoughts = {name: str(piece) for name in _THOUGHT_FIELDS if (piece := message.get(name))}
+        thoughts = {name: piece for name in _THOUGHT_FIELDS if (piece := _string(message.get(name)))}
         for name, piece in thoughts.items():
             self._raw.add(name, piece)
         self._say("thought", next(iter(thoughts.values()), ""), chunks)
@@ -263,11 +264,12 @@ class ChatDecoder(EventDecoder):
             chunks.append(TextStartChunk() if kind == "text" else ThoughtStartChunk())
         self._open = kind
 
-    def _tool_delta(self, delta: JsonObject, position: int, chunks: list[Chunk]) -> None:
+    def _tool_delta(self, delta: JsonObject, chunks: list[Chunk]) -> None:
         function = _object(delta.get("function") or delta.get("custom"))
-        call = self._call_for(delta, function.get("name"), position)
-        call.id = call.id or delta.get("id") or ""
-        call.name = call.name or function.get("name") or ""
+        id, name = _string(delta.get("id")), _string(function.get("name"))
+        call = self._call_for(delta.get("index"), id, name)
+        call.id = call.id or id
+        call.name = call.name or name
         call.custom = call.custom or delta.get("type") == "custom"
         args = function.get("arguments") or function.get("input") or ""
         if not isinstance(args, str):
@@ -279,18 +281,17 @@ class ChatDecoder(EventDecoder):
             if call.started:
                 chunks.append(ToolCallChunk(call.id, args))
 
-    def _call_for(self, delta: JsonObject, name: str | None, position: int) -> _Call:
+    def _call_for(self, index: object, id: str, name: str) -> _Call:
         """The call that a delta belongs to. Some servers send no index, some no id, some one index for all."""
-        calls, index, id = self._raw.calls, delta.get("index"), delta.get("id")
-        for call in reversed(calls):
+        for call in reversed(self._raw.calls):
             same_id = not id or not call.id or id == call.id
             if index is not None and call.index == index and same_id:
                 return call
             if index is None and id and id == call.id:
                 return call
-        if index is None and not id and not name and calls:
-            return calls[-1]
-        calls.append(call := _Call(index))
+        if index is None and not id and not name and self._raw.calls:
+            return self._raw.calls[-1]
+        self._raw.calls.append(call := _Call(index))
         return call
 
     def _start_call(self, call: _Call, chunks: list[Chunk]) -> None:
@@ -308,6 +309,10 @@ class ChatDecoder(EventDecoder):
 def _object(value: object) -> JsonObject:
     """`value` if it is a JSON object, else an empty one: fields may be absent, null, or not what they should be."""
     return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _citations(message: JsonObject) -> Iterable[c.Citation]:

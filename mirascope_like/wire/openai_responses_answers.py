@@ -300,9 +300,11 @@ class ResponsesDecoder(EventDecoder):
     def finish(self, response: Any, chunks: list[Chunk]) -> None:
         """The answer is whole, here it is: say what has not been said, and how it ended."""
         response = _object(response)
-        if response.get("error") or response.get("status") == "failed":
-            raise reported({"error": response.get("error") or "the server gave no reason"})
-        if "output" not in response and "status" not in response:
+        if response.get("error"):
+            raise reported(response)
+        if response.get("status") == "failed":
+            raise ReportedError("the server gave no reason", body=response)
+        if "output" not in response and not self._done:
             raise MalformedReply(f"the answer has no output: {str(response)[:200]}")
         self._note_info(response, chunks)
         output = _objects(response.get("output")) or [*self._done, *(item for _, item in sorted(self._early.items()))]

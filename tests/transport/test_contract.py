@@ -117,7 +117,7 @@ def test_silence_is_a_timeout(wire: Wire, server: Server) -> None:
 
     async def scenario(channel: Channel) -> None:
         for call in (channel.post, channel.open):
-            error = await failing(lambda call=call: call(wire.request(timeout=0.05)))
+            error = await failing(lambda call=call: call(wire.request(timeout=0.1)))
             assert isinstance(error, errors.TimeoutError)
             assert "127.0.0.1" in str(error)
             assert type(error.original_exception).__name__ == "ReadTimeout"

@@ -12,6 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
 import pytest
 
 from mirascope_like import errors
@@ -59,6 +60,27 @@ def test_every_event_loop_gets_its_own_client_and_closes_it(async_colour: str, s
         assert server.connections == runs
     server.wait_all_gone()
     gc.collect()  # a socket that was forgotten would warn
+
+
+def test_any_number_of_requests_may_be_in_flight(async_colour: str, server: Server) -> None:
+    together = threading.Barrier(200)
+
+    def answer(exchange: Exchange) -> None:
+        together.wait(PATIENCE)
+        exchange.json({})
+
+    server.answer = answer
+    transport = HttpTransport()
+
+    async def main() -> None:
+        for _ in range(2):
+            async with anyio.create_task_group() as group:
+                for _ in range(200):
+                    group.start_soon(transport.native().post, request_to(server))
+
+    drive(async_colour, main)
+    assert 200 <= server.connections < 400  # some are kept for the next rush, not all
+    server.wait_all_gone()
 
 
 def test_two_loops_at_once(server: Server) -> None:

@@ -1,0 +1,149 @@
+"""The shape of the package: who may import whom, what is loaded when, and how long files and functions may be."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mirascope_like
+
+PACKAGE = Path(mirascope_like.__file__).parent
+
+# Layers, from the bottom: what each may import of the package, beside itself.
+ALLOWED = {
+    "errors": {"values"},  # for checking types only
+    "values": {"errors"},
+    "schema": {"errors", "values"},
+    "wire": {"errors", "values", "schema"},
+    "transport": {"errors"},
+    "engine": {"errors", "values", "schema", "wire", "transport"},
+    "llm": {"errors", "values", "schema", "wire", "transport", "engine"},
+}
+SHELL = {"__init__", "__main__"}  # the package's own door, and the command line
+
+CLOCKS_LOOPS_AND_THREADS = {"anyio", "asyncio", "concurrent", "sniffio", "threading", "time", "trio"}
+CLIENTS = {"aiohttp", "http", "httpx", "httpx2", "requests", "socket", "urllib3"}
+VENDORS = {"anthropic", "openai", "xllamacpp"}
+HEAVY = ["anyio", "anthropic", "asyncio", "docstring_parser", "httpx", "httpx2", "jiter", "openai", "pydantic", "trio"]
+
+MAX_FILE_LINES = 600
+MAX_FUNCTION_LINES = 60
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def name_of(path: Path) -> str:
+    """`engine/runtime.py` → "engine.runtime"; a folder's `__init__.py` → "engine"."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def layer_of(path: Path) -> str:
+    return name_of(path).partition(".")[0]
+
+
+def imports(path: Path, *, at_runtime: bool = False) -> Iterator[str]:
+    """The absolute names that a module imports; those of the package begin with a dot. `at_runtime` leaves out what is
+    imported for checking types only."""
+    package = path.relative_to(PACKAGE).parts[:-1]
+    for node in _statements(parsed(path), at_runtime=at_runtime):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            start = "." + ".".join(part for part in base if part)
+            yield from ([start] if node.module else (f"{start.rstrip('.')}.{alias.name}" for alias in node.names))
+
+
+def _statements(tree: ast.AST, *, at_runtime: bool) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(tree):
+        if at_runtime and isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _statements(child, at_runtime=at_runtime)
+
+
+def roots(path: Path, *, at_runtime: bool = True) -> set[str]:
+    """The top-level names of the foreign packages that a module imports."""
+    return {name.partition(".")[0] for name in imports(path, at_runtime=at_runtime) if not name.startswith(".")}
+
+
+def own(path: Path) -> set[str]:
+    """The layers that a module imports from."""
+    return {name.lstrip(".").partition(".")[0] for name in imports(path) if name.startswith(".")}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_layers(path: Path) -> None:
+    layer = layer_of(path)
+    if layer in SHELL:
+        pytest.skip("stands above the layers")
+    assert own(path) - {layer} <= ALLOWED[layer]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_only_transports_and_the_runtime_touch_the_world(path: Path) -> None:
+    if layer_of(path) == "transport" or name_of(path) == "engine.runtime":
+        pytest.skip("touches the world, for the others")
+    assert not roots(path) & (CLOCKS_LOOPS_AND_THREADS | CLIENTS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_vendors_are_imported_only_where_their_clients_are_used(path: Path) -> None:
+    allowed = {"transport.sdk": {"anthropic", "openai"}, "transport.local_server": {"xllamacpp"}}
+    assert roots(path) & VENDORS <= allowed.get(name_of(path), set())
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_only_dependencies_are_imported(path: Path) -> None:
+    requirements = importlib.metadata.requires("mirascope-like") or []
+    declared = {_normal(requirement) for requirement in requirements}
+    distributions = importlib.metadata.packages_distributions()
+    foreign = roots(path) - sys.stdlib_module_names
+    assert {root for root in foreign if not {_normal(each) for each in distributions.get(root, [root])} & declared} == set()
+
+
+def _normal(requirement: str) -> str:
+    name = requirement.partition(";")[0].partition("[")[0]
+    for stop in "<>=!~ ":
+        name = name.partition(stop)[0]
+    return name.lower().replace("_", "-")
+
+
+def test_importing_the_face_loads_nothing_heavy() -> None:
+    code = f"from mirascope_like import llm; import json, sys; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    shown = subprocess.run([sys.executable, "-I", "-c", _path() + code], capture_output=True, text=True, check=True)
+    assert json.loads(shown.stdout) == []
+
+
+def _path() -> str:
+    """`-I` keeps the environment out, so that the child must be told where the package is."""
+    return f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); "
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_files_and_functions_are_short(path: Path) -> None:
+    tree = parsed(path)
+    assert len(path.read_text("utf-8").splitlines()) < MAX_FILE_LINES
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES] == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_modules_say_what_they_are(path: Path) -> None:
+    assert ast.get_docstring(parsed(path))

@@ -1,0 +1,58 @@
+"""What a call may set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mirascope_like.values.params import Params, check_params
+
+
+def test_params_that_are_known_pass_as_they_are() -> None:
+    given: dict[str, Any] = {
+        "temperature": 0.5,
+        "max_tokens": 10,
+        "thinking": {"level": "high"},
+        "extra_body": {"a": 1},
+    }
+    assert check_params(given) == given
+    assert check_params({}) == {}
+
+
+def test_every_param_is_known() -> None:
+    assert check_params(dict.fromkeys(Params.__annotations__)) == dict.fromkeys(Params.__annotations__)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("temprature", "Did you mean 'temperature'"), ("max_token", "Did you mean 'max_tokens'"), ("zzz", "There are: ")],
+)
+def test_a_typo_is_an_error_that_helps(name: str, hint: str) -> None:
+    with pytest.raises(TypeError, match=hint) as caught:
+        check_params({name: 1})
+    assert name in str(caught.value) and "extra_body" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "hint"),
+    [
+        ({"timeout": 0}, "more than 0 seconds"),
+        ({"timeout": -1}, "more than 0 seconds"),
+        ({"max_tokens": 0}, "at least 1"),
+        ({"thinking": {}}, "needs a level"),
+        ({"thinking": {"level": "hard"}}, "'minimal'|minimal"),
+        ({"thinking": "high"}, "needs a level"),
+        ({"thinking": True}, "needs a level"),
+        ({"thinking": {"level": "high", "budget": 5}}, "budget"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(params: dict[str, Any], hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        check_params(params)
+
+
+def test_the_callers_dict_is_not_touched() -> None:
+    given: dict[str, Any] = {"temperature": 1}
+    check_params(given)["seed"] = 1
+    assert given == {"temperature": 1}
