@@ -98,8 +98,14 @@ def prepare(plan: Plan, *, stream: bool) -> Prepared:
 def _with_mode(format: AnyFormat | None, features: Features) -> AnyFormat | None:
     if format is None or format.mode is not None:
         return format
-    mode: FormattingMode = {True: "strict", False: "tool", None: "json"}[features.strict_format]  # type: ignore[assignment]
-    return format.with_mode(mode)
+    return format.with_mode(_best_mode(features))
+
+
+def _best_mode(features: Features) -> FormattingMode:
+    """The surest way to a format that a model is known to take; telling it the schema is open to all."""
+    if features.strict_format:
+        return "strict"
+    return "tool" if features.strict_format is False and features.forced_tools is not False else "json"
 
 
 def _tools(plan: Plan, format: AnyFormat | None) -> Sequence[ToolSchema]:

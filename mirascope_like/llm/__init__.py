@@ -11,6 +11,8 @@ Importing it loads neither Pydantic nor an HTTP client nor any vendor's SDK; the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..engine.endpoints import Endpoint, HTTPProvider, Provider
 from ..errors import (
     APIError,
@@ -109,7 +111,6 @@ from .responses import (
     Response,
     StreamResponse,
 )
-from .scripted import ScriptedModel, scripted
 from .tools import ToolDecorator, tool
 from .views import (
     AsyncTextStream,
@@ -119,6 +120,9 @@ from .views import (
     ThoughtStream,
     ToolCallStream,
 )
+
+if TYPE_CHECKING:
+    from .testing import ScriptedModel, scripted
 
 __all__ = [
     "APIError",
@@ -250,3 +254,12 @@ __all__ = [
 
 # Values do no I/O; what they fetch by URL is fetched by this.
 _media.set_downloader(HTTPDownloader())
+
+
+def __getattr__(name: str) -> object:
+    # For tests only, so programs need not load it.
+    if name in ("ScriptedModel", "scripted"):
+        from . import testing
+
+        return getattr(testing, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -99,12 +99,10 @@ def takes_context(fn: Callable[..., Any]) -> bool:
         return False
     annotation = first.annotation
     if isinstance(annotation, str):
-        if first.name != "ctx" and not re.search(r"\bContext\b", annotation):
-            return False
         try:
             annotation = _types_of(fn, [first]).get(first.name)
-        except NameError:  # a name that only the type checker sees
-            return True
+        except Exception:  # a name that only the type checker sees, say
+            return first.name == "ctx" or re.search(r"\bContext\b", annotation) is not None
     return _is_context(annotation)
 
 
@@ -128,6 +126,7 @@ def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -
     """The types of some parameters. Other annotations, such as what is returned, need not exist at run time; names may
     be of the scopes around the function, as far as it uses them."""
     plain: Any = inspect.unwrap(_underlying(fn))
+    plain = getattr(plain, "__func__", plain)
     annotations = get_annotations(plain, format=Format.FORWARDREF)
     wanted = {parameter.name for parameter in parameters}
     shown = types.SimpleNamespace(
@@ -202,13 +201,13 @@ class Arguments:
         for field, parameter in self._parameters.items():
             if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
                 args.append(getattr(values, field))  # also a default: the next one's place depends on it
-            elif field in given:
+            elif field in given or parameter.default is inspect.Parameter.empty:  # the default may be in a `Field`
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
 
     def _build(self, fn: Callable[..., Any], docs: Docs) -> type[BaseModel]:
         from pydantic import ConfigDict, create_model
-        from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+        from pydantic.errors import PydanticUserError
 
         open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(fn).parameters.values())
         try:
@@ -219,8 +218,8 @@ class Arguments:
                 for field, parameter in self._parameters.items()
             }
             config = ConfigDict(extra="allow" if open_ended else "forbid", use_enum_values=False)
-            return create_model(self._name, __config__=config, **cast("dict[str, Any]", fields))
-        except (NameError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
+            return create_model(self._name, __config__=config, **fields)
+        except (NameError, PydanticUserError) as error:
             raise TypeError(
                 f"The tool {self._name!r} has a parameter that cannot be described to a model: {error}"
             ) from error
@@ -233,7 +232,7 @@ def _visible(fn: Callable[..., Any], skip_first: bool) -> dict[str, inspect.Para
     return {f"p{i}": parameter for i, parameter in enumerate(parameters[1:] if skip_first else parameters)}
 
 
-def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> tuple[Any, Any]:
+def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> Any:
     from pydantic import Field
     from pydantic.fields import FieldInfo
 
@@ -241,11 +240,8 @@ def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> 
     if any(info.description for info in own):
         description = None
     extra = Field(alias=parameter.name, description=description) if description else Field(alias=parameter.name)
-    default = parameter.default
-    if default is inspect.Parameter.empty:
-        inner = next((info for info in own if not info.is_required()), None)
-        default = ... if inner is None else inner.get_default(call_default_factory=True)
-    return Annotated[hint, extra], default
+    described = Annotated[hint, extra]
+    return described if parameter.default is inspect.Parameter.empty else (described, parameter.default)
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from os import urandom
 from typing import Any, cast
-from uuid import uuid4
 
 from ..values import content as c
 from ..values.chunks import (
@@ -147,7 +147,7 @@ class _ServerCallBlock(_Block):
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         super().__init__(raw)
-        self.id = self.raw["id"] = str(raw.get("id") or f"toolu_{uuid4().hex}")
+        self.id = self.raw["id"] = str(raw.get("id") or f"toolu_{urandom(16).hex()}")
         self.name = str(raw.get("name") or "")
         if given := raw.get("input"):  # a whole answer has it at once
             self.pieces.append(json.dumps(given, ensure_ascii=False))

@@ -20,6 +20,7 @@ WRONG_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What reading raises when a field is not what it should be."""
 
 _LONGEST_MESSAGE = 2_000
+_NO_REASON = "the server gave no reason"
 
 
 def read_failure(status: int | None, body: bytes) -> ReportedError:
@@ -28,7 +29,7 @@ def read_failure(status: int | None, body: bytes) -> ReportedError:
     try:
         value: object = json.loads(text)
     except ValueError:
-        message = text[:_LONGEST_MESSAGE] or "the server gave no reason"
+        message = text[:_LONGEST_MESSAGE] or _NO_REASON
         return ReportedError(message, status=status, body=text)
     return reported(value, status=status)
 
@@ -37,7 +38,7 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
     """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
     body = _first(value)
     if not isinstance(body, Mapping):
-        return ReportedError(str(body)[:_LONGEST_MESSAGE], status=status, body=value)
+        return ReportedError((_words(value) or _NO_REASON)[:_LONGEST_MESSAGE], status=status, body=value)
     outer = cast("Mapping[str, Any]", body)
     inner: object = outer.get("error")
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else outer

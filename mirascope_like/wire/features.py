@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 __all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "effort_of", "features_of"]
@@ -188,6 +189,7 @@ _TABLES: dict[str, Sequence[_Row]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def features_of(provider_id: str, model: str) -> Features:
     """What is known of a model of a provider; `UNKNOWN` where nothing is."""
     for pattern, features in _TABLES.get(provider_id.partition(":")[0], ()):

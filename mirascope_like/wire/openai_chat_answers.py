@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from os import urandom
 from typing import Any, cast
-from uuid import uuid4
 
 from ..values import content as c
 from ..values.chunks import (
@@ -300,7 +300,7 @@ class ChatDecoder(EventDecoder):
         call.started = True
         taken = (other.id for other in self._raw.calls if other.started and other is not call)
         if not call.id or call.id in taken:
-            call.id = f"call_{uuid4().hex}"
+            call.id = f"call_{urandom(16).hex()}"
         self._switch(None, chunks)
         chunks.append(ToolCallStartChunk(call.id, call.name))
         chunks.extend(ToolCallChunk(call.id, piece) for piece in call.args)

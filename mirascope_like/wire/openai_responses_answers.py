@@ -15,8 +15,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from os import urandom
 from typing import Any, ClassVar, cast
-from uuid import uuid4
 
 from ..values import content as c
 from ..values.chunks import (
@@ -232,7 +232,7 @@ class _Call(_Item):
 
     def _say(self, item: JsonObject, args: str, chunks: list[Chunk]) -> None:
         if not self._id:
-            self._id = str(item.get("call_id") or item.get("id") or f"call_{uuid4().hex}")
+            self._id = str(item.get("call_id") or item.get("id") or f"call_{urandom(16).hex()}")
             chunks.append(ToolCallStartChunk(self._id, str(item.get("name") or self.kind)))
         if args:
             self._said.append(args)

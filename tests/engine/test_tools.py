@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -347,16 +346,3 @@ def test_asyncio_tools_see_their_loop() -> None:
 
     mine, tools = asyncio.run(scenario())
     assert mine == tools
-
-
-def test_a_cancelled_call_sends_nothing_more(native: Colour) -> None:
-    """A timeout around a call is the caller's, and the next call is none the worse for it."""
-    model = llm.scripted("late", "in time")
-
-    async def scenario() -> str:
-        with contextlib.suppress(TimeoutError), anyio.fail_after(0):
-            await native.ask(model, "Hi")
-            await anyio.lowlevel.checkpoint()
-        return (await native.ask(model, "Hi")).text()
-
-    assert native.run(scenario) == "in time"

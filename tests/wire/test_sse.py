@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ streams = st.lists(st.tuples(lines, line_ends), max_size=12).map(
 @given(streams, st.lists(st.integers(0, 200), max_size=8))
 def test_cuts_do_not_matter(data: bytes, cuts: list[int]) -> None:
     at = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    assert parse(*(data[start:end] for start, end in zip(at, at[1:], strict=False))) == parse(data)
+    assert parse(*(data[start:end] for start, end in pairwise(at))) == parse(data)
 
 
 def test_an_event_is_given_with_the_byte_that_ends_it() -> None:
@@ -69,7 +71,7 @@ def test_an_event_is_given_with_the_byte_that_ends_it() -> None:
     assert parser.feed(b"\n") == [("", "b")]
 
 
-def test_a_line_in_a_million_pieces_is_no_trouble() -> None:
+def test_a_line_in_very_many_pieces_is_no_trouble() -> None:
     parser = SSEParser()
     parser.feed(b"data: ")
     for _ in range(200_000):

@@ -1,0 +1,543 @@
+"""`@llm.tool` and toolkits: what the model is told of a function, and how its arguments come back."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from mirascope_like import llm
+
+from ..conftest import Colour
+
+
+def call_with(tool: Any, args: str, ctx: llm.Context[Any] | None = None) -> Any:
+    """What a function or tool gives for arguments as a model writes them."""
+    made = tool if isinstance(tool, llm.Tool) else llm.tool(tool)
+    output = made.execute(llm.ToolCall(id="1", name=made.name, args=args), ctx)
+    return output.output
+
+
+def properties(tool: Any) -> dict[str, Any]:
+    return (tool if isinstance(tool, llm.Tool) else llm.tool(tool)).parameters["properties"]
+
+
+# -- what the model is told -------------------------------------------------------------------------------------------
+
+
+def google(city: str, days: int = 1) -> str:
+    """Forecast the weather.
+
+    For a few days.
+
+    Args:
+        city: Where it is asked for,
+            by its English name.
+        days (int): How many days.
+
+    Returns:
+        Some words.
+    """
+    return f"{city} {days}"
+
+
+def numpy(city: str, days: int = 1) -> str:
+    """Forecast the weather.
+
+    For a few days.
+
+    Parameters
+    ----------
+    city : str
+        Where it is asked for,
+        by its English name.
+    days : int
+        How many days.
+
+    Returns
+    -------
+    str
+        Some words.
+    """
+    return f"{city} {days}"
+
+
+def rest(city: str, days: int = 1) -> str:
+    """Forecast the weather.
+
+    For a few days.
+
+    :param city: Where it is asked for,
+        by its English name.
+    :param int days: How many days.
+    :returns: Some words.
+    """
+    return f"{city} {days}"
+
+
+def epydoc(city: str, days: int = 1) -> str:
+    """Forecast the weather.
+
+    For a few days.
+
+    @param city: Where it is asked for,
+        by its English name.
+    @param days: How many days.
+    @return: Some words.
+    """
+    return f"{city} {days}"
+
+
+@pytest.mark.parametrize("fn", [google, numpy, rest, epydoc])
+def test_docstrings_of_each_style(fn: Any) -> None:
+    tool = llm.tool(fn)
+    assert tool.name == fn.__name__
+    assert tool.description == "Forecast the weather.\n\nFor a few days.\n\nReturns: Some words."
+    assert tool.parameters == {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "Where it is asked for, by its English name."},
+            "days": {"type": "integer", "default": 1, "description": "How many days."},
+        },
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+
+
+def test_a_function_without_docs_is_described_by_its_name() -> None:
+    def roll(): ...
+
+    assert llm.tool(roll).description == "roll"
+    assert llm.tool(roll).parameters == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def test_a_docstring_without_parameters_is_said_whole() -> None:
+    def roll() -> None:
+        """Roll a die.
+
+        Example: roll() gives 4.
+        """
+
+    assert llm.tool(roll).description == "Roll a die.\n\nExample: roll() gives 4."
+
+
+def test_field_metadata_is_kept() -> None:
+    def book(
+        seats: Annotated[int, Field(ge=1, le=8, description="How many.")],
+        code: Annotated[str, Field(pattern="^[A-Z]+$", examples=["ABC"])],
+        note: Annotated[str, Field(title="A note", max_length=20)] = "",
+    ) -> None:
+        """Book.
+
+        Args:
+            seats: Said better above.
+            code: Of the show.
+        """
+
+    assert properties(book) == {
+        "seats": {"type": "integer", "minimum": 1, "maximum": 8, "description": "How many."},
+        "code": {"type": "string", "pattern": "^[A-Z]+$", "examples": ["ABC"], "description": "Of the show."},
+        "note": {"type": "string", "title": "A note", "maxLength": 20, "default": ""},
+    }
+    with pytest.raises(llm.ToolExecutionError, match="less than or equal to 8"):
+        call_with(book, '{"seats": 9, "code": "A"}')
+
+
+def test_defaults_in_field() -> None:
+    def find(limit: Annotated[int, Field(default=5)], tags: Annotated[list[str], Field(default_factory=list)]) -> Any:
+        return limit, tags
+
+    tool = llm.tool(find)
+    assert "required" not in tool.parameters
+    assert call_with(tool, '{"limit": 2, "tags": ["a"]}') == (2, ["a"])
+    assert call_with(tool, "{}") == (5, [])
+
+
+def test_name_description_and_strictness_can_be_given() -> None:
+    @llm.tool(name="look_up", description="Looks up.", strict=True)
+    def f(term: str, exact: bool = False) -> None: ...
+
+    assert (f.name, f.description, f.strict) == ("look_up", "Looks up.", True)
+    assert f.__name__ == "f"
+    assert f.wire_parameters["required"] == ["term", "exact"]
+    assert f.parameters["required"] == ["term"]
+
+
+def test_variadic_parameters_are_not_shown() -> None:
+    def log(level: str, *args: object, **kwargs: object) -> Any:
+        return level, args, kwargs
+
+    tool = llm.tool(log)
+    assert list(properties(tool)) == ["level"]
+    assert tool.parameters["additionalProperties"] is True
+    assert call_with(tool, '{"level": "info", "more": 1}') == ("info", (), {"more": 1})
+
+
+def test_parameters_may_have_any_name() -> None:
+    def odd(schema: int, model_config: int, _private: int, json: int, self_: int) -> Any:
+        return schema, model_config, _private, json, self_
+
+    args = '{"schema": 1, "model_config": 2, "_private": 3, "json": 4, "self_": 5}'
+    assert call_with(odd, args) == (1, 2, 3, 4, 5)
+
+
+def test_unannotated_parameters_take_anything() -> None:
+    def anything(value):
+        return value
+
+    assert properties(anything) == {"value": {}}
+    assert call_with(anything, '{"value": {"a": [1]}}') == {"a": [1]}
+
+
+def test_what_cannot_be_described_is_a_clear_error() -> None:
+    def odd(value: threading_local) -> None: ...  # noqa: F821
+
+    def opaque(value: inspect.Signature) -> None: ...
+
+    with pytest.raises(TypeError, match="'odd' has a parameter that cannot be described"):
+        _ = llm.tool(odd).parameters
+    with pytest.raises(TypeError, match="'opaque' has a parameter that cannot be described"):
+        _ = llm.tool(opaque).parameters
+
+
+def test_types_of_the_scope_around_are_found() -> None:
+    class Local(BaseModel):
+        n: int
+
+    def use(value: Local) -> Unheard:  # noqa: F821
+        assert isinstance(value, Local)
+        return value.n
+
+    assert call_with(use, '{"value": {"n": 3}}') == 3
+
+
+# -- what the function gets -------------------------------------------------------------------------------------------
+
+
+class Colours(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Point(TypedDict):
+    x: int
+    y: int
+
+
+@dataclass
+class Box:
+    corner: Point
+    filled: bool = False
+
+
+class Tree(BaseModel):
+    name: str
+    children: list[Tree] = []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (int, '"3"', 3),
+        (float, "3", 3.0),
+        (bool, "true", True),
+        (Colours, '"blue"', Colours.BLUE),
+        (Literal["up", "down"], '"up"', "up"),
+        (date, '"2024-02-29"', date(2024, 2, 29)),
+        (datetime, '"2024-02-29T12:00:00"', datetime(2024, 2, 29, 12)),
+        (int | str, '"x"', "x"),
+        (str | None, "null", None),
+        (list[Colours], '["red"]', [Colours.RED]),
+        (set[int], "[1, 1]", {1}),
+        (tuple[int, str], '[1, "a"]', (1, "a")),
+        (dict[str, date], '{"a": "2024-01-01"}', {"a": date(2024, 1, 1)}),
+        (Point, '{"x": 1, "y": "2"}', {"x": 1, "y": 2}),
+        (Box, '{"corner": {"x": 1, "y": 2}}', Box({"x": 1, "y": 2})),
+        (Tree, '{"name": "a", "children": [{"name": "b"}]}', Tree(name="a", children=[Tree(name="b")])),
+        (list[Tree] | None, '[{"name": "a"}]', [Tree(name="a")]),
+        (bytes, '"abc"', b"abc"),
+    ],
+    ids=str,
+)
+def test_arguments_are_converted(kind: Any, text: str, value: object) -> None:
+    def take(value):
+        return value
+
+    take.__annotations__["value"] = kind
+    got = call_with(take, f'{{"value": {text}}}')
+    assert got == value
+    assert type(got) is type(value)
+
+
+def test_wrong_members_are_named() -> None:
+    def plant(tree: Tree) -> None: ...
+
+    with pytest.raises(llm.ToolExecutionError, match=r"tree\.children\.0\.name: Field required"):
+        call_with(plant, '{"tree": {"name": "a", "children": [{}]}}')
+
+
+def test_recursive_models_are_described() -> None:
+    def plant(tree: Tree) -> None: ...
+
+    definition = llm.tool(plant).parameters["$defs"]["Tree"]
+    assert definition["properties"]["children"]["items"] == {"$ref": "#/$defs/Tree"}
+
+
+def test_what_is_left_out_is_left_to_the_function() -> None:
+    nothing = object()
+
+    def find(term: str, limit: Any = nothing) -> bool:
+        return limit is nothing
+
+    assert call_with(find, '{"term": "a"}') is True
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{}"])
+def test_blank_arguments_are_none(text: str) -> None:
+    assert call_with(lambda_like, text) == "called"
+
+
+def lambda_like() -> str:
+    return "called"
+
+
+def test_positional_only_parameters() -> None:
+    def between(low: int = 1, high: int = 2, /, *, step: int = 3) -> Any:
+        return low, high, step
+
+    assert call_with(between, '{"high": 5, "step": 6}') == (1, 5, 6)
+
+
+# -- of what tools are made -------------------------------------------------------------------------------------------
+
+
+class Library:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @llm.tool
+    def find(self, title: str) -> str:
+        """Find a book."""
+        return f"{title} in {self.name}"
+
+    @llm.tool
+    async def find_async(self, title: str) -> str:
+        """Find a book."""
+        return f"{title} in {self.name}"
+
+    @llm.tool
+    @classmethod
+    def kind(cls, word: str) -> str:
+        return f"{word} {cls.__name__}"
+
+    @llm.tool
+    @staticmethod
+    def shout(word: str) -> str:
+        return word.upper()
+
+    def plain(self, n: int) -> int:
+        return n + 1
+
+
+class Doubler:
+    """Doubles."""
+
+    def __call__(self, n: int) -> int:
+        """Double a number."""
+        return n * 2
+
+
+class AsyncDoubler:
+    async def __call__(self, n: int) -> int:
+        return n * 2
+
+
+def power(base: int, exponent: int) -> int:
+    return base**exponent
+
+
+def test_methods_callable_objects_and_partials_are_tools(colour: Colour) -> None:
+    library = Library("Alexandria")
+    tools = [
+        *(library.find, library.find_async, library.kind, library.shout, library.plain),
+        *(Doubler(), AsyncDoubler(), functools.partial(power, exponent=2)),
+    ]
+    asked = {
+        "find": ('{"title": "Iliad"}', "Iliad in Alexandria"),
+        "find_async": ('{"title": "Iliad"}', "Iliad in Alexandria"),
+        "kind": ('{"word": "a"}', "a Library"),
+        "shout": ('{"word": "a"}', "A"),
+        "plain": ('{"n": 1}', 2),
+        "Doubler": ('{"n": 2}', 4),
+        "AsyncDoubler": ('{"n": 3}', 6),
+        "power": ('{"base": 3}', 9),
+    }
+    calls = [llm.ToolCall(id=name, name=name, args=args) for name, (args, _) in asked.items()]
+
+    async def scenario() -> list[object]:
+        response = await colour.got(colour.ask(llm.scripted(calls), "Hi", tools=tools))
+        return [output.output for output in await colour.got(response.execute_tools())]
+
+    assert colour.run(scenario) == [result for _, result in asked.values()]
+
+
+def test_a_tool_is_still_its_function() -> None:
+    @llm.tool
+    def add(a: int, b: int = 1) -> int:
+        """Add."""
+        return a + b
+
+    assert add(1) == 2
+    assert add.__name__ == "add"
+    assert add.__doc__ == "Add."
+    assert list(inspect.signature(add).parameters) == ["a", "b"]
+    assert not inspect.iscoroutinefunction(add)
+    assert inspect.iscoroutinefunction(Library.find_async)
+    assert inspect.iscoroutinefunction(Library("x").find_async)
+    assert repr(add) == "<Tool add>"
+
+
+def test_a_bound_tool_keeps_what_was_given() -> None:
+    class Shop:
+        @llm.tool(description="Buys.", name="buy_it")
+        def buy(self, thing: str) -> str:
+            return thing
+
+    assert (Shop().buy.name, Shop().buy.description) == ("buy_it", "Buys.")
+    assert list(Shop().buy.parameters["properties"]) == ["thing"]
+
+
+def test_kinds_of_tools() -> None:
+    def plain() -> None: ...
+    async def native() -> None: ...
+    def with_context(ctx: llm.Context[int]) -> None: ...
+    async def both(ctx: llm.Context[int]) -> None: ...
+
+    kinds = [type(llm.tool(fn)) for fn in (plain, native, with_context, both)]
+    assert kinds == [llm.Tool, llm.AsyncTool, llm.ContextTool, llm.AsyncContextTool]
+
+
+def test_a_tool_of_a_schema() -> None:
+    def send(**arguments: Any) -> Any:
+        return arguments
+
+    schema = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+    tool = llm.Tool(send, name="send_mail", description="Sends.", parameters=schema)
+    assert tool.parameters == schema
+    assert call_with(tool, '{"to": "me"}') == {"to": "me"}
+    with pytest.raises(llm.ToolExecutionError, match="JSON object"):
+        call_with(tool, "[]")
+
+
+def test_execute_gives_an_output() -> None:
+    @llm.tool
+    async def slow(n: int) -> int:
+        return n
+
+    call = llm.ToolCall(id="7", name="slow", args='{"n": 1}')
+    coroutine = slow.execute(call)
+    with pytest.raises(StopIteration) as done:
+        coroutine.send(None)
+    assert done.value.value == llm.ToolOutput(id="7", name="slow", result=1)
+    assert slow.can_execute(call)
+
+
+# -- kits -------------------------------------------------------------------------------------------------------------
+
+
+def test_two_tools_of_one_name_are_an_error() -> None:
+    with pytest.raises(ValueError, match="Two tools are named 'google'"):
+        llm.call("a/b", tools=[google, llm.tool(google)])
+
+
+def test_a_lambda_is_an_error_unless_it_is_named() -> None:
+    with pytest.raises(ValueError, match="lambda"):
+        llm.call("a/b", tools=[lambda: 1])
+    assert llm.tool(name="one")(lambda: 1).name == "one"
+
+
+@pytest.mark.parametrize("tools", [google, llm.tool(google), [1], "google"])
+def test_what_is_no_list_of_tools_is_an_error(tools: Any) -> None:
+    with pytest.raises(TypeError):
+        llm.call("a/b", tools=tools)
+
+
+def test_a_toolkit() -> None:
+    kit = llm.Toolkit([google, llm.WebSearchTool()])
+    assert [tool.name for tool in kit] == ["google", "web_search"]
+    assert len(kit) == 2
+    assert kit.get(llm.ToolCall(id="1", name="google", args="{}")) is kit.tools_dict["google"]
+    with pytest.raises(llm.ToolNotFoundError):
+        kit.get(llm.ToolCall(id="1", name="bing", args="{}"))
+    assert kit.execute(llm.ToolCall(id="1", name="google", args='{"city": "Oslo"}')).output == "Oslo 1"
+    assert kit.execute(llm.ToolCall(id="1", name="bing", args="{}")).error == llm.ToolNotFoundError(
+        "bing", known=("google",)
+    )
+
+
+# -- context ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Deps:
+    city: str
+
+
+class Special(llm.Context[Deps]):
+    """A context of one's own."""
+
+
+def local_weather(ctx: llm.Context[Deps], day: str = "today") -> str:
+    return f"{ctx.deps.city} {day}"
+
+
+async def local_weather_async(context: Special | None, day: str = "today") -> str:
+    assert context is not None
+    return f"{context.deps.city} {day}"
+
+
+def test_the_context_goes_to_tools_and_is_remembered(colour: Colour) -> None:
+    calls = [llm.ToolCall(id=name, name=name, args="{}") for name in ("local_weather", "local_weather_async")]
+    model = llm.scripted(calls, calls, calls)
+
+    @llm.call(model, tools=[local_weather, local_weather_async])
+    @colour.fn
+    def ask(ctx: llm.Context[Deps]) -> str:
+        return f"Weather in {ctx.deps.city}?"
+
+    async def outputs(response: Any, *args: Any) -> list[Any]:
+        return [output.output for output in await colour.got(response.execute_tools(*args))]
+
+    async def scenario() -> None:
+        rome, oslo = Special(deps=Deps("Rome")), Special(deps=Deps("Oslo"))
+        response = await colour.got(ask(rome))
+        assert await outputs(response) == ["Rome today", "Rome today"]
+        assert await outputs(response, oslo) == ["Oslo today", "Oslo today"]
+        response = await colour.got(response.resume("And now?"))
+        assert await outputs(response) == ["Rome today", "Rome today"]
+        response = await colour.got(response.resume(oslo, "And there?"))
+        assert await outputs(response) == ["Oslo today", "Oslo today"]
+
+    colour.run(scenario)
+    assert [tool["function"]["parameters"]["properties"].keys() for tool in model.requests[0]["tools"]] == [
+        {"day"},
+        {"day"},
+    ]
+
+
+def test_a_context_tool_without_a_context_is_an_error(colour: Colour) -> None:
+    model = llm.scripted([llm.ToolCall(id="1", name="local_weather", args="{}")])
+
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(model, "Hi", tools=[local_weather]))
+        await colour.got(response.execute_tools())
+
+    with pytest.raises(TypeError, match="context"):
+        colour.run(scenario)

@@ -1,0 +1,68 @@
+"""The type of `format=` is the type of `parse()`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import TypedDict, assert_type
+
+from pydantic import BaseModel
+
+from mirascope_like import llm
+
+
+class Book(BaseModel):
+    title: str
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Movie(TypedDict):
+    title: str
+
+
+@llm.output_parser(formatting_instructions="Write one word.")
+def first_word(response: llm.Response) -> str:
+    return response.text().split()[0]
+
+
+model = llm.Model("openai/gpt-5-mini", max_tokens=100)
+
+
+def whole() -> None:
+    assert_type(model.call("Hi"), llm.Response[None])
+    assert_type(model.call("Hi").parse(), None)
+    assert_type(model.call("Hi", format=None).parse(), None)
+    assert_type(model.call("Hi", format=Book).parse(), Book)
+    assert_type(model.call("Hi", format=list[Book]).parse(), list[Book])
+    assert_type(model.call("Hi", format=dict[str, int]).parse(), dict[str, int])
+    assert_type(model.call("Hi", format=int).parse(), int)
+    assert_type(model.call("Hi", format=Point).parse(), Point)
+    assert_type(model.call("Hi", format=Movie).parse(), Movie)
+    assert_type(model.call("Hi", format=llm.format(Book, mode="tool")).parse(), Book)
+    assert_type(model.call("Hi", format=first_word).parse(), str)
+    assert_type(model.call("Hi", format=Book).format, llm.Format[Book] | None)
+
+
+def streamed() -> None:
+    response = model.stream("Hi", format=Book)
+    assert_type(response, llm.StreamResponse[Book])
+    assert_type(response.structured_stream(), Iterator[llm.Partial[Book]])
+    assert_type(response.parse(), Book)
+    assert_type(response.parse(partial=True), llm.Partial[Book] | None)
+
+
+async def asynchronous() -> None:
+    assert_type((await model.call_async("Hi", format=list[Book])).parse(), list[Book])
+    response = await model.stream_async("Hi", format=Book)
+    assert_type(response.structured_stream(), AsyncIterator[llm.Partial[Book]])
+    assert_type(await response.validate(), tuple[Book, llm.AsyncStreamResponse[Book]])
+
+
+def resumed() -> None:
+    response = model.call("Hi", format=Book)
+    assert_type(response.resume("More"), llm.Response[Book])
+    assert_type(model.resume(response=response, content="More"), llm.Response[Book])
