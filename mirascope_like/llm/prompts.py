@@ -11,7 +11,6 @@ it returns is promoted to messages (see `values.messages.promote`).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 
@@ -55,10 +54,12 @@ class Decorated:
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this object is found on an instance or class."""
-        if instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod):
+        bind = getattr(self.fn, "__get__", None)  # callable objects have none, and do not bind
+        if bind is None or (instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod)):
             return self
-        bound = copy.copy(self)
-        bound._stand_for(cast("Any", self.fn).__get__(instance, owner))
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__)  # what copy.copy would do, were it not to ask `__reduce__`
+        bound._stand_for(bind(instance, owner))
         return bound
 
     def __reduce__(self) -> Any:

@@ -141,11 +141,11 @@ class BaseTool(Generic[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """On a method: the tool of the bound method."""
-        if instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod):
+        bind = getattr(self.fn, "__get__", None)  # callable objects have none, and do not bind
+        if bind is None or (instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod)):
             return self
-        bound: Any = cast("Any", self.fn).__get__(instance, owner)
         return type(self)(
-            bound,
+            bind(instance, owner),
             name=self.name,
             description=self._given_description,
             parameters=self._given_parameters,

@@ -37,11 +37,12 @@ class HttpTransport:
     """Pooled HTTP/1.1 with keepalive and without a limit on connections: the default way to a server.
 
     `uds` is the path of a Unix domain socket to connect to in place of the URL's host. Safe to share between threads,
-    event loops and forked processes. Proxies are taken from the environment (`HTTPS_PROXY` and so on).
+    event loops and forked processes. Proxies are taken from the environment (`HTTPS_PROXY` and so on) unless `trust_env`
+    is false.
     """
 
-    def __init__(self, *, uds: str | None = None) -> None:
-        self._uds = uds
+    def __init__(self, *, uds: str | None = None, trust_env: bool = True) -> None:
+        self._options = functools.partial(_client_options, uds, trust_env)
         self._blocking: dict[tuple[int, bool], httpx2.Client] = {}
         self._native: dict[object, _LoopClients] = {}
 
@@ -57,7 +58,9 @@ class HttpTransport:
         clients = self._native.get(token)
         if clients is None:
             self._forget_closed_loops()
-            clients = self._native[token] = _LoopClients(self._uds, functools.partial(self._native.pop, token, None))
+            clients = self._native[token] = _LoopClients(
+                self._options, functools.partial(self._native.pop, token, None)
+            )
         return NativeChannel(clients)
 
     def _blocking_client(self, url: str) -> httpx2.Client:
@@ -68,7 +71,7 @@ class HttpTransport:
         if client is None:
             import httpx2
 
-            made = httpx2.Client(**_client_options(key[1], self._uds, httpx2.HTTPTransport))
+            made = httpx2.Client(**self._options(key[1], httpx2.HTTPTransport))
             client = self._blocking.setdefault(key, made)
             if client is made:
                 weakref.finalize(self, _close_in, key[0], made)
@@ -88,8 +91,8 @@ class _LoopClients:
     A suspended async generator is what both asyncio and trio wind up at the end of a loop, so one stands guard here.
     """
 
-    def __init__(self, uds: str | None, forget: Callable[[], object]) -> None:
-        self._uds = uds
+    def __init__(self, options: Callable[..., dict[str, Any]], forget: Callable[[], object]) -> None:
+        self._options = options
         self._plain: dict[httpx2.AsyncClient, int] = {}  # client → requests in flight
         self._tls: dict[httpx2.AsyncClient, int] = {}
         self._guard = _until_loop_ends((self._plain, self._tls), forget)
@@ -104,7 +107,7 @@ class _LoopClients:
         if client is None:
             import httpx2
 
-            client = httpx2.AsyncClient(**_client_options(tls, self._uds, httpx2.AsyncHTTPTransport))
+            client = httpx2.AsyncClient(**self._options(tls, httpx2.AsyncHTTPTransport))
             clients[client] = 0
         clients[client] += 1
         return client
@@ -154,11 +157,12 @@ def _no_tls_context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _client_options(tls: bool, uds: str | None, transport: Callable[..., Any]) -> dict[str, Any]:
+def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Callable[..., Any]) -> dict[str, Any]:
     import httpx2
 
     common: dict[str, Any] = {
         "verify": _tls_context() if tls else _no_tls_context(),
+        "trust_env": trust_env,
         "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE),
     }
     if uds is not None:  # a client takes no `uds` of its own

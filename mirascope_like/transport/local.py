@@ -128,7 +128,7 @@ class _Server:
         self.key = secrets.token_urlsafe(24)
         # By the ending `.sock` llama.cpp knows that it is a socket.
         self.host = "127.0.0.1" if sys.platform == "win32" else str(directory / "s.sock")
-        self.http = HttpTransport() if sys.platform == "win32" else HttpTransport(uds=self.host)
+        self.http = HttpTransport(trust_env=False) if sys.platform == "win32" else HttpTransport(uds=self.host)
         self._base = "http://local"
         self._process = process
         self._owner = os.getpid()

@@ -72,7 +72,7 @@ class UserMessage:
         object.__setattr__(self, "content", _parts(self.content, _USER_PARTS, "user"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class AssistantMessage:
     """What a model said.
 

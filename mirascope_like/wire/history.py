@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
 
 from ..errors import UnsupportedParamWarning
 from ..values.chunks import Accumulator, Chunk
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall
 from ..values.messages import AssistantMessage
 from ..values.results import result_images
-from . import Request
+from . import Request, WireError
 
 __all__ = ["data_url", "left_out", "result_images", "sent_verbatim", "spoken"]
 
@@ -27,9 +28,24 @@ def sent_verbatim(message: AssistantMessage, request: Request, decode: Callable[
         return False
     if thinking.get("encode_thoughts_as_text"):
         return False
+    if _compared.get(id(message)) is message:
+        return True
+    if same := _says_the_same(message, decode):
+        _compared[id(message)] = message
+    return same
+
+
+# Messages whose raw form was found to say what they say: a conversation is compared once, not once a turn.
+_compared: WeakValueDictionary[int, AssistantMessage] = WeakValueDictionary()
+
+
+def _says_the_same(message: AssistantMessage, decode: Callable[[], list[Chunk]]) -> bool:
     accumulator = Accumulator()
-    for chunk in decode():
-        accumulator.add(chunk)
+    try:
+        for chunk in decode():
+            accumulator.add(chunk)
+    except (WireError, LookupError, TypeError, ValueError, AttributeError):
+        return False  # no raw form that this codec can read
     return _gist(accumulator.content) == _gist(message.content)
 
 

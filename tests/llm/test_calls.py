@@ -185,7 +185,7 @@ def test_methods() -> None:
         ann = Librarian("Ann")
         assert ann.ask("why?").text() == "Ann, why?"
         assert Librarian.ask(ann, "why?").text() == "Ann, why?"
-        assert ann.ask.stream("why?").resume("x").text() == "x"
+        assert "".join(ann.ask.stream("why?").text_stream()) == "Ann, why?"
         assert ann.ask.messages("why?") == [llm.messages.user("Ann, why?")]
         assert ann.ask.prompt(echoing(), "why?").text() == "Ann, why?"
         assert ann.ask.options(temperature=0)("why?").text() == "Ann, why?"
@@ -208,7 +208,7 @@ def test_class_and_static_methods() -> None:
     with echoing():
         assert Librarian.of_class("why?").text() == "Librarian, why?"
         assert Curator.of_class("why?").text() == "Curator, why?"
-        assert Curator("Bob").of_class.stream("why?").resume("x").text() == "x"
+        assert "".join(Curator("Bob").of_class.stream("why?").text_stream()) == "Curator, why?"
         assert Librarian.of_nobody("why?").text() == Librarian("Ann").of_nobody("why?").text() == "why?"
         assert Below.ask("why?").text() == "Below, why?"
         assert Below.tell("why?").text() == Below().tell("why?").text() == "why?"
@@ -229,7 +229,13 @@ def test_callable_objects_and_partials() -> None:
     async def ask_async(name: str, question: str) -> str:
         return f"{name}, {question}"
 
+    class Desk:
+        ask = llm.call("a/b")(Asker())
+        tool = llm.tool(Asker())
+
+    assert Desk().tool("why?") == "why?"
     with echoing():
+        assert Desk().ask("why?").text() == "why?"
         assert llm.call("a/b")(Asker())("why?").text() == "why?"
         assert asyncio.run(llm.call("a/b")(AsyncAsker())("why?")).text() == "why?"
         assert llm.call("a/b")(functools.partial(ask, "Ann"))("why?").text() == "Ann, why?"

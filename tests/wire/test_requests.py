@@ -79,7 +79,7 @@ class SomeTool:
 
 
 @pytest.mark.parametrize("endpoint", CODECS)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(
     messages=st.lists(strategies.messages, min_size=1, max_size=4),
     params=params,

@@ -1,0 +1,190 @@
+"""Models: asked directly, and standing in for others inside `with model:`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anyio
+import pytest
+
+from mirascope_like import llm
+
+from ..conftest import PATIENCE, Colour
+
+
+@llm.call("test/default", temperature=0.5)
+def ask() -> str:
+    return "Hi"
+
+
+@llm.call("test/default")
+async def ask_async() -> str:
+    return "Hi"
+
+
+def test_asked_directly(colour: Colour) -> None:
+    def model() -> llm.ScriptedModel:
+        return llm.scripted(llm.messages.assistant("Hello"))
+
+    async def scenario() -> None:
+        assert (await colour.got(colour.ask(model(), "Hi"))).text() == "Hello"
+        stream = await colour.got(colour.stream(model(), ["Hi", llm.Text("you")]))
+        assert "".join(await colour.all(stream.text_stream())) == "Hello"
+
+    colour.run(scenario)
+
+
+def test_with_a_context(colour: Colour) -> None:
+    model, ctx = llm.scripted("Hello", repeat=True), llm.Context(deps=1)
+
+    async def scenario() -> None:
+        call = model.context_call_async if colour.is_async else model.context_call
+        stream = model.context_stream_async if colour.is_async else model.context_stream
+        assert (await colour.got(call("Hi", ctx=ctx))).context is ctx
+        response = await colour.got(stream("Hi", ctx=ctx))
+        assert response.context is ctx
+        assert await colour.all(response.text_stream()) == ["Hello"]
+
+    colour.run(scenario)
+
+
+def test_going_on_with_another_model(colour: Colour) -> None:
+    first, second = llm.scripted("one"), llm.scripted(lambda body: f"{len(body['messages'])} messages", repeat=True)
+    ctx = llm.Context(deps=1)
+
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(first, "Hi"))
+        for name in ("resume", "resume_stream", "context_resume", "context_resume_stream"):
+            method = getattr(second, f"{name}_async" if colour.is_async else name)
+            more = {"ctx": ctx} if name.startswith("context") else {}
+            resumed = await colour.got(method(response=response, content="and?", **more))
+            if "stream" in name:
+                await colour.got(resumed.finish())
+            assert resumed.text() == "3 messages"
+            assert resumed.context is more.get("ctx")
+
+    colour.run(scenario)
+
+
+def test_a_model_stands_in_whole() -> None:
+    assert llm.model_from_context() is None
+    outer, inner = llm.model("test/outer", top_p=1), llm.Model("test/inner")
+    with outer as entered:
+        assert entered is outer is llm.model_from_context() is ask.model
+        with inner:
+            assert ask.model is inner
+        assert ask.model is outer
+        assert ask.model.params == {"top_p": 1}
+    assert ask.model is ask.default_model
+
+
+def test_use_model() -> None:
+    mine = llm.Model("test/mine")
+    assert llm.use_model(mine) is mine
+    assert repr(llm.use_model("test/mine", seed=1)) == "Model('test/mine', seed=1)"
+    with llm.Model("test/other") as other:
+        assert llm.use_model(mine) is llm.use_model("test/mine", seed=1) is other
+    with pytest.raises(TypeError, match="seed"):
+        llm.use_model(mine, seed=1)
+
+
+def test_the_stand_in_goes_when_something_is_raised() -> None:
+    with pytest.raises(RuntimeError), llm.Model("test/other"):
+        raise RuntimeError
+    assert llm.model_from_context() is None
+
+
+def test_one_model_stands_in_in_overlapping_tasks(native: Colour) -> None:
+    shared = llm.scripted("shared", repeat=True)
+    seen: list[Any] = []
+
+    async def scenario() -> None:
+        first_in, second_in, first_out = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def first() -> None:
+            with shared:
+                first_in.set()
+                await second_in.wait()
+                seen.append((await ask_async()).text())
+            seen.append(llm.model_from_context())
+            first_out.set()
+
+        async def second() -> None:
+            await first_in.wait()
+            with shared:
+                second_in.set()
+                await first_out.wait()
+                seen.append((await ask_async()).text())
+            seen.append(llm.model_from_context())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(first)
+            group.start_soon(second)
+
+    native.run(scenario)
+    assert seen == ["shared", None, "shared", None]
+
+
+def test_one_model_stands_in_in_overlapping_threads() -> None:
+    shared = llm.scripted("shared", repeat=True)
+    meeting = threading.Barrier(4, timeout=PATIENCE)
+
+    def work(_: int) -> tuple[str, object]:
+        meeting.wait()
+        with shared:
+            meeting.wait()
+            text = ask().text()
+            meeting.wait()
+        return text, llm.model_from_context()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [("shared", None)] * 4
+
+
+def test_tasks_inherit_it_and_others_do_not() -> None:
+    async def seen() -> str:
+        return ask_async.model.model_id
+
+    async def scenario() -> list[str]:
+        inside = asyncio.Event()
+
+        async def other() -> str:
+            await inside.wait()
+            return ask_async.model.model_id
+
+        before = asyncio.create_task(other())
+        with llm.model("test/inner"):
+            child = asyncio.create_task(seen())
+            inside.set()
+            return [await before, await child]
+
+    assert asyncio.run(scenario()) == ["test/default", "test/inner"]
+    with llm.model("test/inner"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: ask.model.model_id).result() == "test/default"
+
+
+def test_the_stand_in_takes_over_at_resume(colour: Colour) -> None:
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(llm.scripted("one", "two"), "Hi"))
+        with llm.scripted("from the other"):
+            assert (await colour.got(response.resume("and?"))).text() == "from the other"
+        assert (await colour.got(response.resume("and?"))).text() == "two"
+
+    colour.run(scenario)
+
+
+def test_a_script_that_is_over() -> None:
+    model = llm.scripted("one")
+    model.call("Hi")
+    with pytest.raises(LookupError, match="request 2"):
+        model.call("Hi")
+    with pytest.raises(llm.RateLimitError):
+        llm.scripted(llm.RateLimitError("slow down")).call("Hi")
+
+
+def test_repr_hides_headers() -> None:
+    model = llm.Model("test/mine", temperature=0, extra_headers={"authorization": "Bearer secret"})
+    assert repr(model) == "Model('test/mine', temperature=0)"
