@@ -6,8 +6,8 @@ The blocks of a page run one after the other in one namespace. HTML comments, wh
     <!-- skip: needs a GPU -->                               before a block: do not run it, and why not
     <!-- output -->                                          before a text block: what has been printed
 
-A reply is a text, or a list of texts and of parts in their JSON form. Models of all built-in providers are played by
-`llm.scripted`; a block without replies may ask nothing.
+A reply is a text, or a list of texts and of parts in their JSON form. Where there are replies, models of all built-in
+providers are played by `llm.scripted`. Where there are none, nothing can be asked: there is no key and no network.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Block:
 
     def run(self, names: dict[str, Any]) -> str:
         """Run it, and give what it prints. Lines of errors are those of the page."""
-        with played(*self.replies), contextlib.redirect_stdout(io.StringIO()) as printed:
+        stage = played(*self.replies) if self.replies else contextlib.nullcontext()
+        with stage, contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile("\n" * self.line + self.code, str(self.path), "exec"), names)
         return printed.getvalue()
 

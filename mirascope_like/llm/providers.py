@@ -38,7 +38,7 @@ def register_provider(
     given = {name: value for name, value in options.items() if value is not None}
     scopes = _scopes(scope, made)
     if isinstance(made, HTTPProvider):
-        made = _customised(made, scopes, scope is not None, given)
+        made = _customised(made, scopes, given)
     elif given:
         raise TypeError(f"{', '.join(given)}: a provider object has its own; only built-in providers take these.")
     for each in scopes:
@@ -60,19 +60,20 @@ def _scopes(scope: str | Iterable[str] | None, provider: Provider) -> Sequence[s
     return tuple(own)
 
 
-def _customised(
-    provider: HTTPProvider, scopes: Sequence[str], own_scope: bool, given: Mapping[str, Any]
-) -> HTTPProvider:
+def _customised(provider: HTTPProvider, scopes: Sequence[str], given: Mapping[str, Any]) -> HTTPProvider:
     fields = dict(given)
     client = fields.pop("client", None)
     if client is not None and "transport" in fields:
         raise TypeError("client= and transport= both say how to send: give one of them.")
     made = replace(provider, **fields)
-    if own_scope and (client is not None or "base_url" in fields):
+    if client is not None:
+        made = _sent_through(made, client)
+    elsewhere = made.base_url is not None or "transport" in fields
+    if elsewhere and not set(scopes) <= set(_scopes(None, provider)):
         made = replace(made, id=scopes[0].rstrip("/"), scopes=tuple(scopes), needs_key=False)
         if "api_key" not in fields:
             made = replace(made, key_env=None)  # another server must not be shown the key of this one
-    return made if client is None else _sent_through(made, client)
+    return made
 
 
 def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:

@@ -44,7 +44,7 @@ class ToolDecorator(Generic[R]):
 
 
 @overload
-def tool(  # type: ignore[overload-overlap]
+def tool(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, R]], /
 ) -> AsyncContextTool[Concatenate[Context[D], P], Coroutine[Any, Any, R]]: ...
 @overload

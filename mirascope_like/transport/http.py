@@ -37,8 +37,8 @@ class HttpTransport:
     """Pooled HTTP/1.1 with keepalive and without a limit on connections: the default way to a server.
 
     `uds` is the path of a Unix domain socket to connect to in place of the URL's host. Safe to share between threads,
-    event loops and forked processes. Proxies are taken from the environment (`HTTPS_PROXY` and so on) unless `trust_env`
-    is false.
+    event loops and forked processes. Proxies are taken from the environment (`HTTPS_PROXY` and so on) unless
+    `trust_env` is false.
     """
 
     def __init__(self, *, uds: str | None = None, trust_env: bool = True) -> None:

@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from mirascope_like import llm
+from mirascope_like.wire.chat_server import events, whole
 
 from ..conftest import Colour
+from ..transport.server import Exchange, Server
+from .chat_server import register
 
 THOUGHT, CALL = llm.Thought("First\nthis."), llm.ToolCall(id="c1", name="look", args='{"at": "x"}')
 PARTS = [THOUGHT, "Hello there.", CALL]
@@ -89,10 +91,7 @@ def test_text_joins_texts() -> None:
 
 
 def test_repr_is_useful(colour: Colour, kind: str) -> None:
-    class Secretive(BaseModel):
-        key: str = "sk-secret"
-
-    response = colour.run(lambda: asked(colour, kind, "word " * 50))
+    response = colour.run(lambda: asked(colour, kind, "word " * 49 + "word"))
     assert repr(response).startswith(f"<{type(response).__name__} scripted/model 'word word")
     assert repr(response).endswith("…', 50 tokens>")
     assert len(repr(response)) < 150
@@ -100,11 +99,27 @@ def test_repr_is_useful(colour: Colour, kind: str) -> None:
     assert 'look({"at": "x"})' in repr(call)
 
 
-def test_finish_reasons() -> None:
-    said = llm.messages.assistant("cut")
-    model = llm.scripted(said)
-    assert model.call("Hi").finish_reason is None
-    assert llm.FinishReason.MAX_TOKENS == "max_tokens"
+@pytest.mark.parametrize("reason", [llm.FinishReason.MAX_TOKENS, llm.FinishReason.REFUSAL])
+def test_why_an_answer_ended(colour: Colour, kind: str, reason: llm.FinishReason, server: Server) -> None:
+    parts = [llm.Text("cut")]
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.request.json.get("stream"):
+            exchange.stream(*events(parts, reason))
+        else:
+            exchange.whole(whole(parts, reason))
+
+    server.answer = answer
+    register(server)
+
+    async def scenario() -> Any:
+        ask = colour.stream if kind == "stream" else colour.ask
+        response = await colour.got(ask(llm.Model("test/model"), "Hi"))
+        return await colour.got(response.finish()) or response if kind == "stream" else response
+
+    response = colour.run(scenario)
+    assert response.finish_reason is reason
+    assert str(reason) in repr(response)
 
 
 def test_resume_leaves_the_response_as_it_was(colour: Colour, kind: str) -> None:
