@@ -12,14 +12,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError
 from ..transport import Transport
 from ..values.content import Audio
 from ..values.messages import Message, UserMessage
 from ..wire import Codec
-from ..wire.features import Features, features_of
+
+if TYPE_CHECKING:
+    from ..wire.features import Features
 
 __all__ = ["Endpoint", "HTTPProvider", "Provider", "Registry", "default_transport", "registry"]
 
@@ -94,6 +96,8 @@ class HTTPProvider:
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
         """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""
+        from ..wire.features import features_of
+
         codec, model = self.codec(self.id, name, messages)
         return Endpoint(
             provider_id=self.id,
@@ -197,6 +201,8 @@ def _openai(provider_id: str, name: str, messages: Sequence[Message]) -> tuple[C
         return _chat(provider_id, name, messages)
     if name.endswith(":responses"):
         return _responses(provider_id, name, messages)
+    from ..wire.features import features_of
+
     features = features_of(provider_id, name)
     if has_audio(messages) or (features.responses is False and features.completions is not False):
         return _chat(provider_id, name, messages)

@@ -7,20 +7,22 @@ time, so formatting instructions and hidden tools are in the request, never in t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import Toolkit, ToolSchema
 from ..transport import HttpRequest
-from ..values.content import Text
+from ..values.content import Text, Thought, ToolCall, ToolOutput
 from ..values.context import Context
-from ..values.messages import Message, SystemMessage
+from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.params import Params
 from ..wire import JsonObject, Request
-from ..wire.features import Features
 from .endpoints import Endpoint, Provider, registry
+
+if TYPE_CHECKING:
+    from ..wire.features import Features
 
 __all__ = ["Plan", "Prepared", "prepare"]
 
@@ -82,7 +84,7 @@ def prepare(plan: Plan, *, stream: bool) -> Prepared:
     format = _with_mode(plan.format, endpoint.features)
     request = Request(
         model=endpoint.model,
-        messages=_instructed(plan.messages, format),
+        messages=_instructed(_answered(plan.messages), format),
         params=_tool_params(plan, format),
         tools=_tools(plan, format),
         provider_tools=tuple(plan.toolkit.provider_tools_dict.values()),
@@ -131,6 +133,29 @@ def _instructed(messages: Sequence[Message], format: AnyFormat | None) -> Sequen
     if isinstance(first, SystemMessage):
         return (SystemMessage(content=Text(f"{first.content.text}\n{instructions}")), *rest)
     return (SystemMessage(content=Text(instructions)), *messages)
+
+
+def _answered(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages without tool calls that have no output: providers refuse a history with such a call."""
+    kept: list[Message] = []
+    outputs: set[str] = set()  # of the messages between this one and the next of a model
+    for message in reversed(messages):
+        if isinstance(message, AssistantMessage):
+            kept.extend(_with_calls(message, outputs))
+            outputs = set()
+            continue
+        kept.append(message)
+        if isinstance(message, UserMessage):
+            outputs |= {part.id for part in message.content if isinstance(part, ToolOutput)}
+    return kept[::-1]
+
+
+def _with_calls(message: AssistantMessage, ids: Container[str]) -> Sequence[AssistantMessage]:
+    """The message with only these tool calls; nothing if it has no more to say then."""
+    content = [part for part in message.content if not isinstance(part, ToolCall) or part.id in ids]
+    if len(content) == len(message.content):
+        return (message,)
+    return (replace(message, content=content),) if not all(isinstance(part, Thought) for part in content) else ()
 
 
 def _http_request(endpoint: Endpoint, request: Request) -> HttpRequest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -221,22 +222,19 @@ class Native:
         return anyio.Lock()
 
     def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        from sniffio import AsyncLibraryNotFoundError, current_async_library
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_run():
+            trio.lowlevel.spawn_system_task(fn)
+            return
+        import asyncio
 
         try:
-            library = current_async_library()
-        except AsyncLibraryNotFoundError:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
             return  # the loop is gone, and its sockets with it
-        if library == "trio":
-            import trio
-
-            trio.lowlevel.spawn_system_task(fn)
-        else:
-            import asyncio
-
-            task = asyncio.get_running_loop().create_task(fn())
-            _spawned.add(task)
-            task.add_done_callback(_spawned.discard)
+        task = loop.create_task(fn())
+        _spawned.add(task)
+        task.add_done_callback(_spawned.discard)
 
 
 _spawned: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks

@@ -7,9 +7,9 @@ never from a name, except for text documents, which have no signature.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Awaitable, Callable
 from os import PathLike
-from pathlib import Path
 from typing import Protocol
 
 __all__ = [
@@ -95,7 +95,7 @@ def document_type(data: bytes) -> str:
 
 def document_type_by_name(path: str | PathLike[str]) -> str:
     """The MIME type that belongs to a file's extension; `ValueError` if it is not known."""
-    suffix = Path(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     if suffix not in _DOCUMENT_TYPES:
         raise ValueError(f"No document type is known for {suffix or 'a name without extension'!r}: pass mime_type='…'.")
     return _DOCUMENT_TYPES[suffix]
@@ -121,9 +121,9 @@ def encode(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[st
 
 def read(path: str | PathLike[str], max_size: int) -> bytes:
     """A file's bytes; its size is checked before it is read."""
-    file = Path(path)
-    check_size(file.stat().st_size, max_size)
-    return file.read_bytes()
+    with open(path, "rb") as file:
+        check_size(os.fstat(file.fileno()).st_size, max_size)
+        return file.read()
 
 
 class Downloader(Protocol):

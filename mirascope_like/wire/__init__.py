@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from ..values.chunks import Chunk
 from ..values.messages import Message
 from ..values.params import Params
-from .features import UNKNOWN, Features
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
     from ..schema.tools import ProviderTool, ToolSchema
+    from .features import Features
 
 __all__ = [
     "Codec",
@@ -39,6 +39,12 @@ __all__ = [
 JsonObject: TypeAlias = dict[str, Any]
 
 
+def _unknown() -> Features:
+    from .features import UNKNOWN
+
+    return UNKNOWN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """All that a codec needs to know to ask. `model` is the name that is sent; `model_id` the one the user wrote."""
@@ -51,7 +57,7 @@ class Request:
     format: Format[Any] | None = None
     provider_id: str = ""
     model_id: str = ""
-    features: Features = UNKNOWN
+    features: Features = field(default_factory=_unknown)
     stream: bool = False
 
 

@@ -185,3 +185,26 @@ def test_tool_failures_go_through_json() -> None:
     (message,) = llm.load_messages(llm.dump_messages([llm.messages.user(failed)]))
     assert message == llm.messages.user(failed)
     assert isinstance(message.content[0].error, llm.ToolNotFoundError)
+
+
+def test_calls_that_nobody_answered_are_not_sent(colour: Colour, kind: str) -> None:
+    def look(at: str) -> str:
+        return at
+
+    calls = [llm.ToolCall(id=id, name="look", args=f'{{"at": "{id}"}}') for id in "ab"]
+    model = llm.scripted([llm.Text("Let me see."), *calls], "one", calls, "two")
+
+    async def scenario() -> None:
+        response = await colour.got((colour.stream if kind == "stream" else colour.ask)(model, "Hi", tools=[look]))
+        (first, _) = await colour.got(response.execute_tools())
+        response = await colour.got(response.resume([first, "Only this."]))
+        response = await colour.got(response.resume("Look again."))
+        await colour.got(response.resume("Never mind."))
+
+    colour.run(scenario)
+    sent = model.requests[3]["messages"]
+    shape = [(message["role"], [call["id"] for call in message.get("tool_calls", ())]) for message in sent]
+    assert shape == [
+        *(("user", []), ("assistant", ["a"]), ("tool", []), ("user", [])),
+        *(("assistant", []), ("user", []), ("user", [])),
+    ]

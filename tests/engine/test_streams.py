@@ -1,0 +1,224 @@
+"""A stream and its connection: whoever is done with the one is rid of the other, at once."""
+
+from __future__ import annotations
+
+import gc
+import json
+from typing import Any
+
+import anyio
+import pytest
+
+from mirascope_like import llm
+
+from ..conftest import PATIENCE, Colour
+from ..llm.chat_server import pieces, register, saying
+from ..transport.server import Exchange, Server
+
+
+@pytest.fixture(autouse=True)
+def dripping(server: Server) -> None:
+    """The server streams what the test pushes."""
+    server.answer = server.drip
+    register(server)
+
+
+def begin(server: Server, text: str = "one two") -> None:
+    """The beginning of an answer, which does not go on."""
+    for piece in pieces(text)[:-3]:
+        server.push(piece)
+    server.push(None)
+
+
+async def opened(colour: Colour, server: Server) -> Any:
+    """A stream of which "one two" has been sent and nothing has been read."""
+    begin(server)
+    return await colour.got(colour.stream(llm.Model("test/model"), "Hi"))
+
+
+async def gone(colour: Colour, server: Server) -> bool:
+    """Whether the client hung up."""
+    if not colour.is_async:
+        return server.gone.get(timeout=PATIENCE)
+    return await anyio.to_thread.run_sync(lambda: server.gone.get(timeout=PATIENCE))
+
+
+async def first_text(response: Any) -> str:
+    """Break out of a loop over the text."""
+    if isinstance(response, llm.AsyncStreamResponse):
+        async for text in response.text_stream():
+            break
+    else:
+        for text in response.text_stream():
+            break
+    return text
+
+
+def test_breaking_out(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        assert await first_text(response) == "one"
+        assert await gone(colour, server)
+        with pytest.raises(llm.StreamClosedError):
+            await colour.got(response.finish())
+        assert response.text() == "one"
+
+    colour.run(scenario)
+
+
+def test_leaving_the_with_block(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        async with colour.within(await opened(colour, server)) as response:
+            texts = response.text_stream()
+            assert await colour.next(texts) == "one"
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_leaving_it_by_an_error(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with colour.within(await opened(colour, server)) as response:
+                assert await first_text(response)
+                raise ZeroDivisionError
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_closing(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        await colour.close(response)
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_dropping_a_response_unread(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        del response
+        gc.collect()
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_dropping_sub_streams(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        parts = response.streams()
+        part = await colour.next(parts)
+        assert await colour.next(part) == "one"
+        del parts, part
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_a_dropped_view_that_another_outlives_does_not_close(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        server.answer = saying("one two three")
+        response = await colour.got(colour.stream(llm.Model("test/model"), "Hi"))
+        mine = response.text_stream()
+        assert await colour.next(mine) == "one"
+        assert await first_text(response) == "one"
+        assert await colour.all(mine) == [" two", " three"]
+
+    colour.run(scenario)
+
+
+def test_cancelling_a_reader(native: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(native, server)
+        texts = response.text_stream()
+        assert [await anext(texts), await anext(texts)] == ["one", " two"]
+        with anyio.move_on_after(0.02) as scope:
+            await anext(texts)
+        assert scope.cancelled_caught
+        assert await gone(native, server)
+        with pytest.raises(llm.StreamClosedError):
+            await anext(texts)
+        assert response.text() == "one two"
+
+    native.run(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_cancelling_a_call(native: Colour, server: Server, stream: bool) -> None:
+    server.answer = server.hold
+    ask = native.stream if stream else native.ask
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: ask(llm.Model("test/model"), "Hi"))
+            await anyio.to_thread.run_sync(lambda: server.arrived.get(timeout=PATIENCE))
+            group.cancel_scope.cancel()
+        assert await gone(native, server)
+        server.answer = saying("in time")
+        assert (await native.ask(llm.Model("test/model"), "Hi")).text() == "in time"
+
+    native.run(scenario)
+
+
+def test_a_connection_that_breaks(colour: Colour, server: Server) -> None:
+    def break_off(exchange: Exchange) -> None:
+        exchange.start()
+        for piece in pieces("one two three")[:-3]:
+            exchange.send(piece)
+        exchange.hang_up()
+
+    server.answer = break_off
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(llm.Model("test/model"), "Hi"))
+        with pytest.raises(llm.ConnectionError) as caught:
+            await colour.got(response.finish())
+        error = caught.value
+        assert (error.provider, error.model) == ("test", "model")
+        assert error.partial.content == (llm.Text("one two three"),)
+
+    colour.run(scenario)
+
+
+def test_silence_ends_a_stream(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        begin(server)
+        response = await colour.got(colour.stream(llm.Model("test/model", timeout=0.1), "Hi"))
+        with pytest.raises(llm.TimeoutError):
+            await colour.got(response.finish())
+        assert await gone(colour, server)
+        assert response.text() == "one two"
+
+    colour.run(scenario)
+
+
+def test_an_error_inside_a_stream(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        failure = {"error": {"message": "The server is overloaded.", "type": "overloaded_error", "code": 503}}
+        for piece in pieces("one two")[:2]:
+            server.push(piece)
+        server.push(b"data: %b\n\n" % json.dumps(failure).encode())
+        server.push(None)
+        response = await colour.got(colour.stream(llm.Model("test/model"), "Hi"))
+        with pytest.raises(llm.ServerError) as caught:
+            await colour.got(response.finish())
+        assert "overloaded" in str(caught.value)
+        assert caught.value.partial.content == (llm.Text("one"),)
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_a_stream_that_is_read_to_its_end_gives_its_connection_back(colour: Colour, server: Server) -> None:
+    server.answer = saying("one two")
+
+    async def scenario() -> None:
+        for _ in range(3):
+            response = await colour.got(colour.stream(llm.Model("test/model"), "Hi"))
+            assert "".join(await colour.all(response.text_stream())) == "one two"
+
+    colour.run(scenario)
+    assert {request.connection for request in server.received} == {1}
