@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -97,20 +98,26 @@ def _reported(failure: ReportedError, headers: Mapping[str, str]) -> APIError:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
+    """Seconds to wait, as far as the server said so in a way that can be understood."""
     try:
-        if "retry-after-ms" in headers:
-            return float(headers["retry-after-ms"]) / 1000
-        if (value := headers.get("retry-after")) is None:
-            return None
-        if value.replace(".", "", 1).isdigit():
-            return float(value)
-        from datetime import UTC, datetime
-        from email.utils import parsedate_to_datetime
-
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except ValueError:
+        seconds = _said_to_wait(headers)
+    except (TypeError, ValueError):
         return None
+    return seconds if seconds is not None and 0 <= seconds < math.inf else None
+
+
+def _said_to_wait(headers: Mapping[str, str]) -> float | None:
+    """From `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
+    if "retry-after-ms" in headers:
+        return float(headers["retry-after-ms"]) / 1000
+    if (value := headers.get("retry-after")) is None:
+        return None
+    if value.replace(".", "", 1).isdigit():
+        return float(value)
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
 
 
 def _json(http: HttpReply) -> Any:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast, get_args
 
 from typing_extensions import TypeVar
 
@@ -61,6 +61,8 @@ class Format(Generic[F]):
 
     def __init__(self, formattable: type[F] | OutputParser[F] | Any, mode: FormattingMode | None = None) -> None:
         self.formattable = formattable
+        if mode is not None and mode not in get_args(FormattingMode):
+            raise ValueError(f"There is no mode {mode!r}; there are: {', '.join(get_args(FormattingMode))}.")
         if isinstance(formattable, OutputParser):
             if mode not in (None, "parser"):
                 raise ValueError(f"An output parser has mode 'parser', not {mode!r}.")
@@ -140,8 +142,9 @@ class Format(Generic[F]):
         for candidate in _candidates(text):
             try:
                 return self._validate(candidate)
-            except ValueError as error:  # also Pydantic's ValidationError
-                problem = problem or error
+            except (ValueError, RecursionError) as error:  # also Pydantic's ValidationError
+                if not _is_prose(candidate):
+                    problem = problem or error
         if problem is None:
             raise ParseError("there is no JSON in it.", text=text)
         raise ParseError(_explain(problem), text=text, original_exception=problem) from problem
@@ -211,6 +214,17 @@ def _candidates(text: str) -> Iterator[str]:
             yield whole[found.start() : position]
         except (ValueError, RecursionError):
             position = found.start() + 1
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a text is not JSON, and not meant to be."""
+    if text.startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
 
 
 def _explain(error: Exception) -> str:

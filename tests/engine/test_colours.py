@@ -1,4 +1,4 @@
-"""One call object wherever it may be used: in loops and out of them, in threads, in tools, in one loop after another."""
+"""One call object wherever it may be used: in loops and out of them, in threads, in tools, in loop after loop."""
 
 from __future__ import annotations
 

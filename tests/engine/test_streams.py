@@ -37,21 +37,24 @@ async def opened(colour: Colour, server: Server) -> Any:
 
 
 async def gone(colour: Colour, server: Server) -> bool:
-    """Whether the client hung up."""
-    if not colour.is_async:
-        return server.gone.get(timeout=PATIENCE)
-    return await anyio.to_thread.run_sync(lambda: server.gone.get(timeout=PATIENCE))
+    """Whether the client hangs up."""
+
+    def wait() -> bool:
+        server.wait_all_gone()
+        return False not in server.gone.queue
+
+    return await anyio.to_thread.run_sync(wait) if colour.is_async else wait()
 
 
 async def first_text(response: Any) -> str:
     """Break out of a loop over the text."""
     if isinstance(response, llm.AsyncStreamResponse):
         async for text in response.text_stream():
-            break
+            return text
     else:
         for text in response.text_stream():
-            break
-    return text
+            return text
+    raise AssertionError("nothing came")
 
 
 def test_breaking_out(colour: Colour, server: Server) -> None:

@@ -341,6 +341,7 @@ def test_statuses(colour: Colour, server: Server, status: int, error: type[llm.A
         ({"retry-after": ""}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after-ms": "inf"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 -0000"}, None),
         ({}, None),
     ],
 )
@@ -360,7 +361,7 @@ def test_refusals_without_json(server: Server, body: bytes) -> None:
         llm.Model("my/x").call("Hi")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[]", b'{"choices": 3}', b'{"choices": [{"message": 3}]}'])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[]", b'{"choices": 3}'])
 def test_answers_that_are_none(colour: Colour, server: Server, body: bytes) -> None:
     server.answer = lambda exchange: exchange.whole(body)
     llm.register_provider("openai:completions", scope="my/", base_url=server.url)
@@ -368,7 +369,7 @@ def test_answers_that_are_none(colour: Colour, server: Server, body: bytes) -> N
     async def scenario() -> None:
         await colour.got(colour.ask(llm.Model("my/x"), "Hi"))
 
-    with pytest.raises(llm.ResponseValidationError, match="^my/x: "):
+    with pytest.raises(llm.ResponseValidationError, match=r"^my/x: "):
         colour.run(scenario)
 
 
@@ -380,7 +381,7 @@ def test_nobody_is_there(colour: Colour) -> None:
     async def scenario() -> None:
         await colour.got(colour.ask(llm.Model("my/x"), "Hi"))
 
-    with pytest.raises(llm.ConnectionError, match="^my/x: No connection to 127.0.0.1") as caught:
+    with pytest.raises(llm.ConnectionError, match=r"^my/x: No connection to 127\.0\.0\.1") as caught:
         colour.run(scenario)
     assert isinstance(caught.value, ConnectionError)
     assert caught.value.original_exception is not None

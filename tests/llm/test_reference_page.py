@@ -43,7 +43,7 @@ _LINES = {
 
 
 def snippets() -> list[str]:
-    """The page's Python blocks, our import line in place of theirs."""
+    """The page's Python blocks, with our import line in place of theirs."""
     blocks = re.findall(r"```python\s(.*?)```", PAGE.read_text(), re.DOTALL)
     return [_laid_out(block.strip()).replace("from mirascope import", "from mirascope_like import") for block in blocks]
 
