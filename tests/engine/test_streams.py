@@ -189,7 +189,7 @@ def test_a_connection_that_breaks(colour: Colour, server: Server) -> None:
 def test_silence_ends_a_stream(colour: Colour, server: Server) -> None:
     async def scenario() -> None:
         begin(server)
-        response = await colour.got(colour.stream(llm.Model("test/model", timeout=0.1), "Hi"))
+        response = await colour.got(colour.stream(llm.Model("test/model", timeout=0.5), "Hi"))
         with pytest.raises(llm.TimeoutError):
             await colour.got(response.finish())
         assert await gone(colour, server)

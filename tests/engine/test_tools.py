@@ -155,12 +155,14 @@ def test_a_blocking_tool_does_not_stall_the_loop(native: Colour) -> None:
 
 def test_a_limit_holds(colour: Colour) -> None:
     running, most = 0, 0
+    meeting = Meeting(2)
 
     async def count() -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await anyio.sleep(0.001)
+        await meeting.join()
+        await anyio.sleep(0)
         running -= 1
 
     run_tools(colour, [count], calling(*["count"] * 6), max_concurrency=2)

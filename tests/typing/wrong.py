@@ -39,7 +39,7 @@ prompt("openai/gpt-5-mini")  # type: ignore[call-arg]  # pyright: ignore[reportC
 add("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 title: int = recommend("fantasy").parse().title  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
-nothing = model.call("Hi").parse().title  # type: ignore[attr-defined]  # pyright: ignore[reportOptionalMemberAccess]
+nothing: str = model.call("Hi").parse()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
 llm.Model("openai/gpt-5-mini", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 llm.Model("openai/gpt-5-mini", temperature="hot")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -49,4 +49,4 @@ model.call(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 async def forgets_to_await() -> None:
     response = model.call_async("Hi")
-    response.text()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    response.text()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
