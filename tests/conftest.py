@@ -1,13 +1,13 @@
 """What all tests share: no network, no keys, and `colour`, by which one test body serves blocking, asyncio and trio.
 
-    def test_it(colour):
-        call = llm.call("any/model")(colour.fn(lambda: "Hi"))   # a plain function, or an async one
+def test_it(colour):
+    call = llm.call("any/model")(colour.fn(lambda: "Hi"))   # a plain function, or an async one
 
-        async def scenario():
-            response = await colour.got(call())                 # waits if there is something to wait for
-            return [text async for text in colour.each(response.text_stream())]
+    async def scenario():
+        response = await colour.got(call())                 # waits if there is something to wait for
+        return [text async for text in colour.each(response.text_stream())]
 
-        colour.run(scenario)                                    # in the blocking colour nothing suspends
+    colour.run(scenario)                                    # in the blocking colour nothing suspends
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ after it is the name that is sent.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -23,7 +22,7 @@ from ..wire import Codec
 if TYPE_CHECKING:
     from ..wire.features import Features
 
-__all__ = ["Endpoint", "HTTPProvider", "Provider", "Registry", "default_transport", "registry"]
+__all__ = ["Endpoint", "HTTPProvider", "Provider", "Registry", "default_transport", "has_audio", "registry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +52,12 @@ class Provider(Protocol):
         ...
 
 
-_transport_lock = threading.Lock()
-_transport: Transport | None = None
-
-
+@cache
 def default_transport() -> Transport:
     """The pooled HTTP transport that all providers share unless they are given another."""
-    global _transport
-    with _transport_lock:
-        if _transport is None:
-            from ..transport.http import HttpTransport
+    from ..transport.http import HttpTransport
 
-            _transport = HttpTransport()
-        return _transport
+    return HttpTransport()
 
 
 CodecFactory: TypeAlias = Callable[[str, str, Sequence[Message]], tuple[Codec, str]]
@@ -76,9 +68,9 @@ class HTTPProvider:
     """A server that speaks a known protocol.
 
     `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
-    (`gpt-5:responses`). `api_key`
-    and `base_url` stand before the environment variables `key_env` and `base_url_env`, which are read at each call.
-    `key_header` makes the authorization headers of a key. `transport` replaces the shared HTTP transport.
+    (`gpt-5:responses`). `api_key` and `base_url` stand before the environment variables `key_env` and `base_url_env`,
+    which are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the
+    shared HTTP transport.
     """
 
     id: str
@@ -134,20 +126,17 @@ class Registry:
 
     def __init__(self, built_in: Mapping[str, HTTPProvider]) -> None:
         self._built_in = built_in
-        self._lock = threading.Lock()
         self._registered: dict[str, Provider] = {}
 
     def register(self, scope: str, provider: Provider) -> None:
         """Let a provider serve all model ids that start with `scope` (or, if it has no trailing slash, that id)."""
         if not scope:
             raise ValueError("A scope is the start of model ids, such as 'my-server/'.")
-        with self._lock:
-            self._registered = {**self._registered, scope: provider}
+        self._registered[scope] = provider
 
     def reset(self) -> None:
         """Forget all that was registered."""
-        with self._lock:
-            self._registered = {}
+        self._registered.clear()
 
     def built_in(self, provider_id: str) -> HTTPProvider:
         """A built-in provider by its id; `ValueError` if there is none."""
@@ -158,7 +147,7 @@ class Registry:
     def find(self, model_id: str) -> tuple[Provider, str]:
         """The provider of a model id, and the name that is sent. Raises `NoRegisteredProviderError`."""
         defaults = {scope: provider for provider in self._built_in.values() for scope in provider.scopes}
-        for scopes in (self._registered, defaults):
+        for scopes in (dict(self._registered), defaults):
             matching = [scope for scope in scopes if _matches(scope, model_id)]
             if matching:
                 scope = max(matching, key=len)

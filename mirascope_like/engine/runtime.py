@@ -23,7 +23,7 @@ from ..transport import Channel, Transport
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["BLOCKING", "NATIVE", "Job", "Runtime", "run"]
+__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Native", "Runtime", "run"]
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]

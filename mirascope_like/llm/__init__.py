@@ -49,7 +49,7 @@ from ..schema.tools import (
     Toolkit,
     WebSearchTool,
 )
-from ..transport.download import HTTPDownloader
+from ..transport.download import HTTPDownloader as _HTTPDownloader
 from ..values import media as _media
 from ..values import messages as messages
 from ..values.chunks import (
@@ -253,7 +253,7 @@ __all__ = [
 ]
 
 # Values do no I/O; what they fetch by URL is fetched by this.
-_media.set_downloader(HTTPDownloader())
+_media.set_downloader(_HTTPDownloader())
 
 
 def __getattr__(name: str) -> object:

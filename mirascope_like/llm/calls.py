@@ -34,7 +34,7 @@ from .responses import (
     StreamResponse,
 )
 
-__all__ = ["AsyncCall", "AsyncContextCall", "Call", "CallDecorator", "ContextCall", "call"]
+__all__ = ["AsyncCall", "AsyncContextCall", "BaseCall", "Call", "CallDecorator", "ContextCall", "call"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

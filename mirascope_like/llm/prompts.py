@@ -33,7 +33,18 @@ from .responses import (
     StreamResponse,
 )
 
-__all__ = ["AsyncContextPrompt", "AsyncPrompt", "ContextPrompt", "Decorated", "Prompt", "PromptDecorator", "prompt"]
+__all__ = [
+    "AsyncContextPrompt",
+    "AsyncPrompt",
+    "BasePrompt",
+    "ContextPrompt",
+    "Decorated",
+    "Prompt",
+    "PromptDecorator",
+    "as_model",
+    "make_prompt",
+    "prompt",
+]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

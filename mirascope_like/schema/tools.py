@@ -30,8 +30,10 @@ __all__ = [
     "Toolkit",
     "ToolsLike",
     "WebSearchTool",
+    "failure_of",
     "make_tool",
     "make_toolkit",
+    "output_of",
 ]
 
 P = ParamSpec("P")

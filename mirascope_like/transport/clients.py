@@ -21,7 +21,7 @@ from .channels import BlockingChannel, NativeChannel
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["ClientPair", "ClientTransport", "ThreadedChannel", "has_base", "is_http_client"]
+__all__ = ["ClientPair", "ClientTransport", "ThreadedByteStream", "ThreadedChannel", "has_base", "is_http_client"]
 
 T = TypeVar("T")
 

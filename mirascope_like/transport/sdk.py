@@ -23,7 +23,7 @@ from .clients import ClientPair, ThreadedChannel, has_base
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["SDKTransport", "is_sdk_client", "protocol_of"]
+__all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "is_sdk_client", "protocol_of"]
 
 _SDKS = ("openai", "anthropic")
 _SYNC, _ASYNC = "SyncAPIClient", "AsyncAPIClient"

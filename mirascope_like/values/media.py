@@ -16,6 +16,7 @@ __all__ = [
     "MAX_AUDIO_BYTES",
     "MAX_DOCUMENT_BYTES",
     "MAX_IMAGE_BYTES",
+    "Downloader",
     "audio_type",
     "check_size",
     "document_type",

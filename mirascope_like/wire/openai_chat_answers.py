@@ -173,8 +173,9 @@ class ChatDecoder(EventDecoder):
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
-            self.answered = True
-            self._message(_object(choice.get(key)), chunks)
+            message = choice.get(key)
+            self.answered = self.answered or isinstance(message, dict)
+            self._message(_numbered(message) if key == "message" else _object(message), chunks)
             self._finish_raw = _string(choice.get("finish_reason")) or self._finish_raw
 
     def finish(self, chunks: list[Chunk]) -> None:
@@ -309,6 +310,14 @@ class ChatDecoder(EventDecoder):
 def _object(value: object) -> JsonObject:
     """`value` if it is a JSON object, else an empty one: fields may be absent, null, or not what they should be."""
     return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def _numbered(message: object) -> JsonObject:
+    """A whole message, its tool calls numbered as the deltas of a stream are, so that each is one call."""
+    whole = _object(message)
+    if not whole.get("tool_calls"):
+        return whole
+    return {**whole, "tool_calls": [{**call, "index": i} for i, call in enumerate(whole["tool_calls"])]}
 
 
 def _string(value: object) -> str:

@@ -379,3 +379,19 @@ def _pieces(text: str, dice: random.Random) -> list[str]:
         pieces.append(text[:size])
         text = text[size:]
     return pieces
+
+
+def test_two_calls_of_one_id_stay_two() -> None:
+    function = {"name": "f", "arguments": "{}"}
+    calls = [{"id": "same", "type": "function", "function": function}] * 2
+    body = {"choices": [{"message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "tool_calls"}]}
+    content = fold(OpenAIChat(chat_dialect("vllm")).decode(body)).content
+    first, second = (part for part in content if isinstance(part, c.ToolCall))
+    assert first.id == "same"
+    assert second.id not in ("", "same")
+    assert first.args == second.args == "{}"
+
+
+def test_a_message_that_is_no_object_is_malformed() -> None:
+    with pytest.raises(MalformedReply):
+        OpenAIChat(chat_dialect("vllm")).decode({"choices": [{"message": 3}]})
