@@ -173,9 +173,9 @@ class ChatDecoder(EventDecoder):
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
-            message = choice.get(key)
-            self.answered = self.answered or isinstance(message, dict)
-            self._message(_numbered(message) if key == "message" else _object(message), chunks)
+            self.answered = self.answered or isinstance(choice.get(key), dict)
+            message = _object(choice.get(key))
+            self._message(_numbered(message) if key == "message" else message, chunks)
             self._finish_raw = _string(choice.get("finish_reason")) or self._finish_raw
 
     def finish(self, chunks: list[Chunk]) -> None:
@@ -312,12 +312,11 @@ def _object(value: object) -> JsonObject:
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
-def _numbered(message: object) -> JsonObject:
+def _numbered(message: JsonObject) -> JsonObject:
     """A whole message, its tool calls numbered as the deltas of a stream are, so that each is one call."""
-    whole = _object(message)
-    if not whole.get("tool_calls"):
-        return whole
-    return {**whole, "tool_calls": [{**call, "index": i} for i, call in enumerate(whole["tool_calls"])]}
+    if not message.get("tool_calls"):
+        return message
+    return {**message, "tool_calls": [{**call, "index": i} for i, call in enumerate(message["tool_calls"])]}
 
 
 def _string(value: object) -> str:
