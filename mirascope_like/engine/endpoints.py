@@ -276,5 +276,5 @@ _BUILT_IN: Mapping[str, HTTPProvider] = {
     )
 }
 
-registry = Registry(_BUILT_IN)
+registry: Registry = Registry(_BUILT_IN)
 """The registry of the process."""

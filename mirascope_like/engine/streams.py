@@ -55,7 +55,7 @@ class LiveStream:
         self.plan = plan
         self.prepared = prepared
         self.chunks: list[ContentChunk] = []
-        self.finished = False
+        self.finished: bool = False
         self.failure: BaseException | None = None
         self._body = body
         self._decoder: Decoder = prepared.endpoint.codec.decoder()
@@ -160,7 +160,7 @@ class Reader:
     def __init__(self, stream: LiveStream, position: int = 0) -> None:
         self._stream = stream
         self._begun = False
-        self.position = position
+        self.position: int = position
 
     async def next(self) -> ContentChunk | None:
         """The next content chunk; `None` after the last."""

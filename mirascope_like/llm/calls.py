@@ -214,8 +214,8 @@ class CallDecorator(Generic[F]):
 
     def __init__(self, model: Model, tools: ToolsLike | None, format: FormatSpec[F] | None) -> None:
         self.model = model
-        self.toolkit = make_toolkit(tools)
-        self.format = make_format(format)
+        self.toolkit: Toolkit = make_toolkit(tools)
+        self.format: Format[F] | None = make_format(format)
 
     @overload
     def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant

@@ -7,7 +7,6 @@ from it, and in no other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, Self
 
@@ -22,7 +21,7 @@ from ..schema.formats import FormatSpec, make_format
 from ..schema.tools import ToolsLike, make_toolkit
 from ..values.content import UserContent
 from ..values.context import Context
-from ..values.messages import Message, promote
+from ..values.messages import PromptContent, promote
 from ..values.params import Params, check_params
 from .responses import (
     AsyncContextResponse,
@@ -59,7 +58,7 @@ class Model:
             raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-5-mini'; got {model_id!r}.")
         self.model_id = model_id
         self.provider_override = provider
-        self.params = check_params(params)
+        self.params: Params = check_params(params)
 
     def plan(
         self,
@@ -89,7 +88,7 @@ class Model:
 
     def call(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
@@ -103,7 +102,7 @@ class Model:
 
     async def call_async(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
@@ -113,7 +112,7 @@ class Model:
 
     def stream(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
@@ -123,7 +122,7 @@ class Model:
 
     async def stream_async(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
@@ -135,7 +134,7 @@ class Model:
 
     def context_call(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         ctx: Context[D],
         tools: ToolsLike | None = None,
@@ -146,7 +145,7 @@ class Model:
 
     async def context_call_async(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         ctx: Context[D],
         tools: ToolsLike | None = None,
@@ -157,7 +156,7 @@ class Model:
 
     def context_stream(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         ctx: Context[D],
         tools: ToolsLike | None = None,
@@ -169,7 +168,7 @@ class Model:
 
     async def context_stream_async(
         self,
-        content: UserContent | Message | Sequence[Message],
+        content: PromptContent,
         *,
         ctx: Context[D],
         tools: ToolsLike | None = None,

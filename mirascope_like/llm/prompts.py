@@ -239,8 +239,8 @@ class PromptDecorator(Generic[F]):
     """`@llm.prompt(tools=…, format=…)`, waiting for its function."""
 
     def __init__(self, tools: ToolsLike | None, format: FormatSpec[F] | None) -> None:
-        self.toolkit = make_toolkit(tools)
-        self.format = make_format(format)
+        self.toolkit: Toolkit = make_toolkit(tools)
+        self.format: Format[F] | None = make_format(format)
 
     @overload
     def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant

@@ -39,7 +39,7 @@ class OutputParser(Generic[F]):
     def __init__(self, fn: Callable[[Any], F], formatting_instructions: str) -> None:
         self.fn = fn
         self.instructions = formatting_instructions
-        self.__name__ = fn.__name__
+        self.__name__: str = fn.__name__
         self.__doc__ = fn.__doc__
 
     def __call__(self, response: Any) -> F:

@@ -178,7 +178,7 @@ class Arguments:
         self._name = name
         self._parameters = _visible(fn, skip_first)
         self._model = self._build(fn, docs)
-        self.schema = json_schema(self._model)
+        self.schema: dict[str, Any] = json_schema(self._model)
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
 

@@ -101,11 +101,11 @@ class BaseTool(Generic[P, R]):
         inline: bool = False,
     ) -> None:
         self.fn = fn
-        self.name = name or _checked_name(fn)
+        self.name: str = name or _checked_name(fn)
         self.strict = strict
         self.inline = inline
-        self.takes_context = takes_context(unwrapped(fn))
-        self.is_async = is_async(unwrapped(fn))
+        self.takes_context: bool = takes_context(unwrapped(fn))
+        self.is_async: bool = is_async(unwrapped(fn))
         self._given_description = description
         self._given_parameters = None if parameters is None else dict(parameters)
         behave_like(self, fn)

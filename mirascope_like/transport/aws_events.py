@@ -11,6 +11,7 @@ import base64
 import json
 import struct
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from .. import errors
@@ -42,8 +43,8 @@ class AWSByteStream:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._decoder = EventStreamDecoder()
-        self.status = stream.status
-        self.headers = {**stream.headers, "content-type": "text/event-stream"}
+        self.status: int = stream.status
+        self.headers: Mapping[str, str] = {**stream.headers, "content-type": "text/event-stream"}
 
     @staticmethod
     def reads(stream: ByteStream) -> bool:

@@ -113,7 +113,7 @@ class _ResponseStream:
         self._request = request
         self._owner = owner
         self._failure: Exception | None = None
-        self.status = response.status_code
+        self.status: int = response.status_code
         self.headers: Mapping[str, str] = dict(response.headers)
 
     def _check(self) -> None:

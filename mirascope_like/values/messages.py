@@ -29,6 +29,7 @@ from .content import (
 __all__ = [
     "AssistantMessage",
     "Message",
+    "PromptContent",
     "SystemContent",
     "SystemMessage",
     "UserMessage",
@@ -94,6 +95,10 @@ class AssistantMessage:
 
 
 Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage
+
+PromptContent: TypeAlias = str | UserContentPart | Message | Sequence[str | UserContentPart | Message]
+"""What can be asked: see `promote`. One sequence type, not two, lets type checkers infer what a list literal holds."""
+
 _MESSAGES = (SystemMessage, UserMessage, AssistantMessage)
 
 

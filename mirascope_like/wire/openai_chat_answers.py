@@ -144,7 +144,7 @@ class ChatDecoder(EventDecoder):
     def __init__(self, dialect: ChatDialect) -> None:
         super().__init__()
         self._ends_with = dialect.ends_with
-        self.answered = False
+        self.answered: bool = False
         self._open: str | None = None  # "text", "thought" or nothing
         self._raw = _RawMessage()
         self._info: tuple[str | None, str | None] = (None, None)
