@@ -211,20 +211,28 @@ class ToolNotFoundError(ToolError):
 class ParseError(Error):
     """The reply is not of the wanted type.
 
-    `original_exception` says why, `text` is what the model wrote. `retry_message()` is what to tell the model.
+    `original_exception` says why, `text` is what the model wrote. `retry_message()` is what to tell the model. If
+    `cut_off`, the reply met the limit of tokens before it was complete: the model did not err.
     """
 
-    def __init__(self, message: str, *, text: str = "", original_exception: BaseException | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        original_exception: BaseException | None = None,
+        advice: str = "Answer again, correcting this. Write only the answer, in the format that was asked for.",
+        cut_off: bool = False,
+    ) -> None:
         super().__init__(message)
         self.text = text
         self.original_exception = original_exception
+        self.cut_off = cut_off
+        self._advice = advice
 
     def retry_message(self) -> str:
         """What to tell the model so that it can mend its answer: text for `response.resume(...)`."""
-        return (
-            f"Your last answer could not be used: {self}\n"
-            "Answer again, correcting this. Write only the answer, in the format that was asked for."
-        )
+        return f"Your last answer could not be used: {self}\n{self._advice}"
 
 
 class FeatureNotSupportedError(Error):

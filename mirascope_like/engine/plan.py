@@ -11,8 +11,10 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import FeatureNotSupportedError
+from ..schema.compile import Inexpressible, compile_schema
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
-from ..schema.tools import Toolkit, ToolSchema
+from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..transport import HttpRequest
 from ..values.content import Text, Thought, ToolCall, ToolOutput
 from ..values.context import Context
@@ -76,17 +78,28 @@ class _FormatTool:
     wire_parameters = parameters
 
 
+@dataclass(frozen=True, slots=True)
+class _StrictTool:
+    """A tool whose arguments the provider constrains, in the provider's dialect."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    wire_parameters: dict[str, Any]
+    strict: bool | None = True
+
+
 def prepare(plan: Plan, *, stream: bool) -> Prepared:
     """The request of a plan. Raises what is wrong with it before anything is sent: no provider, no key, features that
     the provider does not have."""
     provider, name = plan.find_provider()
     endpoint = provider.endpoint(name, plan.messages)
-    format = _with_mode(plan.format, endpoint.features)
+    format = _with_mode(plan, endpoint)
     request = Request(
         model=endpoint.model,
         messages=_instructed(_answered(plan.messages), format),
         params=_tool_params(plan, format),
-        tools=_tools(plan, format),
+        tools=_tools(plan, format, endpoint),
         provider_tools=tuple(plan.toolkit.provider_tools_dict.values()),
         format=format,
         provider_id=endpoint.provider_id,
@@ -97,10 +110,23 @@ def prepare(plan: Plan, *, stream: bool) -> Prepared:
     return Prepared(endpoint=endpoint, request=request, http=_http_request(endpoint, request), format=format)
 
 
-def _with_mode(format: AnyFormat | None, features: Features) -> AnyFormat | None:
-    if format is None or format.mode is not None:
+def _with_mode(plan: Plan, endpoint: Endpoint) -> AnyFormat | None:
+    format = plan.format
+    if format is None or format.mode not in (None, "strict"):
         return format
-    return format.with_mode(_best_mode(features))
+    mode = format.mode or _best_mode(endpoint.features)
+    if mode != "strict":
+        return format.with_mode(mode)
+    if endpoint.features.strict_format is False:
+        raise _unsupported("Mode 'strict' of a format", plan, endpoint)
+    chosen = format.with_mode(mode, endpoint.codec.schema_dialect)
+    try:
+        chosen.wire_schema  # noqa: B018
+    except Inexpressible as error:
+        if format.mode == "strict":
+            raise _unsupported(f"Mode 'strict' of the format {format.name} ({error})", plan, endpoint) from error
+        return format.with_mode(_best_mode(replace(endpoint.features, strict_format=False)))
+    return chosen
 
 
 def _best_mode(features: Features) -> FormattingMode:
@@ -110,11 +136,25 @@ def _best_mode(features: Features) -> FormattingMode:
     return "tool" if features.strict_format is False and features.forced_tools is not False else "json"
 
 
-def _tools(plan: Plan, format: AnyFormat | None) -> Sequence[ToolSchema]:
-    tools: list[ToolSchema] = [*plan.toolkit.tools_dict.values()]
+def _unsupported(feature: str, plan: Plan, endpoint: Endpoint) -> FeatureNotSupportedError:
+    return FeatureNotSupportedError(feature, endpoint.provider_id, plan.model_id)
+
+
+def _tools(plan: Plan, format: AnyFormat | None, endpoint: Endpoint) -> Sequence[ToolSchema]:
+    tools: list[ToolSchema] = [
+        _strict(tool, plan, endpoint) if tool.strict else tool for tool in plan.toolkit.tools_dict.values()
+    ]
     if format is not None and format.mode == "tool":
         tools.append(_FormatTool(format))
     return tools
+
+
+def _strict(tool: AnyTool, plan: Plan, endpoint: Endpoint) -> ToolSchema:
+    try:
+        parameters = compile_schema(tool.parameters, endpoint.codec.schema_dialect).schema
+    except Inexpressible as error:
+        raise _unsupported(f"The strict tool {tool.name} ({error})", plan, endpoint) from error
+    return _StrictTool(tool.name, tool.description, tool.parameters, parameters)
 
 
 def _tool_params(plan: Plan, format: AnyFormat | None) -> Params:

@@ -1,21 +1,22 @@
 """What a reply must be: a Python type, how the model is held to it, and how its text becomes a value.
 
-Objects go to the model as they are; anything else (a list, a number, a union) is wrapped in an object with one
-property, `output`, since providers only constrain objects. Reading accepts both the wrapped and the bare form.
+A model may write a value as it was asked to (in an envelope, in the forms of a dialect) or as it is: both are read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast, get_args
 
 from typing_extensions import TypeVar
 
-from ..errors import ParseError
-from .strict import strict_schema
+from .dialects import COMMON, PLAIN, Dialect
+from .reading import candidates, is_meant_as_json, read_json, unusable
+from .typed import ENVELOPE, TypeSchema, UndefinedName, type_schema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -28,9 +29,6 @@ FormattingMode: TypeAlias = Literal["strict", "json", "tool", "parser"]
 
 FORMAT_TOOL = "__output__"
 """The name of the hidden tool of mode "tool". Python reserves names like it, so no tool of the user's has it."""
-
-_ENVELOPE = "output"
-_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 
 
 class OutputParser(Generic[F]):
@@ -56,10 +54,17 @@ class Format(Generic[F]):
 
     `mode`: "strict" (the provider holds the model to the schema), "json" (the model is told the schema; JSON mode where
     there is one), "tool" (the answer is the arguments of a hidden tool), "parser" (an `OutputParser`); `None` until it
-    is chosen for a model.
+    is chosen for a model. `dialect` is the JSON Schema of the provider in mode "strict".
+
+    Raises `TypeError` if a type has no JSON Schema, and `ValueError` if the mode does not fit.
     """
 
-    def __init__(self, formattable: type[F] | OutputParser[F] | Any, mode: FormattingMode | None = None) -> None:
+    def __init__(
+        self,
+        formattable: type[F] | OutputParser[F] | Any,
+        mode: FormattingMode | None = None,
+        dialect: Dialect | None = None,
+    ) -> None:
         self.formattable = formattable
         if mode is not None and mode not in get_args(FormattingMode):
             raise ValueError(f"There is no mode {mode!r}; there are: {', '.join(get_args(FormattingMode))}.")
@@ -70,15 +75,22 @@ class Format(Generic[F]):
         elif mode == "parser":
             raise ValueError("Mode 'parser' needs a function made with @llm.output_parser.")
         self.mode: FormattingMode | None = mode
+        self.dialect = dialect or (COMMON if mode == "strict" else PLAIN)
+        if mode != "parser":
+            with contextlib.suppress(UndefinedName):  # it may be defined by the time it is used
+                self._described  # noqa: B018
 
-    def with_mode(self, mode: FormattingMode) -> Format[F]:
-        """The same format in a mode."""
-        if mode == self.mode:
-            return self
-        made = Format[F](self.formattable, mode)
-        # What has been worked out from the type is the same in each mode.
-        made.__dict__.update({name: self.__dict__[name] for name in ("_adapter", "_inner") if name in self.__dict__})
-        return made
+    def with_mode(self, mode: FormattingMode, dialect: Dialect | None = None) -> Format[F]:
+        """The same format in a mode, and for mode "strict" in a provider's dialect."""
+        return Format[F](self.formattable, mode, dialect)
+
+    @property
+    def guarantee(self) -> Literal["constrained", "validated"] | None:
+        """What holds the model to the type: "constrained" (the provider, while it writes; it is validated as well) or
+        "validated" (only the check when the answer is parsed). `None` until the mode is chosen."""
+        if self.mode is None:
+            return None
+        return "constrained" if self.mode == "strict" else "validated"
 
     @property
     def parser(self) -> OutputParser[F] | None:
@@ -102,26 +114,15 @@ class Format(Generic[F]):
         own: str | None = kind.__dict__.get("__doc__")
         return inspect.cleandoc(own) if own else None
 
-    @cached_property
+    @property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what the model writes; always an object."""
-        inner = self._inner
-        if not self._wrapped:
-            return inner
-        inner = dict(inner)
-        definitions = {"$defs": inner.pop("$defs")} if "$defs" in inner else {}
-        return {
-            "type": "object",
-            "properties": {_ENVELOPE: inner},
-            "required": [_ENVELOPE],
-            "additionalProperties": False,
-            **definitions,
-        }
+        """The JSON Schema of the type, in an object with one property `output` if it is not an object itself."""
+        return self._described.schema
 
-    @cached_property
+    @property
     def wire_schema(self) -> dict[str, Any]:
-        """`schema` as it is sent for enforcement: in the strict subset."""
-        return strict_schema(self.schema)
+        """`schema` as the model is held to it: in the provider's dialect. Raises `Inexpressible`."""
+        return self._described.compiled(self.dialect).schema
 
     @cached_property
     def formatting_instructions(self) -> str | None:
@@ -137,53 +138,53 @@ class Format(Generic[F]):
         return None
 
     def parse(self, text: str) -> F:
-        """The value that a model's text holds. Raises `ParseError`."""
-        problem: Exception | None = None
-        for candidate in _candidates(text):
-            try:
-                return self._validate(candidate)
-            except (ValueError, RecursionError) as error:  # also Pydantic's ValidationError
-                if not _is_prose(candidate):
-                    problem = problem or error
-        if problem is None:
-            raise ParseError("there is no JSON in it.", text=text)
-        raise ParseError(_explain(problem), text=text, original_exception=problem) from problem
+        """The value that a model's text holds. Raises `ParseError`.
 
-    def _validate(self, candidate: str) -> F:
-        if not self._wrapped:
-            return self._adapter.validate_json(candidate)
-        value: object = json.loads(candidate)
-        inner = self.unwrap(value)
-        return self._adapter.validate_json(candidate if inner is value else json.dumps(inner))
+        The JSON may stand in prose or in a fenced block; of an object with a key twice, the last counts. NaN and
+        infinities are not JSON.
+        """
+        wrong: Exception | None = None
+        broken: Exception | None = None
+        for candidate in candidates(text):
+            try:
+                value = read_json(candidate)
+            except ValueError as error:
+                broken = broken or (error if is_meant_as_json(candidate) else None)
+                continue
+            try:
+                return self._validated(value, candidate)
+            except (ValueError, RecursionError) as error:  # also Pydantic's ValidationError
+                wrong = wrong or error
+        raise unusable(text, wrong, broken)
+
+    def _validated(self, value: object, text: str) -> F:
+        """Pydantic reads JSON more kindly than Python's values (of which a list is no tuple), so it is given JSON."""
+        plain = self.decode(value)
+        return self._adapter.validate_json(text if plain is value else json.dumps(plain))
+
+    def decode(self, value: object) -> object:
+        """The JSON value that the type itself has, of one that a model wrote: out of the envelope and the dialect's
+        forms. What is plain already stays as it is; halves of values are taken too. Raises nothing but
+        `RecursionError`."""
+        compiled = self._described.compiled(self.dialect)
+        value = self.unwrap(value)
+        if compiled.exact:
+            return value
+        if not self._described.wrapped:
+            return compiled.decode(value)
+        return compiled.decode({ENVELOPE: value})[ENVELOPE]
 
     def unwrap(self, value: object) -> object:
         """What is in the envelope that non-objects are sent in; a bare value as it is."""
-        if self._wrapped and isinstance(value, Mapping):
-            fields = cast("Mapping[str, Any]", value)
-            return fields[_ENVELOPE] if set(fields) == {_ENVELOPE} else fields
-        return value
+        return self._described.unwrapped(value)
 
-    @cached_property
+    @property
     def _adapter(self) -> TypeAdapter[F]:
-        from pydantic import TypeAdapter
-        from pydantic.errors import PydanticUserError
-
-        try:
-            return TypeAdapter(cast("Any", self.formattable))
-        except PydanticUserError as error:
-            raise TypeError(f"{self.formattable!r} cannot be a format: {error.message}") from error
+        return self._described.adapter
 
     @cached_property
-    def _inner(self) -> dict[str, Any]:
-        schema = self._adapter.json_schema(by_alias=True)
-        if "$ref" in schema and "$defs" in schema:  # a recursive model stands among its own definitions
-            target: dict[str, Any] = schema["$defs"][schema["$ref"].rpartition("/")[2]]
-            return {**target, "$defs": schema["$defs"]}
-        return schema
-
-    @cached_property
-    def _wrapped(self) -> bool:
-        return self._inner.get("type") != "object" or "properties" not in self._inner
+    def _described(self) -> TypeSchema:
+        return type_schema(self.formattable)
 
     def __repr__(self) -> str:
         return f"Format({self.name}, mode={self.mode!r})"
@@ -198,38 +199,3 @@ def make_format(spec: FormatSpec[F] | None) -> Format[F] | None:
     if spec is None or spec is type(None):
         return None
     return spec if isinstance(spec, Format) else Format(spec)
-
-
-def _candidates(text: str) -> Iterator[str]:
-    """The places in a text where its JSON may be, likeliest first: all of it, fenced blocks, then what starts like JSON
-    in the middle of prose."""
-    yield (whole := text.strip())
-    for block in _FENCE.finditer(text):
-        yield block.group(1).strip()
-    decoder = json.JSONDecoder()
-    position = 0
-    while (found := re.compile(r"[{\[]").search(whole, position)) is not None:
-        try:
-            _, position = decoder.raw_decode(whole, found.start())
-            yield whole[found.start() : position]
-        except (ValueError, RecursionError):
-            position = found.start() + 1
-
-
-def _is_prose(text: str) -> bool:
-    """Whether a text is not JSON, and not meant to be."""
-    if text.startswith(("{", "[")):
-        return False
-    try:
-        json.loads(text)
-    except ValueError:
-        return True
-    return False
-
-
-def _explain(error: Exception) -> str:
-    errors = getattr(error, "errors", None)
-    if errors is None:
-        return str(error)
-    details = errors(include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'the answer'}: {d['msg']}" for d in details)

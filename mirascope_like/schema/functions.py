@@ -34,6 +34,7 @@ __all__ = [
     "is_async",
     "json_schema",
     "reference",
+    "schema_generator",
     "takes_context",
     "unwrapped",
 ]
@@ -246,11 +247,12 @@ def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """A model's JSON Schema, by alias, with the titles that the user gave and without those that Pydantic makes up."""
-    return model.model_json_schema(by_alias=True, schema_generator=_schema_generator())
+    return model.model_json_schema(by_alias=True, schema_generator=schema_generator())
 
 
 @functools.cache
-def _schema_generator() -> Any:
+def schema_generator() -> Any:
+    """Pydantic's generator of JSON Schema, without the titles that it makes up."""
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
@@ -259,6 +261,13 @@ def _schema_generator() -> Any:
 
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def p_arguments_schema(self, arguments: Any, var_args_schema: Any) -> Any:
+            made = super().p_arguments_schema(arguments, var_args_schema)
+            # The fields of a named tuple: the names tell the model what is what.
+            for item, argument in zip(made.get("prefixItems", ()), arguments, strict=False):
+                item["title"] = argument["name"]
+            return made
 
     return Generator
 

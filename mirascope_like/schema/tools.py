@@ -15,8 +15,9 @@ from typing_extensions import TypeVar
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
+from .compile import Compiled, compile_schema
+from .dialects import COMMON
 from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context, unwrapped
-from .strict import strict_schema
 
 __all__ = [
     "AnyTool",
@@ -122,12 +123,12 @@ class BaseTool(Generic[P, R]):
 
     @property
     def wire_parameters(self) -> dict[str, Any]:
-        """`parameters` as they are sent: in the strict subset if the tool is strict."""
-        return self._strict_parameters if self.strict else self.parameters
+        """`parameters` as they are sent: if the tool is strict, in a form that all providers can constrain."""
+        return self._compiled.schema if self.strict else self.parameters
 
     @cached_property
-    def _strict_parameters(self) -> dict[str, Any]:
-        return strict_schema(self.parameters)
+    def _compiled(self) -> Compiled:
+        return compile_schema(self.parameters, COMMON)
 
     @cached_property
     def _docs(self) -> Docs:
@@ -170,11 +171,12 @@ class BaseTool(Generic[P, R]):
 
         Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool wants a context and there is none.
         """
+        text = self._plain(call.args)
         if self._given_parameters is not None:
             args: list[Any] = []
-            kwargs = _json_object(self.name, call.args)
+            kwargs = _json_object(self.name, text)
         else:
-            args, kwargs = self._arguments.bind(call.args)
+            args, kwargs = self._arguments.bind(text)
         if self.takes_context:
             if context is None:
                 raise TypeError(
@@ -182,6 +184,17 @@ class BaseTool(Generic[P, R]):
                 )
             args = [context, *args]
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
+
+    def _plain(self, text: str) -> str:
+        """A call's arguments without the forms that strict tools are written in."""
+        if not self.strict or self._compiled.exact:
+            return text
+        import json
+
+        try:
+            return json.dumps(self._compiled.decode(json.loads(text)))
+        except (ValueError, RecursionError):  # told by what reads it next
+            return text
 
 
 class Tool(BaseTool[P, R]):

@@ -20,6 +20,7 @@ from ..values.messages import Message
 from ..values.params import Params
 
 if TYPE_CHECKING:
+    from ..schema.dialects import Dialect
     from ..schema.formats import Format
     from ..schema.tools import ProviderTool, ToolSchema
     from .features import Features
@@ -87,6 +88,11 @@ class Decoder(Protocol):
 
 class Codec(Protocol):
     """One wire protocol."""
+
+    @property
+    def schema_dialect(self) -> Dialect:
+        """The JSON Schema that the server can hold a model to."""
+        ...
 
     def encode(self, request: Request) -> Outgoing:
         """The JSON body that asks for what `request` says."""

@@ -25,6 +25,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
+from ..schema.dialects import ANTHROPIC
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
@@ -55,6 +56,8 @@ _PROVIDER_TOOLS = {"web_search": {"type": "web_search_20250305", "name": "web_se
 
 class AnthropicMessages:
     """The codec."""
+
+    schema_dialect = ANTHROPIC
 
     def encode(self, request: Request) -> Outgoing:
         """See `Codec.encode`. Raises `FeatureNotSupportedError` for media and provider tools that are not taken."""

@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from ..schema.dialects import LOCAL
 from . import Outgoing, Request
 from .features import chat_dialect
 from .openai_chat import OpenAIChat
@@ -129,6 +130,8 @@ def _bounded(schema: Any) -> Any:
 
 class LocalChat(OpenAIChat):
     """Chat completions for the embedded model: requests as `adapt` makes them, answers as any server's."""
+
+    schema_dialect = LOCAL
 
     def __init__(self) -> None:
         super().__init__(chat_dialect("local"))

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
+from ..schema.dialects import OPENAI
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
@@ -38,6 +39,8 @@ _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 
 class OpenAIChat:
     """The codec for one server's dialect."""
+
+    schema_dialect = OPENAI
 
     def __init__(self, dialect: ChatDialect) -> None:
         self.dialect = dialect

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import FeatureNotSupportedError
+from ..schema.dialects import OPENAI
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, SystemMessage, UserMessage
@@ -41,6 +42,8 @@ _NEED_NO_ID = frozenset(("message", "function_call", "custom_tool_call"))
 
 class OpenAIResponses:
     """The codec; one for all servers."""
+
+    schema_dialect = OPENAI
 
     def encode(self, request: Request) -> Outgoing:
         """See `Codec.encode`."""

@@ -1,0 +1,198 @@
+"""How values in a dialect's forms become values of the type's own JSON Schema again.
+
+Rules
+* An inverse never raises. What is not in the form that it undoes stays as it is, for validation to judge; so values
+  that are plain already, and halves of values, are read too.
+* All dialects share their forms, so that an inverse need not know for which one a value was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+__all__ = [
+    "SAME",
+    "Choice",
+    "Inverse",
+    "Items",
+    "JsonText",
+    "Named",
+    "Pairs",
+    "Record",
+    "Same",
+    "TupleItems",
+    "value_type",
+]
+
+
+class Inverse(Protocol):
+    """What undoes a form."""
+
+    def decode(self, value: Any) -> Any:
+        """The plain JSON value of one in the form."""
+        ...
+
+
+@dataclass(frozen=True)
+class Same:
+    """There is nothing to undo."""
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        return value
+
+
+SAME = Same()
+
+
+@dataclass(frozen=True)
+class Record:
+    """An object. `fillable` are the properties of which `null` says that they are left out."""
+
+    fields: Mapping[str, Inverse]
+    fillable: frozenset[str]
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: self.fields.get(name, SAME).decode(field)
+            for name, field in cast("Mapping[str, Any]", value).items()
+            if field is not None or name not in self.fillable
+        }
+
+
+@dataclass(frozen=True)
+class Items:
+    """An array of one kind of items."""
+
+    item: Inverse
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        return [self.item.decode(item) for item in cast("Sequence[Any]", value)] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class TupleItems:
+    """An object whose properties are the items of an array. `required` is how many of them have to be there."""
+
+    names: Sequence[str]
+    items: Sequence[Inverse]
+    required: int
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        if isinstance(value, list):
+            given = cast("Sequence[Any]", value)
+            return [item.decode(each) for item, each in zip(self.items, given, strict=False)] + [*given[len(self.items) :]]
+        if not isinstance(value, Mapping) or not set(cast("Mapping[str, Any]", value)) <= set(self.names):
+            return cast("Any", value)
+        fields = cast("Mapping[str, Any]", value)
+        decoded: list[Any] = []
+        for position, (name, item) in enumerate(zip(self.names, self.items, strict=True)):
+            if name not in fields or (fields[name] is None and position >= self.required):
+                break
+            decoded.append(item.decode(fields[name]))
+        return decoded
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A list of `{"key": …, "value": …}` that is an object. Of two with one key, the last counts."""
+
+    value: Inverse
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        if isinstance(value, Mapping):
+            fields = cast("Mapping[str, Any]", value)
+            return {key: self.value.decode(each) for key, each in fields.items()}
+        if not isinstance(value, list) or not all(map(_is_pair, cast("Sequence[Any]", value))):
+            return cast("Any", value)
+        pairs = cast("Sequence[Mapping[str, Any]]", value)
+        return {
+            key if isinstance(key := pair["key"], str) else json.dumps(key): self.value.decode(pair["value"])
+            for pair in pairs
+            if len(pair) == 2  # one that is still being written has no value yet
+        }
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, Mapping) and set(cast("Mapping[str, Any]", value)) <= {"key", "value"}
+
+
+@dataclass(frozen=True)
+class JsonText:
+    """A string that is JSON. One that is not stands for itself."""
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several forms: the one whose schema the value fits best."""
+
+    branches: Sequence[tuple[Mapping[str, Any], Inverse]]
+    definitions: Mapping[str, Mapping[str, Any]]
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        _, inverse = min(self.branches, key=lambda branch: _misfit(branch[0], value, self.definitions))
+        return inverse.decode(value)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A definition, which may contain itself."""
+
+    name: str
+    table: Mapping[str, Inverse]
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        return self.table[self.name].decode(value)
+
+
+def value_type(value: object) -> str:
+    """The JSON Schema type of a JSON value."""
+    if isinstance(value, bool):
+        return "boolean"
+    kinds = ((str, "string"), (int, "integer"), (float, "number"), (list, "array"), (Mapping, "object"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
+
+
+_WRONG = 1000  # of another type; to lack a property is 1, since it may still come
+
+
+def _misfit(schema: Mapping[str, Any], value: Any, definitions: Mapping[str, Mapping[str, Any]]) -> int:
+    """How far a value is from a compiled schema; 0 if it fits."""
+    if "$ref" in schema:
+        return _misfit(definitions[schema["$ref"].rpartition("/")[2]], value, definitions)
+    if "anyOf" in schema:
+        return min(_misfit(branch, value, definitions) for branch in schema["anyOf"])
+    kind = value_type(value)
+    if kind != schema["type"] and (kind, schema["type"]) != ("integer", "number"):
+        return _WRONG
+    if "enum" in schema and value not in schema["enum"]:
+        return _WRONG
+    if kind == "array":
+        return sum(_misfit(schema["items"], item, definitions) for item in value)
+    if kind != "object":
+        return 0
+    properties = schema["properties"]
+    missing = sum(name not in value for name in schema["required"])
+    return missing + sum(
+        _misfit(properties[name], field, definitions) if name in properties else _WRONG for name, field in value.items()
+    )

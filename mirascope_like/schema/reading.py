@@ -1,0 +1,69 @@
+"""Finding the JSON in what a model wrote, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import ParseError
+
+__all__ = ["candidates", "is_meant_as_json", "read_json", "unusable"]
+
+_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+_OPENING = re.compile(r"[{\[]")
+_MOST_OPENINGS = 200  # so that no text takes long to look through
+
+_MEND = "Answer again, with this put right. Write only the JSON."
+_WRITE_JSON = "Answer again with the JSON alone: complete, and with nothing around it."
+
+
+def read_json(text: str) -> object:
+    """The value of a JSON text. Raises `ValueError`, also for NaN, infinities, halves of surrogate pairs, and what is
+    nested more than 200 deep."""
+    from jiter import from_json
+
+    value: object = from_json(text.encode(), allow_inf_nan=False)
+    return value
+
+
+def candidates(text: str) -> Iterator[str]:
+    """The places in a text where its JSON may be, likeliest first: all of it, fenced blocks, then what starts like JSON
+    in the middle of prose."""
+    yield (whole := text.strip())
+    for block in _FENCE.finditer(text):
+        yield block.group(1).strip()
+    decoder = json.JSONDecoder()
+    position = 0
+    for _ in range(_MOST_OPENINGS):
+        if (found := _OPENING.search(whole, position)) is None:
+            return
+        try:
+            _, position = decoder.raw_decode(whole, found.start())
+            yield whole[found.start() : position]
+        except (ValueError, RecursionError):
+            position = found.end()
+
+
+def is_meant_as_json(text: str) -> bool:
+    """Whether a text begins as JSON does."""
+    return text.startswith(("{", "["))
+
+
+def unusable(text: str, wrong: Exception | None, broken: Exception | None) -> ParseError:
+    """The error for a text: `wrong` is why its JSON is not of the type, `broken` why it is no JSON."""
+    if wrong is not None:
+        return ParseError(_explain(wrong), text=text, original_exception=wrong, advice=_MEND)
+    if broken is not None:
+        message = f"the JSON in it is broken: {broken}."
+        return ParseError(message, text=text, original_exception=broken, advice=_WRITE_JSON)
+    return ParseError("there is no JSON in it.", text=text, advice=_WRITE_JSON)
+
+
+def _explain(error: Exception) -> str:
+    errors: Any = getattr(error, "errors", None)
+    if errors is None:
+        return "it is nested too deeply." if isinstance(error, RecursionError) else str(error)
+    details = errors(include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'the answer'}: {d['msg']}" for d in details)

@@ -1,0 +1,142 @@
+"""What Pydantic makes of a Python type: its JSON Schema, and the check of values against it.
+
+Objects go to a model as they are; anything else (a list, a number, a union) is wrapped in an object with one
+property, `output`, since providers only constrain objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
+
+from .compile import Compiled, compile_schema
+from .dialects import Dialect
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ["ENVELOPE", "TypeSchema", "UndefinedName", "type_schema"]
+
+ENVELOPE = "output"
+
+
+class UndefinedName(TypeError):
+    """A type mentions another that is not defined yet."""
+
+
+@dataclass(frozen=True)
+class TypeSchema:
+    """A type, described. `schema` is an object in any case; `wrapped` says whether the type is one property of it."""
+
+    adapter: TypeAdapter[Any]
+    schema: dict[str, Any]
+    wrapped: bool
+    _compiled: dict[Dialect, Compiled] = field(default_factory=dict[Dialect, Compiled])
+
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """The schema in a dialect. Raises `Inexpressible`."""
+        if dialect not in self._compiled:
+            self._compiled[dialect] = compile_schema(self.schema, dialect)
+        return self._compiled[dialect]
+
+    def unwrapped(self, value: object) -> object:
+        """What is in the envelope; a bare value as it is."""
+        if self.wrapped and isinstance(value, Mapping):
+            fields = cast("Mapping[str, Any]", value)
+            return fields[ENVELOPE] if set(fields) == {ENVELOPE} else fields
+        return value
+
+
+def type_schema(kind: Any) -> TypeSchema:
+    """The description of a type. Raises `TypeError` that names the field if the type, or one in it, has no JSON Schema,
+    and `UndefinedName` if that cannot be known yet."""
+    try:
+        hash(kind)
+    except TypeError:  # annotated with something that can change
+        return _made(kind)
+    # Types that are equal need not be the same: Literal[1] and Literal[True], int | str and str | int.
+    return _kept(kind, repr(kind))
+
+
+@lru_cache(maxsize=256)
+def _kept(kind: Any, _: str) -> TypeSchema:
+    return _made(kind)
+
+
+def _made(kind: Any) -> TypeSchema:
+    adapter, inner = _described(kind)
+    if "$ref" in inner and "$defs" in inner:  # a recursive model stands among its own definitions
+        inner = {**inner["$defs"][inner["$ref"].rpartition("/")[2]], "$defs": inner["$defs"]}
+    if inner.get("type") == "object" and "properties" in inner:
+        return TypeSchema(adapter, inner, wrapped=False)
+    definitions = {"$defs": inner.pop("$defs")} if "$defs" in inner else {}
+    schema = {
+        "type": "object",
+        "properties": {ENVELOPE: inner},
+        "required": [ENVELOPE],
+        "additionalProperties": False,
+        **definitions,
+    }
+    return TypeSchema(adapter, schema, wrapped=True)
+
+
+def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    from .functions import schema_generator
+
+    try:
+        adapter = TypeAdapter(kind)
+        return adapter, adapter.json_schema(by_alias=True, schema_generator=schema_generator())
+    except (PydanticUserError, NameError) as error:  # also PydanticUndefinedAnnotation
+        problem = str(error).split("\n")[0]
+        if isinstance(error, NameError) or error.code == "class-not-fully-defined":
+            raise UndefinedName(f"{_name(kind)} cannot be a format yet: {problem}") from error
+        raise TypeError(_complaint(kind, problem)) from error
+
+
+def _complaint(kind: Any, problem: str) -> str:
+    path, culprit = _culprit(kind)
+    where = f": its field {path!r} is of type {_name(culprit)}" if path else ""
+    hint = "Use types that Pydantic has a JSON Schema for: models, dataclasses, enums, builtins and combinations."
+    return f"{_name(kind)} cannot be a format{where}. {problem.rstrip('.')}. {hint}"
+
+
+def _culprit(kind: Any, above: tuple[Any, ...] = ()) -> tuple[str, Any]:
+    """The path to the innermost field without a JSON Schema, and its type."""
+    for name, part in _parts(kind):
+        if part not in above and not _is_describable(part):
+            path, culprit = _culprit(part, (*above, kind))
+            return ".".join(filter(None, (name, path))), culprit
+    return "", kind
+
+
+def _parts(kind: Any) -> Iterator[tuple[str, Any]]:
+    """The types that a type is made of, with the names of fields."""
+    for argument in get_args(kind):
+        if not isinstance(argument, list | tuple):
+            yield "", argument
+    if isinstance(kind, type) and kind.__module__ != "builtins":
+        with contextlib.suppress(Exception):  # names that cannot be resolved are not what is wrong
+            yield from get_type_hints(kind, include_extras=True).items()
+
+
+def _is_describable(kind: Any) -> bool:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        TypeAdapter(kind).json_schema()
+        return True
+    except PydanticUserError:
+        return False
+    except Exception:  # not a type at all, such as a Field beside one
+        return True
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)
