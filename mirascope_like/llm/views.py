@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Literal, TypeAlias
+from typing import ClassVar, Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
 from ..engine.runtime import run
 from ..engine.streams import LiveStream, Reader
 from ..schema.formats import Format
-from ..schema.partial import parse_partial
+from ..schema.partial import Growing
 from ..values.chunks import (
     CitationChunk,
     ContentChunk,
@@ -79,20 +79,14 @@ def text_pieces(sep: str) -> Step[str]:
 
 
 def partials(format: Format[T]) -> Step[T]:
-    """After each piece of text, the value so far, if it has grown."""
-    text: list[str] = []
-    last: Any = None
+    """After each piece of text that changes it, the value so far: the same object, which grows. At the end, the valid
+    value."""
+    growing = Growing(format)
 
     def step(chunk: ContentChunk) -> Sequence[T]:
-        nonlocal last
-        if not isinstance(chunk, TextChunk):
-            return ()
-        text.append(chunk.delta)
-        value = parse_partial(format, "".join(text))
-        if value is None or (value == last and type(value) is type(last)):
-            return ()
-        last = value
-        return (value,)
+        if isinstance(chunk, TextChunk):
+            return growing.feed(chunk.delta)
+        return growing.end() if isinstance(chunk, TextEndChunk) else ()
 
     return step
 

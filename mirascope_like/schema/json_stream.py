@@ -115,11 +115,11 @@ class JsonStream:
         self._state = JsonStream._done
 
     def rewind(self, start: int) -> None:
-        """Read again from `start`, where an object or array that is still open begins."""
-        while self._open and self._open[-1] >= start:
+        """Read an open object again, from its first name; it begins at `start`."""
+        while self._open[-1] > start:
             self._open.pop()
-        self._at = start
-        self._state = JsonStream._value
+        self._at = start + 1
+        self._state = JsonStream._first_key
 
     # -- states -------------------------------------------------------------------------------------------------------
 

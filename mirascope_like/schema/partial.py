@@ -1,79 +1,222 @@
-"""Values of half-received text: a type whose fields may not be there yet.
+"""Values of half-received text.
 
-Each model type has one partial type, made once and kept with it. A field that has not begun is `None`.
+A `Growing` value is fed text as it comes and is the same object all the time, filled in place: each piece costs time in
+proportion to its own length, however much there is already. What is shown of a value is said in `shapes`. When the
+JSON is complete the whole is validated, and the last thing to be had is what `Format.parse` gives.
 """
 
 from __future__ import annotations
 
-import functools
-import types
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeAlias
 
 from typing_extensions import TypeVar
 
+from ..errors import ParseError
 from .formats import Format
+from .frames import Frame, RecordFrame, RootFrame
+from .json_stream import JsonStream, JsonSyntaxError
+from .shapes import EnvelopeShape, Shape, shape_of
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel, TypeAdapter
-
-__all__ = ["Partial", "parse_partial"]
+__all__ = ["Growing", "Partial", "parse_partial"]
 
 F = TypeVar("F", default=Any)
 
 Partial: TypeAlias = Annotated[F, "each field may still be None"]
 
-_NOTHING = object()
-
 
 def parse_partial(format: Format[F], text: str) -> Partial[F] | None:
     """What half-received text says so far, as a value whose fields may be `None`; `None` if it says nothing yet."""
-    from jiter import from_json
-
-    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
-    if start < 0:
-        return None
-    try:
-        value: object = from_json(text[start:].encode(), partial_mode="trailing-strings", allow_inf_nan=False)
-    except ValueError:
-        return None
-    value = format.unwrap(value)
-    try:
-        return cast("F", _adapter(cast("Any", format.formattable)).validate_python(value))
-    except ValueError:
-        return None
+    growing = Growing(format)
+    growing.feed(text)
+    return growing.value
 
 
-@functools.lru_cache(maxsize=256)
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
+class Growing(Generic[F]):
+    """The value of a format while its text arrives."""
 
-    return TypeAdapter(_partial(kind, ()))
+    def __init__(self, format: Format[F]) -> None:
+        self._format = format
+        self._sink = _Builder(EnvelopeShape(shape_of(format.formattable)))
+        self._final = False
+        self._value: Any = None
+
+    @property
+    def value(self) -> Any:
+        """The value so far, filled further by later pieces; `None` while there is nothing."""
+        return self._value if self._final else self._sink.value
+
+    def feed(self, delta: str) -> Sequence[Any]:
+        """Take in a piece of text. Gives the value if the piece changed it, else nothing."""
+        if self._final:
+            return ()
+        sink = self._sink
+        sink.changed = False
+        while not self._read(delta):
+            delta = ""
+        if self._final or not sink.changed:
+            return (self._value,) if self._final else ()
+        sink.refresh()
+        return (sink.value,)
+
+    def end(self) -> Sequence[Any]:
+        """The text has ended. Gives the value if no piece of it could be shown: it may stand there alone, as a number
+        does, or not be JSON that a piece more would have gone on with."""
+        if self._final or self._sink.stream.is_open or not self._parse(self._sink.stream.text):
+            return ()
+        return (self._value,)
+
+    def _read(self, delta: str) -> bool:
+        """Read on; false if there is more to read. What turns out not to be JSON, or of another type, was prose, as
+        long as nothing came of it."""
+        sink = self._sink
+        try:
+            sink.stream.feed(delta)
+        except JsonSyntaxError:
+            pass
+        else:
+            if not sink.complete or self._parse(sink.text):
+                return True
+        if sink.shown:
+            sink.stream.stop()
+            return True
+        sink.restart()
+        return False
+
+    def _parse(self, text: str) -> bool:
+        try:
+            self._value = self._format.parse(text)
+        except ParseError:
+            return False
+        self._final = True
+        return True
 
 
-def _partial(kind: Any, above: tuple[Any, ...]) -> Any:
-    """The type with every field of every model in it optional. A model inside itself is left as plain data."""
-    from pydantic import BaseModel
+class _Builder:
+    """Fills frames with what a stream of JSON tells."""
 
-    if kind in above:
-        return Any
-    if isinstance(kind, type) and not get_args(kind) and issubclass(kind, BaseModel):
-        return _partial_model(kind, (*above, kind))
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return Union[tuple(_partial(arg, above) for arg in args)]  # noqa: UP007
-    if origin is Annotated:
-        return _partial(args[0], above)
-    if origin in (list, set, frozenset, dict):
-        return cast("Any", origin)[tuple(_partial(arg, above) for arg in args)]
-    return kind
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self.stream = JsonStream(self)
+        self._reset()
 
+    def _reset(self) -> None:
+        self._root = RootFrame(self._shape)
+        self._frame: Frame = self._root
+        self._start = 0
+        self._start_of_string = 0
+        self._next: Shape | None = None
+        self._grows = False
+        self.changed = False
+        self.shown = False
+        self.complete = False
 
-def _partial_model(model: type[BaseModel], above: tuple[Any, ...]) -> type[BaseModel]:
-    from pydantic import ConfigDict, Field, create_model
+    @property
+    def value(self) -> Any:
+        """What is shown."""
+        return self._root.slots[0]
 
-    fields = {
-        name: (_partial(field.annotation, above) | None, Field(default=None, validation_alias=field.validation_alias))
-        for name, field in model.model_fields.items()
-    }
-    config = ConfigDict(extra="ignore", populate_by_name=True, arbitrary_types_allowed=True)
-    return create_model(f"Partial{model.__name__}", __config__=config, **cast("dict[str, Any]", fields))
+    @property
+    def text(self) -> str:
+        """The JSON of the outermost value."""
+        return self.stream.since(self._start)
+
+    def restart(self) -> None:
+        """Look for other JSON, further on."""
+        self._reset()
+        self.stream.seek()
+
+    def refresh(self) -> None:
+        """Bring up to date what cannot be filled in place."""
+        frame = self._frame
+        while frame is not self._root:
+            if isinstance(frame, RecordFrame):
+                frame.refresh()
+            frame = frame.parent
+
+    # -- what the stream tells ----------------------------------------------------------------------------------------
+
+    def begin(self, opening: str, start: int) -> None:
+        """See `Sink.begin`."""
+        shape = self._frame.next()
+        self._open(Frame() if shape is None else shape.begin(opening), shape, self._frame, start)
+
+    def _open(self, frame: Frame, shape: Shape | None, parent: Frame, start: int) -> None:
+        frame.shape, frame.parent, frame.start = shape, parent, start
+        self._frame = frame
+        if parent is self._root:
+            self._start = start
+        if frame.value is not None:
+            parent.put(frame.value)
+            self.changed = True
+
+    def key(self, name: str) -> None:
+        """See `Sink.key`."""
+        self._frame.named(name)
+        self._choose()
+
+    def end(self) -> None:
+        """See `Sink.end`."""
+        frame = self._frame
+        frame.refresh()
+        self._frame = parent = frame.parent
+        if parent is self._root:
+            self.complete = True
+        elif frame.shape is not None and not frame.shape.settled:
+            self._replace(frame.shape, frame)
+
+    def scalar(self, token: str) -> None:
+        """See `Sink.scalar`."""
+        if (shape := self._frame.next()) is not None:
+            self._put(shape, token)
+
+    def begin_string(self, start: int) -> None:
+        """See `Sink.begin_string`."""
+        self._start_of_string = start
+        self._next = shape = self._frame.next()
+        self._grows = shape is not None and shape.grows
+        if self._grows:
+            self._frame.put("")
+            self.changed = self.shown = True
+
+    def grow_string(self, piece: str) -> None:
+        """See `Sink.grow_string`."""
+        if self._grows:
+            self._frame.grow(piece)
+            self.changed = True
+
+    def end_string(self) -> None:
+        """See `Sink.end_string`."""
+        if (shape := self._next) is not None and not (self._grows and shape.settled):
+            self._put(shape, self.stream.since(self._start_of_string))
+
+    def _put(self, shape: Shape, text: str) -> None:
+        """Set a complete string or scalar."""
+        try:
+            value = shape.complete(text)
+        except ValueError:
+            if not self._grows:
+                self._frame.put(None)
+        else:
+            self._frame.put(value)
+            self.changed = self.shown = True
+        self._grows = False
+        self._choose()
+
+    def _replace(self, shape: Shape, frame: Frame) -> None:
+        """Set a complete object or array. One that is not valid stays as it was shown; the end will tell."""
+        try:
+            frame.parent.put(shape.complete(self.stream.since(frame.start)))
+        except (ValueError, RecursionError):
+            if frame.value is None:
+                frame.parent.put(None)
+        else:
+            self.changed = self.shown = True
+        self._choose()
+
+    def _choose(self) -> None:
+        """Read an object again that has turned out to be of one of several types."""
+        frame = self._frame
+        if (shape := frame.choice()) is not None:
+            self.stream.rewind(frame.start)
+            self._open(shape.begin("{"), frame.shape, frame.parent, frame.start)

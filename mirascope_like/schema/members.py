@@ -1,0 +1,87 @@
+"""What a class says of its fields: their names in JSON and their types, with type parameters filled in; and instances
+made without a constructor, to be filled later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_origin
+
+__all__ = ["Attributes", "Fields", "annotated", "bare_model", "filled", "hinted_field", "hints_of", "model_fields"]
+
+Fields: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
+"""By field: its names in JSON, and its type."""
+
+
+class Attributes:
+    """The attributes of an instance as a mapping, for classes that may be frozen or have slots."""
+
+    def __init__(self, instance: object) -> None:
+        self._instance = instance
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self._instance, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        object.__setattr__(self._instance, name, value)
+
+
+def bare_model(model: Any, slots: dict[str, Any], begun: set[str]) -> Any:
+    """An instance of a Pydantic model that has these attributes, of which `begun` are counted as set."""
+    instance = model.__new__(model)
+    instance.__setstate__(
+        {
+            "__dict__": slots,
+            "__pydantic_fields_set__": begun,
+            "__pydantic_extra__": {} if model.model_config.get("extra") == "allow" else None,
+            "__pydantic_private__": None,
+        }
+    )
+    return instance
+
+
+def model_fields(fields: Mapping[str, Any]) -> Fields:
+    """Fields as Pydantic describes them."""
+    return {
+        name: (_names(field) or [name], annotated(field.annotation, field.metadata)) for name, field in fields.items()
+    }
+
+
+def hinted_field(name: str, hint: Any) -> tuple[Sequence[str], Any]:
+    """A field as its annotation describes it."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return [alias for note in notes for alias in _names(note)] or [name], hint
+
+
+def _names(field: Any) -> Sequence[str]:
+    alias = getattr(field, "validation_alias", None) or getattr(field, "alias", None)
+    choices = getattr(alias, "choices", [alias])
+    return [choice for choice in choices if isinstance(choice, str)]
+
+
+def annotated(kind: Any, notes: Sequence[Any]) -> Any:
+    """A type with what is noted of it."""
+    return Annotated[(kind, *notes)] if notes else kind
+
+
+def hints_of(kind: Any) -> dict[str, Any]:
+    """The annotations of a class, resolved; those of a generic one with its arguments."""
+    from typing_extensions import get_type_hints
+
+    cls = get_origin(kind) or kind
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except NameError:  # names of a function's own scope: Pydantic finds some of them, once all is complete
+        hints = dict.fromkeys(getattr(cls, "__annotations__", {}), Any)
+    parameters = cast("Sequence[Any]", getattr(cls, "__parameters__", ()))
+    given = dict(zip(parameters, get_args(kind), strict=False))
+    return {name: filled(hint, given) for name, hint in hints.items()}
+
+
+def filled(hint: Any, given: Mapping[Any, Any]) -> Any:
+    """An annotation with its type parameters replaced."""
+    if isinstance(hint, TypeVar):
+        return given.get(hint, hint)
+    parameters = getattr(hint, "__parameters__", ())
+    if not given or not parameters or isinstance(hint, type):
+        return hint
+    return hint[tuple(given.get(parameter, parameter) for parameter in parameters)]
