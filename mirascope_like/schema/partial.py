@@ -42,7 +42,7 @@ class Growing(Generic[F]):
         self._value: Any = None
 
     @property
-    def value(self) -> Any:
+    def value(self) -> Partial[F] | None:
         """The value so far, filled further by later pieces; `None` while there is nothing."""
         return self._value if self._final else self._sink.value
 

@@ -20,14 +20,15 @@ import copy
 import dataclasses
 import enum
 import functools
+import inspect
 import json
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, NotRequired, Required, TypeVar, Union, cast, get_args, get_origin
 
-from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType, is_typeddict
+from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
 
 from .frames import (
     ENVELOPE,
@@ -165,7 +166,10 @@ class ArrayShape(Shape):
 
     def plain(self, value: Any) -> Any:
         """See `Shape.plain`."""
-        return [self.item.plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        items: list[Any] = value
+        return [self.item.plain(each) for each in items]
 
 
 class DictShape(Shape):
@@ -203,7 +207,7 @@ class DictShape(Shape):
     def plain(self, value: Any) -> Any:
         """See `Shape.plain`."""
         if isinstance(value, list):
-            pairs = cast("list[Any]", value)
+            pairs: list[Any] = value
             if not all(isinstance(pair, dict) and cast("Any", pair).keys() == {"key", "value"} for pair in pairs):
                 return pairs
             value = {pair["key"]: pair["value"] for pair in pairs}
@@ -253,7 +257,8 @@ class RecordShape(Shape):
             value = [fields[name] for name in self._names if name in fields]
         if not isinstance(value, list):
             return value
-        return [shape.plain(each) for shape, each in zip(self.items, cast("list[Any]", value), strict=False)]
+        items: list[Any] = value
+        return [shape.plain(each) for shape, each in zip(self.items, items, strict=False)]
 
 
 class ObjectShape(Shape):
@@ -348,7 +353,8 @@ class DataclassShape(ObjectShape):
         if hasattr(cls, "__pydantic_fields__"):
             return model_fields(cls.__pydantic_fields__)
         hints = hints_of(self.kind)
-        return {field.name: hinted_field(field.name, hints[field.name]) for field in dataclasses.fields(cls) if field.init}
+        names = [field.name for field in dataclasses.fields(cls) if field.init]
+        return {name: hinted_field(name, hints[name]) for name in names}
 
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
@@ -411,7 +417,7 @@ class UnionShape(Shape):
         """See `Shape.plain`."""
         opening = "{" if isinstance(value, dict) else "["
         options = [option for option in self.options if option.takes(opening)]
-        return options[0].plain(value) if len(options) == 1 else value
+        return options[0].plain(value) if len(options) == 1 else cast("Any", value)
 
 
 class EnvelopeShape(Shape):
@@ -465,7 +471,7 @@ def _shape(kind: Any) -> Shape:
 def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     from pydantic import BaseModel, RootModel
 
-    if not isinstance(cls, type):
+    if not inspect.isclass(cls):
         return Shape(kind)
     if cls is str:
         return TextShape(kind)
@@ -480,13 +486,12 @@ def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     return _container(kind, cls, args)
 
 
-def _container(kind: Any, cls: type, args: tuple[Any, ...]) -> Shape:
+def _container(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     if cls is tuple and args and args[-1] is not Ellipsis:
         return RecordShape(kind, tuple, [f"item_{position}" for position in range(len(args))], args)
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        named: Any = cls
         hints = hints_of(kind)
-        return RecordShape(kind, named._make, named._fields, [hints.get(name, Any) for name in named._fields])
+        return RecordShape(kind, cls._make, cls._fields, [hints.get(name, Any) for name in cls._fields])
     if cls in _ARRAYS:
         return ArrayShape(kind, args[0] if args else Any)
     if cls in _DICTS:

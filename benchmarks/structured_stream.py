@@ -1,0 +1,130 @@
+"""What partial values cost: CPU time per chunk of `structured_stream()`, beside the same stream read as text.
+
+    python benchmarks/structured_stream.py
+
+A library of books as JSON arrives in pieces of 8 characters over an in-process transport. The shapes: many small
+objects, and one long string. Times are of the process, the best of several runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from mirascope_like import llm
+from mirascope_like.engine.endpoints import Endpoint
+from mirascope_like.transport.memory import MemoryTransport, Pieces
+from mirascope_like.values.messages import Message
+from mirascope_like.wire.features import Features, chat_dialect
+from mirascope_like.wire.openai_chat import OpenAIChat
+
+PIECE = 8  # characters
+SIZES = (3_000, 12_000, 48_000, 192_000, 1_000_000)  # characters of JSON
+
+
+class Author(BaseModel):
+    name: str
+    born: int | None = None
+
+
+class Book(BaseModel):
+    title: str
+    author: Author
+    pages: int = Field(ge=1)
+    price: float
+    tags: list[str]
+    available: bool
+
+
+class Library(BaseModel):
+    name: str
+    books: list[Book]
+
+
+class Letter(BaseModel):
+    subject: str
+    body: str
+
+
+def library(size: int) -> str:
+    """The JSON of a library, of about `size` characters."""
+    books: list[dict[str, Any]] = []
+    length = 0
+    while length < size:
+        number = len(books)
+        author = {"name": f"Jane \"JA\" Doe {number}", "born": 1775 + number % 200}
+        book = {"title": f"A tale of {number} cities", "author": author, "pages": 100 + number, "price": 9.5}
+        books.append({**book, "tags": ["novel", "classic", "été"], "available": number % 2 == 0})
+        length += len(json.dumps(books[-1])) + 2
+    return json.dumps({"name": "All", "books": books})
+
+
+def letter(size: int) -> str:
+    """The JSON of a letter with a long text."""
+    return json.dumps({"subject": "On and on", "body": "It was said that,\nin truth, \"nothing\" was said. " * (size // 46)})
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Answers with a text in small pieces."""
+
+    text: str
+    id: str = "bench"
+
+    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
+        """See `llm.Provider`."""
+        pieces = [self.text[start : start + PIECE] for start in range(0, len(self.text), PIECE)]
+        answer = Pieces([event({"content": piece}) for piece in pieces] + [event({}, "stop"), b"data: [DONE]\n\n"])
+        return Endpoint(
+            provider_id=self.id,
+            model=name,
+            codec=OpenAIChat(chat_dialect("bench")),
+            transport=MemoryTransport(lambda request: answer),
+            base_url="http://bench",
+            features=Features(strict_format=True),
+        )
+
+
+def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
+    """A server-sent event of the chat protocol."""
+    body = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "bench"}
+    body |= {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def seconds(read: Callable[[], Iterable[object]], runs: int) -> float:
+    """CPU seconds to read all, the best of some runs. What comes before the first piece does not count."""
+    best = float("inf")
+    for _ in range(runs):
+        source = read()
+        gc.collect()
+        start = time.process_time()
+        for _ in source:
+            pass
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def measure(name: str, make: Callable[[int], str], kind: type[BaseModel]) -> None:
+    """Print a table for one kind of value."""
+    print(f"\n{name}\n{'size':>9} {'chunks':>7} {'text µs':>9} {'structured µs':>14} {'ratio':>6}   (µs a chunk)")
+    for size in SIZES:
+        text = make(size)
+        model = llm.Model("bench/model", provider=Provider(text))
+        runs = max(3, 200_000 // size)
+        plain = seconds(lambda model=model: model.stream("Hi", format=kind).text_stream(), runs)
+        structured = seconds(lambda model=model: model.stream("Hi", format=kind).structured_stream(), runs)
+        chunks = len(text) / PIECE
+        shown = f"{len(text):>9} {chunks:>7.0f} {plain / chunks * 1e6:>9.2f} {structured / chunks * 1e6:>14.2f}"
+        print(f"{shown} {structured / plain:>6.2f}")
+
+
+if __name__ == "__main__":
+    measure("many objects", library, Library)
+    measure("one long string", letter, Letter)
