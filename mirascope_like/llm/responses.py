@@ -24,6 +24,7 @@ from ..engine.tools import DEFAULT_LIMIT, run_tools
 from ..errors import ParseError
 from ..schema.formats import Format
 from ..schema.partial import Partial, parse_partial
+from ..schema.reading import cut_off, is_closed
 from ..schema.tools import Toolkit
 from ..values.chunks import ContentChunk, FinishReason, Reply, Usage
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContent
@@ -191,15 +192,27 @@ class BaseResponse(Generic[F]):
     def parse(self, partial: bool = False) -> Any:
         """The value of the call's format; `None` if it has none. `partial` gives what there is so far.
 
-        Raises `ParseError` if the answer is not of the format.
+        Raises `ParseError` if the answer is not of the format; its `cut_off` says that the token limit ended it.
         """
         format = self.format
         if format is None:
             return None
+        if partial and format.parser is None:
+            return parse_partial(format, self.text(sep=""))
+        try:
+            return self._parsed(format)
+        except ParseError as error:
+            if self.finish_reason is not FinishReason.MAX_TOKENS:
+                raise
+            raise cut_off(error) from error
+
+    def _parsed(self, format: Format[Any]) -> Any:
         if format.parser is not None:
             return self._parsed_by(format.parser)
         text = self.text(sep="")
-        return parse_partial(format, text) if partial else format.parse(text)
+        if self.finish_reason is FinishReason.MAX_TOKENS and not is_closed(text):  # 12 may be the start of 1234
+            raise ParseError("it has no end.", text=text)
+        return format.parse(text)
 
     def _parsed_by(self, parser: Callable[[Any], Any]) -> Any:
         try:

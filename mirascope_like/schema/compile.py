@@ -3,7 +3,8 @@
 Rules: each form stands in a method with its inverse.
 * All objects are closed. Where no property may be left out, one that need not be given may be `null`, which the inverse
   drops, so that the type's own default comes; but `null` stays where the type itself takes it.
-* An object with free keys is a list of `{"key": …, "value": …}`.
+* An object with free keys is a list of `{"key": …, "value": …}`; beside arrays in a union, in an object with one
+  property `entries`.
 * A tuple is an object, its items named `item_0` and so on, or by the fields of a `NamedTuple`.
 * A value of any type is a string: its JSON text.
 * `oneOf` is `anyOf`: where a discriminator tells the branches apart, its constants do so too.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from .dialects import PLAIN, Dialect
-from .inverse import SAME, Choice, Inverse, Items, JsonText, Named, Pairs, Record, TupleItems, value_type
+from .inverse import BOX, SAME, Boxed, Choice, Inverse, Items, JsonText, Named, Pairs, Record, TupleItems, value_type
 
 __all__ = ["Compiled", "Inexpressible", "compile_schema"]
 
@@ -171,6 +172,8 @@ class _Compiler:
         if any(not set(branch) - _ANNOTATIONS for branch in branches):
             return self._anything(node)
         forms = [self._form(branch) for branch in branches]
+        if sum(form.schema.get("type") == "array" for form in forms) > 1:
+            forms = [_boxed(form) if isinstance(form.inverse, Pairs) else form for form in forms]
         return _Form(self._described(_any_of(form.schema for form in forms), node), self._choice(forms))
 
     def _choice(self, forms: Sequence[_Form]) -> Inverse:
@@ -284,9 +287,21 @@ class _Compiler:
         branches: Sequence[Node] = node.get("anyOf") or node.get("oneOf") or ()
         if any(not set(branch) - _ANNOTATIONS for branch in branches):
             return False
-        if node.get("type") == "null" or None in node.get("enum", ()):
+        kind = node.get("type", ())
+        if "null" in ([kind] if isinstance(kind, str) else kind) or None in node.get("enum", ()):
             return True
         return any(self._takes_null(branch) for branch in branches)
+
+
+def _boxed(form: _Form) -> _Form:
+    """Pairs that no array can be taken for."""
+    schema = {
+        "type": "object",
+        "properties": {BOX: form.schema},
+        "required": [BOX],
+        "additionalProperties": False,
+    }
+    return _Form(schema, Boxed(form.inverse))
 
 
 def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -305,6 +320,8 @@ def _noted(schema: dict[str, Any], *notes: str) -> dict[str, Any]:
         return schema
     said = f"({'; '.join(notes)})"
     description = schema.get("description")
+    if "$ref" in schema:  # nothing may stand beside a reference
+        schema = {"anyOf": [schema]}
     return {**schema, "description": f"{description} {said}" if description else said}
 
 

@@ -262,14 +262,22 @@ def schema_generator() -> Any:
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
 
+        # The fields of a named tuple: their names tell the model what is what. Which of the two it is depends on the
+        # version of Pydantic.
+
         def p_arguments_schema(self, arguments: Any, var_args_schema: Any) -> Any:
-            made = super().p_arguments_schema(arguments, var_args_schema)
-            # The fields of a named tuple: the names tell the model what is what.
-            for item, argument in zip(made.get("prefixItems", ()), arguments, strict=False):
-                item["title"] = argument["name"]
-            return made
+            return _titled(super().p_arguments_schema(arguments, var_args_schema), arguments)
+
+        def named_tuple_schema(self, schema: Any) -> Any:
+            return _titled(super().named_tuple_schema(schema), schema["fields"])
 
     return Generator
+
+
+def _titled(schema: dict[str, Any], fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    for item, field in zip(schema.get("prefixItems", ()), fields, strict=False):
+        item["title"] = field["name"]
+    return schema
 
 
 def _explain(name: str, error: ValidationError) -> str:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 __all__ = [
+    "BOX",
     "SAME",
+    "Boxed",
     "Choice",
     "Inverse",
     "Items",
@@ -46,6 +48,7 @@ class Same:
 
 
 SAME = Same()
+BOX = "entries"
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ class TupleItems:
         """See `Inverse.decode`."""
         if isinstance(value, list):
             given = cast("Sequence[Any]", value)
-            return [item.decode(each) for item, each in zip(self.items, given, strict=False)] + [*given[len(self.items) :]]
+            return [item.decode(each) for item, each in zip(self.items, given, strict=False)] + [
+                *given[len(self.items) :]
+            ]
         if not isinstance(value, Mapping) or not set(cast("Mapping[str, Any]", value)) <= set(self.names):
             return cast("Any", value)
         fields = cast("Mapping[str, Any]", value)
@@ -120,6 +125,19 @@ class Pairs:
             for pair in pairs
             if len(pair) == 2  # one that is still being written has no value yet
         }
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """A form that is the one property `entries` of an object."""
+
+    inner: Inverse
+
+    def decode(self, value: Any) -> Any:
+        """See `Inverse.decode`."""
+        if isinstance(value, Mapping) and set(fields := cast("Mapping[str, Any]", value)) == {BOX}:
+            return self.inner.decode(fields[BOX] if isinstance(fields[BOX], list) else fields)
+        return self.inner.decode(value)
 
 
 def _is_pair(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ParseError
 
-__all__ = ["candidates", "is_meant_as_json", "read_json", "unusable"]
+__all__ = ["candidates", "cut_off", "is_closed", "is_meant_as_json", "read_json", "unusable"]
 
 _FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 _OPENING = re.compile(r"[{\[]")
@@ -49,6 +49,26 @@ def candidates(text: str) -> Iterator[str]:
 def is_meant_as_json(text: str) -> bool:
     """Whether a text begins as JSON does."""
     return text.startswith(("{", "["))
+
+
+def is_closed(text: str) -> bool:
+    """Whether a text ends where JSON may end. Of a bare number or word nobody knows."""
+    return text.rstrip().endswith(("}", "]", '"', "```"))
+
+
+def cut_off(error: ParseError) -> ParseError:
+    """The error for a text that the limit of tokens ended: `error` says what is wrong with it."""
+    message = (
+        "The answer was cut off at the limit of tokens before it was complete (finish_reason is max_tokens). "
+        "Raise max_tokens, or ask for less."
+    )
+    return ParseError(
+        message,
+        text=error.text,
+        original_exception=error.original_exception or error,
+        advice="Answer again, and more briefly.",
+        cut_off=True,
+    )
 
 
 def unusable(text: str, wrong: Exception | None, broken: Exception | None) -> ParseError:
