@@ -95,7 +95,8 @@ def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     except (PydanticUserError, NameError) as error:  # also PydanticUndefinedAnnotation
         problem = str(error).split("\n")[0]
         if isinstance(error, NameError) or error.code == "class-not-fully-defined":
-            raise UndefinedName(f"{_name(kind)} cannot be a format yet: {problem}") from error
+            message = f"{_name(kind)} cannot be a format yet: a type in it is not defined. Define it before the call."
+            raise UndefinedName(message) from error
         raise TypeError(_complaint(kind, problem)) from error
 
 
