@@ -218,7 +218,8 @@ class RecordFrame(_Slots):
         """See `Frame.next`."""
         if not self._is_object:
             self.slot += 1
-        return self._items[self.slot] if self.slot < len(self._items) else None
+        index: int = self.slot
+        return self._items[index] if index < len(self._items) else None
 
     def refresh(self) -> None:
         """See `Frame.refresh`."""

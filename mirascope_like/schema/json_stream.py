@@ -12,6 +12,7 @@ the next one before it tells the sink, so that the sink may `rewind`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
@@ -74,16 +75,19 @@ class JsonStream:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._text = ""
-        self._at = 0
-        self._open: list[int] = []  # where the open containers start
+        self._pieces: list[str] = []
+        self._starts: list[int] = []  # of the pieces
+        self._text = ""  # what is being read: the last piece, behind what was left of those before
+        self._base = 0  # where it starts
+        self._at = 0  # how much of it has been read
+        self._open: list[tuple[int, str]] = []  # where the open containers start, and with what
         self._key: list[str] | None = None  # the pieces of the name that is open
         self._state: _State = JsonStream._seek
 
     @property
     def text(self) -> str:
         """All that came."""
-        return self._text
+        return "".join(self._pieces)
 
     @property
     def is_open(self) -> bool:
@@ -92,14 +96,20 @@ class JsonStream:
 
     def since(self, start: int) -> str:
         """The text from a position to where it has been read."""
-        return self._text[start : self._at]
+        return self._from(start)[: self._base + self._at - start]
+
+    def _from(self, start: int) -> str:
+        first = bisect_right(self._starts, start) - 1
+        return "".join(self._pieces[first:])[start - self._starts[first] :]
 
     def feed(self, delta: str) -> None:
         """Take in more text. Raises `JsonSyntaxError`; then `seek` may go on behind what is wrong."""
-        text, self._text = self._text, ""  # the only reference, so that Python extends it where it is
-        text += delta
-        self._text = text
-        del text
+        if delta:
+            self._starts.append(self._base + len(self._text))
+            self._pieces.append(delta)
+            self._base += self._at
+            self._text = self._text[self._at :] + delta
+            self._at = 0
         while self._state(self):
             pass
 
@@ -116,9 +126,9 @@ class JsonStream:
 
     def rewind(self, start: int) -> None:
         """Read an open object again, from its first name; it begins at `start`."""
-        while self._open[-1] > start:
+        while self._open[-1][0] > start:
             self._open.pop()
-        self._at = start + 1
+        self._text, self._base, self._at = self._from(start), start, 1
         self._state = JsonStream._first_key
 
     # -- states -------------------------------------------------------------------------------------------------------
@@ -180,7 +190,7 @@ class JsonStream:
 
     def _after_value(self) -> bool:
         char = self._peek()
-        in_object = self._text[self._open[-1]] == "{"
+        in_object = self._open[-1][1] == "{"
         if char == ",":
             self._at += 1
             self._state = JsonStream._name if in_object else JsonStream._value
@@ -220,8 +230,8 @@ class JsonStream:
     def _begin(self, opening: str) -> None:
         if len(self._open) == MAX_DEPTH:
             raise JsonSyntaxError(f"The JSON is nested more than {MAX_DEPTH} deep.")
-        start = self._at
-        self._open.append(start)
+        start = self._base + self._at
+        self._open.append((start, opening))
         self._at += 1
         self._state = JsonStream._first_key if opening == "{" else JsonStream._first_item
         self._sink.begin(opening, start)
@@ -245,7 +255,7 @@ class JsonStream:
         return True
 
     def _begin_string(self) -> None:
-        start = self._at
+        start = self._base + self._at
         self._at += 1
         self._state = JsonStream._string
         self._sink.begin_string(start)
@@ -296,4 +306,4 @@ class JsonStream:
 
     def _error(self, expected: str) -> JsonSyntaxError:
         found = self._text[self._at : self._at + 20]
-        return JsonSyntaxError(f"Expected {expected} at character {self._at}, found {found!r}.")
+        return JsonSyntaxError(f"Expected {expected} at character {self._base + self._at}, found {found!r}.")

@@ -29,7 +29,8 @@ def parse_partial(format: Format[F], text: str) -> Partial[F] | None:
     """What half-received text says so far, as a value whose fields may be `None`; `None` if it says nothing yet."""
     growing = Growing(format)
     growing.feed(text)
-    return growing.value
+    value: F | None = growing.value
+    return value
 
 
 class Growing(Generic[F]):
@@ -42,7 +43,7 @@ class Growing(Generic[F]):
         self._value: Any = None
 
     @property
-    def value(self) -> Partial[F] | None:
+    def value(self) -> Any:
         """The value so far, filled further by later pieces; `None` while there is nothing."""
         return self._value if self._final else self._sink.value
 

@@ -26,7 +26,20 @@ import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, NotRequired, Required, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NewType,
+    NotRequired,
+    Required,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
 
@@ -168,7 +181,7 @@ class ArrayShape(Shape):
         """See `Shape.plain`."""
         if not isinstance(value, list):
             return value
-        items: list[Any] = value
+        items = cast("Sequence[Any]", value)
         return [self.item.plain(each) for each in items]
 
 
@@ -207,7 +220,7 @@ class DictShape(Shape):
     def plain(self, value: Any) -> Any:
         """See `Shape.plain`."""
         if isinstance(value, list):
-            pairs: list[Any] = value
+            pairs = cast("Sequence[Any]", value)
             if not all(isinstance(pair, dict) and cast("Any", pair).keys() == {"key", "value"} for pair in pairs):
                 return pairs
             value = {pair["key"]: pair["value"] for pair in pairs}
@@ -257,7 +270,7 @@ class RecordShape(Shape):
             value = [fields[name] for name in self._names if name in fields]
         if not isinstance(value, list):
             return value
-        items: list[Any] = value
+        items = cast("Sequence[Any]", value)
         return [shape.plain(each) for shape, each in zip(self.items, items, strict=False)]
 
 
@@ -489,9 +502,9 @@ def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
 def _container(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     if cls is tuple and args and args[-1] is not Ellipsis:
         return RecordShape(kind, tuple, [f"item_{position}" for position in range(len(args))], args)
-    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+    if (names := getattr(cls, "_fields", None)) is not None and issubclass(cls, tuple):
         hints = hints_of(kind)
-        return RecordShape(kind, cls._make, cls._fields, [hints.get(name, Any) for name in cls._fields])
+        return RecordShape(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names])
     if cls in _ARRAYS:
         return ArrayShape(kind, args[0] if args else Any)
     if cls in _DICTS:
