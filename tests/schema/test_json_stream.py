@@ -1,0 +1,128 @@
+"""JSON that arrives in pieces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirascope_like.schema.json_stream import MAX_DEPTH, JsonStream, JsonSyntaxError
+
+
+class Tree:
+    """A sink that builds plain values."""
+
+    def __init__(self) -> None:
+        self.open: list[Any] = []
+        self.names: list[str] = []
+        self.root: Any = None
+
+    def put(self, value: Any) -> None:
+        if not self.open:
+            self.root = value
+        elif isinstance(self.open[-1], list):
+            self.open[-1].append(value)
+        else:
+            self.open[-1][self.names[-1]] = value
+
+    def begin(self, opening: str, start: int) -> None:
+        value: Any = {} if opening == "{" else []
+        self.put(value)
+        self.open.append(value)
+        self.names.append("")
+
+    def key(self, name: str) -> None:
+        self.names[-1] = name
+
+    def end(self) -> None:
+        self.open.pop()
+        self.names.pop()
+
+    def scalar(self, token: str) -> None:
+        self.put(json.loads(token))
+
+    def begin_string(self, start: int) -> None:
+        self.string = ""
+
+    def grow_string(self, piece: str) -> None:
+        self.string += piece
+
+    def end_string(self) -> None:
+        self.put(self.string)
+
+
+def read(*pieces: str) -> Any:
+    tree = Tree()
+    stream = JsonStream(tree)
+    for piece in pieces:
+        stream.feed(piece)
+    if stream.is_open:
+        raise JsonSyntaxError("not complete")
+    return tree.root
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text() | st.text(st.characters(min_codepoint=0xD7F0, max_codepoint=0x10100))
+JSON = st.recursive(SCALARS | TEXT, lambda each: st.lists(each) | st.dictionaries(TEXT, each))
+
+
+@given(JSON, st.booleans(), st.data())
+def test_any_split_gives_the_same(value: Any, ascii: bool, data: st.DataObject) -> None:
+    text = json.dumps([value], ensure_ascii=ascii)
+    cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(text))))), len(text)]
+    assert read(*(text[a:b] for a, b in zip(cuts, cuts[1:], strict=False))) == json.loads(text)
+    assert read(*text) == json.loads(text)
+
+
+@given(st.text(alphabet='[]{}",:\\u0d8c123enrtfalsu -.\n'))
+def test_noise_is_read_as_the_standard_library_reads_it(noise: str) -> None:
+    text = f"[{noise}"
+    try:
+        expected = json.JSONDecoder().raw_decode(text)[0]
+    except ValueError:
+        with pytest.raises(JsonSyntaxError):
+            read(*text)
+    else:
+        assert read(*text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1,]", "[,1]", "[1 2]", "[01]", "[+1]", "[.5]", "[1.]", "[1e]", "[-]", "[0x1]", "[NaN]", "[Infinity]", "[nul]"]
+    + ["[True]", "[tru e]", "[']", "['a']", '["a\nb"]', '["\\x"]', '["\\u12g4"]', '["\\u 123"]', "[}", "{]", "[1}"]
+    + ["{,}", "{1:2}", "{a:1}", '{"a"}', '{"a":}', '{"a" 1}', '{"a":1,}', '{"a":1 "b":2}', '{"a"::1}', "[\u00a01]"]
+    + ["[//\n1]", "[1\x00]", "[٣]", "[" + "1" * 6000 + "]"],
+)
+def test_malformed(text: str) -> None:
+    for pieces in ((text,), tuple(text)):
+        with pytest.raises(JsonSyntaxError):
+            read(*pieces)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", "[ ]", "{ }", " \n\t\r[1]", "[-0]", "[0e0]", "[1E+2]", "[1.5e-3]", '[""]', '["\\u0000"]', '["\\/"]']
+    + ['["\\ud83d\\ude00"]', '["\\ud83d"]', '["\\ud83dx"]', '["\\ud83d\\n"]', '["\\ud83d\\ud83d\\ude00"]', '["\\ude00"]']
+    + ['{"": 0}', '{"a": 1, "a": 2}', '{"\\u0061\\n": 1}', '["\u2028\x7f"]', "[123456789012345678901234567890]"],
+)
+def test_well_formed(text: str) -> None:
+    assert read(text) == read(*text) == json.loads(text)
+
+
+def test_prose_before_and_after() -> None:
+    assert read("Here you are:\n```json\n", '{"a"', ': "```"}\n```\n', "{and more") == {"a": "```"}
+
+
+def test_depth_is_bounded() -> None:
+    text = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    assert read(text) == json.loads(text)
+    with pytest.raises(JsonSyntaxError, match="deep"):
+        read(f"[{text}]")
+
+
+def test_errors_say_where() -> None:
+    with pytest.raises(JsonSyntaxError, match="a value at character 4"):
+        read("[1, ", "oops ]")
