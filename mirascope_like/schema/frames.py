@@ -41,6 +41,11 @@ class Frame:
     value: Any = None
     """What is shown of it; `None` if nothing is."""
 
+    @property
+    def shows(self) -> bool:
+        """Whether the next value will be seen at once."""
+        return True
+
     def named(self, name: str) -> None:
         """The name of the next value, in an object."""
 
@@ -156,6 +161,11 @@ class PairFrame(Frame):
         """See `Frame.named`."""
         self._name = name
 
+    @property
+    def shows(self) -> bool:
+        """See `Frame.shows`."""
+        return self._name == "value"
+
     def next(self) -> Shape | None:
         """See `Frame.next`."""
         if self._name == "key":
@@ -238,6 +248,11 @@ class UndecidedFrame(Frame):
         """See `Frame.named`."""
         self._name = name
         self._options = [option for option in self._options if name in option.members] or self._options
+
+    @property
+    def shows(self) -> bool:
+        """See `Frame.shows`."""
+        return False
 
     def next(self) -> Shape | None:
         """See `Frame.next`."""

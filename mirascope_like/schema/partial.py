@@ -200,7 +200,8 @@ class _Builder:
                 self._frame.put(None)
         else:
             self._frame.put(value)
-            self.changed = self.shown = True
+            if self._frame.shows:
+                self.changed = self.shown = True
         self._grows = False
         self._choose()
 
@@ -212,7 +213,8 @@ class _Builder:
             if frame.value is None:
                 frame.parent.put(None)
         else:
-            self.changed = self.shown = True
+            if frame.parent.shows:
+                self.changed = self.shown = True
         self._choose()
 
     def _choose(self) -> None:
