@@ -121,7 +121,7 @@ def measure(name: str, make: Callable[[int], str], kind: type[BaseModel]) -> Non
             return model.stream("Hi", format=kind)
 
         # By turns, so that what else the machine does meets both.
-        runs = range(max(5, 300_000 // size))
+        runs = range(max(3, 60_000 // size))
         both = [(seconds(lambda: stream().text_stream()), seconds(lambda: stream().structured_stream())) for _ in runs]
         chunks = -(-len(text) // PIECE)
         plain, structured = (min(times) / chunks * 1e6 for times in zip(*both, strict=True))
