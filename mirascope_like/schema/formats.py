@@ -75,7 +75,7 @@ class Format(Generic[F]):
         elif mode == "parser":
             raise ValueError("Mode 'parser' needs a function made with @llm.output_parser.")
         self.mode: FormattingMode | None = mode
-        self.dialect = dialect or (COMMON if mode == "strict" else PLAIN)
+        self.dialect: Dialect = dialect or (COMMON if mode == "strict" else PLAIN)
         if mode != "parser":
             with contextlib.suppress(UndefinedName):  # it may be defined by the time it is used
                 self._described  # noqa: B018

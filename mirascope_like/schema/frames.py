@@ -117,7 +117,8 @@ class ObjectFrame(_Slots):
 
     def named(self, name: str) -> None:
         """See `Frame.named`."""
-        self.slot, self._next = self._members.get(name, ("", None))
+        slot, self._next = self._members.get(name, ("", None))
+        self.slot: Any = slot
 
     def next(self) -> Shape | None:
         """See `Frame.next`."""
@@ -135,13 +136,13 @@ class DictFrame(_Slots):
 
     def __init__(self, key: Shape, item: Shape) -> None:
         self.value: dict[Any, Any] = {}
-        self.slots = self.value
+        self.slots: Any = self.value
         self._key = key
         self._item = item
 
     def named(self, name: str) -> None:
         """See `Frame.named`."""
-        self.slot = self._key.key(name)
+        self.slot: Any = self._key.key(name)
 
     def next(self) -> Shape | None:
         """See `Frame.next`."""
@@ -195,7 +196,7 @@ class ArrayFrame(_Slots):
 
     def next(self) -> Shape | None:
         """See `Frame.next`."""
-        self.slot = len(self.slots)
+        self.slot: Any = len(self.slots)
         return self._item
 
     def put(self, value: Any) -> None:
@@ -212,8 +213,8 @@ class RecordFrame(_Slots):
 
     def __init__(self, make: Callable[[Sequence[Any]], Any], names: Sequence[str], items: Sequence[Shape]) -> None:
         self.slots: list[Any] = [None] * len(items)
-        self.slot = -1
-        self.value = make(self.slots)
+        self.slot: Any = -1
+        self.value: Any = make(self.slots)
         self._make = make
         self._names = names
         self._items = items

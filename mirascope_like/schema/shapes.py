@@ -59,7 +59,23 @@ from .members import Attributes, Fields, annotated, bare_model, filled, hinted_f
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["EnvelopeShape", "ObjectShape", "Shape", "shape_of"]
+__all__ = [
+    "AnyShape",
+    "ArrayShape",
+    "DataclassShape",
+    "DictShape",
+    "EnvelopeShape",
+    "LiteralShape",
+    "ModelShape",
+    "ObjectShape",
+    "RecordShape",
+    "RootModelShape",
+    "Shape",
+    "TextShape",
+    "TypedDictShape",
+    "UnionShape",
+    "shape_of",
+]
 
 CACHED = 1024  # types whose shapes are kept
 
@@ -127,7 +143,7 @@ class LiteralShape(Shape):
 
     def __init__(self, kind: Any, values: Iterable[Any]) -> None:
         super().__init__(kind)
-        self.values = [value.value if isinstance(value, enum.Enum) else value for value in values]
+        self.values: list[Any] = [value.value if isinstance(value, enum.Enum) else value for value in values]
 
 
 class AnyShape(Shape):
@@ -161,7 +177,11 @@ class ArrayShape(Shape):
 
     def __init__(self, kind: Any, item: Any) -> None:
         super().__init__(kind)
-        self.settled = (get_origin(kind) or kind) in (list, collections.abc.Sequence, collections.abc.MutableSequence)
+        self.settled: bool = (get_origin(kind) or kind) in (
+            list,
+            collections.abc.Sequence,
+            collections.abc.MutableSequence,
+        )
         self._item_kind = item
 
     @cached_property
@@ -190,7 +210,11 @@ class DictShape(Shape):
 
     def __init__(self, kind: Any, key: Any, item: Any) -> None:
         super().__init__(kind)
-        self.settled = (get_origin(kind) or kind) in (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+        self.settled: bool = (get_origin(kind) or kind) in (
+            dict,
+            collections.abc.Mapping,
+            collections.abc.MutableMapping,
+        )
         self._key_kind = key
         self._item_kind = item
 
