@@ -71,7 +71,15 @@ def embedded() -> None:
         pytest.skip(str(missing))
 
 
-MODEL = llm.Model("local/smollm2-135m", max_tokens=400)
+MODEL = llm.Model("local/smollm2-135m", max_tokens=200)
+
+
+def is_of_its_type(response: llm.BaseResponse[Any]) -> None:
+    """Nothing bounds the digits of a number, so the model may write one until its tokens run out: then that is said."""
+    try:
+        response.parse()
+    except llm.ParseError as error:
+        assert error.cut_off and response.finish_reason is llm.FinishReason.MAX_TOKENS
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -79,7 +87,7 @@ def test_what_it_writes_is_of_the_type(kind: Any) -> None:
     response = MODEL.call("Tell me something short.", format=kind)
     assert response.format is not None
     assert response.format.guarantee == "constrained"
-    response.parse()
+    is_of_its_type(response)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -87,6 +95,6 @@ def test_what_it_streams_is_of_the_type(kind: Any) -> None:
     async def scenario() -> None:
         response = await MODEL.stream_async("Tell me something short.", format=kind)
         await response.finish()
-        response.parse()
+        is_of_its_type(response)
 
     anyio.run(scenario)
