@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FeatureNotSupportedError
-from ..schema.compile import Inexpressible, compile_schema
+from ..schema.dialects import Inexpressible
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..transport import HttpRequest
@@ -150,6 +150,8 @@ def _tools(plan: Plan, format: AnyFormat | None, endpoint: Endpoint) -> Sequence
 
 
 def _strict(tool: AnyTool, plan: Plan, endpoint: Endpoint) -> ToolSchema:
+    from ..schema.compile import compile_schema
+
     try:
         parameters = compile_schema(tool.parameters, endpoint.codec.schema_dialect).schema
     except Inexpressible as error:

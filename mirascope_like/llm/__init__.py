@@ -38,8 +38,7 @@ from ..errors import (
     ToolNotFoundError,
     UnsupportedParamWarning,
 )
-from ..schema.formats import Format, FormatSpec, FormattingMode, OutputParser
-from ..schema.partial import Partial
+from ..schema.formats import Format, FormatSpec, FormattingMode, OutputParser, Partial
 from ..schema.tools import (
     AsyncContextTool,
     AsyncTool,

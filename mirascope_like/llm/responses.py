@@ -22,8 +22,7 @@ from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
 from ..errors import ParseError
-from ..schema.formats import Format
-from ..schema.partial import Partial, parse_partial
+from ..schema.formats import Format, Partial
 from ..schema.reading import cut_off, is_closed
 from ..schema.tools import Toolkit
 from ..values.chunks import ContentChunk, FinishReason, Reply, Usage
@@ -198,6 +197,8 @@ class BaseResponse(Generic[F]):
         if format is None:
             return None
         if partial and format.parser is None:
+            from ..schema.partial import parse_partial
+
             return parse_partial(format, self.text(sep=""))
         try:
             return self._parsed(format)

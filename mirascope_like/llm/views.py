@@ -15,7 +15,6 @@ from typing_extensions import TypeVar
 from ..engine.runtime import run
 from ..engine.streams import LiveStream, Reader
 from ..schema.formats import Format
-from ..schema.partial import Growing
 from ..values.chunks import (
     CitationChunk,
     ContentChunk,
@@ -81,6 +80,8 @@ def text_pieces(sep: str) -> Step[str]:
 def partials(format: Format[T]) -> Step[T]:
     """After each piece of text that changes it, the value so far: the same object, which grows. At the end, the valid
     value."""
+    from ..schema.partial import Growing
+
     growing = Growing(format)
 
     def step(chunk: ContentChunk) -> Sequence[T]:

@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from .dialects import PLAIN, Dialect
+from .dialects import PLAIN, Dialect, Inexpressible
 from .inverse import BOX, SAME, Boxed, Choice, Inverse, Items, JsonText, Named, Pairs, Record, TupleItems, value_type
 
-__all__ = ["Compiled", "Inexpressible", "compile_schema"]
+__all__ = ["Compiled", "compile_schema"]
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -44,10 +44,6 @@ _WORDS = {
 }
 _ANNOTATIONS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"}
 _LONGEST_DEFAULT = 80  # characters of JSON
-
-
-class Inexpressible(ValueError):
-    """A type has no form in a dialect."""
 
 
 @dataclass(frozen=True)

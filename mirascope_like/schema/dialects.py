@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect"]
+__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "Inexpressible"]
 
 # No look-around, references or word boundaries: what is enforced while writing cannot look back or ahead.
 _REGULAR = r"(?!.*(\(\?|\\[1-9bBAZzkG]))(?s:.*)"
@@ -76,3 +76,7 @@ LOCAL = Dialect(
 )
 COMMON = Dialect(name="common", keywords=OPENAI.keywords & ANTHROPIC.keywords, formats=_FORMATS, most_min_items=1)
 """What providers have in common, for a schema that is made before it is known where it goes."""
+
+
+class Inexpressible(ValueError):
+    """A type has no form in a dialect."""

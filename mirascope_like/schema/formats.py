@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, cast, get_args
 
 from typing_extensions import TypeVar
 
@@ -21,9 +21,20 @@ from .typed import ENVELOPE, TypeSchema, UndefinedName, type_schema
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["FORMAT_TOOL", "AnyFormat", "Format", "FormatSpec", "FormattingMode", "OutputParser", "make_format"]
+__all__ = [
+    "FORMAT_TOOL",
+    "AnyFormat",
+    "Format",
+    "FormatSpec",
+    "FormattingMode",
+    "OutputParser",
+    "Partial",
+    "make_format",
+]
 
 F = TypeVar("F", default=Any)
+
+Partial: TypeAlias = Annotated[F, "each field may still be None"]
 
 FormattingMode: TypeAlias = Literal["strict", "json", "tool", "parser"]
 

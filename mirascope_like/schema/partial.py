@@ -8,21 +8,19 @@ JSON is complete the whole is validated, and the last thing to be had is what `F
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeAlias
+from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 from ..errors import ParseError
-from .formats import Format
+from .formats import Format, Partial
 from .frames import Frame, RecordFrame, RootFrame
 from .json_stream import JsonStream, JsonSyntaxError
 from .shapes import EnvelopeShape, Shape, shape_of
 
-__all__ = ["Growing", "Partial", "parse_partial"]
+__all__ = ["Growing", "parse_partial"]
 
 F = TypeVar("F", default=Any)
-
-Partial: TypeAlias = Annotated[F, "each field may still be None"]
 
 
 def parse_partial(format: Format[F], text: str) -> Partial[F] | None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from .compile import Compiled, compile_schema
 from .dialects import COMMON
 from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context, unwrapped
+
+if TYPE_CHECKING:
+    from .compile import Compiled
 
 __all__ = [
     "AnyTool",
@@ -128,6 +130,8 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def _compiled(self) -> Compiled:
+        from .compile import compile_schema
+
         return compile_schema(self.parameters, COMMON)
 
     @cached_property

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
-from .compile import Compiled, compile_schema
 from .dialects import Dialect
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+    from .compile import Compiled
 
 __all__ = ["ENVELOPE", "TypeSchema", "UndefinedName", "type_schema"]
 
@@ -34,11 +35,13 @@ class TypeSchema:
     adapter: TypeAdapter[Any]
     schema: dict[str, Any]
     wrapped: bool
-    _compiled: dict[Dialect, Compiled] = field(default_factory=dict[Dialect, Compiled])
+    _compiled: dict[Dialect, Compiled] = field(default_factory=lambda: {})
 
     def compiled(self, dialect: Dialect) -> Compiled:
         """The schema in a dialect. Raises `Inexpressible`."""
         if dialect not in self._compiled:
+            from .compile import compile_schema
+
             self._compiled[dialect] = compile_schema(self.schema, dialect)
         return self._compiled[dialect]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
 from mirascope_like import llm
-from mirascope_like.schema.compile import Inexpressible, compile_schema
-from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect
+from mirascope_like.schema.compile import compile_schema
+from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect, Inexpressible
 from mirascope_like.schema.formats import Format
 
 from .everyday import SIXTEEN, VALUES, Bounded, Cat, Place, Tree
