@@ -126,6 +126,7 @@ class Registry:
 
     def __init__(self, built_in: Mapping[str, HTTPProvider]) -> None:
         self._built_in = built_in
+        self._defaults = {scope: provider for provider in built_in.values() for scope in provider.scopes}
         self._registered: dict[str, Provider] = {}
 
     def register(self, scope: str, provider: Provider) -> None:
@@ -146,13 +147,12 @@ class Registry:
 
     def find(self, model_id: str) -> tuple[Provider, str]:
         """The provider of a model id, and the name that is sent. Raises `NoRegisteredProviderError`."""
-        defaults = {scope: provider for provider in self._built_in.values() for scope in provider.scopes}
-        for scopes in (dict(self._registered), defaults):
+        for scopes in (dict(self._registered), self._defaults):
             matching = [scope for scope in scopes if _matches(scope, model_id)]
             if matching:
                 scope = max(matching, key=len)
                 return scopes[scope], model_id[scope.rfind("/") + 1 :]
-        raise NoRegisteredProviderError(model_id, known=(*self._registered, *defaults))
+        raise NoRegisteredProviderError(model_id, known=(*self._registered, *self._defaults))
 
 
 def _matches(scope: str, model_id: str) -> bool:
