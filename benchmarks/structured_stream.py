@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from mirascope_like import llm
-from mirascope_like.engine.endpoints import Endpoint
+from mirascope_like.engine.exchanges import HTTPEndpoint
 from mirascope_like.transport.memory import MemoryTransport, Pieces
 from mirascope_like.values.messages import Message
 from mirascope_like.wire.features import Features, chat_dialect
@@ -79,11 +79,11 @@ class Provider:
     text: str
     id: str = "bench"
 
-    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
+    def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `llm.Provider`."""
         pieces = [self.text[start : start + PIECE] for start in range(0, len(self.text), PIECE)]
         answer = Pieces([event({"content": piece}) for piece in pieces] + [event({}, "stop"), b"data: [DONE]\n\n"])
-        return Endpoint(
+        return HTTPEndpoint(
             provider_id=self.id,
             model=name,
             codec=OpenAIChat(chat_dialect("bench")),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ..errors import APIError, IncompleteStreamError, ParseError, ProviderError, ResponseValidationError, api_error
+from ..errors import ParseError, ProviderError
 from ..schema.formats import FORMAT_TOOL
-from ..transport import HttpReply
 from ..values.chunks import (
     Accumulator,
     Chunk,
@@ -27,12 +24,11 @@ from ..values.chunks import (
     ToolCallStartChunk,
 )
 from ..values.content import ToolCall
-from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
-from ..wire.failures import read_failure
+from ..wire import WireError
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
-__all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "check_status", "in_our_words", "validated"]
+__all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,83 +45,11 @@ async def ask(runtime: Runtime, plan: Plan) -> Answer:
     """Send a plan and read its answer."""
     prepared = prepare(plan, stream=False)
     try:
-        http = await runtime.channel(prepared.endpoint.transport).post(prepared.http)
-        check_status(http.status, http.headers, http.body)
-        raw = _json(http)
-        reply = _fold(prepared.endpoint.codec.decode(raw), prepared)
+        whole = await prepared.exchange.ask(runtime)
+        reply = _fold(whole.chunks, prepared)
     except (ProviderError, WireError) as error:
-        raise in_our_words(error, prepared) from error.__cause__
-    return Answer(plan=plan, prepared=prepared, reply=reply, raw=raw)
-
-
-def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Raises the error of an HTTP status that is one."""
-    if 200 <= status < 300:
-        return
-    failure = read_failure(status, body)
-    raise _reported(failure, headers)
-
-
-def in_our_words(error: ProviderError | WireError, prepared: Prepared, partial: Reply | None = None) -> ProviderError:
-    """The library's error for what transport or codec raised, signed with who was asked and what had arrived."""
-    match error:
-        case ReportedError():
-            made: ProviderError = _reported(error, {})
-        case TruncatedStream():
-            made = IncompleteStreamError(f"The stream ended early: {error}. What had arrived is in `partial`.")
-        case MalformedReply():
-            made = ResponseValidationError(f"The answer is not of the protocol: {error}.")
-        case ProviderError():
-            made = error
-        case _:
-            made = ResponseValidationError(str(error))
-    made.provider = prepared.endpoint.provider_id
-    made.model = prepared.request.model
-    made.partial = partial
-    return made
-
-
-def _reported(failure: ReportedError, headers: Mapping[str, str]) -> APIError:
-    return api_error(
-        failure.status,
-        failure.message,
-        type=failure.type,
-        code=failure.code,
-        body=failure.body,
-        request_id=headers.get("x-request-id") or headers.get("request-id"),
-        retry_after=_retry_after(headers),
-    )
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as far as the server said so in a way that can be understood."""
-    try:
-        seconds = _said_to_wait(headers)
-    except (TypeError, ValueError):
-        return None
-    return seconds if seconds is not None and 0 <= seconds < math.inf else None
-
-
-def _said_to_wait(headers: Mapping[str, str]) -> float | None:
-    """From `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
-    if "retry-after-ms" in headers:
-        return float(headers["retry-after-ms"]) / 1000
-    if (value := headers.get("retry-after")) is None:
-        return None
-    if value.replace(".", "", 1).isdigit():
-        return float(value)
-    from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
-
-    return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-
-
-def _json(http: HttpReply) -> Any:
-    try:
-        return json.loads(http.body)
-    except ValueError as error:
-        text = http.body[:200].decode("utf-8", "replace")
-        raise MalformedReply(f"the body is no JSON: {text!r}") from error
+        raise prepared.signed(error) from error.__cause__
+    return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw)
 
 
 def _fold(chunks: Iterable[Chunk], prepared: Prepared) -> Reply:

@@ -11,31 +11,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError
 from ..transport import Transport
 from ..values.content import Audio
 from ..values.messages import Message, UserMessage
 from ..wire import Codec
+from .exchanges import Endpoint, HTTPEndpoint
 
-if TYPE_CHECKING:
-    from ..wire.features import Features
-
-__all__ = ["Endpoint", "HTTPProvider", "Provider", "Registry", "default_transport", "has_audio", "registry"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """All that it takes to reach one model. `headers` hold secrets and are in no repr."""
-
-    provider_id: str
-    model: str
-    codec: Codec
-    transport: Transport
-    base_url: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    features: Features
+__all__ = ["HTTPProvider", "Provider", "Registry", "default_transport", "has_audio", "registry"]
 
 
 @runtime_checkable
@@ -86,12 +71,12 @@ class HTTPProvider:
     transport: Transport | Callable[[], Transport] | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
-    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
+    def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""
         from ..wire.features import features_of
 
         codec, model = self.codec(self.id, name, messages)
-        return Endpoint(
+        return HTTPEndpoint(
             provider_id=self.id,
             model=model,
             codec=codec,

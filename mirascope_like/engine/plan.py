@@ -6,22 +6,23 @@ time, so formatting instructions and hidden tools are in the request, never in t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FeatureNotSupportedError
+from ..errors import FeatureNotSupportedError, ProviderError
 from ..schema.dialects import Inexpressible
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import AnyTool, Toolkit, ToolSchema
-from ..transport import HttpRequest
+from ..values.chunks import Reply
 from ..values.content import Text, Thought, ToolCall, ToolOutput
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.params import Params
-from ..wire import JsonObject, Request
-from .endpoints import Endpoint, Provider, registry
+from ..wire import Request, WireError
+from .endpoints import Provider, registry
+from .exchanges import Endpoint, Exchange
+from .failures import in_our_words
 
 if TYPE_CHECKING:
     from ..wire.features import Features
@@ -55,8 +56,12 @@ class Prepared:
 
     endpoint: Endpoint
     request: Request
-    http: HttpRequest
+    exchange: Exchange
     format: AnyFormat | None
+
+    def signed(self, error: ProviderError | WireError, partial: Reply | None = None) -> ProviderError:
+        """The library's error for what the exchange raised: who was asked, and what had arrived."""
+        return in_our_words(error, self.endpoint.provider_id, self.request.model, partial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def prepare(plan: Plan, *, stream: bool) -> Prepared:
         features=endpoint.features,
         stream=stream,
     )
-    return Prepared(endpoint=endpoint, request=request, http=_http_request(endpoint, request), format=format)
+    return Prepared(endpoint=endpoint, request=request, exchange=endpoint.exchange(request), format=format)
 
 
 def _with_mode(plan: Plan, endpoint: Endpoint) -> AnyFormat | None:
@@ -119,7 +124,7 @@ def _with_mode(plan: Plan, endpoint: Endpoint) -> AnyFormat | None:
         return format.with_mode(mode)
     if endpoint.features.strict_format is False:
         raise _unsupported("Mode 'strict' of a format", plan, endpoint)
-    chosen = format.with_mode(mode, endpoint.codec.schema_dialect)
+    chosen = format.with_mode(mode, endpoint.schema_dialect)
     try:
         chosen.wire_schema  # noqa: B018
     except Inexpressible as error:
@@ -153,7 +158,7 @@ def _strict(tool: AnyTool, plan: Plan, endpoint: Endpoint) -> ToolSchema:
     from ..schema.compile import compile_schema
 
     try:
-        parameters = compile_schema(tool.parameters, endpoint.codec.schema_dialect).schema
+        parameters = compile_schema(tool.parameters, endpoint.schema_dialect).schema
     except Inexpressible as error:
         raise _unsupported(f"The strict tool {tool.name} ({error})", plan, endpoint) from error
     return _StrictTool(tool.name, tool.description, tool.parameters, parameters)
@@ -198,27 +203,3 @@ def _with_calls(message: AssistantMessage, ids: Container[str]) -> Sequence[Assi
     if len(content) == len(message.content):
         return (message,)
     return (replace(message, content=content),) if not all(isinstance(part, Thought) for part in content) else ()
-
-
-def _http_request(endpoint: Endpoint, request: Request) -> HttpRequest:
-    outgoing = endpoint.codec.encode(request)
-    body = _merged(outgoing.body, request.params.get("extra_body") or {})
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if request.stream else "application/json",
-        **outgoing.headers,
-        **endpoint.headers,
-        **(request.params.get("extra_headers") or {}),
-    }
-    return HttpRequest(endpoint.base_url + outgoing.path, headers, _json_bytes(body), request.params.get("timeout"))
-
-
-def _merged(body: JsonObject, extra: Mapping[str, Any]) -> JsonObject:
-    return {**body, **extra} if extra else body
-
-
-def _json_bytes(body: JsonObject) -> bytes:
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half a surrogate pair has no UTF-8; JSON can escape it
-        return json.dumps(body, separators=(",", ":")).encode()

@@ -11,14 +11,14 @@ A stream is an object with `next` and `close` rather than an async generator, wh
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from ..errors import ProviderError, StreamClosedError
-from ..transport import ByteStream
 from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply
-from ..wire import Decoder, WireError
-from .calls import ChunkFilter, check_status, in_our_words
+from ..wire import WireError
+from .calls import ChunkFilter
+from .exchanges import ChunkSource
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -27,43 +27,27 @@ __all__ = ["LiveStream", "Reader", "open_stream"]
 
 async def open_stream(runtime: Runtime, plan: Plan) -> LiveStream:
     """Send a plan and return when the answer begins."""
-    prepared = prepare(plan, stream=True)
-    try:
-        body = await runtime.channel(prepared.endpoint.transport).open(prepared.http)
-        if not 200 <= body.status < 300:
-            check_status(body.status, body.headers, await _read_all(body))
-    except (ProviderError, WireError) as error:
-        raise in_our_words(error, prepared) from error.__cause__
-    return LiveStream(runtime, plan, prepared, body)
-
-
-async def _read_all(body: ByteStream) -> bytes:
-    pieces: list[bytes] = []
-    try:
-        while (data := await body.next()) is not None:
-            pieces.append(data)
-    finally:
-        await body.close()
-    return b"".join(pieces)
+    stream = LiveStream(runtime, plan)
+    await stream.open()
+    return stream
 
 
 class LiveStream:
     """An answer that is arriving. See the module's docstring."""
 
-    def __init__(self, runtime: Runtime, plan: Plan, prepared: Prepared, body: ByteStream) -> None:
+    def __init__(self, runtime: Runtime, plan: Plan) -> None:
         self.runtime = runtime
         self.plan = plan
-        self.prepared = prepared
+        self.prepared: Prepared = prepare(plan, stream=True)
         self.chunks: list[ContentChunk] = []
         self.finished: bool = False
         self.failure: BaseException | None = None
-        self._body = body
-        self._decoder: Decoder = prepared.endpoint.codec.decoder()
-        self._filter = ChunkFilter(prepared)
+        self._source: ChunkSource | None = None
+        self._source_closed = False
+        self._filter = ChunkFilter(self.prepared)
         self._accumulator = Accumulator()
         self._lock = runtime.lock()
         self._readers = 0
-        self._body_closed = False
         self._reply: Reply | None = None
 
     @property
@@ -79,7 +63,15 @@ class LiveStream:
     @property
     def raw(self) -> list[str]:
         """The text of each event so far."""
-        return self._decoder.raw_events
+        return self._source.raw if self._source is not None else []
+
+    async def open(self) -> None:
+        """Send the plan, unless it is sent, and return when the answer begins. Reading does it too."""
+        if self.failure is not None:
+            raise self.failure
+        async with self._lock:
+            if self._source is None and self.failure is None:
+                await self._guarded(self._open)
 
     async def pull(self, position: int) -> ContentChunk | None:
         """The content chunk at a position, read from the connection if need be; `None` behind the last.
@@ -92,7 +84,7 @@ class LiveStream:
                 raise self.failure
             async with self._lock:
                 if position >= len(self.chunks) and not self.finished and self.failure is None:
-                    await self._read()
+                    await self._guarded(self._read)
         return self.chunks[position]
 
     async def finish(self) -> None:
@@ -106,7 +98,7 @@ class LiveStream:
             self.failure = StreamClosedError(
                 "The stream was closed before its end. What had arrived is in the response's properties."
             )
-        await self._close_body()
+        await self._close_source()
 
     def join(self) -> None:
         """A reader begins."""
@@ -118,23 +110,38 @@ class LiveStream:
         if self._readers == 0 and not self.finished and self.failure is None:
             self.runtime.spawn(self.close)
 
+    async def _open(self) -> None:
+        self._source = await self.prepared.exchange.open(self.runtime)
+
     async def _read(self) -> None:
+        if self._source is None:
+            await self._open()
+            return
+        chunks = await self._source.next()
+        if chunks is not None:
+            self._take(chunks)
+            return
+        self.finished = True
+        await self._close_source()
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step. What it fails with is what the stream failed with from then on."""
         try:
-            data = await self._body.next()
-            self._take(self._decoder.end() if data is None else self._decoder.feed(data))
+            await step()
         except (ProviderError, WireError) as error:
             self._take(getattr(error, "chunks", ()))
-            self.failure = in_our_words(error, self.prepared, self._accumulator.reply())
-            await self._close_body()
+            self.failure = self.prepared.signed(error, self._accumulator.reply() if self._source is not None else None)
+            await self._close_source()
             raise self.failure from error.__cause__
-        except BaseException as error:
-            # Cancelled, interrupted, or a bug: the connection is in no state to go on.
-            self.failure = StreamClosedError(f"Reading the stream was interrupted ({type(error).__name__}).")
-            await self._close_body()
+        except Exception as error:
+            self.failure = error
+            await self._close_source()
             raise
-        if data is None:
-            self.finished = True
-            await self._close_body()
+        except BaseException as error:
+            # Cancelled or interrupted: the connection is in no state to go on.
+            self.failure = StreamClosedError(f"Reading the stream was interrupted ({type(error).__name__}).")
+            await self._close_source()
+            raise
 
     def _take(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
@@ -143,15 +150,16 @@ class LiveStream:
                 if not isinstance(kept, MetaChunk):
                     self.chunks.append(kept)
 
-    async def _close_body(self) -> None:
-        if not self._body_closed:
-            self._body_closed = True
-            await self._body.close()
+    async def _close_source(self) -> None:
+        if self._source is not None and not self._source_closed:
+            self._source_closed = True
+            await self._source.close()
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
         # Opened, and dropped without being read: nobody else will close it.
-        if not getattr(self, "_body_closed", True) and not finalizing():
-            self.runtime.spawn(self._body.close)
+        source = getattr(self, "_source", None)
+        if source is not None and not self._source_closed and not finalizing():
+            self.runtime.spawn(source.close)
 
 
 class Reader:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..engine.endpoints import Endpoint, HTTPProvider, Provider
+from ..engine.endpoints import HTTPProvider, Provider
+from ..engine.exchanges import Endpoint, HTTPEndpoint
 from ..errors import (
     APIError,
     AuthenticationError,
@@ -168,6 +169,7 @@ __all__ = [
     "Format",
     "FormatSpec",
     "FormattingMode",
+    "HTTPEndpoint",
     "HTTPProvider",
     "Image",
     "IncompleteStreamError",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..engine.endpoints import Endpoint
+from ..engine.exchanges import HTTPEndpoint
 from ..transport import HttpReply, HttpRequest
 from ..transport.memory import MemoryTransport, Pieces
 from ..values.content import AssistantContentPart
@@ -38,8 +38,8 @@ class _ScriptedProvider:
     transport: MemoryTransport
     id: str = "scripted"
 
-    def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
-        return Endpoint(
+    def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
+        return HTTPEndpoint(
             provider_id=self.id,
             model=name,
             codec=OpenAIChat(chat_dialect("scripted")),

@@ -9,7 +9,7 @@ A transport knows no protocol and no message. It has two faces, one a colour, an
   loops.
 
 Failures are raised as the library's own errors: `errors.ConnectionError` when no connection could be had or it broke,
-`errors.TimeoutError` when the server was silent for longer than `HttpRequest.timeout`. HTTP error statuses are *not*
+`errors.TimeoutError` when the server was silent for longer than `HttpRequest.timeouts`. HTTP error statuses are *not*
 failures here: they are returned, and the engine reads them.
 
 A wrapper (recording, fault injection, limits) is a transport that wraps another's channels, written once.
@@ -21,21 +21,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-__all__ = ["ByteStream", "Channel", "HttpReply", "HttpRequest", "Transport"]
+__all__ = ["ByteStream", "Channel", "HttpReply", "HttpRequest", "Timeouts", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a server may be silent, in seconds: until there is a connection, and then between two signs of life.
+    `None` leaves it to the transport."""
+
+    connect: float | None = None
+    read: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One POST of a JSON body.
 
-    `url` is absolute; `body` is UTF-8 JSON text; `timeout` is the longest silence in seconds that is waited for
-    (connecting, sending, and between two reads), `None` for the transport's default.
+    `url` is absolute; `body` is UTF-8 JSON text.
     """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    timeout: float | None = None
+    timeouts: Timeouts = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import errors
-from . import HttpReply, HttpRequest
+from . import HttpReply, HttpRequest, Timeouts
 
 if TYPE_CHECKING:
     import httpx2
@@ -251,11 +251,11 @@ def _build(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> 
 
 
 def _timeout(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> Any:
-    if request.timeout is not None:
-        return request.timeout
-    if set(client.timeout.as_dict().values()) == {_HTTPX_TIMEOUT}:
-        return (CONNECT_TIMEOUT, READ_TIMEOUT, READ_TIMEOUT, READ_TIMEOUT)
-    return client.timeout
+    own: dict[str, float | None] = client.timeout.as_dict()
+    if set(own.values()) == {_HTTPX_TIMEOUT}:
+        own = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT, "pool": READ_TIMEOUT}
+    asked = {"connect": request.timeouts.connect, **dict.fromkeys(("read", "write", "pool"), request.timeouts.read)}
+    return tuple(own[name] if seconds is None else seconds for name, seconds in asked.items())
 
 
 @contextlib.contextmanager
@@ -276,7 +276,7 @@ def failure(exc: Exception, request: HttpRequest) -> Exception | None:
     host = request.url.partition("://")[2].partition("/")[0].rpartition("@")[2] or "the server"
     said = str(exc) or type(exc).__name__
     if _is(exc, "TimeoutException"):
-        return errors.TimeoutError(_too_late(exc, host, request.timeout), original_exception=exc)
+        return errors.TimeoutError(_too_late(exc, host, request.timeouts), original_exception=exc)
     if _is(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
         return ValueError(
             f"The request to {host} has a header that HTTP does not allow. "
@@ -296,13 +296,17 @@ def failure(exc: Exception, request: HttpRequest) -> Exception | None:
     return None
 
 
-def _too_late(exc: Exception, host: str, timeout: float | None) -> str:
-    waited = f" within {timeout:g} s" if timeout is not None else " in time"
+def _too_late(exc: Exception, host: str, timeouts: Timeouts) -> str:
     if _is(exc, "ConnectTimeout"):
-        return f"No connection to {host}{waited}. Check the base_url and the network."
+        return f"No connection to {host}{_within(timeouts.connect)}. Check the base_url and the network."
+    waited = _within(timeouts.read)
     if _is(exc, "PoolTimeout"):
         return f"The HTTP client had no free connection to {host}{waited}. Raise its limits, or call less at a time."
     return f"{host} said nothing{waited}. Pass a longer timeout if it needs more."
+
+
+def _within(seconds: float | None) -> str:
+    return " in time" if seconds is None else f" within {seconds:g} s"
 
 
 def _is(exc: Exception, *names: str) -> bool:

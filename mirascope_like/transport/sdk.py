@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import ByteStream, HttpReply, HttpRequest
 from .aws_events import AWSByteStream
-from .channels import BlockingByteStream, NativeByteStream, reply_of, translated
+from .channels import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    BlockingByteStream,
+    NativeByteStream,
+    reply_of,
+    translated,
+)
 from .clients import ClientPair, ThreadedChannel, has_base
 
 if TYPE_CHECKING:
@@ -121,11 +128,12 @@ class NativeSDKChannel:
 def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
     options: dict[str, Any] = {"max_retries": 0, "headers": dict(request.headers)}
-    if request.timeout is not None:
-        options["timeout"] = request.timeout
     sdk = _sdk_of(client)
     bases = sdk.DefaultHttpxClient.__mro__  # the SDK's httpx is `httpx2` or, before that, `httpx`
     family = next(base.__module__ for base in bases if base.__module__ in ("httpx2", "httpx"))
+    connect, read = request.timeouts.connect, request.timeouts.read
+    if connect is not None or read is not None:
+        options["timeout"] = sys.modules[family].Timeout(read or READ_TIMEOUT, connect=connect or CONNECT_TIMEOUT)
     return {"body": json.loads(request.body), "cast_to": sys.modules[family].Response, "options": options}
 
 

@@ -265,8 +265,8 @@ class Mine:
 
     id = "mine"
 
-    def endpoint(self, name: str, messages: Sequence[llm.Message]) -> llm.Endpoint:
-        return llm.Endpoint(
+    def endpoint(self, name: str, messages: Sequence[llm.Message]) -> llm.HTTPEndpoint:
+        return llm.HTTPEndpoint(
             provider_id=self.id,
             model=name.upper(),
             codec=OpenAIChat(chat_dialect("mine")),

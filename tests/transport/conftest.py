@@ -14,7 +14,7 @@ import openai
 import pytest
 import trio
 
-from mirascope_like.transport import Channel, HttpRequest, Transport
+from mirascope_like.transport import Channel, HttpRequest, Timeouts, Transport
 from mirascope_like.transport.clients import ClientTransport
 from mirascope_like.transport.http import HttpTransport
 from mirascope_like.transport.sdk import SDKTransport
@@ -79,7 +79,7 @@ class Wire:
 
     def request(self, body: bytes = b"{}", timeout: float | None = 10.0, url: str | None = None) -> HttpRequest:
         where = "/post" if self.is_sdk else f"{url or self.server.url}/post"
-        return HttpRequest(where, {"content-type": "application/json", "x-mark": "7"}, body, timeout)
+        return HttpRequest(where, {"content-type": "application/json", "x-mark": "7"}, body, Timeouts(timeout, timeout))
 
     def channel(self, transport: Transport) -> Channel:
         return transport.blocking() if self.colour == "blocking" else transport.native()

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from mirascope_like.transport import Timeouts
+
 PATIENCE = 10.0  # seconds after which something that should happen counts as not happening
+PATIENT = Timeouts(PATIENCE, PATIENCE)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import httpx2
 import pytest
 
 from mirascope_like import errors
-from mirascope_like.transport import HttpRequest
+from mirascope_like.transport import HttpRequest, Timeouts
 from mirascope_like.transport.clients import ClientTransport, is_http_client
 
 from .conftest import NO_TLS, drive, run
-from .server import PATIENCE, Exchange, Server
+from .server import PATIENCE, PATIENT, Exchange, Server
 
 FAMILIES: list[Any] = [httpx2, httpx]
 
@@ -87,7 +87,11 @@ def test_the_timeout_is_the_requests_or_the_clients_but_not_httpxs(
         return family.Response(200, json={})
 
     with family.Client(transport=family.MockTransport(answer), **of_client) as client:
-        run(ClientTransport(client).blocking().post(HttpRequest("http://host/", {}, b"{}", of_request)))
+        run(
+            ClientTransport(client)
+            .blocking()
+            .post(HttpRequest("http://host/", {}, b"{}", Timeouts(of_request, of_request)))
+        )
     assert seen == [expected]
 
 
@@ -99,7 +103,7 @@ def test_a_busy_pool_is_a_timeout_that_says_so(server: Server) -> None:
         stream = run(channel.open(HttpRequest(server.url, {}, b"{}")))
         server.push(None)
         with pytest.raises(errors.TimeoutError, match="no free connection"):
-            run(channel.post(HttpRequest(server.url, {}, b"{}", 0.05)))
+            run(channel.post(HttpRequest(server.url, {}, b"{}", Timeouts(0.05, 0.05))))
         run(stream.close())
 
 
@@ -110,8 +114,8 @@ def test_an_async_client_belongs_to_its_first_loop(family: Any, async_colour: st
 
     async def first() -> None:
         async with client:
-            await transport.native().post(HttpRequest(server.url, {}, b"{}", PATIENCE))
-            await transport.native().post(HttpRequest(server.url, {}, b"{}", PATIENCE))
+            await transport.native().post(HttpRequest(server.url, {}, b"{}", PATIENT))
+            await transport.native().post(HttpRequest(server.url, {}, b"{}", PATIENT))
 
     async def second() -> None:
         with pytest.raises(RuntimeError, match="another event loop"):
@@ -124,7 +128,7 @@ def test_an_async_client_belongs_to_its_first_loop(family: Any, async_colour: st
 
 def test_a_sync_client_serves_several_loops(server: Server) -> None:
     async def main() -> None:
-        assert (await transport.native().post(HttpRequest(server.url, {}, b"{}", PATIENCE))).status == 200
+        assert (await transport.native().post(HttpRequest(server.url, {}, b"{}", PATIENT))).status == 200
 
     with httpx2.Client(verify=NO_TLS) as client:
         transport = ClientTransport(client)
@@ -147,7 +151,7 @@ def test_a_stream_that_opens_after_its_task_was_cancelled_is_closed(async_colour
         with httpx2.Client(verify=NO_TLS) as client:
             channel = ClientTransport(client).native()
             async with anyio.create_task_group() as group:
-                group.start_soon(channel.open, HttpRequest(server.url, {}, b"{}", PATIENCE))
+                group.start_soon(channel.open, HttpRequest(server.url, {}, b"{}", PATIENT))
                 await anyio.to_thread.run_sync(server.arrived.get)  # the loop goes on while a thread waits
                 group.cancel_scope.cancel()
             cancelled.set()
@@ -167,7 +171,7 @@ def test_the_client_stays_open(server: Server) -> None:
     async def main() -> None:
         async with httpx2.AsyncClient(verify=NO_TLS) as client:
             for _ in range(2):
-                await ClientTransport(client).native().post(HttpRequest(server.url, {}, b"{}", PATIENCE))
+                await ClientTransport(client).native().post(HttpRequest(server.url, {}, b"{}", PATIENT))
                 gc.collect()
             assert not client.is_closed
 

@@ -20,11 +20,11 @@ from mirascope_like.transport import ByteStream, Channel, HttpRequest, Transport
 from mirascope_like.transport.http import HttpTransport
 
 from .conftest import drive, run
-from .server import PATIENCE, Exchange, Server
+from .server import PATIENCE, PATIENT, Exchange, Server
 
 
 def request_to(server: Server, body: bytes = b"{}", **headers: str) -> HttpRequest:
-    return HttpRequest(f"{server.url}/post", headers, body, PATIENCE)
+    return HttpRequest(f"{server.url}/post", headers, body, PATIENT)
 
 
 def channel_of(transport: Transport, colour: str) -> Channel:
@@ -284,7 +284,7 @@ def test_plain_http_reads_no_certificates_and_a_process_ends_in_silence(server: 
     code = f"""
 import asyncio, ssl
 ssl.SSLContext.load_verify_locations = None
-from mirascope_like.transport import HttpRequest
+from mirascope_like.transport import HttpRequest, Timeouts
 from mirascope_like.transport.http import HttpTransport
 transport = HttpTransport()
 request = HttpRequest({server.url!r} + "/post", {{}}, b"{{}}")

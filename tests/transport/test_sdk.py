@@ -18,12 +18,12 @@ from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
 from anthropic.lib.vertex import AnthropicVertex
 
 from mirascope_like import errors
-from mirascope_like.transport import ByteStream, HttpRequest
+from mirascope_like.transport import ByteStream, HttpRequest, Timeouts
 from mirascope_like.transport.aws_events import EventStreamDecoder
 from mirascope_like.transport.sdk import SDKTransport, is_sdk_client, protocol_of
 
 from .conftest import NO_TLS, drive, run
-from .server import PATIENCE, Exchange, Server
+from .server import PATIENCE, PATIENT, Exchange, Server
 
 BODY = json.dumps({"model": "m", "messages": []}).encode()
 STREAM_BODY = json.dumps({"model": "m", "messages": [], "stream": True}).encode()
@@ -79,7 +79,7 @@ def test_the_clients_address_and_authentication_are_used(
 ) -> None:
     with httpx2.Client(verify=NO_TLS) as http_client:
         client = make(server.url, http_client)
-        reply = run(SDKTransport(client).blocking().post(HttpRequest(path, {"x-mark": "7"}, BODY, PATIENCE)))
+        reply = run(SDKTransport(client).blocking().post(HttpRequest(path, {"x-mark": "7"}, BODY, PATIENT)))
     assert reply.status == 200
     (received,) = server.received
     assert (received.path, received.headers["x-mark"]) == (sent_to, "7")
@@ -91,7 +91,7 @@ def test_the_clients_address_and_authentication_are_used(
 def test_the_body_is_rewritten_by_the_client(server: Server) -> None:
     with httpx2.Client(verify=NO_TLS) as http_client:
         transport = SDKTransport(bedrock(server.url, http_client))
-        run(transport.blocking().post(HttpRequest("/v1/messages", {}, BODY, PATIENCE)))
+        run(transport.blocking().post(HttpRequest("/v1/messages", {}, BODY, PATIENT)))
     assert server.received[0].json.keys() == {"messages", "anthropic_version"}  # the model is in the address
 
 
@@ -99,7 +99,7 @@ def test_a_vertex_stream_has_its_own_address(server: Server) -> None:
     server.answer = lambda exchange: exchange.stream(b"data: {}\n\n")
     with httpx2.Client(verify=NO_TLS) as http_client:
         transport = SDKTransport(vertex(server.url, http_client))
-        stream = run(transport.blocking().open(HttpRequest("/v1/messages", {}, STREAM_BODY, PATIENCE)))
+        stream = run(transport.blocking().open(HttpRequest("/v1/messages", {}, STREAM_BODY, PATIENT)))
         assert run(read(stream)) == b"data: {}\n\n"
     assert server.received[0].path == f"{VERTEX_MODEL}:streamRawPredict"
 
@@ -107,12 +107,12 @@ def test_a_vertex_stream_has_its_own_address(server: Server) -> None:
 def test_an_sdk_with_a_legacy_http_client(server: Server) -> None:
     with httpx.Client(verify=NO_TLS) as http_client:
         channel = SDKTransport(openai_client(server.url, http_client)).blocking()
-        assert run(channel.post(HttpRequest("/x", {}, BODY, PATIENCE))).status == 200
+        assert run(channel.post(HttpRequest("/x", {}, BODY, PATIENT))).status == 200
         server.answer = lambda exchange: exchange.json({}, 503)
-        assert run(channel.post(HttpRequest("/x", {}, BODY, PATIENCE))).status == 503
+        assert run(channel.post(HttpRequest("/x", {}, BODY, PATIENT))).status == 503
         server.answer = server.hold
         with pytest.raises(errors.TimeoutError):
-            run(channel.post(HttpRequest("/x", {}, BODY, 0.05)))
+            run(channel.post(HttpRequest("/x", {}, BODY, Timeouts(0.05, 0.05))))
     assert len(server.received) == 3
 
 
@@ -133,7 +133,7 @@ def test_missing_colours_and_foreign_loops(server: Server, async_colour: str) ->
 
     async def first() -> None:
         async with client:
-            assert (await transport.native().post(HttpRequest("/x", {}, BODY, PATIENCE))).status == 200
+            assert (await transport.native().post(HttpRequest("/x", {}, BODY, PATIENT))).status == 200
 
     async def second() -> None:
         with pytest.raises(RuntimeError, match="another event loop"):
@@ -147,7 +147,7 @@ def test_a_wrong_key_is_not_shown(server: Server) -> None:
     with httpx2.Client(verify=NO_TLS) as http_client:
         client = openai.OpenAI(base_url=server.url, api_key="sk-secret\n", http_client=http_client)
         with pytest.raises(ValueError, match="API key") as caught:
-            run(SDKTransport(client).blocking().post(HttpRequest("/x", {}, BODY, PATIENCE)))
+            run(SDKTransport(client).blocking().post(HttpRequest("/x", {}, BODY, PATIENT)))
     assert "secret" not in str(caught.getrepr(style="short", chain=True))
 
 
@@ -231,7 +231,7 @@ def test_a_bedrock_stream_is_read_as_server_sent_events(colour: str, server: Ser
         client = make(base_url=server.url, aws_region="r", api_key="key", http_client=http_client)
         transport = SDKTransport(client)
         channel = transport.blocking() if colour == "blocking" else transport.native()
-        stream = await channel.open(HttpRequest("/v1/messages", {}, STREAM_BODY, PATIENCE))
+        stream = await channel.open(HttpRequest("/v1/messages", {}, STREAM_BODY, PATIENT))
         assert stream.headers["content-type"] == "text/event-stream"
         assert await read(stream) == AS_TEXT
         await stream.close()
@@ -250,7 +250,7 @@ def test_a_damaged_bedrock_stream_is_closed(server: Server) -> None:
     server.answer = answer
     with httpx2.Client(verify=NO_TLS) as http_client:
         channel = SDKTransport(bedrock(server.url, http_client)).blocking()
-        stream = run(channel.open(HttpRequest("/v1/messages", {}, STREAM_BODY, PATIENCE)))
+        stream = run(channel.open(HttpRequest("/v1/messages", {}, STREAM_BODY, PATIENT)))
         with pytest.raises(errors.ResponseValidationError):
             run(stream.next())
         assert server.gone.get(timeout=PATIENCE)

@@ -1,0 +1,204 @@
+"""One request and its answer.
+
+An `Exchange` is a request that is ready to go out. It gives its answer as chunks, whole or as they arrive, so what is
+above it does not know how a model is reached: `HTTPExchange` goes over a transport and a codec, and a model that runs
+in this process may give its chunks itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
+from ..values.chunks import Chunk
+from ..wire import Codec, Decoder, MalformedReply, Request
+from .failures import check_status
+from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from ..schema.dialects import Dialect
+    from ..wire.features import Features
+
+__all__ = ["ChunkSource", "Endpoint", "Exchange", "HTTPEndpoint", "HTTPExchange", "WholeAnswer"]
+
+
+class ChunkSource(Protocol):
+    """An answer that is arriving."""
+
+    @property
+    def raw(self) -> list[str]:
+        """The text of each event so far, in the provider's words."""
+        ...
+
+    async def next(self) -> Sequence[Chunk] | None:
+        """The next chunks (there may be none in what came); `None` behind the last.
+
+        Raises `ProviderError` or `WireError`, whose `chunks` still count.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up what has not come yet. Safe to call at any time, and twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """A whole answer: its chunks, and its body as parsed JSON."""
+
+    chunks: Sequence[Chunk]
+    raw: Any
+
+
+class Exchange(Protocol):
+    """A request that is ready to go out. Each call of a method sends it once."""
+
+    async def ask(self, runtime: Runtime) -> WholeAnswer:
+        """Send it and wait for the whole answer. Raises `ProviderError` or `WireError`."""
+        ...
+
+    async def open(self, runtime: Runtime) -> ChunkSource:
+        """Send it and return when the answer begins. Raises `ProviderError` or `WireError`."""
+        ...
+
+
+class Endpoint(Protocol):
+    """All that it takes to reach one model."""
+
+    @property
+    def provider_id(self) -> str:
+        """Whose model it is."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model's name there."""
+        ...
+
+    @property
+    def features(self) -> Features:
+        """What is known of it."""
+        ...
+
+    @property
+    def schema_dialect(self) -> Dialect:
+        """The JSON Schema that it can be held to."""
+        ...
+
+    def exchange(self, request: Request) -> Exchange:
+        """Make a request ready to go out. Raises what is wrong with it; sends nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPEndpoint:
+    """A model behind a URL. `headers` hold secrets and are in no repr."""
+
+    provider_id: str
+    model: str
+    codec: Codec
+    transport: Transport
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    features: Features
+
+    @property
+    def schema_dialect(self) -> Dialect:
+        """The codec's."""
+        return self.codec.schema_dialect
+
+    def exchange(self, request: Request) -> HTTPExchange:
+        """See `Endpoint`."""
+        outgoing = self.codec.encode(request)
+        extra = request.params.get("extra_body")
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if request.stream else "application/json",
+            **outgoing.headers,
+            **self.headers,
+            **(request.params.get("extra_headers") or {}),
+        }
+        silence = request.params.get("timeout")
+        http = HttpRequest(
+            self.base_url + outgoing.path,
+            headers,
+            _json_bytes({**outgoing.body, **extra} if extra else outgoing.body),
+            Timeouts(silence, silence),
+        )
+        return HTTPExchange(self.transport, self.codec, http)
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPExchange:
+    """A request over a transport."""
+
+    transport: Transport
+    codec: Codec
+    http: HttpRequest
+
+    async def ask(self, runtime: Runtime) -> WholeAnswer:
+        """See `Exchange`."""
+        reply = await runtime.channel(self.transport).post(self.http)
+        check_status(reply.status, reply.headers, reply.body)
+        body = _parsed(reply)
+        return WholeAnswer(self.codec.decode(body), body)
+
+    async def open(self, runtime: Runtime) -> ChunkSource:
+        """See `Exchange`."""
+        body = await runtime.channel(self.transport).open(self.http)
+        if not 200 <= body.status < 300:
+            check_status(body.status, body.headers, await _read_all(body))
+        return _Decoded(body, self.codec.decoder())
+
+
+class _Decoded:
+    """The chunks of a body that is arriving."""
+
+    def __init__(self, body: ByteStream, decoder: Decoder) -> None:
+        self._body = body
+        self._decoder = decoder
+        self._ended = False
+
+    @property
+    def raw(self) -> list[str]:
+        return self._decoder.raw_events
+
+    async def next(self) -> Sequence[Chunk] | None:
+        if self._ended:
+            return None
+        data = await self._body.next()
+        if data is not None:
+            return self._decoder.feed(data)
+        self._ended = True
+        return self._decoder.end()
+
+    async def close(self) -> None:
+        await self._body.close()
+
+
+async def _read_all(body: ByteStream) -> bytes:
+    pieces: list[bytes] = []
+    try:
+        while (data := await body.next()) is not None:
+            pieces.append(data)
+    finally:
+        await body.close()
+    return b"".join(pieces)
+
+
+def _parsed(reply: HttpReply) -> Any:
+    try:
+        return json.loads(reply.body)
+    except ValueError as error:
+        text = reply.body[:200].decode("utf-8", "replace")
+        raise MalformedReply(f"the body is no JSON: {text!r}") from error
+
+
+def _json_bytes(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half a surrogate pair has no UTF-8; JSON can escape it
+        return json.dumps(body, separators=(",", ":")).encode()
