@@ -86,6 +86,7 @@ if not PYTHONS:
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
 EXTRAS = "openai,anthropic,trio"
+PYTEST = ["pytest", "-n", "auto"]
 # Recorded traffic and the embedded model take minutes and are the same everywhere: they are tested on one Python.
 QUICK = ["-m", "not local", "-k", "not traffic] and not traffic- and not exception_names"]
 
@@ -115,7 +116,7 @@ def types(session: nox.Session) -> None:
 def lowest_versions(session: nox.Session) -> None:
     """The tests with the oldest dependencies that are allowed."""
     session.install("-e", f".[{EXTRAS}]", *lowest(), *dependencies("test"))
-    session.run("pytest", *QUICK, *session.posargs)
+    session.run(*PYTEST, *QUICK, *session.posargs)
 
 
 @nox.session(python=OLDEST)
@@ -138,7 +139,7 @@ def wheel(session: nox.Session) -> None:
         shutil.copy(HERE / name, away)
     session.chdir(away)
     seeds = os.environ.get("MIRASCOPE_LIKE_SEEDS", str(HERE.parent / "shared" / "seeds"))
-    session.run("pytest", *QUICK, *session.posargs, env={"MIRASCOPE_LIKE_SEEDS": seeds})
+    session.run(*PYTEST, *QUICK, *session.posargs, env={"MIRASCOPE_LIKE_SEEDS": seeds})
 
 
 @nox.session(python=NEWEST, default=False)
@@ -161,11 +162,11 @@ def tests(session: nox.Session) -> None:
     """The tests; on the newest Python also with recorded traffic and the embedded model."""
     if session.python != NEWEST:
         session.install("-e", f".[{EXTRAS}]", *dependencies("test"))
-        session.run("pytest", *QUICK, *session.posargs)
+        session.run(*PYTEST, *QUICK, *session.posargs)
         return
     session.install("-e", f".[{EXTRAS},local]", *dependencies("test"))
     session.run("python", "-m", "mirascope_like", "weights")
-    session.run("pytest", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
 
 
 @nox.session(python=OLDEST, default=False)
