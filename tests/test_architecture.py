@@ -25,6 +25,7 @@ ALLOWED = {
     "transport": {"errors"},
     "engine": {"errors", "values", "schema", "wire", "transport"},
     "llm": {"errors", "values", "schema", "wire", "transport", "engine"},
+    "chat": {"errors", "values", "schema", "wire", "transport", "engine"},
 }
 SHELL = {"__init__", "__main__"}  # the package's own door, and the command line
 

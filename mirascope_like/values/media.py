@@ -13,6 +13,7 @@ from os import PathLike
 from typing import Protocol
 
 __all__ = [
+    "DOCUMENT_TYPES",
     "MAX_AUDIO_BYTES",
     "MAX_DOCUMENT_BYTES",
     "MAX_IMAGE_BYTES",
@@ -36,7 +37,7 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 
 _FTYP_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 
-_DOCUMENT_TYPES = {
+DOCUMENT_TYPES = {
     ".pdf": "application/pdf",
     ".json": "application/json",
     ".txt": "text/plain",
@@ -97,9 +98,9 @@ def document_type(data: bytes) -> str:
 def document_type_by_name(path: str | PathLike[str]) -> str:
     """The MIME type that belongs to a file's extension; `ValueError` if it is not known."""
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _DOCUMENT_TYPES:
+    if suffix not in DOCUMENT_TYPES:
         raise ValueError(f"No document type is known for {suffix or 'a name without extension'!r}: pass mime_type='…'.")
-    return _DOCUMENT_TYPES[suffix]
+    return DOCUMENT_TYPES[suffix]
 
 
 def is_text(mime_type: str) -> bool:

@@ -1,0 +1,249 @@
+"""Messages and their parts, and the events of which an answer is made while it arrives.
+
+All are frozen and compare by content. `provider_metadata` is what only the provider of a part understands (signatures,
+its own form of a message); it goes back with the history and is never dropped. `from_dict(to_dict(x)) == x`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeAlias, cast
+
+from .attachments import Attachment
+from .serial import AttachmentDict, MessageDict, PartDict
+
+__all__ = [
+    "AttachmentPart",
+    "Content",
+    "Message",
+    "Metadata",
+    "Part",
+    "ReasoningPart",
+    "StreamEvent",
+    "TextPart",
+    "ToolCallPart",
+    "ToolResultPart",
+    "assistant",
+    "part_from_dict",
+    "system",
+    "tool_message",
+    "user",
+]
+
+Metadata: TypeAlias = dict[str, Any]
+
+
+class _Dictable:
+    """The JSON form that all parts share: `type`, and the fields that hold something."""
+
+    __slots__ = ()
+    type: ClassVar[str]
+
+    def to_dict(self) -> PartDict:
+        """The JSON form; see `serial`."""
+        return cast("PartDict", {"type": self.type, **_fields_to_dict(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart(_Dictable):
+    """Words, of anybody."""
+
+    type: ClassVar[Literal["text"]] = "text"
+    text: str
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart(_Dictable):
+    """What a model thought. `redacted` without text: it thought, and its provider does not show what."""
+
+    type: ClassVar[Literal["reasoning"]] = "reasoning"
+    text: str = ""
+    redacted: bool = False
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart(_Dictable):
+    """The model wants a tool run. `server_executed`: its provider ran it already.
+
+    Arguments that are no JSON object are kept as `{"_raw": text}`.
+    """
+
+    type: ClassVar[Literal["tool_call"]] = "tool_call"
+    name: str
+    arguments: dict[str, Any]
+    tool_call_id: str | None = None
+    server_executed: bool = False
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart(_Dictable):
+    """What a tool gave back: `output` is the text that the model reads, `exception` what went wrong."""
+
+    type: ClassVar[Literal["tool_result"]] = "tool_result"
+    name: str
+    output: str
+    tool_call_id: str | None = None
+    server_executed: bool = False
+    attachments: list[Attachment] = field(default_factory=list[Attachment])
+    exception: str | None = None
+    provider_metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentPart(_Dictable):
+    """A file."""
+
+    type: ClassVar[Literal["attachment"]] = "attachment"
+    attachment: Attachment
+    provider_metadata: Metadata | None = None
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | AttachmentPart
+_PARTS: dict[str, type[Part]] = {
+    kind.type: kind for kind in (TextPart, ReasoningPart, ToolCallPart, ToolResultPart, AttachmentPart)
+}
+_PART_TYPES = tuple(_PARTS.values())
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Message:
+    """What somebody said. `role` is "system", "user", "assistant" or "tool"."""
+
+    role: str
+    parts: list[Part]
+    provider_metadata: Metadata | None = field(default=None, repr=False)
+
+    def to_dict(self) -> MessageDict:
+        """The JSON form; see `serial`."""
+        data: dict[str, Any] = {"role": self.role, "parts": [part.to_dict() for part in self.parts]}
+        if self.provider_metadata:
+            data["provider_metadata"] = self.provider_metadata
+        return cast("MessageDict", data)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Message:
+        """The message of a JSON form. Raises `ValueError` if it is none."""
+        try:
+            return cls(data["role"], [part_from_dict(part) for part in data["parts"]], data.get("provider_metadata"))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"This is not the JSON form of a message ({error}): {str(data)[:200]}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """A piece of an answer.
+
+    `type` is "text", "reasoning", "tool_call_name", "tool_call_args" (a piece of JSON text) or "tool_result" (of a tool
+    that the provider ran); `chunk` is the piece. Events of one part have one `part_index`; see `assembly`. A new
+    `message_index` begins another message.
+    """
+
+    type: str
+    chunk: str
+    part_index: int | None = None
+    tool_call_id: str | None = None
+    server_executed: bool = False
+    tool_name: str | None = None
+    redacted: bool = False
+    provider_metadata: Metadata | None = None
+    message_index: int = 0
+
+
+def part_from_dict(data: Mapping[str, Any]) -> Part:
+    """The part of a JSON form. Raises `ValueError` if it is none."""
+    kind = _PARTS.get(data.get("type", ""))
+    if kind is None:
+        raise ValueError(f"type={data.get('type')!r} is no part of a message; these are: {', '.join(_PARTS)}.")
+    known = {f.name for f in fields(kind)}
+    if unknown := set(data) - known - {"type"}:
+        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
+    try:
+        return kind(**{name: _from_json(name, value) for name, value in data.items() if name != "type"})
+    except TypeError as error:
+        raise ValueError(f"This is not the JSON form of a {kind.__name__}: {error}") from error
+
+
+def _fields_to_dict(value: Any) -> dict[str, Any]:
+    return {
+        f.name: _to_json(f.name, held)
+        for f in fields(value)
+        if (held := getattr(value, f.name)) != f.default and (held or f.default_factory is MISSING)
+    }
+
+
+def _attachment_to_dict(attachment: Attachment) -> AttachmentDict:
+    data = cast("AttachmentDict", _fields_to_dict(attachment))
+    if attachment.content:
+        data["content"] = base64.b64encode(attachment.content).decode("ascii")
+    return data
+
+
+def _attachment_from_dict(data: Mapping[str, Any]) -> Attachment:
+    content = data.get("content")
+    return Attachment(**{**data, "content": None if content is None else base64.b64decode(content)})
+
+
+# Fields that are not plain JSON: how they become it, and back.
+_FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "attachment": (_attachment_to_dict, _attachment_from_dict),
+    "attachments": (
+        lambda attachments: [_attachment_to_dict(attachment) for attachment in attachments],
+        lambda attachments: [_attachment_from_dict(attachment) for attachment in attachments],
+    ),
+}
+
+
+def _to_json(name: str, value: Any) -> Any:
+    return _FIELDS[name][0](value) if name in _FIELDS else value
+
+
+def _from_json(name: str, value: Any) -> Any:
+    return _FIELDS[name][1](value) if name in _FIELDS else value
+
+
+# -- builders ---------------------------------------------------------------------------------------------------------
+
+Content: TypeAlias = "str | Attachment | Part | Iterable[Content]"
+"""What a message can be built from. Lists may hold lists."""
+
+
+def user(*content: Content, provider_metadata: Metadata | None = None) -> Message:
+    """A user message from texts, attachments, parts, and lists of these. Raises `TypeError` for anything else."""
+    return Message("user", list(_parts(content)), provider_metadata)
+
+
+def assistant(*content: Content, provider_metadata: Metadata | None = None) -> Message:
+    """A message of the model. See `user`."""
+    return Message("assistant", list(_parts(content)), provider_metadata)
+
+
+def system(*content: Content, provider_metadata: Metadata | None = None) -> Message:
+    """A message that stands above all else. See `user`."""
+    return Message("system", list(_parts(content)), provider_metadata)
+
+
+def tool_message(*content: Content, provider_metadata: Metadata | None = None) -> Message:
+    """A message of tools: their results, as `ToolResultPart`s. See `user`."""
+    return Message("tool", list(_parts(content)), provider_metadata)
+
+
+def _parts(content: object) -> Iterator[Part]:
+    match content:
+        case str():
+            yield TextPart(content)
+        case Attachment():
+            yield AttachmentPart(content)
+        case list() | tuple():
+            for item in cast("Iterable[object]", content):
+                yield from _parts(item)
+        case _ if isinstance(content, _PART_TYPES):
+            yield content
+        case _:
+            raise TypeError(
+                f"A message is made of text, attachments, parts and lists of these, not of {type(content).__name__}."
+            )
