@@ -216,7 +216,9 @@ class ChunkReader:
         if (id := answered_call(part, self._server_calls)) is None:
             return []
         name = self._server_calls[id]
-        return [StreamEvent("tool_result", result_text(part.raw), self._index, id, server_executed=True, tool_name=name)]
+        return [
+            StreamEvent("tool_result", result_text(part.raw), self._index, id, server_executed=True, tool_name=name)
+        ]
 
 
 class ChunkWriter:

@@ -1,28 +1,73 @@
 """Running the tool calls of an answer.
 
-All calls of one answer run together (at most `limit` at a time), sync and async tools mixed, and their outputs come
-in the order of the calls. Whatever goes wrong in a tool becomes an output that tells the model; only what stops the
-program (cancellation, Ctrl-C) goes through.
+All calls of one answer run together (at most `limit` at a time, and of each tool as many as it allows), sync and async
+tools mixed, and their outputs come in the order of the calls. Whatever goes wrong in a tool becomes an output that tells
+the model; only what stops the program (cancellation, Ctrl-C) goes through at once.
+
+Hooks see each call before and after it runs. Whatever a hook raises is the caller's, and so is the wish of a tool or
+hook to pause: these are raised when all other calls have ended, the first in the order of the calls, a hook's failure
+before a pause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
 
-from ..errors import ToolError
-from ..schema.tools import AnyTool, Toolkit, failure_of, output_of
+from ..errors import ToolExecutionError, ToolNotFoundError
+from ..schema.tools import AnyTool, Toolkit, failure_of
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from ..values.results import result_images, result_text
-from .runtime import Runtime
+from .runtime import Job, Runtime
 
-__all__ = ["DEFAULT_LIMIT", "run_tools"]
+__all__ = ["DEFAULT_LIMIT", "CancelToolCall", "Hooks", "PauseTools", "run_tools"]
 
 DEFAULT_LIMIT = 16
 """How many tools of one answer run at once. Models rarely ask for as many; when they do, a flood helps nobody."""
 
 Output = ToolOutput[Any]
+
+
+class CancelToolCall(Exception):
+    """Raised by a hook before a tool runs: do not run it, and tell the model why."""
+
+
+class PauseTools(Exception):
+    """Raised by a tool, or by a hook before it: this call cannot be answered now.
+
+    Nothing is told to the model. `paused` are the calls that paused, and `outputs` those of the others, both in the
+    order of the calls; they are set when it comes out of `run_tools`.
+    """
+
+    paused: Sequence[ToolCall] = ()
+    outputs: Sequence[Output] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a caller wants to do before and after each call; sync or async, results are ignored.
+
+    `before(tool, call)` runs before the arguments are read; `tool` is `None` if there is none of that name.
+    `after(tool, call, output)` sees every output of a tool that there is, except where `before` cancelled it.
+    """
+
+    before: Callable[[AnyTool | None, ToolCall], Any] | None = None
+    after: Callable[[AnyTool, ToolCall, Output], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """A call that has no output, and why."""
+
+    call: ToolCall
+    error: Exception
+    by_hook: bool
+
+
+_Ended: TypeAlias = Output | _Stopped
 
 
 async def run_tools(
@@ -32,45 +77,114 @@ async def run_tools(
     context: Context[Any] | None = None,
     *,
     limit: int = DEFAULT_LIMIT,
+    hooks: Hooks | None = None,
 ) -> list[Output]:
-    """The outputs of some tool calls, in order. Raises `TypeError` if a tool wants a context and there is none."""
+    """The outputs of some tool calls, in order.
+
+    With `limit=1` they run one after the other, where the caller is. Raises `TypeError` if a tool wants a context and
+    there is none, what hooks raised, and `PauseTools`.
+    """
     if limit < 1:
         raise ValueError(f"max_concurrency is {limit}: at least one tool must run at a time.")
-    outputs: dict[int, Output] = {}
-    positions: list[int] = []
-    jobs: list[Callable[[], Awaitable[Output]]] = []
-    for position, call in enumerate(calls):
-        ready = _ready(toolkit, call, context)
-        if isinstance(ready, ToolOutput):
-            outputs[position] = ready
-        elif ready[0].inline:
-            outputs[position] = await _run(runtime.invoke_inline, ready[1], call)
-        else:
-            positions.append(position)
-            jobs.append(_job(runtime, ready[1], call))
-    outputs.update(zip(positions, await runtime.together(jobs, limit), strict=True))
-    return [outputs[position] for position in range(len(calls))]
+    batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks())
+    runs = [_Run(batch, call) for call in calls]
+    for run in runs:
+        if run.tool is not None and run.tool.inline:
+            await run.go()
+    waiting = [run for run in runs if run.tool is None or not run.tool.inline]
+    await _all(runtime, _lanes(waiting), limit)
+    return _outputs([run.ended for run in runs])
 
 
-def _ready(
-    toolkit: Toolkit, call: ToolCall, context: Context[Any] | None
-) -> Output | tuple[AnyTool, Callable[[], Any]]:
-    try:
-        tool = toolkit.get(call)
-        return tool, tool.bound(call, context)
-    except ToolError as error:
-        return failure_of(call, error)
+async def _all(runtime: Runtime, jobs: Sequence[Job[None]], limit: int) -> None:
+    if limit > 1:
+        await runtime.together(jobs, limit)
+        return
+    for job in jobs:
+        await job()
 
 
-def _job(runtime: Runtime, fn: Callable[[], Any], call: ToolCall) -> Callable[[], Awaitable[Output]]:
-    return lambda: _run(runtime.invoke, fn, call)
+def _lanes(runs: Sequence[_Run]) -> list[Job[None]]:
+    """Jobs that together do all runs: of a tool that allows n at once there are n, which share its calls."""
+    lanes: list[Job[None]] = []
+    queues: dict[str, deque[_Run]] = {}
+    for run in runs:
+        queue = queues.setdefault(run.call.name, deque())
+        queue.append(run)
+        if run.tool is None or run.tool.max_concurrency is None or len(queue) <= run.tool.max_concurrency:
+            lanes.append(partial(_empty, queue))
+    return lanes
 
 
-async def _run(invoke: Callable[[Callable[[], Any]], Awaitable[Any]], fn: Callable[[], Any], call: ToolCall) -> Output:
-    try:
-        result = await invoke(fn)
-        if not result_images(result):
-            result_text(result)  # what has no JSON form fails here, as the tool's error, and not when it is sent
-        return output_of(call, result)
-    except Exception as error:
-        return failure_of(call, error)
+async def _empty(queue: deque[_Run]) -> None:
+    while queue:
+        await queue.popleft().go()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the calls of one answer have in common."""
+
+    runtime: Runtime
+    tools: Mapping[str, AnyTool]
+    context: Context[Any] | None
+    hooks: Hooks
+
+
+class _Run:
+    """One call on its way to its end. Raises `TypeError` if its tool wants a context and there is none."""
+
+    def __init__(self, batch: _Batch, call: ToolCall) -> None:
+        self.call = call
+        self.tool = batch.tools.get(call.name)
+        self.ended: _Ended
+        self._batch = batch
+        if self.tool is not None:
+            self.tool.check_context(batch.context)
+
+    async def go(self) -> None:
+        """Run the call to its end, which is in `ended` then."""
+        self.ended = await self._before()
+
+    async def _before(self) -> _Ended:
+        if self._batch.hooks.before is not None:
+            try:
+                await self._batch.runtime.invoke(partial(self._batch.hooks.before, self.tool, self.call))
+            except CancelToolCall as why:
+                return failure_of(self.call, ToolExecutionError(f"Cancelled: {why}", tool_exception=why))
+            except Exception as error:
+                return _Stopped(self.call, error, by_hook=not isinstance(error, PauseTools))
+        if self.tool is None:
+            return failure_of(self.call, ToolNotFoundError(self.call.name, known=tuple(self._batch.tools)))
+        return await self._after(self.tool, await self._called(self.tool))
+
+    async def _called(self, tool: AnyTool) -> _Ended:
+        invoke = self._batch.runtime.invoke_inline if tool.inline else self._batch.runtime.invoke
+        try:
+            return tool.output(self.call, await invoke(tool.bound(self.call, self._batch.context)))
+        except PauseTools as pause:
+            return _Stopped(self.call, pause, by_hook=False)
+        except Exception as error:
+            return tool.failure(self.call, error)
+
+    async def _after(self, tool: AnyTool, ended: _Ended) -> _Ended:
+        if self._batch.hooks.after is not None and not isinstance(ended, _Stopped):
+            try:
+                await self._batch.runtime.invoke(partial(self._batch.hooks.after, tool, self.call, ended))
+            except Exception as error:
+                return _Stopped(self.call, error, by_hook=True)
+        return ended
+
+
+def _outputs(ended: Sequence[_Ended]) -> list[Output]:
+    outputs = [end for end in ended if not isinstance(end, _Stopped)]
+    stopped = [end for end in ended if isinstance(end, _Stopped)]
+    for end in stopped:
+        if end.by_hook:
+            raise end.error
+    for end in stopped:
+        if isinstance(end.error, PauseTools):
+            end.error.paused = [other.call for other in stopped]
+            end.error.outputs = outputs
+        raise end.error
+    return outputs

@@ -20,11 +20,8 @@ D = TypeVar("D")
 class ToolDecorator(Generic[R]):
     """`@llm.tool(name=…, strict=…)`, waiting for its function."""
 
-    def __init__(self, *, name: str | None, description: str | None, strict: bool | None, inline: bool) -> None:
-        self._name = name
-        self._description = description
-        self._strict = strict
-        self._inline = inline
+    def __init__(self, **options: Any) -> None:
+        self._options = options
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
@@ -40,7 +37,7 @@ class ToolDecorator(Generic[R]):
     def __call__(self, fn: Callable[P, R]) -> Tool[P, R]: ...
     def __call__(self, fn: Callable[..., Any]) -> Any:
         """The tool of a function."""
-        return make_tool(fn, name=self._name, description=self._description, strict=self._strict, inline=self._inline)
+        return make_tool(fn, **self._options)
 
 
 @overload
@@ -57,7 +54,12 @@ def tool(fn: Callable[Concatenate[Context[D], P], R], /) -> ContextTool[Concaten
 def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, strict: bool | None = None, inline: bool = False
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    strict: bool | None = None,
+    inline: bool = False,
+    max_concurrency: int | None = None,
 ) -> ToolDecorator[Any]: ...
 def tool(
     fn: Callable[..., Any] | None = None,
@@ -67,6 +69,7 @@ def tool(
     description: str | None = None,
     strict: bool | None = None,
     inline: bool = False,
+    max_concurrency: int | None = None,
 ) -> Any:
     """Make a function a tool: `@llm.tool`, or `@llm.tool(strict=True)`. Plain functions in `tools=[…]` need no
     decorator.
@@ -77,7 +80,9 @@ def tool(
 
     `name`, `description`: in place of the function's. `strict`: ask the provider to hold the model to the schema.
     `inline`: run a sync tool on the thread of the call (in async calls: on the event loop, which it then blocks), one
-    at a time, for functions that are tied to a thread.
+    at a time, for functions that are tied to a thread. `max_concurrency`: how many calls of one answer run at once.
     """
-    decorator: Any = ToolDecorator[Any](name=name, description=description, strict=strict, inline=inline)
+    decorator: Any = ToolDecorator[Any](
+        name=name, description=description, strict=strict, inline=inline, max_concurrency=max_concurrency
+    )
     return decorator if fn is None else decorator(fn)

@@ -12,7 +12,7 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -175,9 +175,11 @@ def _without_parameters(parsed: Docstring) -> str:
 class Arguments:
     """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
 
-    def __init__(self, fn: Callable[..., Any], *, name: str, skip_first: bool, docs: Docs) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], *, name: str, skip_first: bool, docs: Docs, hidden: Container[str] = ()
+    ) -> None:
         self._name = name
-        self._parameters = _visible(fn, skip_first)
+        self._parameters = _visible(fn, skip_first, hidden)
         self._model = self._build(fn, docs)
         self.schema: dict[str, Any] = json_schema(self._model)
         self.schema.pop("title", None)
@@ -226,11 +228,12 @@ class Arguments:
             ) from error
 
 
-def _visible(fn: Callable[..., Any], skip_first: bool) -> dict[str, inspect.Parameter]:
+def _visible(fn: Callable[..., Any], skip_first: bool, hidden: Container[str]) -> dict[str, inspect.Parameter]:
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
     if parameters and parameters[0].name in ("self", "cls"):
         parameters = parameters[1:]
-    return {f"p{i}": parameter for i, parameter in enumerate(parameters[1:] if skip_first else parameters)}
+    shown = [p for p in (parameters[1:] if skip_first else parameters) if p.name not in hidden]
+    return {f"p{i}": parameter for i, parameter in enumerate(shown)}
 
 
 def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> Any:

@@ -6,15 +6,16 @@ the engine's affair. The four classes only say what calling the tool object itse
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
+from ..values.results import result_images, result_text
 from .dialects import COMMON
 from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context, unwrapped
 
@@ -90,8 +91,11 @@ class BaseTool(Generic[P, R]):
     at first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to hold the
     model to the schema (`None`: the provider's default). `inline` runs a sync tool on the thread of the call itself
     (in async calls, on the event loop), one at a time, for functions that are tied to a thread; otherwise several
-    sync tools of one answer run in worker threads.
+    sync tools of one answer run in worker threads. At most `max_concurrency` calls of one answer run at once.
     """
+
+    hidden: ClassVar[Container[str]] = frozenset()
+    """Parameters that the model does not see."""
 
     def __init__(
         self,
@@ -102,11 +106,15 @@ class BaseTool(Generic[P, R]):
         parameters: Mapping[str, Any] | None = None,
         strict: bool | None = None,
         inline: bool = False,
+        max_concurrency: int | None = None,
     ) -> None:
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ValueError(f"max_concurrency is {max_concurrency}: at least one call must run at a time.")
         self.fn = fn
         self.name: str = name or _checked_name(fn)
         self.strict = strict
         self.inline = inline
+        self.max_concurrency = max_concurrency
         self.takes_context: bool = takes_context(unwrapped(fn))
         self.is_async: bool = is_async(unwrapped(fn))
         self._given_description = description
@@ -140,7 +148,7 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def _arguments(self) -> Arguments:
-        return Arguments(self.fn, name=self.name, skip_first=self.takes_context, docs=self._docs)
+        return Arguments(self.fn, name=self.name, skip_first=self.takes_context, hidden=self.hidden, docs=self._docs)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
@@ -158,6 +166,7 @@ class BaseTool(Generic[P, R]):
             parameters=self._given_parameters,
             strict=self.strict,
             inline=self.inline,
+            max_concurrency=self.max_concurrency,
         )
 
     def __reduce__(self) -> Any:
@@ -170,24 +179,35 @@ class BaseTool(Generic[P, R]):
         """Whether a call is for this tool."""
         return call.name == self.name
 
+    def check_context(self, context: Context[Any] | None) -> None:
+        """`TypeError` if the tool wants a context and there is none."""
+        if self.takes_context and context is None:
+            raise TypeError(f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx).")
+
+    def output(self, call: ToolCall, result: Any) -> ToolOutput[Any]:
+        """The output of a call that went well. Raises `TypeError` if the result has no JSON form."""
+        if not result_images(result):
+            result_text(result)  # fails here, as the tool's error, and not when it is sent
+        return output_of(call, result)
+
+    def failure(self, call: ToolCall, error: BaseException) -> ToolOutput[Any]:
+        """The output of a call that failed."""
+        return failure_of(call, error)
+
     def bound(self, call: ToolCall, context: Context[Any] | None = None) -> Callable[[], R]:
         """The function with a call's arguments, checked and converted, ready to run.
 
         Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool wants a context and there is none.
         """
-        text = self._plain(call.args)
-        if self._given_parameters is not None:
-            args: list[Any] = []
-            kwargs = _json_object(self.name, text)
-        else:
-            args, kwargs = self._arguments.bind(text)
+        args, kwargs = self._bind(self._plain(call.args))
+        self.check_context(context)
         if self.takes_context:
-            if context is None:
-                raise TypeError(
-                    f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx)."
-                )
             args = [context, *args]
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
+
+    def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments from JSON text."""
+        return ([], _json_object(self.name, text)) if self._given_parameters is not None else self._arguments.bind(text)
 
     def _plain(self, text: str) -> str:
         """A call's arguments without the forms that strict tools are written in."""
@@ -242,6 +262,7 @@ def make_tool(
     description: str | None = None,
     strict: bool | None = None,
     inline: bool = False,
+    max_concurrency: int | None = None,
 ) -> AnyTool:
     """The tool of a function, of the class that fits it."""
     inner = unwrapped(fn)
@@ -254,7 +275,7 @@ def make_tool(
         (True, True): AsyncContextTool,
     }
     kind = kinds[is_async(inner), takes_context(inner)]
-    return kind(fn, name=name, description=description, strict=strict, inline=inline)
+    return kind(fn, name=name, description=description, strict=strict, inline=inline, max_concurrency=max_concurrency)
 
 
 def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
@@ -285,7 +306,7 @@ class Toolkit:
 
     def _add(self, kit: dict[str, Any], tool: Any) -> None:
         if tool.name in self.tools_dict or tool.name in self.provider_tools_dict:
-            raise ValueError(f"Two tools are named {tool.name!r}: give one another name with llm.tool(name='…').")
+            raise ValueError(f"Two tools are named {tool.name!r}: give one of them another name=.")
         kit[tool.name] = tool
 
     @property

@@ -1,0 +1,291 @@
+"""Tools of the lazy face, and how the engine runs them.
+
+A `Tool` is a description with or without a function. Names, types and descriptions come from the function, and its
+arguments are checked and converted before it runs (see `schema.functions`). A parameter `llm_tool_call` gets the call
+itself, and one annotated with `Context` the caller's context; the model sees neither.
+
+`run_calls` is all that this face adds to `engine.tools`: it takes this face's calls and hooks there, and brings results
+back. Calls and results are what hooks may change: what a hook writes into them counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, TypeAlias, cast
+
+from ..engine.runtime import Runtime
+from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run_tools
+from ..errors import ToolExecutionError, ToolNotFoundError
+from ..schema import tools as schema
+from ..schema.functions import Docs, function_name, is_async, json_schema
+from ..values import content as c
+from ..values.context import Context
+from ..values.results import result_text
+from .attachments import Attachment
+from .convert import args_text
+
+__all__ = [
+    "CALL_PARAMETER",
+    "AfterCall",
+    "AnyTool",
+    "BeforeCall",
+    "CancelToolCall",
+    "PauseChain",
+    "Tool",
+    "ToolCall",
+    "ToolOutput",
+    "ToolResult",
+    "make_toolkit",
+    "run_calls",
+]
+
+CALL_PARAMETER = "llm_tool_call"
+"""A function's parameter of this name gets the `ToolCall` that it answers."""
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A tool that the model wants run. Hooks may change the arguments before it runs."""
+
+    name: str
+    arguments: dict[str, Any]
+    tool_call_id: str | None = None
+
+
+@dataclass(slots=True)
+class ToolResult:
+    """What a call gave: `output` is the text that the model reads. `exception` is what went wrong, `instance` the
+    object whose method the tool is. Hooks may change it before the model sees it."""
+
+    name: str
+    output: str
+    attachments: list[Attachment] = field(default_factory=list[Attachment])
+    tool_call_id: str | None = None
+    instance: object = None
+    exception: BaseException | None = None
+
+
+@dataclass(slots=True)
+class ToolOutput:
+    """What a tool may return to add attachments to its output, which is text or any value with a JSON form."""
+
+    output: Any = None
+    attachments: list[Attachment] = field(default_factory=list[Attachment])
+
+
+class PauseChain(PauseTools):
+    """Raised by a tool, or by `before_call`: this call waits for something outside, such as a person's approval.
+
+    Nothing is told to the model. When it comes out, `tool_call` is the call that paused, and `tool_results` are those
+    of the other calls, which have all ended.
+    """
+
+    tool_call: ToolCall | None = None
+    tool_results: Sequence[ToolResult] = ()
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool for a model: what it is told, and the function to run (`None`: somebody else answers the calls).
+
+    `input_schema` is a JSON Schema object or a Pydantic model. `max_concurrency` is how many calls of one answer run at
+    once. Usually made from a function, by `Tool.function` or by giving the function itself as a tool.
+    """
+
+    name: str
+    description: str | None = None
+    input_schema: Any = field(default_factory=dict[str, Any])
+    implementation: Callable[..., Any] | None = None
+    plugin: str | None = None
+    max_concurrency: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.input_schema, type):
+            object.__setattr__(self, "input_schema", json_schema(self.input_schema))
+
+    @classmethod
+    def function(cls, fn: Callable[..., Any], name: str | None = None, description: str | None = None) -> Tool:
+        """The tool of a function: its name, docstring and parameters, unless given.
+
+        Raises `ValueError` for a lambda without a name, `TypeError` for a parameter that cannot be described.
+        """
+        name = name or function_name(fn)
+        if name == "<lambda>":
+            raise ValueError("Cannot create a Tool from a lambda function without name=")
+        runnable = _Runnable(fn, name=name, description=description)
+        description = description or (runnable.docs.description if inspect.getdoc(fn) else None)
+        tool = cls(name, description, runnable.parameters, fn)
+        vars(tool)["runnable"] = runnable  # worked out already
+        return tool
+
+    def hash(self) -> str:
+        """A name by content, in hex: SHA-256 of name, description, schema and plugin."""
+        described = {"name": self.name, "description": self.description, "input_schema": self.input_schema}
+        if self.plugin:
+            described["plugin"] = self.plugin
+        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+    @cached_property
+    def runnable(self) -> schema.AnyTool:
+        """The tool as the engine runs it."""
+        kind = _Runnable if self.implementation else _Unimplemented
+        return kind(
+            self.implementation or _nothing,
+            name=self.name,
+            description=self.description,
+            parameters=self.input_schema,
+            max_concurrency=self.max_concurrency,
+        )
+
+
+AnyTool: TypeAlias = Tool | schema.ProviderTool
+BeforeCall: TypeAlias = Callable[[Tool | None, ToolCall], Any]
+AfterCall: TypeAlias = Callable[[Tool, ToolCall, ToolResult], Any]
+
+
+def make_toolkit(tools: Iterable[AnyTool]) -> schema.Toolkit:
+    """The tools as the engine knows them. Raises `ValueError` if two have one name."""
+    return schema.Toolkit(tool.runnable if isinstance(tool, Tool) else tool for tool in tools)
+
+
+async def run_calls(
+    runtime: Runtime,
+    tools: Sequence[AnyTool],
+    calls: Sequence[ToolCall],
+    *,
+    before_call: BeforeCall | None = None,
+    after_call: AfterCall | None = None,
+    context: Context[Any] | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> list[ToolResult]:
+    """The results of some calls, in order; at most `limit` run at a time.
+
+    What goes wrong in a tool becomes a result that tells the model. Raises what the hooks raise (except
+    `CancelToolCall` of `before_call`, which becomes a result), `PauseChain`, and `TypeError` if a tool wants a context
+    and there is none.
+    """
+    by_name = {tool.name: tool for tool in tools if isinstance(tool, Tool)}
+    hooks = Hooks(
+        before=before_call and _hook(before_call, lambda tool, call: (tool and by_name[tool.name], call.asked)),
+        after=after_call
+        and _hook(after_call, lambda tool, call, output: (by_name[tool.name], call.asked, output.told)),
+    )
+    asked = [_Asked(id=call.tool_call_id or "", name=call.name, args="", asked=call) for call in calls]
+    try:
+        outputs = await run_tools(runtime, make_toolkit(tools), asked, context, limit=limit, hooks=hooks)
+    except PauseChain as pause:
+        pause.tool_call = cast("_Asked", pause.paused[0]).asked
+        pause.tool_results = [_result(output) for output in pause.outputs]
+        raise
+    return [_result(output) for output in outputs]
+
+
+def _hook(fn: Callable[..., Any], shown: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    """A hook of this face as one of the engine's. An async one stays one, so that it needs no thread."""
+
+    async def in_turn(*args: Any) -> None:
+        await fn(*shown(*args))
+
+    return in_turn if is_async(fn) else lambda *args: fn(*shown(*args))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked(c.ToolCall):
+    """A call on its way through the engine. Its arguments are read from `asked` when it runs, since hooks may change
+    them."""
+
+    asked: ToolCall
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told(c.ToolOutput[Any]):
+    """An output on its way through the engine."""
+
+    told: ToolResult
+
+
+class _Runnable(schema.Tool[..., Any]):
+    """A tool as the engine runs it, sync or async."""
+
+    hidden = frozenset({CALL_PARAMETER})
+
+    @property
+    def docs(self) -> Docs:
+        """What the function says of itself."""
+        return self._docs
+
+    def bound(self, call: c.ToolCall, context: Context[Any] | None = None) -> Callable[[], Any]:
+        """See `BaseTool.bound`."""
+        asked = cast("_Asked", call).asked
+        fn = super().bound(replace(call, args=args_text(asked.arguments)), context)
+        return partial(fn, **{CALL_PARAMETER: asked}) if self._takes_call else fn
+
+    @cached_property
+    def _takes_call(self) -> bool:
+        parameter = inspect.signature(self.fn).parameters.get(CALL_PARAMETER)
+        return parameter is not None and parameter.kind is not inspect.Parameter.POSITIONAL_ONLY
+
+    def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
+        try:
+            arguments = self._arguments
+        except TypeError:  # the schema was given, and the function's types say nothing to a model
+            return super()._bind(text)
+        return arguments.bind(text)
+
+    def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:
+        """See `BaseTool.output`."""
+        given = result if isinstance(result, ToolOutput) else ToolOutput(result)
+        return self._told(call, _text(given.output), attachments=list(given.attachments))
+
+    def failure(self, call: c.ToolCall, error: BaseException) -> c.ToolOutput[Any]:
+        """See `BaseTool.failure`."""
+        message = str(error) or type(error).__name__
+        return self._told(call, f"Error: {message}", exception=error)
+
+    def _told(self, call: c.ToolCall, text: str, **details: Any) -> _Told:
+        told = ToolResult(
+            call.name,
+            text,
+            tool_call_id=cast("_Asked", call).asked.tool_call_id,
+            instance=getattr(self.fn, "__self__", None),
+            **details,
+        )
+        return _Told(id=call.id, name=call.name, result=text, told=told)
+
+
+class _Unimplemented(_Runnable):
+    """A tool whose calls somebody else answers."""
+
+    def bound(self, call: c.ToolCall, context: Context[Any] | None = None) -> Callable[[], Any]:
+        """See `BaseTool.bound`."""
+        raise NotImplementedError(f'tool "{self.name}" has no implementation')
+
+
+def _nothing() -> None: ...
+
+
+def _result(output: c.ToolOutput[Any]) -> ToolResult:
+    if isinstance(output, _Told):
+        return output.told
+    text, exception = str(output.result), output.error
+    if isinstance(exception, ToolNotFoundError):
+        message = f'tool "{output.name}" does not exist'
+        text, exception = f"Error: {message}", KeyError(message)
+    elif isinstance(exception, ToolExecutionError):
+        exception = exception.tool_exception
+    return ToolResult(output.name, text, tool_call_id=output.id or None, exception=exception)
+
+
+def _text(value: object) -> str:
+    """A result as text for the model: strings as they are, all else as JSON, with the repr of what has no JSON form."""
+    try:
+        return result_text(value)
+    except TypeError:
+        from pydantic_core import to_json
+
+        return to_json(value, bytes_mode="base64", inf_nan_mode="strings", fallback=repr).decode("utf-8")
