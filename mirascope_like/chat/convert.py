@@ -4,8 +4,8 @@ Every library message goes here and back unchanged: what this face has no field 
 provider's raw message with its signatures) is kept under `OWN` in `provider_metadata`, in the form of `values.serial`.
 It counts only while the part still says what it said then, so what a user edits is sent as edited.
 
-The other way, an answer of a model that a user wrote keeps its metadata in the raw message, where provider and model are
-`OWN`. Of what users and tools say, the library has no place for metadata: that stays on this side.
+The other way, an answer of a model that a user wrote keeps its metadata in the raw message, with `OWN` as the provider.
+For metadata of what users and tools say the library has no place: it stays on this side.
 """
 
 from __future__ import annotations

@@ -185,7 +185,8 @@ def _attachment_to_dict(attachment: Attachment) -> AttachmentDict:
 
 def _attachment_from_dict(data: Mapping[str, Any]) -> Attachment:
     content = data.get("content")
-    return Attachment(**{**data, "content": None if content is None else base64.b64decode(content)})
+    decoded = None if content is None else base64.b64decode(content)
+    return Attachment(data.get("type"), data.get("path"), data.get("url"), decoded)
 
 
 # Fields that are not plain JSON: how they become it, and back.

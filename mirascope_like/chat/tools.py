@@ -169,12 +169,7 @@ async def run_calls(
     `CancelToolCall` of `before_call`, which becomes a result), `PauseChain`, and `TypeError` if a tool wants a context
     and there is none.
     """
-    by_name = {tool.name: tool for tool in tools if isinstance(tool, Tool)}
-    hooks = Hooks(
-        before=before_call and _hook(before_call, lambda tool, call: (tool and by_name[tool.name], call.asked)),
-        after=after_call
-        and _hook(after_call, lambda tool, call, output: (by_name[tool.name], call.asked, output.told)),
-    )
+    hooks = Hooks(before=_before(before_call, tools), after=_after(after_call, tools))
     asked = [_Asked(id=call.tool_call_id or "", name=call.name, args="", asked=call) for call in calls]
     try:
         outputs = await run_tools(runtime, make_toolkit(tools), asked, context, limit=limit, hooks=hooks)
@@ -185,13 +180,34 @@ async def run_calls(
     return [_result(output) for output in outputs]
 
 
+def _before(hook: BeforeCall | None, tools: Sequence[AnyTool]) -> Callable[..., Any] | None:
+    def shown(tool: schema.AnyTool | None, call: _Asked) -> tuple[Tool | None, ToolCall]:
+        return None if tool is None else _named(tools, tool.name), call.asked
+
+    return hook and _hook(hook, shown)
+
+
+def _after(hook: AfterCall | None, tools: Sequence[AnyTool]) -> Callable[..., Any] | None:
+    def shown(tool: schema.AnyTool, call: _Asked, output: _Told) -> tuple[Tool, ToolCall, ToolResult]:
+        return _named(tools, tool.name), call.asked, output.told
+
+    return hook and _hook(hook, shown)
+
+
+def _named(tools: Sequence[AnyTool], name: str) -> Tool:
+    return next(tool for tool in tools if isinstance(tool, Tool) and tool.name == name)
+
+
 def _hook(fn: Callable[..., Any], shown: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     """A hook of this face as one of the engine's. An async one stays one, so that it needs no thread."""
 
-    async def in_turn(*args: Any) -> None:
+    def called(*args: Any) -> Any:
+        return fn(*shown(*args))
+
+    async def awaited(*args: Any) -> None:
         await fn(*shown(*args))
 
-    return in_turn if is_async(fn) else lambda *args: fn(*shown(*args))
+    return awaited if is_async(fn) else called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Running the tool calls of an answer.
 
 All calls of one answer run together (at most `limit` at a time, and of each tool as many as it allows), sync and async
-tools mixed, and their outputs come in the order of the calls. Whatever goes wrong in a tool becomes an output that tells
-the model; only what stops the program (cancellation, Ctrl-C) goes through at once.
+tools mixed, and their outputs come in the order of the calls. Whatever goes wrong in a tool becomes an output that
+tells the model; only what stops the program (cancellation, Ctrl-C) goes through at once.
 
 Hooks see each call before and after it runs. Whatever a hook raises is the caller's, and so is the wish of a tool or
 hook to pause: these are raised when all other calls have ended, the first in the order of the calls, a hook's failure

@@ -94,7 +94,7 @@ class BaseTool(Generic[P, R]):
     sync tools of one answer run in worker threads. At most `max_concurrency` calls of one answer run at once.
     """
 
-    hidden: ClassVar[Container[str]] = frozenset()
+    hidden: ClassVar[Container[str]] = ()
     """Parameters that the model does not see."""
 
     def __init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,11 +17,7 @@ from mirascope_like.chat.parts import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
-    assistant,
     part_from_dict,
-    system,
-    tool_message,
-    user,
 )
 
 from ..values import strategies as llm
