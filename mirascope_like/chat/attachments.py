@@ -12,9 +12,10 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, cast
 
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..transport.download import HTTPDownloader
@@ -136,11 +137,14 @@ async def _type(runtime: Runtime, attachment: Attachment) -> str:
 async def _bytes(runtime: Runtime, attachment: Attachment) -> bytes:
     if attachment.content:
         return attachment.content
+    return cast("bytes", await runtime.invoke(_reading(runtime, attachment)))
+
+
+def _reading(runtime: Runtime, attachment: Attachment) -> Callable[[], Any]:
     if attachment.path:
-        return await runtime.invoke(partial(media.read, attachment.path, MAX_BYTES))
+        return partial(media.read, attachment.path, MAX_BYTES)
     if attachment.url:
-        fetch = media.download_async if runtime is NATIVE else media.download
-        return await runtime.invoke(partial(fetch, attachment.url, MAX_BYTES))
+        return partial(media.download_async if runtime is NATIVE else media.download, attachment.url, MAX_BYTES)
     raise ValueError("This attachment is empty: give it content=, path= or url=.")
 
 

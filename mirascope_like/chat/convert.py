@@ -116,8 +116,10 @@ def _assistant(message: Message, kept: Mapping[str, Any]) -> m.AssistantMessage:
 def _answer(parts: Iterable[Part]) -> Iterator[c.AssistantContentPart]:
     for part in parts:
         said = _part_to_llm(part)
-        known = isinstance(said, c.Text | c.Thought | c.ToolCall | c.ServerToolCall | c.ProviderBlock)
-        yield said if known else own_block(part)
+        if isinstance(said, c.Text | c.Thought | c.ToolCall | c.ServerToolCall | c.ProviderBlock):
+            yield said
+        else:
+            yield own_block(part)
 
 
 def _part_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
@@ -244,9 +246,10 @@ def _plain_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
 
 
 def _result(output: c.ToolOutput[Any]) -> ToolResultPart:
-    images = result_images(output.result)
-    items = cast("Sequence[Any]", output.result if isinstance(output.result, list | tuple) else [output.result])
-    said = [item for item in items if not isinstance(item, c.Image)] if images else [output.result]
+    result: Any = output.result
+    images = result_images(result)
+    items = cast("Sequence[Any]", result) if images and isinstance(result, list | tuple) else [result]
+    said = [item for item in items if not isinstance(item, c.Image)]
     return ToolResultPart(
         output.name,
         "\n".join(result_text(item) for item in said),
@@ -258,6 +261,6 @@ def _result(output: c.ToolOutput[Any]) -> ToolResultPart:
 
 def _says_same(part: Part, original: c.UserContentPart | c.AssistantContentPart) -> bool:
     plain = _plain_from_llm(original)
-    if isinstance(original, c.ProviderBlock) and isinstance(part, ToolResultPart):  # named by the call that it answers
-        plain = replace(plain, name=part.name, tool_call_id=part.tool_call_id)
+    if isinstance(original, c.ProviderBlock) and isinstance(plain, ToolResultPart) and isinstance(part, ToolResultPart):
+        plain = replace(plain, name=part.name, tool_call_id=part.tool_call_id)  # named by the call that it answers
     return plain == replace(part, provider_metadata=None)

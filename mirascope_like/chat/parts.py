@@ -39,11 +39,10 @@ class _Dictable:
     """The JSON form that all parts share: `type`, and the fields that hold something."""
 
     __slots__ = ()
-    type: ClassVar[str]
 
     def to_dict(self) -> PartDict:
         """The JSON form; see `serial`."""
-        return cast("PartDict", {"type": self.type, **_fields_to_dict(self)})
+        return cast("PartDict", {"type": cast("Part", self).type, **_fields_to_dict(self)})
 
 
 @dataclass(frozen=True, slots=True)

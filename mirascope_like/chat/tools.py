@@ -288,12 +288,12 @@ def _nothing() -> None: ...
 def _result(output: c.ToolOutput[Any]) -> ToolResult:
     if isinstance(output, _Told):
         return output.told
-    text, exception = str(output.result), output.error
-    if isinstance(exception, ToolNotFoundError):
-        message = f'tool "{output.name}" does not exist'
-        text, exception = f"Error: {message}", KeyError(message)
-    elif isinstance(exception, ToolExecutionError):
-        exception = exception.tool_exception
+    text, exception = str(output.result), cast("BaseException | None", None)
+    if isinstance(output.error, ToolNotFoundError):
+        exception = KeyError(f'tool "{output.name}" does not exist')
+        text = f"Error: {exception.args[0]}"
+    elif isinstance(output.error, ToolExecutionError):
+        exception = output.error.tool_exception
     return ToolResult(output.name, text, tool_call_id=output.id or None, exception=exception)
 
 

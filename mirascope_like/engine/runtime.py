@@ -23,7 +23,7 @@ from ..transport import Channel, Transport
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Native", "Runtime", "run"]
+__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Native", "Once", "Runtime", "run"]
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]
@@ -60,6 +60,10 @@ class Runtime(Protocol):
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
         """A lock among those who share a stream."""
+        ...
+
+    async def wait(self, event: threading.Event) -> None:
+        """Wait for an event that another thread or loop may set."""
         ...
 
     def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -113,6 +117,9 @@ class Blocking:
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _ThreadLock()
+
+    async def wait(self, event: threading.Event) -> None:
+        event.wait()
 
     def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
         run(fn())
@@ -221,6 +228,12 @@ class Native:
 
         return anyio.Lock()
 
+    async def wait(self, event: threading.Event) -> None:
+        from anyio import CapacityLimiter, to_thread
+
+        # A thread beyond the usual number: what is waited for may need one of those. Cancelled, it waits on unseen.
+        await to_thread.run_sync(event.wait, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+
     def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
         trio = sys.modules.get("trio")
         if trio is not None and trio.lowlevel.in_trio_run():
@@ -248,3 +261,36 @@ def _first_leaf(error: BaseException) -> BaseException:
 
 BLOCKING: Runtime = Blocking()
 NATIVE: Runtime = Native()
+
+
+class Once:
+    """Something to do once, whoever comes first; all others wait until it is done, on any thread or event loop.
+
+    If it fails or is cancelled, the next one to come does it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: threading.Event | None = None
+        self._done = False
+
+    async def do(self, runtime: Runtime, job: Job[None]) -> None:
+        """Do `job`, unless it has been done; raises what it raises."""
+        while not self._done:
+            with self._lock:
+                others, mine = self._under_way, threading.Event()
+                if others is None:
+                    self._under_way = mine
+            if others is not None:
+                await runtime.wait(others)
+                continue
+            try:
+                await job()
+                self._done = True
+            finally:
+                self._under_way = None
+                mine.set()
+
+    def again(self) -> bool:
+        """Let it be done again; whether it had been done."""
+        done, self._done = self._done, False
+        return done
