@@ -38,6 +38,7 @@ __all__ = [
     "APIError",
     "AuthenticationError",
     "BadRequestError",
+    "CapabilityWarning",
     "ConnectionError",
     "Error",
     "FeatureNotSupportedError",
@@ -68,8 +69,9 @@ class Error(Exception):
 class ProviderError(Error):
     """Talking to a model server failed.
 
-    `provider` and `model` say where (`None` until known), `original_exception` is what was caught, if anything, and
-    `partial` what a broken stream had delivered before it broke.
+    `provider` and `model` say where (`None` until known), `request_id` is for the provider's support (`None` if no
+    answer had begun), `original_exception` is what was caught, if anything, and `partial` what a broken stream had
+    delivered before it broke.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ProviderError(Error):
         *,
         provider: str | None = None,
         model: str | None = None,
+        request_id: str | None = None,
         original_exception: BaseException | None = None,
         partial: Reply | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class ProviderError(Error):
         self.message = message
         self.provider = provider
         self.model = model
+        self.request_id = request_id
         self.original_exception = original_exception
         self.partial = partial
 
@@ -96,9 +100,10 @@ class ProviderError(Error):
 class APIError(ProviderError):
     """The server answered with an error.
 
-    `status_code` is the HTTP status (of an error reported inside a stream: the status it names, else `None`), `code`
-    and `type` are the provider's own words, `body` is its JSON or text, `request_id` is for its support, and
-    `retry_after` is how long it asks to wait, in seconds.
+    `status_code` is the HTTP status (of an error reported inside an answer that began with 200: the status that it
+    names or means, else `None`), `code` and `type` are the provider's own words, `body` is its JSON or text without
+    secrets, `retry_after` is how long it asks to wait, in seconds, and `should_retry` whether it says that asking
+    again may help (`None` if it does not say).
     """
 
     def __init__(
@@ -109,22 +114,28 @@ class APIError(ProviderError):
         type: str | None = None,
         code: str | None = None,
         body: object = None,
-        request_id: str | None = None,
         retry_after: float | None = None,
+        should_retry: bool | None = None,
         provider: str | None = None,
         model: str | None = None,
+        request_id: str | None = None,
         original_exception: BaseException | None = None,
         partial: Reply | None = None,
     ) -> None:
         super().__init__(
-            message, provider=provider, model=model, original_exception=original_exception, partial=partial
+            message,
+            provider=provider,
+            model=model,
+            request_id=request_id,
+            original_exception=original_exception,
+            partial=partial,
         )
         self.status_code = status_code
         self.type = type
         self.code = code
         self.body = body
-        self.request_id = request_id
         self.retry_after = retry_after
+        self.should_retry = should_retry
 
     def __str__(self) -> str:
         text = super().__str__()
@@ -274,6 +285,10 @@ class UnsupportedParamWarning(UserWarning):
     """A parameter was left out of a request because the provider or model is known not to take it."""
 
 
+class CapabilityWarning(UserWarning):
+    """A server refused a part of a request. The request was sent again without it, and later ones spare it that."""
+
+
 # HTTP status → error. A status that is not listed: 4xx is the request's fault, 5xx the server's.
 _BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
@@ -283,9 +298,12 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 }
 
 
-def api_error(status: int | None, message: str, **details: Any) -> APIError:
-    """The error for an HTTP status; `details` are `APIError`'s keyword arguments."""
-    kind = _BY_STATUS.get(status or 0)
+def api_error(status: int | None, message: str, *, meaning: int | None = None, **details: Any) -> APIError:
+    """The error for an HTTP status; `details` are `APIError`'s keyword arguments.
+
+    `meaning` is the status that the server's words mean, where they say it better than its status does."""
+    meant = meaning or status
+    kind = _BY_STATUS.get(meant or 0)
     if kind is None:
-        kind = APIError if status is None or status < 400 else BadRequestError if status < 500 else ServerError
+        kind = APIError if meant is None or meant < 400 else BadRequestError if meant < 500 else ServerError
     return kind(message, status_code=status, **details)

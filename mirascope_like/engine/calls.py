@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ..errors import ParseError, ProviderError
+from ..errors import ParseError
 from ..schema.formats import FORMAT_TOOL
 from ..values.chunks import (
     Accumulator,
@@ -24,7 +24,7 @@ from ..values.chunks import (
     ToolCallStartChunk,
 )
 from ..values.content import ToolCall
-from ..wire import WireError
+from .failures import FAILURES
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -47,8 +47,9 @@ async def ask(runtime: Runtime, plan: Plan) -> Answer:
     try:
         whole = await prepared.exchange.ask(runtime)
         reply = _fold(whole.chunks, prepared)
-    except (ProviderError, WireError) as error:
-        raise prepared.signed(error) from error.__cause__
+    except FAILURES as error:
+        failure = prepared.signed(error)
+        raise failure from failure.original_exception
     return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw)
 
 

@@ -8,13 +8,15 @@ in this process may give its chunks itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
-from ..wire import Codec, Decoder, MalformedReply, Request
+from ..wire import Codec, Decoder, MalformedReply, Request, WireError
+from ..wire.secrets import secrets_of
 from .failures import check_status
 from .runtime import Runtime
 
@@ -142,22 +144,25 @@ class HTTPExchange:
     async def ask(self, runtime: Runtime) -> WholeAnswer:
         """See `Exchange`."""
         reply = await runtime.channel(self.transport).post(self.http)
-        check_status(reply.status, reply.headers, reply.body)
-        body = _parsed(reply)
-        return WholeAnswer(self.codec.decode(body), body)
+        with _noted(self.http, reply.headers):
+            check_status(reply.status, reply.body)
+            body = _parsed(reply)
+            return WholeAnswer(self.codec.decode(body), body)
 
     async def open(self, runtime: Runtime) -> ChunkSource:
         """See `Exchange`."""
         body = await runtime.channel(self.transport).open(self.http)
         if not 200 <= body.status < 300:
-            check_status(body.status, body.headers, await _read_all(body))
-        return _Decoded(body, self.codec.decoder())
+            with _noted(self.http, body.headers):
+                check_status(body.status, await _read_all(body))
+        return _Decoded(self.http, body, self.codec.decoder())
 
 
 class _Decoded:
     """The chunks of a body that is arriving."""
 
-    def __init__(self, body: ByteStream, decoder: Decoder) -> None:
+    def __init__(self, http: HttpRequest, body: ByteStream, decoder: Decoder) -> None:
+        self._http = http
         self._body = body
         self._decoder = decoder
         self._ended = False
@@ -170,13 +175,25 @@ class _Decoded:
         if self._ended:
             return None
         data = await self._body.next()
-        if data is not None:
-            return self._decoder.feed(data)
-        self._ended = True
-        return self._decoder.end()
+        with _noted(self._http, self._body.headers):
+            if data is not None:
+                return self._decoder.feed(data)
+            self._ended = True
+            return self._decoder.end()
 
     async def close(self) -> None:
         await self._body.close()
+
+
+@contextmanager
+def _noted(http: HttpRequest, headers: Mapping[str, str]) -> Generator[None]:
+    """Add to what the codec raises what only the sender of a request knows."""
+    try:
+        yield
+    except WireError as error:
+        error.headers = headers
+        error.secrets = secrets_of(http.headers)
+        raise
 
 
 async def _read_all(body: ByteStream) -> bytes:

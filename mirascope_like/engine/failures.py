@@ -1,57 +1,108 @@
-"""What transport and codec raise, in the library's own words."""
+"""What went wrong, in the library's own words: one place for all providers, transports and codecs.
+
+Whoever fails says so in its own way: a status, an error in the body or the stream of an answer that began with 200,
+bytes that are not of the protocol, a connection that breaks. Here each becomes an error of the library, signed with who
+was asked, without the secrets that a server may have repeated.
+"""
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from ..errors import APIError, IncompleteStreamError, ProviderError, ResponseValidationError, api_error
-from ..values.chunks import Reply
+from ..errors import (
+    APIError,
+    ConnectionError,
+    IncompleteStreamError,
+    ProviderError,
+    ResponseValidationError,
+    TimeoutError,
+    api_error,
+)
 from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
 from ..wire.failures import read_failure
+from ..wire.secrets import redacted
 
-__all__ = ["check_status", "in_our_words"]
+if TYPE_CHECKING:
+    from ..values.chunks import Reply
+
+__all__ = ["FAILURES", "check_status", "in_our_words"]
+
+FAILURES = (ProviderError, WireError, builtins.ConnectionError, builtins.TimeoutError)
+"""What transports and codecs raise, those of users included."""
+
+# Names of providers and of the clouds that serve their models, most telling first.
+_REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "mistral-correlation-id")
 
 
-def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Raises the error of an HTTP status that is one."""
-    if 200 <= status < 300:
-        return
-    failure = read_failure(status, body)
-    raise _reported(failure, headers)
+def check_status(status: int, body: bytes) -> None:
+    """Raises `ReportedError` for an HTTP status that is an error."""
+    if not 200 <= status < 300:
+        raise read_failure(status, body)
 
 
-def in_our_words(
-    error: ProviderError | WireError, provider: str, model: str, partial: Reply | None = None
-) -> ProviderError:
-    """The library's error for what transport or codec raised, signed with who was asked and what had arrived."""
-    match error:
-        case ReportedError():
-            made: ProviderError = _reported(error, {})
-        case TruncatedStream():
-            made = IncompleteStreamError(f"The stream ended early: {error}. What had arrived is in `partial`.")
-        case MalformedReply():
-            made = ResponseValidationError(f"The answer is not of the protocol: {error}.")
-        case ProviderError():
-            made = error
-        case _:
-            made = ResponseValidationError(str(error))
+def in_our_words(error: BaseException, provider: str, model: str, partial: Reply | None = None) -> ProviderError:
+    """The library's error for what a transport or codec raised (one of `FAILURES`), signed with who was asked.
+
+    `partial` is what had arrived. Raise it from its `original_exception`: what the codec raised may quote a secret."""
+    made = _made(error)
+    made.original_exception = made.original_exception or error.__cause__
+    if isinstance(error, WireError):
+        made.message = redacted(made.message, error.secrets)
+        made.args = (made.message,)
+        made.request_id = made.request_id or _request_id(error.headers)
+        if isinstance(made, APIError):
+            made.body = redacted(made.body, error.secrets)
     made.provider = provider
     made.model = model
     made.partial = partial
     return made
 
 
-def _reported(failure: ReportedError, headers: Mapping[str, str]) -> APIError:
+def _made(error: BaseException) -> ProviderError:
+    match error:
+        case ProviderError():
+            return error
+        case ReportedError():
+            return _reported(error)
+        case TruncatedStream():
+            return IncompleteStreamError(f"The stream ended early: {error}. What had arrived is in `partial`.")
+        case MalformedReply():
+            return ResponseValidationError(f"The answer is not of the protocol: {error}.")
+        case builtins.TimeoutError():
+            return TimeoutError(_said(error), original_exception=error)
+        case OSError():
+            return ConnectionError(_said(error), original_exception=error)
+        case _:
+            return ResponseValidationError(_said(error))
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _reported(failure: ReportedError) -> APIError:
+    headers = failure.headers
     return api_error(
         failure.status,
         failure.message,
+        meaning=failure.meaning,
         type=failure.type,
         code=failure.code,
         body=failure.body,
-        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        request_id=failure.request_id,
         retry_after=_retry_after(headers),
+        should_retry=_SHOULD_RETRY.get(headers.get("x-should-retry", "").strip().lower()),
     )
+
+
+_SHOULD_RETRY = {"true": True, "false": False}
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

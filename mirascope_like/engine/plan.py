@@ -19,7 +19,7 @@ from ..values.content import Text, Thought, ToolCall, ToolOutput
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.params import Params
-from ..wire import Request, WireError
+from ..wire import Request
 from .endpoints import Provider, registry
 from .exchanges import Endpoint, Exchange
 from .failures import in_our_words
@@ -59,7 +59,7 @@ class Prepared:
     exchange: Exchange
     format: AnyFormat | None
 
-    def signed(self, error: ProviderError | WireError, partial: Reply | None = None) -> ProviderError:
+    def signed(self, error: BaseException, partial: Reply | None = None) -> ProviderError:
         """The library's error for what the exchange raised: who was asked, and what had arrived."""
         return in_our_words(error, self.endpoint.provider_id, self.request.model, partial)
 

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from ..errors import ProviderError, StreamClosedError
+from ..errors import StreamClosedError
 from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply
-from ..wire import WireError
 from .calls import ChunkFilter
 from .exchanges import ChunkSource
+from .failures import FAILURES
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -128,11 +128,12 @@ class LiveStream:
         """Do a step. What it fails with is what the stream failed with from then on."""
         try:
             await step()
-        except (ProviderError, WireError) as error:
+        except FAILURES as error:
             self._take(getattr(error, "chunks", ()))
-            self.failure = self.prepared.signed(error, self._accumulator.reply() if self._source is not None else None)
+            partial = self._accumulator.reply() if self._source is not None else None
+            self.failure = failure = self.prepared.signed(error, partial)
             await self._close_source()
-            raise self.failure from error.__cause__
+            raise failure from failure.original_exception
         except Exception as error:
             self.failure = error
             await self._close_source()

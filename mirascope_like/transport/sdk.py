@@ -15,6 +15,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .. import errors
 from . import ByteStream, HttpReply, HttpRequest
 from .aws_events import AWSByteStream
 from .channels import (
@@ -34,6 +35,8 @@ __all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "is_sdk_cli
 
 _SDKS = ("openai", "anthropic")
 _SYNC, _ASYNC = "SyncAPIClient", "AsyncAPIClient"
+# Packages that clients for clouds have their credentials from, and that fail on their own.
+_CREDENTIALS = ("azure", "botocore", "google")
 
 
 class SDKTransport:
@@ -145,6 +148,8 @@ def _answer(client: Any, exc: Exception) -> httpx2.Response:
         return response
     if isinstance(exc, sdk.APIConnectionError) and isinstance(exc.__cause__, Exception):
         raise exc.__cause__
+    if isinstance(exc, sdk.APIError) or type(exc).__module__.partition(".")[0] in _CREDENTIALS:
+        raise errors.ProviderError(f"The {type(client).__name__} client failed: {exc}", original_exception=exc) from exc
     raise exc
 
 

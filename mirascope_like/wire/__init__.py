@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..values.chunks import Chunk
@@ -108,29 +109,39 @@ class Codec(Protocol):
 
 
 class WireError(Exception):
-    """What a codec raises. `chunks` is what the same bytes said before they went wrong, so that nothing is lost."""
+    """What a codec raises. `chunks` is what the same bytes said before they went wrong, so that nothing is lost.
+
+    Whoever sent the request adds the `headers` of the answer, and the `secrets` that the server's words may repeat."""
 
     chunks: Sequence[Chunk] = ()
+    headers: Mapping[str, str] = MappingProxyType({})
+    secrets: Sequence[str] = ()
 
 
 class ReportedError(WireError):
-    """The server says that it failed, by status, in the body, or inside a stream."""
+    """The server says that it failed, by status, in the body, or inside a stream.
+
+    `meaning` is the HTTP status that its words mean, where they say more than its status does."""
 
     def __init__(
         self,
         message: str,
         *,
         status: int | None = None,
+        meaning: int | None = None,
         type: str | None = None,
         code: str | None = None,
         body: object = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.meaning = meaning
         self.type = type
         self.code = code
         self.body = body
+        self.request_id = request_id
 
 
 class MalformedReply(WireError):

@@ -37,8 +37,8 @@ from ..values.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject, MalformedReply, ReportedError
-from .failures import reported
+from . import JsonObject, MalformedReply
+from .failures import check_failure, reported
 from .sse import EventDecoder
 
 __all__ = ["MessagesDecoder", "input_object"]
@@ -48,20 +48,6 @@ _FINISH = {
     "refusal": FinishReason.REFUSAL,
     "model_context_window_exceeded": FinishReason.CONTEXT_LENGTH_EXCEEDED,
     "pause_turn": FinishReason.PAUSE,
-}
-# The status that a failure would have had, had it not come inside a stream that began with 200.
-_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "conflict_error": 409,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
 }
 
 
@@ -218,14 +204,13 @@ class MessagesDecoder(EventDecoder):
             case "message_stop" if not self.complete:
                 self.finish(chunks)
             case "error":
-                raise _failure(event)
+                raise reported(event)
             case _:
                 pass
 
     def take(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """Take in a whole answer. Raises `ReportedError` or `MalformedReply`."""
-        if message.get("error"):
-            raise _failure(message)
+        check_failure(message)
         if not isinstance(message.get("content"), list):
             raise MalformedReply(f"the answer has no content: {str(message)[:200]}")
         for block in message["content"]:
@@ -259,12 +244,6 @@ class MessagesDecoder(EventDecoder):
             self._usage = {**self._usage, **usage}
             chunks.append(UsageChunk(_usage(self._usage)))
         self._finish_raw = message.get("stop_reason") or self._finish_raw
-
-
-def _failure(event: Mapping[str, Any]) -> ReportedError:
-    error = reported(event)
-    error.status = error.status or _STATUS.get(error.type or "")
-    return error
 
 
 def _citation(raw: Mapping[str, Any]) -> c.Citation:

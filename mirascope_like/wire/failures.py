@@ -1,26 +1,73 @@
 """What a server says when it fails. Every provider words it differently; what they share is data here.
 
 Shapes seen: `{"error": {"message", "type", "code", …}}` (OpenAI, Anthropic, OpenRouter, Google), `{"error": "text"}`
-(Ollama), `{"code", "error": "text"}` (xAI), `{"detail": …}` (Mistral, FastAPI servers), `{"message": …}`, and text or
-HTML from proxies on the way.
+(Ollama, LM Studio), `{"code", "error": "text"}` (xAI), `{"object": "error", "message", …}` (Mistral, vLLM),
+`{"detail": …}` (FastAPI servers), `{"message": …}`, and text or HTML from proxies on the way.
+
+Rules
+* An answer that says that it is a failure is one, whatever its status.
+* The status decides what kind of failure it is. Where there is none (an answer that began with 200), or it is the 400
+  that some servers use for everything, the server's words do: its code, else its type.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 from . import MalformedReply, ReportedError
 
-__all__ = ["WRONG_SHAPE", "malformed", "read_failure", "reading", "reported"]
+__all__ = ["WRONG_SHAPE", "check_failure", "malformed", "read_failure", "reading", "reported"]
 
 WRONG_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What reading raises when a field is not what it should be."""
 
 _LONGEST_MESSAGE = 2_000
 _NO_REASON = "the server gave no reason"
+# Codes and types, in lower case → the HTTP status that they mean. Sources: the error pages of OpenAI, Anthropic, Google
+# (google.rpc.Code), Azure and Mistral, and recorded traffic.
+_MEANINGS = {
+    "badrequesterror": 400,
+    "context_length_exceeded": 400,
+    "failed_precondition": 400,
+    "invalid_argument": 400,
+    "invalid_prompt": 400,
+    "invalid_request_error": 400,
+    "validation_error": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "unauthenticated": 401,
+    "billing_error": 402,
+    "permission_denied": 403,
+    "permission_error": 403,
+    "deploymentnotfound": 404,
+    "model_not_found": 404,
+    "not_found": 404,
+    "not_found_error": 404,
+    "notfounderror": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "insufficient_quota": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "ratelimitreached": 429,
+    "resource_exhausted": 429,
+    "api_error": 500,
+    "internal": 500,
+    "internal_error": 500,
+    "internal_server_error": 500,
+    "internalservererror": 500,
+    "server_error": 500,
+    "service_unavailable": 503,
+    "unavailable": 503,
+    "deadline_exceeded": 504,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+_WRONG_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
 
 
 def read_failure(status: int | None, body: bytes) -> ReportedError:
@@ -34,6 +81,12 @@ def read_failure(status: int | None, body: bytes) -> ReportedError:
     return reported(value, status=status)
 
 
+def check_failure(answer: Mapping[str, Any]) -> None:
+    """Raises `ReportedError` if an answer, or an event of one, says that it is a failure."""
+    if answer.get("error") or "error" in (answer.get("object"), answer.get("type")):
+        raise reported(answer)
+
+
 def reported(value: object, *, status: int | None = None) -> ReportedError:
     """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
     body = _first(value)
@@ -43,14 +96,30 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
     inner: object = outer.get("error")
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else outer
     message = inner if isinstance(inner, str) else fields.get("message") or fields.get("detail") or outer.get("message")
+    words = _words(message) or json.dumps(outer, ensure_ascii=False)
     code = fields.get("code", outer.get("code"))
+    kind = _words(fields.get("type")) or _words(fields.get("status"))
+    status = status or _status(fields, outer)
+    meaning = _meaning(status, (code, kind, fields.get("status")), words)
     return ReportedError(
-        _words(message) or json.dumps(outer, ensure_ascii=False)[:_LONGEST_MESSAGE],
-        status=status or _status(fields, outer),
-        type=_words(fields.get("type")) or _words(fields.get("status")),
+        words[:_LONGEST_MESSAGE],
+        status=status or meaning,
+        meaning=meaning,
+        type=kind,
         code=None if code is None else str(code),
         body=value,
+        request_id=_words(outer.get("request_id")),
     )
+
+
+def _meaning(status: int | None, names: Sequence[object], words: str) -> int | None:
+    """The status that a failure's words mean, if its own says too little."""
+    if status not in (None, 400):
+        return None
+    if _WRONG_KEY.search(words):
+        return 401
+    known = (_MEANINGS.get(str(name).lower()) for name in names if name is not None)
+    return next(filter(None, known), None)
 
 
 def malformed(answer: object, error: Exception) -> MalformedReply:

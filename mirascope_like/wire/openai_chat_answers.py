@@ -39,7 +39,7 @@ from ..values.chunks import (
     UsageChunk,
 )
 from . import JsonObject
-from .failures import reported
+from .failures import check_failure, read_failure
 from .features import ChatDialect
 from .sse import EventDecoder
 
@@ -156,6 +156,8 @@ class ChatDecoder(EventDecoder):
         if text.strip() == "[DONE]":
             self.finish(chunks)
             return
+        if name == "error":
+            raise read_failure(None, text.encode())
         self.take(self.parse(text), "delta", chunks)
 
     def on_end(self, chunks: list[Chunk]) -> None:
@@ -164,8 +166,7 @@ class ChatDecoder(EventDecoder):
 
     def take(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
         """Take in one event, or a whole answer (`key` says where the message is)."""
-        if body.get("error"):
-            raise reported(body)
+        check_failure(body)
         if self.complete:
             return
         self._note_info(body, chunks)
@@ -173,6 +174,7 @@ class ChatDecoder(EventDecoder):
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
+            check_failure(choice)
             self.answered = self.answered or isinstance(choice.get(key), dict)
             message = _object(choice.get(key))
             self._message(_numbered(message) if key == "message" else message, chunks)

@@ -41,7 +41,7 @@ from ..values.chunks import (
     UsageChunk,
 )
 from . import JsonObject, MalformedReply, ReportedError
-from .failures import reported
+from .failures import check_failure, reported
 from .sse import EventDecoder
 
 __all__ = ["ResponsesDecoder"]
@@ -300,8 +300,7 @@ class ResponsesDecoder(EventDecoder):
     def finish(self, response: Any, chunks: list[Chunk]) -> None:
         """The answer is whole, here it is: say what has not been said, and how it ended."""
         response = _object(response)
-        if response.get("error"):
-            raise reported(response)
+        check_failure(response)
         if response.get("status") == "failed":
             raise ReportedError("the server gave no reason", body=response)
         if "output" not in response and not self._done:

@@ -1,0 +1,42 @@
+"""Keys that a server's words repeat: "Incorrect API key provided: sk-…". They are cut out before anybody reads them.
+
+Rules
+* What the request itself carried in a header that is named like a secret is cut out wherever it appears.
+* So is what looks like a key of a known maker, for keys that only a user's own client knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+__all__ = ["REDACTED", "redacted", "secrets_of"]
+
+REDACTED = "[redacted]"
+
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|credential|password", re.IGNORECASE)
+_SHORTEST = 8  # characters; shorter ones are placeholders, and words
+# How the keys of OpenAI, Anthropic, OpenRouter, DeepSeek ("sk-"), Groq, xAI, NVIDIA, Hugging Face and Google begin.
+_KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
+
+
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """The secrets that a request's headers carry, longest first."""
+    values = (value.split() for name, value in headers.items() if _SECRET_HEADER.search(name))
+    words = {word for words in values for word in words if len(word) >= _SHORTEST}
+    return sorted(words, key=len, reverse=True)
+
+
+def redacted(value: Any, secrets: Iterable[str]) -> Any:
+    """A JSON value or text without these secrets, and without keys of known makers."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, REDACTED)
+        return _KEY.sub(REDACTED, value)
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        return {redacted(name, secrets): redacted(field, secrets) for name, field in fields.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, secrets) for item in cast("Sequence[Any]", value)]
+    return value
