@@ -37,7 +37,14 @@ WITH_TWINS = [llm.Model, llm.Image, llm.Audio, llm.Document]
 UNTYPED = {"from_dict", "Response.raw", "Toolkit.execute"}
 
 # Private names of objects of the same class, and of the standard library.
-REACHED = {"super()._stand_for", "bound._stand_for", "response._resumed", "resumed._settle", "os._exit"}
+REACHED = {
+    "super()._bind",
+    "super()._stand_for",
+    "bound._stand_for",
+    "response._resumed",
+    "resumed._settle",
+    "os._exit",
+}
 # Documented names of named tuples, which begin with an underscore so as not to meet a field's.
 NAMED_TUPLE = {"_make", "_fields", "_field_defaults", "_asdict", "_replace"}
 

@@ -24,7 +24,7 @@ def test_blanks_are_filled() -> None:
 
 
 def test_missing_blanks_are_named() -> None:
-    with pytest.raises(Template.MissingVariables, match="^Missing variables: a, b$"):
+    with pytest.raises(Template.MissingVariables, match=r"^Missing variables: a, b$"):
         Template(name="t", prompt="$b $a $input").evaluate("x")
 
 
