@@ -11,8 +11,10 @@
     │   │   └── ServerError                5xx: theirs
     │   ├── ConnectionError                no connection, or lost  (also a builtins.ConnectionError)
     │   │   └── IncompleteStreamError      a stream ended before its end was announced; has `.partial`
-    │   ├── TimeoutError                   silence for too long    (also a builtins.TimeoutError)
+    │   ├── TimeoutError                   a timeout has passed    (also a builtins.TimeoutError)
     │   └── ResponseValidationError        an answer that is not of the protocol
+    ├── RetriesExhausted                   all attempts failed; has `.failures`
+    ├── StreamRestarted                    a stream broke and is sent again: read it from its start
     ├── StreamClosedError                  reading on after a stream was closed by its reader
     ├── ToolError                          told to the model in place of a result
     │   ├── ToolExecutionError             the tool raised, or its arguments did not fit
@@ -28,11 +30,12 @@ The three names that Python has too inherit from Python's, so that `except Timeo
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .values.chunks import Reply
+    from .values.retries import RetryFailure
 
 __all__ = [
     "APIError",
@@ -51,8 +54,10 @@ __all__ = [
     "ProviderError",
     "RateLimitError",
     "ResponseValidationError",
+    "RetriesExhausted",
     "ServerError",
     "StreamClosedError",
+    "StreamRestarted",
     "TimeoutError",
     "ToolError",
     "ToolExecutionError",
@@ -178,11 +183,43 @@ class IncompleteStreamError(ConnectionError):
 
 
 class TimeoutError(ProviderError, builtins.TimeoutError):
-    """The server was silent for longer than the timeout."""
+    """A call took longer than one of its timeouts allows; the message says which."""
 
 
 class ResponseValidationError(ProviderError):
     """The server's answer is not of the protocol it should speak."""
+
+
+class RetriesExhausted(Error):
+    """All attempts failed. `failures` are what each failed with, in order; the cause is the last.
+
+    `reason` says why no more were made, where it is not that their number was used up.
+    """
+
+    def __init__(self, failures: Sequence[RetryFailure], reason: str = "") -> None:
+        self.failures: tuple[RetryFailure, ...] = tuple(failures)
+        self.reason = reason
+        count = len(self.failures)
+        head = "The attempt failed" if count == 1 else f"All {count} attempts failed"
+        shown = "".join(f"\n- {failure}" for failure in self.failures)
+        super().__init__(f"{head}.{f' No other was made: {reason}' if reason else ''}{shown}")
+
+    @property
+    def partial(self) -> Reply | None:
+        """What the last attempt had delivered before it broke, if anything."""
+        last = self.failures[-1].exception if self.failures else None
+        return last.partial if isinstance(last, ProviderError) else None
+
+
+class StreamRestarted(Error):
+    """A stream broke after something of it was shown, and is being sent again: what was shown counts no more.
+
+    `failure` is what it broke with. The response is as new: read it from the start.
+    """
+
+    def __init__(self, failure: RetryFailure) -> None:
+        self.failure = failure
+        super().__init__(f"The stream broke and begins anew; iterate over the response again. It broke with {failure}")
 
 
 class StreamClosedError(Error):

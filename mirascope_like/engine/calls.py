@@ -24,6 +24,9 @@ from ..values.chunks import (
     ToolCallStartChunk,
 )
 from ..values.content import ToolCall
+from ..values.retries import RetryFailure
+from .attempts import Attempts
+from .exchanges import WholeAnswer
 from .failures import FAILURES
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
@@ -33,24 +36,39 @@ __all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer, and what it answers. `raw` is the body as parsed JSON."""
+    """A whole answer, and what it answers. `raw` is the body as parsed JSON, `failures` are the attempts before."""
 
     plan: Plan
     prepared: Prepared
     reply: Reply
     raw: Any
+    failures: Sequence[RetryFailure] = ()
 
 
 async def ask(runtime: Runtime, plan: Plan) -> Answer:
-    """Send a plan and read its answer."""
-    prepared = prepare(plan, stream=False)
+    """Send a plan and read its answer, with as many attempts as it allows."""
+    attempts = Attempts(runtime, plan)
+    while True:
+        try:
+            return await _ask_once(runtime, attempts)
+        except Exception as error:
+            await attempts.after(error)
+
+
+async def _ask_once(runtime: Runtime, attempts: Attempts) -> Answer:
+    plan, limits = attempts.plan, attempts.limits
+    prepared = prepare(plan, stream=False, left=limits.left)
     try:
-        whole = await prepared.exchange.ask(runtime)
+        whole = await limits.opening(lambda: prepared.exchange.ask(runtime), _drop)
         reply = _fold(whole.chunks, prepared)
     except FAILURES as error:
         failure = prepared.signed(error)
         raise failure from failure.original_exception
-    return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw)
+    return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=attempts.failures)
+
+
+async def _drop(_: WholeAnswer) -> None:
+    """An answer that came too late holds nothing open."""
 
 
 def _fold(chunks: Iterable[Chunk], prepared: Prepared) -> Reply:

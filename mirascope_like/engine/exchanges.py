@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
+from ..values.timeouts import as_timeout
 from ..wire import Codec, Decoder, MalformedReply, Request, WireError
 from ..wire.secrets import secrets_of
 from .failures import check_status
@@ -123,12 +124,12 @@ class HTTPEndpoint:
             **self.headers,
             **(request.params.get("extra_headers") or {}),
         }
-        silence = request.params.get("timeout")
+        timeout = as_timeout(request.params.get("timeout"))
         http = HttpRequest(
             self.base_url + outgoing.path,
             headers,
             _json_bytes({**outgoing.body, **extra} if extra else outgoing.body),
-            Timeouts(silence, silence),
+            Timeouts(timeout.connect, timeout.idle),
         )
         return HTTPExchange(self.transport, self.codec, http)
 

@@ -19,6 +19,8 @@ from ..values.content import Text, Thought, ToolCall, ToolOutput
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.params import Params
+from ..values.retries import RetryConfig
+from ..values.timeouts import as_timeout
 from ..wire import Request
 from .endpoints import Provider, registry
 from .exchanges import Endpoint, Exchange
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from ..wire.features import Features
 
 __all__ = ["Plan", "Prepared", "prepare"]
+
+_SHORTEST = 0.001  # seconds; a timeout of none at all would be taken for no limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,8 @@ class Plan:
     context: Context[Any] | None = None
     provider: Provider | None = None
     """Who is asked; `None` leaves it to the registry."""
+    retry: RetryConfig | None = None
+    """When it is asked again, and of whom else; `None`: never."""
 
     def find_provider(self) -> tuple[Provider, str]:
         """Who is asked, and the model's name there. Raises `NoRegisteredProviderError`."""
@@ -94,16 +100,16 @@ class _StrictTool:
     strict: bool | None = True
 
 
-def prepare(plan: Plan, *, stream: bool) -> Prepared:
-    """The request of a plan. Raises what is wrong with it before anything is sent: no provider, no key, features that
-    the provider does not have."""
+def prepare(plan: Plan, *, stream: bool, left: float | None = None) -> Prepared:
+    """The request of a plan, whose answer may take as many seconds as are left. Raises what is wrong with it before
+    anything is sent: no provider, no key, features that the provider does not have."""
     provider, name = plan.find_provider()
     endpoint = provider.endpoint(name, plan.messages)
     format = _with_mode(plan, endpoint)
     request = Request(
         model=endpoint.model,
         messages=_instructed(_answered(plan.messages), format),
-        params=_tool_params(plan, format),
+        params=_within(left, _tool_params(plan, format)),
         tools=_tools(plan, format, endpoint),
         provider_tools=tuple(plan.toolkit.provider_tools_dict.values()),
         format=format,
@@ -170,6 +176,13 @@ def _tool_params(plan: Plan, format: AnyFormat | None) -> Params:
         return plan.params
     alone = not plan.toolkit.tools_dict
     return {**plan.params, "tool_choice": {"name": FORMAT_TOOL} if alone else "required"}
+
+
+def _within(left: float | None, params: Params) -> Params:
+    """A server is not waited for longer than the call may last."""
+    if left is None:
+        return params
+    return {**params, "timeout": as_timeout(params.get("timeout")).within(max(left, _SHORTEST))}
 
 
 def _instructed(messages: Sequence[Message], format: AnyFormat | None) -> Sequence[Message]:

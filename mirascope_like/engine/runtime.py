@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar, copy_context
@@ -19,11 +20,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..transport import Channel, Transport
+from .alarms import alarms
 
 if TYPE_CHECKING:
     import asyncio
+    from concurrent.futures import Future
 
-__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Native", "Once", "Runtime", "run"]
+__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Late", "Native", "Once", "Runtime", "run"]
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]
@@ -39,8 +42,33 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(f"{getattr(coroutine, '__qualname__', coroutine)} awaited something real in blocking code.")
 
 
+class Late(Exception):
+    """A job did not end in its time."""
+
+
 class Runtime(Protocol):
-    """What the engine may do to the world."""
+    """What the engine may do to the world. Times are in seconds."""
+
+    def clock(self) -> float:
+        """The time now, of a clock that only goes forward and is the same in all colours."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; cancelling or Ctrl-C ends it."""
+        ...
+
+    async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
+        """A job's result; `Late` after so many seconds. Where the job cannot be stopped it is left alone, and what it
+        gives in the end goes to `discard`."""
+        ...
+
+    async def read_within(self, seconds: float, job: Job[T], close: Job[None]) -> T:
+        """A job's result; `Late` after so many seconds. The job waits for something that `close` ends."""
+        ...
+
+    async def invoke_within(self, seconds: float, fn: Callable[[], Any]) -> Any:
+        """As `invoke`; `Late` after so many seconds. An async function is cancelled then, a sync one left alone."""
+        ...
 
     def channel(self, transport: Transport) -> Channel:
         """The transport's channel of this colour."""
@@ -92,12 +120,44 @@ class _ThreadLock:
 class Blocking:
     """Ordinary calls. Several jobs at once run in threads; async functions run on one background event loop."""
 
+    def clock(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
+        return _within(seconds, lambda: _finish(job), lambda result: _finish(lambda: discard(result)))
+
+    async def read_within(self, seconds: float, job: Job[T], close: Job[None]) -> T:
+        late = threading.Event()
+
+        def ring() -> None:
+            late.set()
+            _finish(close)
+
+        alarm = alarms.after(seconds, ring)
+        try:
+            return await job()
+        except Exception as error:
+            if late.is_set():
+                raise Late from error
+            raise
+        finally:
+            alarms.cancel(alarm)
+
+    async def invoke_within(self, seconds: float, fn: Callable[[], Any]) -> Any:
+        from ..schema.functions import is_async
+
+        if is_async(fn):
+            return _wait(fn(), seconds)
+        return _within(seconds, lambda: _invoked(fn, seconds), lambda _: None)
+
     def channel(self, transport: Transport) -> Channel:
         return transport.blocking()
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
-        result = fn()
-        return _wait(result) if inspect.isawaitable(result) else result
+        return _invoked(fn)
 
     invoke_inline = invoke
 
@@ -129,6 +189,36 @@ def _finish(job: Job[T]) -> T:
     return run(cast("Coroutine[Any, Any, T]", job()))
 
 
+def _invoked(fn: Callable[[], Any], seconds: float | None = None) -> Any:
+    result = fn()
+    return _wait(result, seconds) if inspect.isawaitable(result) else result
+
+
+def _within(seconds: float, fn: Callable[[], T], discard: Callable[[T], object]) -> T:
+    """The result of a function that runs on a thread of its own, since nothing else can be left alone."""
+    from concurrent.futures import Future, wait
+
+    future: Future[T] = Future()
+    context = copy_context()
+    threading.Thread(target=_fulfil, args=(future, context.run, fn), name="mirascope_like-limited", daemon=True).start()
+    try:
+        if not wait((future,), seconds).done:
+            raise Late
+    except BaseException:  # Ctrl-C too
+        future.add_done_callback(lambda done: done.exception() or discard(done.result()))
+        raise
+    return future.result()
+
+
+def _fulfil(future: Future[T], run: Callable[[Callable[[], T]], T], fn: Callable[[], T]) -> None:
+    try:
+        result = run(fn)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 class _BackgroundLoop:
     """One asyncio loop on a daemon thread, for the async functions of blocking calls. Started at first use."""
 
@@ -136,15 +226,18 @@ class _BackgroundLoop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def wait(self, awaitable: Awaitable[T]) -> T:
-        """The awaitable's result; blocks this thread."""
+    def wait(self, awaitable: Awaitable[T], seconds: float | None) -> T:
+        """The awaitable's result; blocks this thread. It is cancelled after so many seconds, if they are given."""
         import asyncio
 
         future = asyncio.run_coroutine_threadsafe(_one_deeper(awaitable), self._running())
         try:
-            return future.result()
-        except BaseException:
+            return future.result(seconds)
+        except BaseException as error:
+            ended = future.done()
             future.cancel()
+            if isinstance(error, TimeoutError) and not ended:
+                raise Late from None
             raise
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -169,8 +262,8 @@ async def _one_deeper(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-def _wait(awaitable: Awaitable[T]) -> T:
-    return _background.setdefault(_depth.get(), _BackgroundLoop()).wait(awaitable)
+def _wait(awaitable: Awaitable[T], seconds: float | None = None) -> T:
+    return _background.setdefault(_depth.get(), _BackgroundLoop()).wait(awaitable, seconds)
 
 
 if hasattr(os, "register_at_fork"):
@@ -185,18 +278,48 @@ class Native:
     """Real awaits, under asyncio or trio. Sync functions of the user's run in worker threads, so the loop never
     blocks."""
 
+    def clock(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        from anyio import sleep
+
+        await sleep(seconds)
+
+    async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
+        from anyio import move_on_after
+
+        with move_on_after(seconds):
+            return await job()
+        raise Late
+
+    async def read_within(self, seconds: float, job: Job[T], close: Job[None]) -> T:
+        return await self.within(seconds, job, _leave)
+
+    async def invoke_within(self, seconds: float, fn: Callable[[], Any]) -> Any:
+        from anyio import move_on_after
+
+        with move_on_after(seconds):
+            return await self._invoke(fn, abandon=True)
+        raise Late
+
     def channel(self, transport: Transport) -> Channel:
         return transport.native()
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
+        # Cancelling waits for the thread: a function that cannot be stopped is never left running unseen.
+        return await self._invoke(fn, abandon=False)
+
+    async def _invoke(self, fn: Callable[[], Any], *, abandon: bool) -> Any:
         from anyio import to_thread
 
         from ..schema.functions import is_async
 
         if is_async(fn):
             return await fn()
-        # Cancelling waits for the thread: a function that cannot be stopped is never left running unseen.
-        (result,) = await to_thread.run_sync(lambda: (fn(),))  # bare, trio would refuse a coroutine
+        (result,) = await to_thread.run_sync(
+            lambda: (fn(),), abandon_on_cancel=abandon
+        )  # bare, trio refuses coroutines
         return await result if inspect.isawaitable(result) else result
 
     async def invoke_inline(self, fn: Callable[[], Any]) -> Any:
@@ -248,6 +371,10 @@ class Native:
         task = loop.create_task(fn())
         _spawned.add(task)
         task.add_done_callback(_spawned.discard)
+
+
+async def _leave(_: object) -> None:
+    """Nothing comes too late where jobs are cancelled."""
 
 
 _spawned: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks

@@ -5,17 +5,22 @@ closes it when the answer is complete, when reading fails or is cancelled, when 
 that had begun goes away before the end (breaking out of a loop drops the loop's reader). A failed stream stays failed:
 every later read raises the same error once it has shown what there was.
 
+A plan that may be asked again is, silently, as long as there is nothing to see of the answer. After that it is only if
+the plan says so. Then every reader that had begun gets `StreamRestarted`; new ones read the new answer from its start.
+
 A stream is an object with `next` and `close` rather than an async generator, which would be closed late or never.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import StreamClosedError
+from ..errors import StreamClosedError, StreamRestarted
 from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply
+from ..values.retries import RetryFailure
+from .attempts import Attempts
 from .calls import ChunkFilter
 from .exchanges import ChunkSource
 from .failures import FAILURES
@@ -37,18 +42,35 @@ class LiveStream:
 
     def __init__(self, runtime: Runtime, plan: Plan) -> None:
         self.runtime = runtime
-        self.plan = plan
-        self.prepared: Prepared = prepare(plan, stream=True)
-        self.chunks: list[ContentChunk] = []
         self.finished: bool = False
         self.failure: BaseException | None = None
+        self._attempts = Attempts(runtime, plan)
+        self._limits = self._attempts.limits
+        self._lock = runtime.lock()
+        self.restarts: int = 0
+        self._restarted: RetryFailure | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Get ready for an attempt, of which nothing has come yet."""
+        self.prepared: Prepared = prepare(self.plan, stream=True, left=self._limits.left)
+        self.chunks: list[ContentChunk] = []
         self._source: ChunkSource | None = None
         self._source_closed = False
         self._filter = ChunkFilter(self.prepared)
         self._accumulator = Accumulator()
-        self._lock = runtime.lock()
         self._readers = 0
         self._reply: Reply | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What is asked, and of whom now."""
+        return self._attempts.plan
+
+    @property
+    def failures(self) -> Sequence[RetryFailure]:
+        """The attempts that failed so far."""
+        return self._attempts.failures
 
     @property
     def reply(self) -> Reply:
@@ -73,11 +95,16 @@ class LiveStream:
             if self._source is None and self.failure is None:
                 await self._guarded(self._open)
 
-    async def pull(self, position: int) -> ContentChunk | None:
+    async def pull(self, position: int, restarts: int) -> ContentChunk | None:
         """The content chunk at a position, read from the connection if need be; `None` behind the last.
 
-        Raises what reading failed with, for all who ask."""
-        while position >= len(self.chunks):
+        Raises what reading failed with, for all who ask, and `StreamRestarted` if there have been more restarts than
+        the reader knows of."""
+        while True:
+            if restarts != self.restarts and self._restarted is not None:
+                raise StreamRestarted(self._restarted)
+            if position < len(self.chunks):
+                return self.chunks[position]
             if self.finished:
                 return None
             if self.failure is not None:
@@ -85,11 +112,10 @@ class LiveStream:
             async with self._lock:
                 if position >= len(self.chunks) and not self.finished and self.failure is None:
                     await self._guarded(self._read)
-        return self.chunks[position]
 
     async def finish(self) -> None:
         """Read to the end."""
-        while await self.pull(len(self.chunks)) is not None:
+        while await self.pull(len(self.chunks), self.restarts) is not None:
             pass
 
     async def close(self) -> None:
@@ -111,13 +137,15 @@ class LiveStream:
             self.runtime.spawn(self.close)
 
     async def _open(self) -> None:
-        self._source = await self.prepared.exchange.open(self.runtime)
+        self._limits.await_content()
+        exchange = self.prepared.exchange
+        self._source = await self._limits.opening(lambda: exchange.open(self.runtime), _close)
 
     async def _read(self) -> None:
         if self._source is None:
             await self._open()
             return
-        chunks = await self._source.next()
+        chunks = await self._limits.reading(self._source.next, self._source.close)
         if chunks is not None:
             self._take(chunks)
             return
@@ -125,18 +153,15 @@ class LiveStream:
         await self._close_source()
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step. What it fails with is what the stream failed with from then on."""
+        """Do a step, in new attempts if need be. What it fails with in the end is what the stream failed with from then
+        on."""
         try:
-            await step()
-        except FAILURES as error:
-            self._take(getattr(error, "chunks", ()))
-            partial = self._accumulator.reply() if self._source is not None else None
-            self.failure = failure = self.prepared.signed(error, partial)
-            await self._close_source()
-            raise failure from failure.original_exception
+            while (error := await self._error_of(step)) is not None:
+                await self._begin_again(error)
+        except StreamRestarted:
+            raise
         except Exception as error:
             self.failure = error
-            await self._close_source()
             raise
         except BaseException as error:
             # Cancelled or interrupted: the connection is in no state to go on.
@@ -144,12 +169,44 @@ class LiveStream:
             await self._close_source()
             raise
 
+    async def _error_of(self, step: Callable[[], Awaitable[None]]) -> Exception | None:
+        """What a step failed with, in the library's words. Nothing is left open then."""
+        try:
+            await step()
+            return None
+        except FAILURES as error:
+            self._take(getattr(error, "chunks", ()))
+            partial = self._accumulator.reply() if self._source is not None else None
+            signed = self.prepared.signed(error, partial)
+            signed.__cause__ = signed.original_exception
+            failure: Exception = signed
+        except Exception as error:
+            failure = error
+        await self._close_source()
+        return failure
+
+    async def _begin_again(self, error: Exception) -> None:
+        """Begin the next attempt. Raises the error if there is none, and `StreamRestarted` if readers have seen some of
+        the last."""
+        seen = bool(self.chunks)
+        retry = self.plan.retry
+        if seen and (retry is None or retry.after_output == "raise"):
+            raise error
+        await self._attempts.after(error)
+        self._begin()
+        if seen:
+            self.restarts += 1
+            self._restarted = self.failures[-1]
+            raise StreamRestarted(self._restarted)
+
     def _take(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
             for kept in self._filter(chunk):
                 self._accumulator.add(kept)
                 if not isinstance(kept, MetaChunk):
                     self.chunks.append(kept)
+        if self.chunks:
+            self._limits.content_came()
 
     async def _close_source(self) -> None:
         if self._source is not None and not self._source_closed:
@@ -163,11 +220,16 @@ class LiveStream:
             self.runtime.spawn(source.close)
 
 
+async def _close(source: ChunkSource) -> None:
+    await source.close()
+
+
 class Reader:
     """One reader of a stream: what comes, from `position` on, each chunk once."""
 
     def __init__(self, stream: LiveStream, position: int = 0) -> None:
         self._stream = stream
+        self._restarts = stream.restarts
         self._begun = False
         self.position: int = position
 
@@ -176,11 +238,12 @@ class Reader:
         if not self._begun:
             self._begun = True
             self._stream.join()
-        chunk = await self._stream.pull(self.position)
+        chunk = await self._stream.pull(self.position, self._restarts)
         if chunk is not None:
             self.position += 1
         return chunk
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
-        if self._begun and not finalizing():
+        # A reader of what the stream was before it began anew no longer counts.
+        if self._begun and self._restarts == self._stream.restarts and not finalizing():
             self._stream.leave()

@@ -2,7 +2,7 @@
 
 All calls of one answer run together (at most `limit` at a time, and of each tool as many as it allows), sync and async
 tools mixed, and their outputs come in the order of the calls. Whatever goes wrong in a tool becomes an output that
-tells the model; only what stops the program (cancellation, Ctrl-C) goes through at once.
+tells the model, its time being up included; only what stops the program (cancellation, Ctrl-C) goes through at once.
 
 Hooks see each call before and after it runs. Whatever a hook raises is the caller's, and so is the wish of a tool or
 hook to pause: these are raised when all other calls have ended, the first in the order of the calls, a hook's failure
@@ -21,6 +21,7 @@ from ..errors import ToolExecutionError, ToolNotFoundError
 from ..schema.tools import AnyTool, Toolkit, failure_of
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
+from .limits import invoke_within
 from .runtime import Job, Runtime
 
 __all__ = ["DEFAULT_LIMIT", "CancelToolCall", "Hooks", "PauseTools", "run_tools"]
@@ -78,15 +79,16 @@ async def run_tools(
     *,
     limit: int = DEFAULT_LIMIT,
     hooks: Hooks | None = None,
+    timeout: float | None = None,
 ) -> list[Output]:
-    """The outputs of some tool calls, in order.
+    """The outputs of some tool calls, in order. A tool without a timeout of its own gets `timeout` seconds.
 
     With `limit=1` they run one after the other, where the caller is. Raises `TypeError` if a tool wants a context and
     there is none, what hooks raised, and `PauseTools`.
     """
     if limit < 1:
         raise ValueError(f"max_concurrency is {limit}: at least one tool must run at a time.")
-    batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks())
+    batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks(), timeout)
     runs = [_Run(batch, call) for call in calls]
     for run in runs:
         if run.tool is not None and run.tool.inline:
@@ -129,6 +131,14 @@ class _Batch:
     tools: Mapping[str, AnyTool]
     context: Context[Any] | None
     hooks: Hooks
+    timeout: float | None
+
+    async def invoke(self, tool: AnyTool, fn: Callable[[], Any]) -> Any:
+        """The tool's function, run where it may run, for as long as it may."""
+        if tool.inline:
+            return await self.runtime.invoke_inline(fn)
+        seconds = tool.timeout or self.timeout
+        return await (self.runtime.invoke(fn) if seconds is None else invoke_within(self.runtime, seconds, fn))
 
 
 class _Run:
@@ -159,9 +169,8 @@ class _Run:
         return await self._after(self.tool, await self._called(self.tool))
 
     async def _called(self, tool: AnyTool) -> _Ended:
-        invoke = self._batch.runtime.invoke_inline if tool.inline else self._batch.runtime.invoke
         try:
-            return tool.output(self.call, await invoke(tool.bound(self.call, self._batch.context)))
+            return tool.output(self.call, await self._batch.invoke(tool, tool.bound(self.call, self._batch.context)))
         except PauseTools as pause:
             return _Stopped(self.call, pause, by_hook=False)
         except Exception as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..engine.budget import set_retry_budget
 from ..engine.endpoints import HTTPProvider, Provider
 from ..engine.exchanges import Endpoint, HTTPEndpoint
 from ..errors import (
@@ -32,8 +33,10 @@ from ..errors import (
     ProviderError,
     RateLimitError,
     ResponseValidationError,
+    RetriesExhausted,
     ServerError,
     StreamClosedError,
+    StreamRestarted,
     TimeoutError,
     ToolError,
     ToolExecutionError,
@@ -95,7 +98,9 @@ from ..values.content import (
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, SystemContent, SystemMessage, UserMessage
 from ..values.params import Params, ThinkingConfig, ThinkingLevel
+from ..values.retries import RetryArgs, RetryConfig, RetryFailure
 from ..values.serial import dump_messages, from_dict, load_messages, to_dict
+from ..values.timeouts import Timeout
 from .calls import AsyncCall, AsyncContextCall, Call, CallDecorator, ContextCall, call
 from .formats import format, output_parser
 from .models import Model, model, model_from_context, use_model
@@ -112,6 +117,7 @@ from .responses import (
     Response,
     StreamResponse,
 )
+from .retries import RetryDecorator, RetryModelArgs, retry, retry_model
 from .tools import ToolDecorator, tool
 from .views import (
     AsyncTextStream,
@@ -196,11 +202,18 @@ __all__ = [
     "RateLimitError",
     "Response",
     "ResponseValidationError",
+    "RetriesExhausted",
+    "RetryArgs",
+    "RetryConfig",
+    "RetryDecorator",
+    "RetryFailure",
+    "RetryModelArgs",
     "ScriptedModel",
     "ServerError",
     "ServerToolCall",
     "StreamClosedError",
     "StreamResponse",
+    "StreamRestarted",
     "SystemContent",
     "SystemMessage",
     "Text",
@@ -216,6 +229,7 @@ __all__ = [
     "ThoughtEndChunk",
     "ThoughtStartChunk",
     "ThoughtStream",
+    "Timeout",
     "TimeoutError",
     "Tool",
     "ToolCall",
@@ -249,7 +263,10 @@ __all__ = [
     "prompt",
     "register_provider",
     "reset_provider_registry",
+    "retry",
+    "retry_model",
     "scripted",
+    "set_retry_budget",
     "to_dict",
     "tool",
     "use_model",

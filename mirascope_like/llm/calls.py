@@ -21,6 +21,7 @@ from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message
 from ..values.params import Params
+from ..values.retries import RetryConfig
 from .models import Model, use_model
 from .prompts import AsyncContextPrompt, AsyncPrompt, ContextPrompt, Decorated, Prompt, make_prompt
 from .responses import (
@@ -62,6 +63,11 @@ class BaseCall(Decorated, Generic[F]):
         """The model that would be asked now."""
         return use_model(self.default_model)
 
+    @property
+    def retry_config(self) -> RetryConfig | None:
+        """When the call is made again, and of whom else; `None`: never. Set by `llm.retry`."""
+        return self.default_model.retry_config
+
     def options(
         self, *, model: Model | str | None = None, tools: ToolsLike | None = None, **params: Unpack[Params]
     ) -> Self:
@@ -74,7 +80,13 @@ class BaseCall(Decorated, Generic[F]):
         provider = None if isinstance(model, str) else base.provider_override
         merged: Params = {**base.params, **params}
         toolkit = self.toolkit if tools is None else make_toolkit(tools)
-        return type(self)(self.fn, Model(model_id, provider=provider, **merged), toolkit, self.format)
+        retry = base.retry_config or self.default_model.retry_config
+        chosen = Model(model_id, provider=provider, retry=retry, **merged)
+        return type(self)(self.fn, chosen, toolkit, self.format)
+
+    def with_retry(self, retry: RetryConfig | None) -> Self:
+        """The same call, made again as `retry` says."""
+        return type(self)(self.fn, self.default_model.with_retry(retry), self.toolkit, self.format)
 
 
 class Call(BaseCall[F], Generic[P, F]):

@@ -8,6 +8,7 @@ from it, and in no other.
 from __future__ import annotations
 
 from contextvars import ContextVar
+from copy import copy
 from typing import Any, Self
 
 from typing_extensions import TypeVar, Unpack
@@ -23,6 +24,7 @@ from ..values.content import UserContent
 from ..values.context import Context
 from ..values.messages import PromptContent, promote
 from ..values.params import Params, check_params
+from ..values.retries import RetryConfig
 from .responses import (
     AsyncContextResponse,
     AsyncContextStreamResponse,
@@ -48,17 +50,34 @@ _overrides: ContextVar[tuple[Model, ...]] = ContextVar("mirascope_like_models", 
 class Model:
     """A model id such as "openai/gpt-5-mini", with params for its calls.
 
-    `provider` asks that provider in place of the one registered for the id. Raises `ValueError` for an id without a
-    slash, `TypeError` for an unknown param.
+    `provider` asks that provider in place of the one registered for the id; `retry` says when to ask again, and of whom
+    else (by default calls are made once). Raises `ValueError` for an id without a slash, `TypeError` for an unknown
+    param.
     """
 
-    def __init__(self, model_id: str, *, provider: Provider | None = None, **params: Unpack[Params]) -> None:
-        scope, slash, name = model_id.partition("/")
-        if not (scope and slash and name):
-            raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-5-mini'; got {model_id!r}.")
+    def __init__(
+        self,
+        model_id: str,
+        *,
+        provider: Provider | None = None,
+        retry: RetryConfig | None = None,
+        **params: Unpack[Params],
+    ) -> None:
+        _check_id(model_id)
         self.model_id = model_id
         self.provider_override = provider
+        self.retry_config: RetryConfig | None = _checked(retry)
         self.params: Params = check_params(params)
+
+    def with_retry(self, retry: RetryConfig | None) -> Self:
+        """The same model, asked again as `retry` says, and no longer as it said before."""
+        other = copy(self)
+        other.retry_config = _checked(retry)
+        return other
+
+    def or_retry(self, retry: RetryConfig | None) -> Self:
+        """The same model, asked again as `retry` says unless it has its own word on it."""
+        return self if retry is None or self.retry_config is not None else self.with_retry(retry)
 
     def plan(
         self,
@@ -72,6 +91,7 @@ class Model:
         return Plan(
             model_id=self.model_id,
             provider=self.provider_override,
+            retry=self.retry_config,
             params=self.params,
             messages=promote(content),
             toolkit=make_toolkit(tools),
@@ -233,7 +253,21 @@ class Model:
 
     def __repr__(self) -> str:
         params = "".join(f", {name}={value!r}" for name, value in self.params.items() if name != "extra_headers")
-        return f"Model({self.model_id!r}{params})"
+        retry = f", retry={self.retry_config!r}" if self.retry_config is not None else ""
+        return f"Model({self.model_id!r}{retry}{params})"
+
+
+def _check_id(model_id: str) -> None:
+    scope, slash, name = model_id.partition("/")
+    if not (scope and slash and name):
+        raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-5-mini'; got {model_id!r}.")
+
+
+def _checked(retry: RetryConfig | None) -> RetryConfig | None:
+    for model in retry.fallback_models if retry is not None else ():
+        if isinstance(model, str):
+            _check_id(model)
+    return retry
 
 
 def model(model_id: str, **params: Unpack[Params]) -> Model:
@@ -248,12 +282,14 @@ def model_from_context() -> Model | None:
 
 
 def use_model(model: Model | str, **params: Unpack[Params]) -> Model:
-    """The model of the innermost enclosing `with model:`, whole; where there is none, the one that is passed.
+    """The model of the innermost enclosing `with model:`, whole; where there is none, the one that is passed. A model
+    that does not say when it is asked again takes that from the one it stands in for.
 
     Raises `TypeError` for params beside a `Model`, which has its own.
     """
-    if isinstance(model, Model):
-        if params:
-            raise TypeError(f"Params go with a model's id, or into the Model itself: Model(…, {next(iter(params))}=…).")
-        return model_from_context() or model
-    return model_from_context() or Model(model, **params)
+    override = model_from_context()
+    if not isinstance(model, Model):
+        return override or Model(model, **params)
+    if params:
+        raise TypeError(f"Params go with a model's id, or into the Model itself: Model(…, {next(iter(params))}=…).")
+    return model if override is None else override.or_retry(model.retry_config)

@@ -21,6 +21,7 @@ from ..schema.functions import behave_like, is_async, reference, takes_context, 
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message, promote_to_messages
+from ..values.retries import RetryConfig
 from .models import Model
 from .responses import (
     AsyncContextResponse,
@@ -81,12 +82,23 @@ class Decorated:
 
 
 class BasePrompt(Decorated, Generic[F]):
-    """A prompt function with its tools and format."""
+    """A prompt function with its tools and format. `retry_config` says when it is asked again; set by `llm.retry`."""
+
+    retry_config: RetryConfig | None = None
 
     def __init__(self, fn: Callable[..., Any], toolkit: Toolkit, format: Format[F] | None) -> None:
         self.toolkit = toolkit
         self.format = format
         self._stand_for(fn)
+
+    def with_retry(self, retry: RetryConfig | None) -> Self:
+        """The same prompt, asked again as `retry` says, of models that do not say it themselves."""
+        other = type(self)(self.fn, self.toolkit, self.format)
+        other.retry_config = retry
+        return other
+
+    def _asked(self, model: Model | str) -> Model:
+        return as_model(model).or_retry(self.retry_config)
 
 
 class Prompt(BasePrompt[F], Generic[P, F]):
@@ -100,11 +112,11 @@ class Prompt(BasePrompt[F], Generic[P, F]):
 
     def call(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """Ask a model, given as such or by id, and wait for the whole answer."""
-        return as_model(model).call(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
+        return self._asked(model).call(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
 
     def stream(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
         """Ask a model, and return when the answer begins."""
-        return as_model(model).stream(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
+        return self._asked(model).stream(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
 
     def __call__(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """See `call`."""
@@ -132,12 +144,12 @@ class AsyncPrompt(BasePrompt[F], Generic[P, F]):
     async def call(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Prompt.call`."""
         messages = await self.messages(*args, **kwargs)
-        return await as_model(model).call_async(messages, tools=self.toolkit, format=self.format)
+        return await self._asked(model).call_async(messages, tools=self.toolkit, format=self.format)
 
     async def stream(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
         """See `Prompt.stream`."""
         messages = await self.messages(*args, **kwargs)
-        return await as_model(model).stream_async(messages, tools=self.toolkit, format=self.format)
+        return await self._asked(model).stream_async(messages, tools=self.toolkit, format=self.format)
 
     async def __call__(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Prompt.call`."""
@@ -167,14 +179,14 @@ class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
     def call(self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = self.messages(ctx, *args, **kwargs)
-        return as_model(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return self._asked(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
     def stream(
         self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
     ) -> ContextStreamResponse[D, F]:
         """See `Prompt.stream`."""
         messages = self.messages(ctx, *args, **kwargs)
-        return as_model(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return self._asked(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
     def __call__(self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
@@ -198,14 +210,14 @@ class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
     ) -> AsyncContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = await self.messages(ctx, *args, **kwargs)
-        return await as_model(model).context_call_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return await self._asked(model).context_call_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
     async def stream(
         self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
     ) -> AsyncContextStreamResponse[D, F]:
         """See `Prompt.stream`."""
         messages = await self.messages(ctx, *args, **kwargs)
-        return await as_model(model).context_stream_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return await self._asked(model).context_stream_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
     async def __call__(
         self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs

@@ -30,6 +30,8 @@ from ..values.content import AssistantContentPart, Text, Thought, ToolCall, Tool
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, promote
 from ..values.params import Params
+from ..values.retries import RetryConfig, RetryFailure
+from ..values.timeouts import as_timeout
 from .views import (
     AsyncTextStream,
     AsyncThoughtStream,
@@ -79,6 +81,8 @@ class _Source(Protocol):
     def reply(self) -> Reply: ...
     @property
     def raw(self) -> Any: ...
+    @property
+    def failures(self) -> Sequence[RetryFailure]: ...
 
 
 class BaseResponse(Generic[F]):
@@ -168,11 +172,22 @@ class BaseResponse(Generic[F]):
         return self._source.plan.context
 
     @property
+    def retry_config(self) -> RetryConfig | None:
+        """When this call was to be made again, and of whom else; `None`: never."""
+        return self._source.plan.retry
+
+    @property
+    def retry_failures(self) -> Sequence[RetryFailure]:
+        """The attempts before the one that gave this answer, and what they failed with."""
+        return tuple(self._source.failures)
+
+    @property
     def model(self) -> Model:
         """The model that `resume` asks: the one of the enclosing `with model:`, else the one that answered."""
         from .models import Model, use_model
 
-        return use_model(Model(self.model_id, provider=self._source.plan.provider, **self.params))
+        plan = self._source.plan
+        return use_model(Model(plan.model_id, provider=plan.provider, retry=plan.retry, **plan.params))
 
     def text(self, sep: str = "\n") -> str:
         """All texts, joined."""
@@ -277,7 +292,10 @@ class _Acting(BaseResponse[F]):
     async def _tools_run(self, context: Context[Any] | None, limit: int) -> list[ToolOutput[Any]]:
         await self._settle()
         plan = self._source.plan
-        return await run_tools(self._runtime, plan.toolkit, self.tool_calls, context or plan.context, limit=limit)
+        timeout = as_timeout(plan.params.get("timeout")).tool
+        return await run_tools(
+            self._runtime, plan.toolkit, self.tool_calls, context or plan.context, limit=limit, timeout=timeout
+        )
 
     async def _validated(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
         async def again(response: Self, message: str) -> Self:

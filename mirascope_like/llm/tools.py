@@ -60,6 +60,7 @@ def tool(
     strict: bool | None = None,
     inline: bool = False,
     max_concurrency: int | None = None,
+    timeout: float | None = None,
 ) -> ToolDecorator[Any]: ...
 def tool(
     fn: Callable[..., Any] | None = None,
@@ -70,6 +71,7 @@ def tool(
     strict: bool | None = None,
     inline: bool = False,
     max_concurrency: int | None = None,
+    timeout: float | None = None,
 ) -> Any:
     """Make a function a tool: `@llm.tool`, or `@llm.tool(strict=True)`. Plain functions in `tools=[…]` need no
     decorator.
@@ -81,8 +83,15 @@ def tool(
     `name`, `description`: in place of the function's. `strict`: ask the provider to hold the model to the schema.
     `inline`: run a sync tool on the thread of the call (in async calls: on the event loop, which it then blocks), one
     at a time, for functions that are tied to a thread. `max_concurrency`: how many calls of one answer run at once.
+    `timeout`: seconds that it may take; then an async tool is cancelled, a sync one is left to itself, and the model is
+    told. It goes before the call's `Timeout(tool=…)`.
     """
     decorator: Any = ToolDecorator[Any](
-        name=name, description=description, strict=strict, inline=inline, max_concurrency=max_concurrency
+        name=name,
+        description=description,
+        strict=strict,
+        inline=inline,
+        max_concurrency=max_concurrency,
+        timeout=timeout,
     )
     return decorator if fn is None else decorator(fn)

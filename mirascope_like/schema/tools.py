@@ -16,6 +16,7 @@ from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
 from ..values.results import result_images, result_text
+from ..values.timeouts import check_seconds
 from .dialects import COMMON
 from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context, unwrapped
 
@@ -91,7 +92,9 @@ class BaseTool(Generic[P, R]):
     at first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to hold the
     model to the schema (`None`: the provider's default). `inline` runs a sync tool on the thread of the call itself
     (in async calls, on the event loop), one at a time, for functions that are tied to a thread; otherwise several
-    sync tools of one answer run in worker threads. At most `max_concurrency` calls of one answer run at once.
+    sync tools of one answer run in worker threads. At most `max_concurrency` calls of one answer run at once. `timeout`
+    is how many seconds a call may take: then an async tool is cancelled, a sync one is left to itself, and the model is
+    told. Raises `ValueError` for an inline tool with a timeout, since nothing can end it.
     """
 
     hidden: ClassVar[Container[str]] = ()
@@ -107,7 +110,11 @@ class BaseTool(Generic[P, R]):
         strict: bool | None = None,
         inline: bool = False,
         max_concurrency: int | None = None,
+        timeout: float | None = None,
     ) -> None:
+        check_seconds("timeout", timeout)
+        if inline and timeout is not None:
+            raise ValueError("An inline tool cannot have a timeout: it holds the thread that would have to end it.")
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}: at least one call must run at a time.")
         self.fn = fn
@@ -115,6 +122,7 @@ class BaseTool(Generic[P, R]):
         self.strict = strict
         self.inline = inline
         self.max_concurrency = max_concurrency
+        self.timeout = timeout
         self.takes_context: bool = takes_context(unwrapped(fn))
         self.is_async: bool = is_async(unwrapped(fn))
         self._given_description = description
@@ -167,6 +175,7 @@ class BaseTool(Generic[P, R]):
             strict=self.strict,
             inline=self.inline,
             max_concurrency=self.max_concurrency,
+            timeout=self.timeout,
         )
 
     def __reduce__(self) -> Any:
@@ -263,6 +272,7 @@ def make_tool(
     strict: bool | None = None,
     inline: bool = False,
     max_concurrency: int | None = None,
+    timeout: float | None = None,
 ) -> AnyTool:
     """The tool of a function, of the class that fits it."""
     inner = unwrapped(fn)
@@ -275,7 +285,8 @@ def make_tool(
         (True, True): AsyncContextTool,
     }
     kind = kinds[is_async(inner), takes_context(inner)]
-    return kind(fn, name=name, description=description, strict=strict, inline=inline, max_concurrency=max_concurrency)
+    options: dict[str, Any] = {"strict": strict, "inline": inline, "max_concurrency": max_concurrency}
+    return kind(fn, name=name, description=description, timeout=timeout, **options)
 
 
 def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:

@@ -7,6 +7,8 @@ from typing import Any, Literal, Required, TypeAlias, cast
 
 from typing_extensions import TypedDict
 
+from .timeouts import Timeout, TimeoutLike, check_seconds
+
 __all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
 
 ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "max"]
@@ -51,8 +53,9 @@ class Params(TypedDict, total=False):
     """'auto', 'none' (no call), 'required' (some call), or {'name': 'the_tool'}."""
     parallel_tool_calls: bool
     """Whether one answer may hold several tool calls."""
-    timeout: float
-    """Seconds of silence from the server that are waited for: connecting, sending, and between two reads."""
+    timeout: TimeoutLike
+    """Seconds of silence from the server that are waited for: connecting, sending, and between two reads; or a
+    `Timeout` of several limits."""
     extra_body: Mapping[str, Any]
     """JSON fields to merge into the request's body, last: for what is not modelled here."""
     extra_headers: Mapping[str, str]
@@ -69,9 +72,8 @@ def check_params(params: Mapping[str, object]) -> Params:
     if unknown:
         raise TypeError(_unknown_param(unknown[0]))
     checked = cast("Params", dict(params))
-    timeout = checked.get("timeout")
-    if timeout is not None and timeout <= 0:
-        raise ValueError(f"timeout is {timeout}: it must be more than 0 seconds.")
+    if not isinstance(timeout := checked.get("timeout"), Timeout):
+        check_seconds("timeout", timeout)
     if (tokens := checked.get("max_tokens")) is not None and tokens < 1:
         raise ValueError(f"max_tokens is {tokens}: it must be at least 1.")
     if (thinking := params.get("thinking")) is not None:

@@ -1,0 +1,129 @@
+"""The attempts at one plan: which model is asked, how long is waited in between, and when it is enough.
+
+This is the only place where anything is asked again; nothing below retries. A plan without a `RetryConfig` is asked
+once. Each model gets at most `max_retries + 1` requests, first the plan's own, then the fallbacks in their order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from ..errors import APIError, RetriesExhausted
+from ..values.params import Params
+from ..values.retries import ModelLike, RetryConfig, RetryFailure
+from .budget import budget
+from .endpoints import Provider
+from .limits import Limits
+from .plan import Plan
+from .runtime import Runtime
+
+__all__ = ["Attempts", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model to ask."""
+
+    model_id: str
+    params: Params
+    provider_override: Provider | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.model_id!r})"  # params may hold secrets
+
+
+class Attempts:
+    """The attempts at one plan, made one after the other. `plan` is the one to ask next, `failures` what failed."""
+
+    def __init__(self, runtime: Runtime, plan: Plan) -> None:
+        self.plan = plan
+        self.limits = Limits(runtime, plan.params)
+        self.failures: list[RetryFailure] = []
+        self._runtime = runtime
+        self._retries = 0  # of the present model
+        self._waiting: list[Target] = _fallbacks(plan)
+        self._tried: list[Target] = []
+        if plan.retry is not None:
+            budget.deposit()
+
+    async def after(self, error: Exception) -> None:
+        """Get ready for the next attempt: wait, or take the next model.
+
+        Raises the error itself if it is none to try again after, and `RetriesExhausted` if there is no next attempt.
+        """
+        retry = self.plan.retry
+        if retry is None or not _covers(retry, error) or self.limits.over:
+            raise error
+        # Without its traceback, whose frames would keep alive what the attempt has opened.
+        self.failures.append(RetryFailure(_target(self.plan), error.with_traceback(None)))
+        delay = self._delay(retry, error)
+        hindrance = self._hindrance(retry, error, delay)
+        if hindrance is None:
+            self._retries += 1
+            await self._runtime.sleep(delay)
+        elif self._waiting:
+            self._take_next_model(retry)
+        else:
+            raise RetriesExhausted(self.failures, hindrance) from error
+
+    def _delay(self, retry: RetryConfig, error: Exception) -> float:
+        """Seconds to wait: what the server asks for, else some part of the backoff."""
+        if isinstance(error, APIError) and error.retry_after is not None:
+            return error.retry_after
+        longest = retry.longest_delay(self._retries + 1)
+        return random.uniform(longest * (1 - retry.jitter), longest)
+
+    def _hindrance(self, retry: RetryConfig, error: Exception, delay: float) -> str | None:
+        """Why this model is not asked again; empty if its retries are used up, `None` if it can be."""
+        if self._retries >= retry.max_retries:
+            return ""
+        if _server_says(error) is False:
+            return "the server says that it would not help."
+        if delay > retry.max_delay:
+            return f"the server asks to wait for {delay:g} s, and max_delay is {retry.max_delay:g} s."
+        if (left := self.limits.left) is not None and delay >= left:
+            return f"it would be in {delay:.1f} s, and only {left:.1f} s are left of the call's time."
+        if not budget.take(self._runtime.clock()):
+            return "this process makes too many retries already (see llm.set_retry_budget)."
+        return None
+
+    def _take_next_model(self, retry: RetryConfig) -> None:
+        """The plan for the next model. The others stay its fallbacks, so that a conversation goes on with the one that
+        answers."""
+        self._tried.append(_target(self.plan))
+        target = self._waiting.pop(0)
+        others = (*self._tried, *self._waiting)
+        self.plan = replace(
+            self.plan,
+            model_id=target.model_id,
+            params=target.params,
+            provider=target.provider_override,
+            retry=replace(retry, fallback_models=others),
+        )
+        self._retries = 0
+
+
+def _target(plan: Plan) -> Target:
+    return Target(plan.model_id, plan.params, plan.provider)
+
+
+def _fallbacks(plan: Plan) -> list[Target]:
+    models: Sequence[str | ModelLike] = plan.retry.fallback_models if plan.retry is not None else ()
+    return [
+        Target(model, plan.params)
+        if isinstance(model, str)
+        else Target(model.model_id, model.params, cast("Provider | None", model.provider_override))
+        for model in models
+    ]
+
+
+def _covers(retry: RetryConfig, error: Exception) -> bool:
+    return isinstance(error, retry.retry_on) or _server_says(error) is True
+
+
+def _server_says(error: Exception) -> bool | None:
+    """Whether the server thinks that asking again may help."""
+    return error.should_retry if isinstance(error, APIError) else None

@@ -1,0 +1,107 @@
+"""When a call is made again, and of whom. Data only: how it is done is in `engine.attempts`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from typing_extensions import TypedDict
+
+from ..errors import ConnectionError, RateLimitError, ServerError, TimeoutError
+from .params import Params
+
+__all__ = ["AfterOutput", "ModelLike", "RetryArgs", "RetryConfig", "RetryFailure"]
+
+AfterOutput: TypeAlias = Literal["raise", "restart", "continue"]
+
+
+class ModelLike(Protocol):
+    """What names a model: an id, params, and whom to ask in place of the provider registered for the id."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def params(self) -> Params: ...
+    @property
+    def provider_override(self) -> object | None: ...
+
+
+_RETRY_ON: tuple[type[Exception], ...] = (ConnectionError, RateLimitError, ServerError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryConfig:
+    """When to ask again. Raises `ValueError` for what cannot be meant.
+
+    `max_retries`: how often each model is asked again, so that it gets at most `max_retries + 1` requests.
+    `retry_on`: the errors after which it is worth while. Others are raised at once.
+    `initial_delay`, `max_delay`, `backoff_multiplier`: the wait before retry n is at most
+    `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)` seconds.
+    `jitter`: how much of that wait is left to chance: 0 waits exactly so long, 1 anything between nothing and that, so
+    that many clients do not come back at one moment. A wait that the server asks for is kept as it is; if it is longer
+    than `max_delay`, nobody waits.
+    `fallback_models`: who is asked when a model's retries are used up. An id takes the first model's params; a `Model`
+    has its own.
+    `after_output`: what happens if a stream breaks after something of it was shown. "raise" raises the error;
+    "restart" asks again, and raises `StreamRestarted` for the reader to begin anew; "continue" lets the model go on
+    where it stopped if it is known to be able to, and restarts otherwise.
+    """
+
+    max_retries: int = 3
+    retry_on: tuple[type[Exception], ...] = _RETRY_ON
+    initial_delay: float = 0.5
+    max_delay: float = 60.0
+    backoff_multiplier: float = 2.0
+    jitter: float = 1.0
+    fallback_models: Sequence[str | ModelLike] = ()
+    after_output: AfterOutput = "raise"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "retry_on", tuple(self.retry_on))
+        object.__setattr__(self, "fallback_models", _as_tuple(self.fallback_models))
+        for name in ("max_retries", "initial_delay", "max_delay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be 0 or more, and finite.")
+        if not self.backoff_multiplier >= 1:
+            raise ValueError(f"backoff_multiplier is {self.backoff_multiplier}: it must be at least 1.")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter is {self.jitter}: it must be between 0 and 1.")
+        if self.after_output not in ("raise", "restart", "continue"):
+            raise ValueError(f"after_output is {self.after_output!r}: it must be 'raise', 'restart' or 'continue'.")
+
+    def longest_delay(self, retry: int) -> float:
+        """Seconds that the wait before retry `retry` (the first is 1) may last."""
+        try:
+            return min(self.initial_delay * self.backoff_multiplier ** (retry - 1), self.max_delay)
+        except OverflowError:
+            return self.max_delay
+
+
+class RetryArgs(TypedDict, total=False):
+    """The arguments of `RetryConfig`."""
+
+    max_retries: int
+    retry_on: tuple[type[Exception], ...]
+    initial_delay: float
+    max_delay: float
+    backoff_multiplier: float
+    jitter: float
+    fallback_models: Sequence[str | ModelLike]
+    after_output: AfterOutput
+
+
+@dataclass(frozen=True, slots=True)
+class RetryFailure:
+    """One attempt that failed: which model was asked, and what it failed with."""
+
+    model: ModelLike
+    exception: Exception
+
+    def __str__(self) -> str:
+        return f"{self.model.model_id}: {type(self.exception).__name__}: {self.exception}"
+
+
+def _as_tuple(models: Sequence[str | ModelLike]) -> tuple[str | ModelLike, ...]:
+    return (models,) if isinstance(models, str) else tuple(models)
