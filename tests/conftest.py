@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import math
 import os
 import socket
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
@@ -138,11 +139,13 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No keys, addresses or providers but a test's own."""
+    """No keys, addresses or providers but a test's own, and as many retries as it wants."""
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL")):
             monkeypatch.delenv(name)
+    llm.set_retry_budget(reserve=math.inf)
     yield
+    llm.set_retry_budget()
     llm.reset_provider_registry()
 
 

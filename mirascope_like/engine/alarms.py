@@ -55,6 +55,10 @@ class Alarms:
             if len(self._due) > 2 * len(self._rings) + _MOST_DEAD:
                 self._due = sorted(self._rings)
 
+    def __len__(self) -> int:
+        """How many are in the queue, those that were cancelled and not forgotten yet included."""
+        return len(self._due)
+
     def _watch(self) -> None:
         while True:
             ring = self._next()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,14 +26,6 @@ QUICK = llm.RetryConfig(initial_delay=0)
 @pytest.fixture(autouse=True)
 def served(server: Server) -> None:
     register(server)
-
-
-@pytest.fixture(autouse=True)
-def plentiful() -> Iterator[None]:
-    """Each test has all retries that it wants."""
-    llm.set_retry_budget(reserve=math.inf)
-    yield
-    llm.set_retry_budget()
 
 
 @pytest.fixture
