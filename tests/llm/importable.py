@@ -16,6 +16,12 @@ async def recommend_async(genre: str) -> str:
     return f"Recommend a {genre} book."
 
 
+@llm.retry(max_retries=1)
+@llm.call("test/model")
+def retried(genre: str) -> str:
+    return f"Recommend a {genre} book."
+
+
 @llm.prompt
 def prompt(genre: str) -> str:
     return f"Recommend a {genre} book."
