@@ -103,6 +103,10 @@ class Colour:
         """Close a stream."""
         await response.aclose() if self.is_async else response.close()
 
+    async def wait(self, blocking: Callable[[], T]) -> T:
+        """The result of a function that blocks, in a thread if there is a loop."""
+        return await anyio.to_thread.run_sync(blocking) if self.is_async else blocking()
+
     def ask(self, model: llm.Model, content: Any, **options: Any) -> Any:
         """Ask a model, for `got`."""
         return (model.call_async if self.is_async else model.call)(content, **options)

@@ -32,7 +32,6 @@ from ..values.messages import AssistantMessage, Message, SystemMessage, UserMess
 from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .anthropic_answers import MessagesDecoder, input_object
-from .failures import WRONG_SHAPE, malformed
 from .history import left_out, sent_verbatim, spoken
 
 if TYPE_CHECKING:
@@ -84,12 +83,7 @@ class AnthropicMessages:
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
-        chunks: list[Chunk] = []
-        try:
-            MessagesDecoder().take(body, chunks)
-        except WRONG_SHAPE as error:
-            raise malformed(body, error) from error
-        return chunks
+        return MessagesDecoder().decode(body)
 
     def decoder(self) -> MessagesDecoder:
         """See `Codec.decoder`."""

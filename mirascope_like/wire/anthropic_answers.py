@@ -189,6 +189,8 @@ class MessagesDecoder(EventDecoder):
         self._finish_raw: str | None = None
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+        if self.complete:
+            return
         event = self.parse(text)
         match event.get("type"):
             case "message_start":
@@ -201,24 +203,24 @@ class MessagesDecoder(EventDecoder):
                 self._stop(chunks)
             case "message_delta":
                 self._note({**event, **event["delta"]}, chunks)
-            case "message_stop" if not self.complete:
-                self.finish(chunks)
+            case "message_stop":
+                self._finish(chunks)
             case "error":
                 raise reported(event)
             case _:
                 pass
 
-    def take(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        """Take in a whole answer. Raises `ReportedError` or `MalformedReply`."""
+    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+        message: Mapping[str, Any] = body
         check_failure(message)
         if not isinstance(message.get("content"), list):
             raise MalformedReply(f"the answer has no content: {str(message)[:200]}")
         for block in message["content"]:
             self._start(block, chunks)
         self._note(message, chunks)
-        self.finish(chunks)
+        self._finish(chunks)
 
-    def finish(self, chunks: list[Chunk]) -> None:
+    def _finish(self, chunks: list[Chunk]) -> None:
         """The answer is whole: say how it ended."""
         self.complete = True
         self._stop(chunks)

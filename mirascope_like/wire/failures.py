@@ -22,8 +22,8 @@ from . import MalformedReply, ReportedError
 
 __all__ = ["WRONG_SHAPE", "check_failure", "malformed", "read_failure", "reading", "reported"]
 
-WRONG_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading raises when a field is not what it should be."""
+WRONG_SHAPE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+"""What reading raises when a field is not what it should be, or nested without end."""
 
 _LONGEST_MESSAGE = 2_000
 _NO_REASON = "the server gave no reason"
@@ -75,7 +75,7 @@ def read_failure(status: int | None, body: bytes) -> ReportedError:
     text = body.decode("utf-8", "replace").strip()
     try:
         value: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = text[:_LONGEST_MESSAGE] or _NO_REASON
         return ReportedError(message, status=status, body=text)
     return reported(value, status=status)

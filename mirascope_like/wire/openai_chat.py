@@ -22,8 +22,7 @@ from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.results import result_images, result_text
-from . import JsonObject, MalformedReply, Outgoing, Request
-from .failures import reading
+from . import JsonObject, Outgoing, Request
 from .features import ChatDialect, effort_of
 from .history import data_url, left_out, sent_verbatim, spoken
 from .openai_chat_answers import ChatDecoder
@@ -66,14 +65,7 @@ class OpenAIChat:
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
-        decoder = ChatDecoder(self.dialect)
-        chunks: list[Chunk] = []
-        with reading(body):
-            decoder.take(body, "message", chunks)
-            if not decoder.answered:
-                raise MalformedReply(f"the answer has no choices: {str(body)[:200]}")
-            decoder.finish(chunks)
-        return chunks
+        return self.decoder().decode(body)
 
     def decoder(self) -> ChatDecoder:
         """See `Codec.decoder`."""

@@ -38,7 +38,7 @@ from ..values.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject
+from . import JsonObject, MalformedReply
 from .failures import check_failure, read_failure
 from .features import ChatDialect
 from .sse import EventDecoder
@@ -144,7 +144,7 @@ class ChatDecoder(EventDecoder):
     def __init__(self, dialect: ChatDialect) -> None:
         super().__init__()
         self._ends_with = dialect.ends_with
-        self.answered: bool = False
+        self._answered = False
         self._open: str | None = None  # "text", "thought" or nothing
         self._raw = _RawMessage()
         self._info: tuple[str | None, str | None] = (None, None)
@@ -154,17 +154,23 @@ class ChatDecoder(EventDecoder):
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if text.strip() == "[DONE]":
-            self.finish(chunks)
+            self._finish(chunks)
             return
         if name == "error":
             raise read_failure(None, text.encode())
-        self.take(self.parse(text), "delta", chunks)
+        self._take_in(self.parse(text), "delta", chunks)
 
     def on_end(self, chunks: list[Chunk]) -> None:
         if self._finish_raw and self._ends_with == "finish_reason":
-            self.finish(chunks)
+            self._finish(chunks)
 
-    def take(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
+    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+        self._take_in(body, "message", chunks)
+        if not self._answered:
+            raise MalformedReply(f"the answer has no choices: {str(body)[:200]}")
+        self._finish(chunks)
+
+    def _take_in(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
         """Take in one event, or a whole answer (`key` says where the message is)."""
         check_failure(body)
         if self.complete:
@@ -175,12 +181,12 @@ class ChatDecoder(EventDecoder):
             if choice.get("index") not in (None, 0):
                 continue
             check_failure(choice)
-            self.answered = self.answered or isinstance(choice.get(key), dict)
+            self._answered = self._answered or isinstance(choice.get(key), dict)
             message = _object(choice.get(key))
             self._message(_numbered(message) if key == "message" else message, chunks)
             self._finish_raw = _string(choice.get("finish_reason")) or self._finish_raw
 
-    def finish(self, chunks: list[Chunk]) -> None:
+    def _finish(self, chunks: list[Chunk]) -> None:
         """The answer is whole: close what is open, and say how it ended."""
         if self.complete:
             return

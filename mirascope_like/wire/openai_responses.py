@@ -23,7 +23,6 @@ from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, SystemMessage, UserMessage
 from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
-from .failures import WRONG_SHAPE, malformed
 from .features import effort_of
 from .history import data_url, left_out, sent_verbatim, spoken
 from .openai_responses_answers import ResponsesDecoder
@@ -60,12 +59,7 @@ class OpenAIResponses:
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
-        chunks: list[Chunk] = []
-        try:
-            ResponsesDecoder().finish(body, chunks)
-        except WRONG_SHAPE as error:
-            raise malformed(body, error) from error
-        return chunks
+        return ResponsesDecoder().decode(body)
 
     def decoder(self) -> ResponsesDecoder:
         """See `Codec.decoder`."""

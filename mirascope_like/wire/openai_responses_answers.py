@@ -275,8 +275,7 @@ class ResponsesDecoder(EventDecoder):
             raise self._failure
         match kind:
             case "response.completed" | "response.incomplete" | "response.failed":
-                self.finish(event.get("response"), chunks)
-                self.complete = True
+                self.on_whole(event.get("response"), chunks)
             case "response.output_item.added":
                 if self._turn(event) and self._item is None:
                     self._item = _item_of(_object(event.get("item")))
@@ -297,9 +296,9 @@ class ResponsesDecoder(EventDecoder):
         if self._failure:
             raise self._failure
 
-    def finish(self, response: Any, chunks: list[Chunk]) -> None:
-        """The answer is whole, here it is: say what has not been said, and how it ended."""
-        response = _object(response)
+    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+        # What has not been said, and how it ended.
+        response = _object(body)
         check_failure(response)
         if response.get("status") == "failed":
             raise ReportedError("the server gave no reason", body=response)
@@ -315,6 +314,7 @@ class ResponsesDecoder(EventDecoder):
             chunks.append(UsageChunk(_usage(usage, output)))
         chunks.append(FinishReasonChunk(_finish_reason(response, output), response.get("status")))
         chunks.append(RawMessageChunk(output))
+        self.complete = True
 
     def _turn(self, event: JsonObject) -> bool:
         return _index(event, len(self._done)) == len(self._done)

@@ -76,22 +76,43 @@ class SSEParser:
 class EventDecoder:
     """Base of decoders of JSON over server-sent events: subclasses say what an event means and what ends a stream.
 
-    `complete` is set by the subclass once the answer is known to be whole.
+    `complete` is set by the subclass once the answer is known to be whole. Some servers answer with one JSON object
+    though a stream was asked for, above all when they report a failure: it is read as the whole answer that it is.
     """
 
     def __init__(self) -> None:
         self._sse = SSEParser()
         self.raw_events: list[str] = []
         self.complete = False
+        self._begun = False
+        self._body: list[bytes] | None = None  # of an answer that is no stream
+
+    def decode(self, body: Any) -> list[Chunk]:
+        """See `Codec.decode`."""
+        chunks: list[Chunk] = []
+        try:
+            self.on_whole(body, chunks)
+        except WRONG_SHAPE as error:
+            raise malformed(body, error) from error
+        return chunks
 
     def feed(self, data: bytes) -> list[Chunk]:
         """See `Decoder.feed`."""
+        if not self._begun and (start := data.lstrip()):
+            self._begun = True
+            self._body = [] if start.startswith(b"{") else None
+        if self._body is not None:
+            self._body.append(data)
+            return []
         chunks: list[Chunk] = []
         self._take(self._sse.feed(data), chunks)
         return chunks
 
     def end(self) -> list[Chunk]:
         """See `Decoder.end`."""
+        if self._body is not None:
+            self.raw_events.append(b"".join(self._body).decode("utf-8", "replace"))
+            return self.decode(self.parse(self.raw_events[0]))
         chunks: list[Chunk] = []
         try:
             self._take(self._sse.end(), chunks)
@@ -118,6 +139,10 @@ class EventDecoder:
         """Append what an event says to `chunks`."""
         raise NotImplementedError
 
+    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+        """Append all that a whole answer says to `chunks`."""
+        raise NotImplementedError
+
     def on_end(self, chunks: list[Chunk]) -> None:
         """The bytes have ended: append what is still owed, and set `complete` if the answer is whole after all."""
 
@@ -126,7 +151,7 @@ class EventDecoder:
         """The JSON object of an event's data; `MalformedReply` if it is none."""
         try:
             value: object = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedReply(f"an event that is no JSON: {text[:200]!r}") from error
         if not isinstance(value, dict):
             raise MalformedReply(f"an event that is no JSON object: {text[:200]!r}")

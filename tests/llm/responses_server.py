@@ -19,21 +19,30 @@ def answering(decide: Callable[[dict[str, Any]], Parts]) -> Callable[[Exchange],
 
     def answer(exchange: Exchange) -> None:
         body = exchange.request.json
-        items = [_item(number, part) for number, part in enumerate(decide(body))]
-        whole = {
-            "id": "resp_1",
-            "object": "response",
-            "model": body["model"],
-            "status": "completed",
-            "output": items,
-            "usage": {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8},
-        }
+        parts = decide(body)
         if body.get("stream"):
-            exchange.stream(*(b"data: %b\n\n" % json.dumps(event).encode() for event in _events(whole)))
+            exchange.stream(*events(parts, body["model"]))
         else:
-            exchange.json(whole)
+            exchange.json(whole(parts, body["model"]))
 
     return answer
+
+
+def whole(parts: Parts, model: str = "model") -> dict[str, Any]:
+    """The body of a whole answer."""
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "model": model,
+        "status": "completed",
+        "output": [_item(number, part) for number, part in enumerate(parts)],
+        "usage": {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8},
+    }
+
+
+def events(parts: Parts, model: str = "model") -> list[bytes]:
+    """The events of a streamed answer, word by word."""
+    return [b"data: %b\n\n" % json.dumps(event, ensure_ascii=False).encode() for event in _events(whole(parts, model))]
 
 
 def _item(number: int, part: llm.Text | llm.ToolCall) -> dict[str, Any]:

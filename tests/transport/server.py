@@ -80,6 +80,11 @@ class Exchange:
         """Close the connection in good order, but too early."""
         self._sock.shutdown(socket.SHUT_RDWR)
 
+    def half_close(self) -> None:
+        """End our direction of the connection; what the client still says is read until it closes its own."""
+        self._sock.shutdown(socket.SHUT_WR)
+        self.wait_gone()
+
     def wait_gone(self) -> bool:
         """Wait for the client to close the connection; false if it does not."""
         self._sock.settimeout(PATIENCE)
@@ -157,6 +162,8 @@ class Server:
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
+                if sock.family == socket.AF_INET:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each write arrives at once
                 self._sockets.append(sock)
                 self._spawn(self._serve, sock, len(self._sockets))
 
