@@ -77,6 +77,8 @@ class Decoder(Protocol):
 
     raw_events: list[str]
     """The text of each event so far."""
+    complete: bool
+    """Whether the answer is known to be whole, whatever may follow."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Take in more bytes. Raises `ReportedError` or `MalformedReply`."""

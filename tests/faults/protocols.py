@@ -22,14 +22,15 @@ MODEL = "test/model"
 
 @dataclass(frozen=True)
 class Protocol:
-    """One wire protocol. `delta` finds the text that an event's JSON brings; `failed` is what an event or a body says
-    when the server failed."""
+    """One wire protocol. `delta` finds the piece of text or arguments that an event's JSON brings, `end` is in the
+    first event that proves the answer complete, and `failed` is what an event or a body says when the server failed."""
 
     name: str
     provider: str
     events_of: Callable[[list[llm.Text | llm.ToolCall]], list[bytes]]
     whole_of: Callable[[list[llm.Text | llm.ToolCall]], bytes]
     delta: Callable[[dict[str, Any]], str | None]
+    end: bytes
     failed: dict[str, Any]
 
     def events(self, *parts: llm.Text | llm.ToolCall) -> list[bytes]:
@@ -47,9 +48,9 @@ class Protocol:
         return name + b"data: %b\n\n" % json.dumps(self.failed).encode()
 
     def says(self, data: bytes) -> str:
-        """The text that the complete events of these bytes bring."""
+        """What the complete events of these bytes bring: texts, and arguments of tool calls."""
         found = re.findall(rb"^data: (\{.*\})\r?\n\r?\n", data, re.MULTILINE)
-        return "".join(self.delta(json.loads(event)) or "" for event in found)
+        return "".join(self.delta(event) or "" for event in map(_parsed, found) if event)
 
     def register(self, server: Server, **options: Any) -> None:
         """Let the server play the models `test/…` in this protocol."""
@@ -58,15 +59,25 @@ class Protocol:
 
 def _chat_delta(event: dict[str, Any]) -> str | None:
     choices = event.get("choices") or [{}]
-    return choices[0].get("delta", {}).get("content")
+    delta = choices[0].get("delta", {})
+    return delta.get("content") or "".join(call["function"]["arguments"] for call in delta.get("tool_calls", ()))
 
 
 def _responses_delta(event: dict[str, Any]) -> str | None:
-    return event["delta"] if event.get("type") == "response.output_text.delta" else None
+    said = ("response.output_text.delta", "response.function_call_arguments.delta")
+    return event["delta"] if event.get("type") in said else None
 
 
 def _messages_delta(event: dict[str, Any]) -> str | None:
-    return event.get("delta", {}).get("text")
+    delta = event.get("delta", {})
+    return delta.get("text") or delta.get("partial_json")
+
+
+def _parsed(event: bytes) -> dict[str, Any] | None:
+    try:
+        return json.loads(event)
+    except ValueError:
+        return None
 
 
 def _json(value: object) -> bytes:
@@ -80,6 +91,7 @@ PROTOCOLS = (
         chat_server.events,
         chat_server.whole,
         _chat_delta,
+        b'"finish_reason":"',
         {"error": {"message": "Overloaded.", "type": "server_error", "code": 503}},
     ),
     Protocol(
@@ -88,6 +100,7 @@ PROTOCOLS = (
         responses_server.events,
         lambda parts: _json(responses_server.whole(parts)),
         _responses_delta,
+        b'"response.completed"',
         {"type": "error", "error": {"message": "Overloaded.", "type": "server_error", "code": 503}},
     ),
     Protocol(
@@ -96,6 +109,7 @@ PROTOCOLS = (
         messages_server.events,
         lambda parts: _json(messages_server.whole(parts)),
         _messages_delta,
+        b'"message_stop"',
         {"type": "error", "error": {"message": "Overloaded.", "type": "overloaded_error"}},
     ),
 )

@@ -49,8 +49,9 @@ class Answer:
         return replace(self, end=end)
 
     def first(self, pieces: int) -> Answer:
-        """The head and so many pieces of the body."""
-        return replace(self, writes=self.writes[: 1 + pieces])
+        """The head and so many pieces of the body; -1 leaves out the end alone."""
+        start, *body = self.writes
+        return replace(self, writes=(start, *body[:pieces]))
 
     def cut(self, size: int) -> Answer:
         """The first bytes, head included, in one write."""

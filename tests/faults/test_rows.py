@@ -13,11 +13,6 @@ from .rows import ROWS, Row, ask, expected_text, observe
 from .server import Answer, chunked, sized
 
 
-@pytest.fixture(params=PROTOCOLS, ids=lambda protocol: protocol.name)
-def protocol(request: pytest.FixtureRequest) -> Protocol:
-    return request.param
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{'stream' if row.stream else 'whole'}-{row.scenario}")
 def test_row(row: Row, protocol: Protocol, colour: Colour, server: Server) -> None:
     async def scenario() -> None:
