@@ -55,7 +55,7 @@ def input_object(args: str) -> JsonObject:
     """Arguments (JSON text) as the object that the API wants; an empty one if they are cut off or no object."""
     try:
         value: object = json.loads(args)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 

@@ -89,5 +89,5 @@ def _arguments(args: str) -> object:
     """What arguments say. Those that are cut off say nothing: where JSON values are sent, they go back as none."""
     try:
         return json.loads(args)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
