@@ -154,7 +154,7 @@ class Server:
     # Machinery
 
     def _spawn(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
+        thread = threading.Thread(target=target, args=args, daemon=True, name="loopback server")
         self._threads.append(thread)
         thread.start()
 

@@ -1,0 +1,111 @@
+"""Ctrl-C in a real process: it ends at once, hangs up, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..conftest import PATIENCE
+from ..transport.server import Server
+from .protocols import PROTOCOLS
+from .server import chunked, raw, sized
+
+ROOT = Path(__file__).parents[2]
+CHAT = PROTOCOLS[0]
+
+SCRIPT = """
+import asyncio, os, sys, threading
+from mirascope_like import llm
+
+llm.register_provider("openai:completions", scope="test/", base_url=sys.argv[1])
+model = llm.Model("test/model")
+
+async def linger_async() -> str:
+    "Wait."
+    print("ready", flush=True)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print("cancelled", flush=True)
+        raise
+
+def whole():
+    model.call("Hi")
+
+def stream():
+    for _ in model.stream("Hi").text_stream():
+        print("ready", flush=True)
+
+def async_tool():
+    model.call("Hi", tools=[linger_async]).execute_tools()
+
+async def whole_async():
+    await model.call_async("Hi")
+
+async def stream_async():
+    async for _ in (await model.stream_async("Hi")).text_stream():
+        print("ready", flush=True)
+
+def with_asyncio(fn):
+    asyncio.run(fn())
+
+def with_trio(fn):
+    import trio
+    trio.run(fn)
+
+try:
+    eval(sys.argv[2])
+except KeyboardInterrupt:
+    pass
+finally:
+    left = [os.readlink(f"/proc/self/fd/{fd}") for fd in range(3, 64) if os.path.exists(f"/proc/self/fd/{fd}")]
+    print("sockets", sum(name.startswith("socket:") for name in left), flush=True)
+    os.read(0, 1)  # until the test has seen that the connection is gone
+"""
+
+CALLING = ["whole()", "with_asyncio(whole_async)", "with_trio(whole_async)"]
+STREAMING = ["stream()", "with_asyncio(stream_async)", "with_trio(stream_async)"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")
+@pytest.mark.parametrize("what", [*CALLING, *STREAMING])
+def test_ctrl_c_hangs_up(server: Server, what: str) -> None:
+    streams = what in STREAMING
+    server.answer = (chunked(CHAT.events()).first(3) if streams else raw()).then("stall")
+    with started(server, what) as process:
+        server.arrived.get(timeout=PATIENCE)
+        if streams:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        server.wait_all_gone()  # while the process is still there
+        out, err = process.communicate("\n", timeout=PATIENCE)
+    assert (out.splitlines()[-1], err, process.returncode) == ("sockets 0", "", 0)
+
+
+def test_ctrl_c_cancels_async_tools_of_blocking_calls(server: Server) -> None:
+    from mirascope_like import llm
+
+    server.answer = sized(CHAT.whole(llm.ToolCall(id="a", name="linger_async", args="{}")))
+    with started(server, "async_tool()") as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "cancelled\n"
+        _, err = process.communicate("\n", timeout=PATIENCE)
+    assert (err, process.returncode) == ("", 0)
+
+
+def started(server: Server, what: str) -> subprocess.Popen[str]:
+    """The script in a process of its own, with `what` to do."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", SCRIPT, server.url, what],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
