@@ -32,7 +32,7 @@ SHELL = {"__init__", "__main__"}  # the package's own door, and the command line
 CLOCKS_LOOPS_AND_THREADS = {"anyio", "asyncio", "concurrent", "sniffio", "threading", "time", "trio"}
 CLIENTS = {"aiohttp", "http", "httpx", "httpx2", "requests", "socket", "urllib3"}
 VENDORS = {"anthropic", "openai", "xllamacpp"}
-HEAVY = {"anyio", "asyncio", "docstring_parser", "httpx", "httpx2", "jiter", "pydantic", "ssl", "trio"} | VENDORS
+HEAVY = CLIENTS | VENDORS | {"anyio", "asyncio", "docstring_parser", "jiter", "pydantic", "ssl", "trio"}
 
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60

@@ -48,7 +48,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A whole answer. Header names are lower case."""
+    """A whole answer. Headers are looked up by names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,7 +56,7 @@ class HttpReply:
 
 
 class ByteStream(Protocol):
-    """An answer whose body is still arriving. Header names are lower case."""
+    """An answer whose body is still arriving. Headers are looked up by names in lower case."""
 
     @property
     def status(self) -> int: ...

@@ -15,13 +15,14 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import errors
-from . import HttpReply, HttpRequest, Timeouts
+from . import HttpReply, HttpRequest, failures
 
 if TYPE_CHECKING:
     import httpx2
 
 __all__ = [
     "CONNECT_TIMEOUT",
+    "KEEPALIVE",
     "READ_TIMEOUT",
     "BlockingByteStream",
     "BlockingChannel",
@@ -37,6 +38,9 @@ __all__ = [
 # Seconds. A model may think for minutes before its first byte; a server that is there answers a handshake at once.
 READ_TIMEOUT = 600.0
 CONNECT_TIMEOUT = 10.0
+# Seconds that an idle connection is kept: of use between the turns of a conversation, and shorter than the silence
+# after which middleboxes drop a connection without a word.
+KEEPALIVE = 60.0
 # What a client of the family has if its maker named no timeout: too short for a model, and nobody's choice.
 _HTTPX_TIMEOUT = 5.0
 # How long closing a connection may take before it is simply dropped.
@@ -114,7 +118,7 @@ class _ResponseStream:
         self._owner = owner
         self._failure: Exception | None = None
         self.status: int = response.status_code
-        self.headers: Mapping[str, str] = dict(response.headers)
+        self.headers: Mapping[str, str] = response.headers
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -241,7 +245,7 @@ async def give_up(close: Callable[[], Awaitable[object]]) -> None:
 
 def reply_of(response: httpx2.Response) -> HttpReply:
     """The reply of a response whose body was read."""
-    return HttpReply(response.status_code, dict(response.headers), response.content)
+    return HttpReply(response.status_code, response.headers, response.content)
 
 
 def _build(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:
@@ -273,40 +277,30 @@ def translated(request: HttpRequest) -> Generator[None]:
 
 def failure(exc: Exception, request: HttpRequest) -> Exception | None:
     """The library's error for what an httpx-family client raised; `None` if it is not about the connection."""
-    host = request.url.partition("://")[2].partition("/")[0].rpartition("@")[2] or "the server"
-    said = str(exc) or type(exc).__name__
+    said = _said(exc)
+    if _is(exc, "ConnectTimeout"):
+        return failures.not_connected(request, exc)
+    if _is(exc, "PoolTimeout"):
+        return failures.no_free_connection(request, exc)
     if _is(exc, "TimeoutException"):
-        return errors.TimeoutError(_too_late(exc, host, request.timeouts), original_exception=exc)
+        return failures.no_answer(request, exc)
     if _is(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
-        return ValueError(
-            f"The request to {host} has a header that HTTP does not allow. "
-            "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
-        )
+        return failures.bad_header(request)
     if _is(exc, "UnsupportedProtocol", "InvalidURL"):
-        return ValueError(f"Not a URL to post to: {request.url.partition('?')[0]!r}. {said} Check the base_url.")
+        return failures.bad_url(request, said)
     if _is(exc, "ConnectError", "ProxyError"):
-        return errors.ConnectionError(
-            f"No connection to {host}: {said}. Check the base_url, the network, and that the server is running.",
-            original_exception=exc,
-        )
+        return failures.no_connection(request, said, exc)
     if _is(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
-        return errors.ConnectionError(
-            f"The connection to {host} broke: {said}. Trying again may help.", original_exception=exc
-        )
+        return failures.broken(request, said, exc)
     return None
 
 
-def _too_late(exc: Exception, host: str, timeouts: Timeouts) -> str:
-    if _is(exc, "ConnectTimeout"):
-        return f"No connection to {host}{_within(timeouts.connect)}. Check the base_url and the network."
-    waited = _within(timeouts.read)
-    if _is(exc, "PoolTimeout"):
-        return f"The HTTP client had no free connection to {host}{waited}. Raise its limits, or call less at a time."
-    return f"{host} said nothing{waited}. Pass a longer timeout if it needs more."
-
-
-def _within(seconds: float | None) -> str:
-    return " in time" if seconds is None else f" within {seconds:g} s"
+def _said(exc: BaseException) -> str:
+    """Its text, or that of the nearest cause that has one: under trio, a bad certificate is only told there."""
+    cause: BaseException | None = exc
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or type(exc).__name__)
 
 
 def _is(exc: Exception, *names: str) -> bool:

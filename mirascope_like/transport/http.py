@@ -1,4 +1,4 @@
-"""HTTP over httpx2: the default transport.
+"""The default transport: pooled HTTP/1.1, over aiohttp under asyncio, over httpx2 in blocking calls and under trio.
 
 * One client a process for blocking calls; it is made anew after a fork, since two processes must not share a socket.
 * Clients of their own for each event loop for native calls; they are closed when their loop ends.
@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import weakref
-from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
-from .channels import CONNECT_TIMEOUT, READ_TIMEOUT, BlockingChannel, NativeChannel, give_up
+from . import Channel
+from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT, BlockingChannel, NativeChannel, give_up
+from .loops import Closer, LoopLocal, asyncio_loop
 
 if TYPE_CHECKING:
     import ssl
@@ -24,44 +25,42 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpTransport"]
 
-# Seconds that an idle connection is kept: of use between the turns of a conversation, and shorter than the silence
-# after which middleboxes drop a connection without a word.
-KEEPALIVE = 60.0
 # For every request, an httpx client looks at every connection it has. So in an event loop, where a thousand requests
 # may be in flight, each client gets a share of them, and this many idle clients are kept for the next rush.
 _SHARE = 16
 _SPARE = 8
 
+AsyncioClient = Literal["aiohttp", "httpx2"]
+
 
 class HttpTransport:
     """Pooled HTTP/1.1 with keepalive and without a limit on connections: the default way to a server.
 
-    `uds` is the path of a Unix domain socket to connect to in place of the URL's host. Safe to share between threads,
-    event loops and forked processes. Proxies are taken from the environment (`HTTPS_PROXY` and so on) unless
-    `trust_env` is false.
+    `uds` is the path of a Unix domain socket to connect to in place of the URL's host. Proxies are taken from the
+    environment (`HTTPS_PROXY` and so on) unless `trust_env` is false; SOCKS needs `httpx2[socks]`. `asyncio` is the
+    client for calls under asyncio, "aiohttp" or "httpx2"; if it is not given, `MIRASCOPE_LIKE_ASYNCIO_CLIENT` is asked,
+    and else it is aiohttp. Safe to share between threads, event loops and forked processes.
+
+    Raises `ValueError` for any other client.
     """
 
-    def __init__(self, *, uds: str | None = None, trust_env: bool = True) -> None:
+    def __init__(self, *, uds: str | None = None, trust_env: bool = True, asyncio: AsyncioClient | None = None) -> None:
+        self._uds = uds
+        self._trust_env = trust_env
+        self._asyncio_client = asyncio or os.environ.get("MIRASCOPE_LIKE_ASYNCIO_CLIENT") or "aiohttp"
+        if self._asyncio_client not in ("aiohttp", "httpx2"):
+            raise ValueError(f"There is no HTTP client {self._asyncio_client!r} for asyncio: 'aiohttp' or 'httpx2'.")
         self._options = functools.partial(_client_options, uds, trust_env)
         self._blocking: dict[tuple[int, bool], httpx2.Client] = {}
-        self._native: dict[object, _LoopClients] = {}
+        self._native = LoopLocal[Channel](functools.partial(_native, self._asyncio_client, uds, trust_env))
 
     def blocking(self) -> BlockingChannel:
         """A channel over this process's client."""
         return BlockingChannel(self._blocking_client)
 
-    def native(self) -> NativeChannel:
+    def native(self) -> Channel:
         """A channel over the clients of the running event loop (asyncio or trio)."""
-        from anyio.lowlevel import current_token
-
-        token = current_token()
-        clients = self._native.get(token)
-        if clients is None:
-            self._forget_closed_loops()
-            clients = self._native[token] = _LoopClients(
-                self._options, functools.partial(self._native.pop, token, None)
-            )
-        return NativeChannel(clients)
+        return self._native.get()
 
     def _blocking_client(self, url: str) -> httpx2.Client:
         # Clients of a parent process stay in the table untouched: closing them here could wait for a lock that one of
@@ -77,27 +76,30 @@ class HttpTransport:
                 weakref.finalize(self, _close_in, key[0], made)
         return client
 
-    def _forget_closed_loops(self) -> None:
-        """Drop what belongs to loops that were closed without `shutdown_asyncgens`, which tells nobody."""
-        for token in list(self._native):
-            is_closed = getattr(getattr(token, "native_token", None), "is_closed", None)
-            if is_closed is not None and is_closed():
-                self._native.pop(token, None)
+
+def _native(asyncio_client: str, uds: str | None, trust_env: bool, owner: object) -> tuple[Channel, Closer]:
+    """A channel for the running loop, which keeps its owner, and what closes it."""
+    if asyncio_client == "aiohttp" and asyncio_loop() is not None:
+        from .environment import environment_proxies
+
+        proxies = environment_proxies() if trust_env else dict[str, str]()
+        if not any(url.startswith("socks") for url in proxies.values()):  # which aiohttp does not speak
+            from .aio import AiohttpChannel, Connections
+
+            connections = Connections(uds)
+            return AiohttpChannel(connections, proxies, owner), connections.close
+    clients = _LoopClients(functools.partial(_client_options, uds, trust_env), owner)
+    return NativeChannel(clients), clients.close
 
 
 class _LoopClients:
-    """The clients of one event loop; `forget` is called when the loop ends.
+    """The httpx2 clients of one event loop, each with a share of the requests in flight."""
 
-    A suspended async generator is what both asyncio and trio wind up at the end of a loop, so one stands guard here.
-    """
-
-    def __init__(self, options: Callable[..., dict[str, Any]], forget: Callable[[], object]) -> None:
+    def __init__(self, options: Callable[..., dict[str, Any]], owner: object) -> None:
         self._options = options
+        self._owner = owner
         self._plain: dict[httpx2.AsyncClient, int] = {}  # client → requests in flight
         self._tls: dict[httpx2.AsyncClient, int] = {}
-        self._guard = _until_loop_ends((self._plain, self._tls), forget)
-        with contextlib.suppress(StopIteration):
-            self._guard.asend(None).send(None)  # to its `yield`: nothing suspends on the way
 
     def client_for(self, url: str) -> httpx2.AsyncClient:
         """The first client with room for one more request."""
@@ -121,15 +123,9 @@ class _LoopClients:
                 del clients[client]
                 await give_up(client.aclose)
 
-
-async def _until_loop_ends(
-    tables: tuple[dict[httpx2.AsyncClient, int], ...], forget: Callable[[], object]
-) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        forget()
-        for clients in tables:
+    async def close(self) -> None:
+        """Close all, at the end of the loop."""
+        for clients in (self._plain, self._tls):
             while clients:
                 await give_up(clients.popitem()[0].aclose)
 
@@ -143,11 +139,19 @@ def _is_tls(url: str) -> bool:
     return url[:6].lower() == "https:"
 
 
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
+def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Callable[..., Any]) -> dict[str, Any]:
     import httpx2
 
-    return httpx2.create_ssl_context()
+    from .environment import tls_context
+
+    common: dict[str, Any] = {
+        "verify": tls_context() if tls else _no_tls_context(),
+        "trust_env": trust_env,
+        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE),
+    }
+    if uds is not None:  # a client takes no `uds` of its own
+        common = {"transport": transport(uds=uds, **common)}
+    return common | {"timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), "follow_redirects": False}
 
 
 def _no_tls_context() -> ssl.SSLContext:
@@ -155,16 +159,3 @@ def _no_tls_context() -> ssl.SSLContext:
     import ssl
 
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Callable[..., Any]) -> dict[str, Any]:
-    import httpx2
-
-    common: dict[str, Any] = {
-        "verify": _tls_context() if tls else _no_tls_context(),
-        "trust_env": trust_env,
-        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE),
-    }
-    if uds is not None:  # a client takes no `uds` of its own
-        common = {"transport": transport(uds=uds, **common)}
-    return common | {"timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), "follow_redirects": False}

@@ -24,9 +24,10 @@ from .server import Server
 T = TypeVar("T")
 
 COLOURS = ["blocking", "asyncio", "trio"]
-KINDS = ["http", "httpx2", "httpx", "threads", "openai", "anthropic", "sdk-threads"]
+KINDS = ["http", "http-httpx2", "httpx2", "httpx", "threads", "openai", "anthropic", "sdk-threads"]
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading certificates for each client is slow
-NONE = ["threads blocking", "sdk-threads blocking"]  # threads are for event loops
+# Threads are for event loops; only under asyncio is there a choice.
+NONE = ["threads blocking", "sdk-threads blocking", "http-httpx2 blocking", "http-httpx2 trio"]
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -88,8 +89,8 @@ class Wire:
         """Run the scenario with a fresh transport, whose clients are closed at its end."""
 
         async def main() -> T:
-            if self.kind == "http":
-                return await scenario(self.channel(HttpTransport()))
+            if self.kind in ("http", "http-httpx2"):
+                return await scenario(self.channel(HttpTransport(asyncio="httpx2" if "-" in self.kind else None)))
             mine = clients(self.kind, url or self.server.url)
             try:
                 transport = SDKTransport(*mine) if self.is_sdk else ClientTransport(*mine)
@@ -119,13 +120,18 @@ def async_colour(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=[f"{kind} {colour}" for kind in KINDS for colour in COLOURS if f"{kind} {colour}" not in NONE])
+WIRES = [f"{kind} {colour}" for kind in KINDS for colour in COLOURS if f"{kind} {colour}" not in NONE]
+
+
+@pytest.fixture(params=WIRES)
 def wire(request: pytest.FixtureRequest, server: Server) -> Wire:
     kind, colour = request.param.split()
     return Wire(kind, colour, server)
 
 
-@pytest.fixture(params=[f"{kind} {colour}" for kind in KINDS for colour in ("asyncio", "trio")])
+@pytest.fixture(
+    params=[f"{kind} {colour}" for kind in KINDS for colour in COLOURS[1:] if f"{kind} {colour}" not in NONE]
+)
 def async_wire(request: pytest.FixtureRequest, server: Server) -> Wire:
     kind, colour = request.param.split()
     return Wire(kind, colour, server)

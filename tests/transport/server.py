@@ -6,6 +6,7 @@ import contextlib
 import json
 import queue
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -48,9 +49,9 @@ class Exchange:
         """Answer with a whole body."""
         self._head(status, {"content-length": str(len(body)), **(headers or {})}, body)
 
-    def start(self, content_type: str = "text/event-stream") -> None:
+    def start(self, content_type: str = "text/event-stream", headers: Mapping[str, str] | None = None) -> None:
         """Begin a chunked answer: status and headers."""
-        self._head(200, {"content-type": content_type, "transfer-encoding": "chunked"}, b"")
+        self._head(200, {"content-type": content_type, "transfer-encoding": "chunked", **(headers or {})}, b"")
 
     def send(self, piece: bytes) -> None:
         """One piece of a chunked answer."""
@@ -101,12 +102,13 @@ class Exchange:
 
 
 class Server:
-    """Listens on a free loopback port, or on the Unix socket `uds`; a thread for each connection.
+    """Listens on a free loopback port, or on the Unix socket `uds`; a thread for each connection. `tls` encrypts.
 
     `received` has every request in order, `gone` gets a truth value for each `hold`: whether the client hung up.
     """
 
-    def __init__(self, uds: str | None = None) -> None:
+    def __init__(self, uds: str | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answer: Callable[[Exchange], None] = lambda exchange: exchange.json({"echo": exchange.request.json})
         self.received: list[Received] = []
         self.arrived: queue.Queue[Received] = queue.Queue()
@@ -168,12 +170,15 @@ class Server:
                 self._spawn(self._serve, sock, len(self._sockets))
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        with contextlib.suppress(OSError), sock, sock.makefile("rb") as file:
+        with contextlib.suppress(OSError), self._secured(sock) as sock, sock.makefile("rb") as file:
             while line := file.readline():
                 request = self._read(line.decode().split()[1], file, number)
                 self.received.append(request)
                 self.arrived.put(request)
                 self.answer(Exchange(sock, request))
+
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        return sock if self._tls is None else self._tls.wrap_socket(sock, server_side=True)
 
     @staticmethod
     def _read(path: str, file: Any, number: int) -> Received:

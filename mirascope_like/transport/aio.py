@@ -1,0 +1,283 @@
+"""HTTP over aiohttp: what async calls use under asyncio. Importing this module imports aiohttp.
+
+* One session for each event loop, with neither cookies nor redirects nor a limit on connections.
+* A connection that the server closed while it lay idle is not used again: it is looked at before each use, because a
+  POST must neither fail for it nor be sent twice. (aiohttp sees the end only when the loop does, which may be late.)
+* A connection whose answer was not read to its end is closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import re
+import select
+import weakref
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
+
+from .. import errors
+from . import HttpReply, HttpRequest, failures
+from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT
+from .environment import proxy_of, tls_context
+
+__all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
+
+# Bytes of a body from which on it is sent in pieces, each within the timeout; less fits into a socket's buffer.
+_LARGE = 64 * 1024
+# Bytes of a line of an answer's head: some servers send long policies, and aiohttp's own limit is 8 KiB.
+_LONGEST_LINE = 64 * 1024
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+class Connections:
+    """What a channel holds: a session, and the streams that are open in it."""
+
+    def __init__(self, uds: str | None) -> None:
+        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE}
+        self.connector: _Connector = _TCPConnector(**options) if uds is None else _UnixConnector(uds, **options)
+        self.session: aiohttp.ClientSession = aiohttp.ClientSession(
+            connector=self.connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
+        self.streams: weakref.WeakSet[AiohttpByteStream] = weakref.WeakSet()
+        self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """Close all at the end of the loop."""
+        self._hang_up()
+        await self.session.close()
+
+    def abandon(self) -> None:
+        """Close all from anywhere: from another thread, when the loop was closed before, at exit, after a fork."""
+        if os.getpid() != self.connector.pid:
+            self.session.detach()
+        elif self._loop.is_running():
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self._drop)
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._hang_up()
+        self.session.detach()  # which, unlike closing it, needs no waiting
+        self.connector.__exit__(None, None, None)
+
+    def _hang_up(self) -> None:
+        for stream in list(self.streams):
+            stream.hang_up()
+
+
+class AiohttpChannel:
+    """A channel over the connections of one event loop. `proxies` are URLs by scheme; `owner` is kept."""
+
+    def __init__(self, connections: Connections, proxies: Mapping[str, str], owner: object) -> None:
+        self._owner = owner
+        self._connections = connections
+        self._session = connections.session
+        self._proxies = proxies
+        weakref.finalize(self, connections.abandon)
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole answer."""
+        try:
+            response = await self._send(request)
+            return HttpReply(response.status, response.headers, await response.read())
+        except Exception as exc:
+            shown = _shown(exc, request)
+            await _next_round()
+            raise shown from _cause(shown)
+
+    async def open(self, request: HttpRequest) -> AiohttpByteStream:
+        """Send the request and return as soon as status and headers are there."""
+        try:
+            response = await self._send(request)
+        except Exception as exc:
+            shown = _shown(exc, request)
+            await _next_round()
+            raise shown from _cause(shown)
+        stream = AiohttpByteStream(response, request, self)
+        self._connections.streams.add(stream)
+        return stream
+
+    def _send(self, request: HttpRequest) -> Awaitable[aiohttp.ClientResponse]:
+        _check(request)
+        read = request.timeouts.read or READ_TIMEOUT
+        return self._session.post(
+            request.url,
+            headers=request.headers,
+            data=request.body if len(request.body) < _LARGE else _LargeBody(request.body, read),
+            timeout=_timeout(request.timeouts.connect or CONNECT_TIMEOUT, read),
+            allow_redirects=False,
+            ssl=tls_context() if request.url[:6].lower() == "https:" else True,
+            proxy=proxy_of(request.url, self._proxies) if self._proxies else None,
+        )
+
+
+class AiohttpByteStream:
+    """The body of an answer that is still arriving. `owner` would close the connection if it were collected."""
+
+    def __init__(self, response: aiohttp.ClientResponse, request: HttpRequest, owner: object) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._read = response.content.readany
+        self._request = request
+        self._owner = owner
+        self._failure: Exception | None = None
+
+    async def next(self) -> bytes | None:
+        """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return await self._read() or None
+        except Exception as exc:
+            shown = self._give_up(_shown(exc, self._request))
+            await _next_round()
+            raise shown from _cause(shown)
+        except BaseException:
+            self.hang_up()
+            raise
+
+    async def close(self) -> None:
+        """Free the connection. Another task that waits in `next` is woken by it."""
+        unfinished = not self._response.closed
+        self.hang_up()
+        if unfinished:
+            await _next_round()
+
+    def hang_up(self) -> None:
+        """As `close`, from where nothing can be awaited."""
+        self._give_up(errors.StreamClosedError("This stream was closed; what had not been read of it is lost."))
+
+    def _give_up(self, why: Exception) -> Exception:
+        """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
+        if self._failure is None:
+            self._failure = why
+            self._response.close()
+        return self._failure
+
+
+class _LargeBody(aiohttp.Payload):
+    """A body that is sent in pieces; a server that takes none for `patience` seconds has failed."""
+
+    def __init__(self, body: bytes, patience: float) -> None:
+        super().__init__(body, content_type="application/json")
+        self._size = len(body)
+        self._patience = patience
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """See `aiohttp.Payload.decode`."""
+        text: str = self._value.decode(encoding, errors)
+        return text
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """See `aiohttp.Payload.write`."""
+        body = memoryview(self._value)
+        try:
+            for start in range(0, len(body), _LARGE):
+                async with asyncio.timeout(self._patience):
+                    await writer.write(body[start : start + _LARGE])
+        except BaseException:
+            if (transport := getattr(writer, "transport", None)) is not None:
+                transport.abort()  # closing it would first wait until what was written is taken
+            raise
+
+
+class _Connector(aiohttp.BaseConnector):
+    """A pool that looks at an idle connection before it gives it away."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.pid: int = os.getpid()
+        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
+        """See `aiohttp.BaseConnector.connect`."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol not in self._used:
+                self._used.add(connection.protocol)
+                return connection
+            if not _has_input(connection):
+                return connection
+            connection.close()
+
+    def __del__(self, *args: Any) -> None:
+        # In a forked child, closing would take the parent's sockets out of the parent's event loop.
+        if os.getpid() == self.pid:
+            super().__del__(*args)
+
+
+class _TCPConnector(_Connector, aiohttp.TCPConnector):
+    pass
+
+
+class _UnixConnector(_Connector, aiohttp.UnixConnector):
+    pass
+
+
+def _has_input(connection: Connection) -> bool:
+    """Whether there is something to read: on an idle connection, nothing but its end."""
+    transport = connection.transport
+    sock: Any = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None:
+        return True
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _next_round() -> None:
+    """asyncio closes a socket in the loop's next round, and what runs before may hold up the loop."""
+    await asyncio.sleep(0)
+
+
+@functools.lru_cache
+def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect, sock_read=read)
+
+
+def _check(request: HttpRequest) -> None:
+    """aiohttp would send nearly anything as a header."""
+    for name, value in request.headers.items():
+        if not (value.isascii() and value.isprintable() and _HEADER_NAME.fullmatch(name)):
+            raise failures.bad_header(request)
+
+
+def _shown(exc: Exception, request: HttpRequest) -> Exception:
+    """The library's error for what aiohttp raised; what is not about the connection stays what it is.
+
+    The repr of some of aiohttp's errors has the request's headers or the proxy's password: their cause stands for them.
+    """
+    if isinstance(exc, aiohttp.ConnectionTimeoutError):
+        return failures.not_connected(request, exc)
+    if isinstance(exc, TimeoutError):
+        return failures.no_answer(request, exc)
+    if isinstance(exc, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return failures.bad_url(request, str(exc))
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return failures.no_connection(request, f"the proxy said {exc.status} {exc.message}", exc.__cause__)
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return failures.no_connection(request, str(exc), exc.__cause__)
+    if isinstance(exc, aiohttp.ClientResponseError):
+        return failures.broken(request, exc.message, exc.__cause__)
+    if isinstance(exc, aiohttp.ClientError | OSError):
+        return failures.broken(request, str(exc) or type(exc).__name__, exc)
+    return exc
+
+
+def _cause(shown: Exception) -> BaseException | None:
+    """What an error may show as its cause: that of a bad header would quote the API key."""
+    return getattr(shown, "original_exception", shown.__cause__)

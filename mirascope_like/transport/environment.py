@@ -1,0 +1,42 @@
+"""What the environment says about reaching servers: proxies, and whose certificates to trust.
+
+Imported when the first connection is made, and asked once for each event loop or process, not for each request.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+__all__ = ["environment_proxies", "proxy_of", "tls_context"]
+
+
+def environment_proxies() -> Mapping[str, str]:
+    """URLs of proxies by the scheme that they serve, or "all": `HTTPS_PROXY` and so on, and the system's settings."""
+    found = {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "all") and url}
+    return {scheme: url if "://" in url else f"http://{url}" for scheme, url in found.items()}
+
+
+def proxy_of(url: str, proxies: Mapping[str, str]) -> str | None:
+    """The proxy for a URL, if there is one. `NO_PROXY` is heeded."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxies.get(parts.scheme, proxies.get("all"))
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """Trusts whom the system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR`. All connections share it: reading
+    certificates costs tens of milliseconds."""
+    usual = ssl.get_default_verify_paths()
+    if sys.platform == "linux" and (usual.cafile or (usual.capath and os.listdir(usual.capath))):
+        return ssl.create_default_context()
+    import httpx2  # knows the certificate stores of other systems
+
+    return httpx2.create_ssl_context()

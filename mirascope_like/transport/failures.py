@@ -1,0 +1,64 @@
+"""What can go wrong between a request and its answer, in the library's words. None of them quotes a header."""
+
+from __future__ import annotations
+
+from .. import errors
+from . import HttpRequest
+
+__all__ = ["bad_header", "bad_url", "broken", "no_answer", "no_connection", "no_free_connection", "not_connected"]
+
+
+def no_answer(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
+    """The server was silent for too long."""
+    waited = _within(request.timeouts.read)
+    return _late(f"{_host(request)} said nothing{waited}. Pass a longer timeout if it needs more.", cause)
+
+
+def not_connected(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
+    """Connecting took too long."""
+    waited = _within(request.timeouts.connect)
+    return _late(f"No connection to {_host(request)}{waited}. Check the base_url and the network.", cause)
+
+
+def no_free_connection(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
+    """The user's own client allows no further connection."""
+    waited = f"to {_host(request)}{_within(request.timeouts.read)}"
+    return _late(f"The HTTP client had no free connection {waited}. Raise its limits, or call less at a time.", cause)
+
+
+def no_connection(request: HttpRequest, said: str, cause: BaseException | None) -> errors.ConnectionError:
+    """Connecting failed."""
+    check = "Check the base_url, the network, and that the server is running."
+    return errors.ConnectionError(f"No connection to {_host(request)}: {said}. {check}", original_exception=cause)
+
+
+def broken(request: HttpRequest, said: str, cause: BaseException | None) -> errors.ConnectionError:
+    """The connection failed in the middle, or what came over it is no HTTP."""
+    return errors.ConnectionError(
+        f"The connection to {_host(request)} broke: {said}. Trying again may help.", original_exception=cause
+    )
+
+
+def bad_header(request: HttpRequest) -> ValueError:
+    """A header cannot be sent. Whoever raises this hides its cause, which may quote an API key."""
+    return ValueError(
+        f"The request to {_host(request)} has a header that HTTP does not allow. "
+        "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
+    )
+
+
+def bad_url(request: HttpRequest, said: str) -> ValueError:
+    """The URL is none that can be posted to."""
+    return ValueError(f"Not a URL to post to: {request.url.partition('?')[0]!r}. {said} Check the base_url.")
+
+
+def _late(message: str, cause: Exception) -> errors.TimeoutError:
+    return errors.TimeoutError(message, original_exception=cause)
+
+
+def _within(seconds: float | None) -> str:
+    return " in time" if seconds is None else f" within {seconds:g} s"
+
+
+def _host(request: HttpRequest) -> str:
+    return request.url.partition("://")[2].partition("/")[0].rpartition("@")[2] or "the server"

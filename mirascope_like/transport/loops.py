@@ -1,0 +1,82 @@
+"""Things that belong to one event loop: made when first asked for in it, closed when it ends.
+
+A loop tells nobody that it ends, except the async generators that are suspended in it: both asyncio and trio wind them
+up. So one stands guard for each thing. A loop that is closed without that (`loop.close()` alone) is noticed when the
+next loop asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Closer", "LoopLocal", "asyncio_loop"]
+
+T = TypeVar("T")
+Closer: TypeAlias = Callable[[], Awaitable[object]]
+
+
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """The running asyncio loop; `None` under trio, also where trio is the guest of an asyncio loop."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return None
+    import asyncio
+
+    return asyncio.get_running_loop()
+
+
+class LoopLocal(Generic[T]):
+    """One `T` for each event loop.
+
+    `make` is called in the running loop, and gives the thing and what closes it. It is handed the `LoopLocal`, which
+    the thing has to keep: when that goes, so do the guards, and all is closed.
+    """
+
+    def __init__(self, make: Callable[[object], tuple[T, Closer]]) -> None:
+        self._make = make
+        self._things: dict[object, tuple[T, AsyncGenerator[None]]] = {}
+
+    def get(self) -> T:
+        """The running loop's own."""
+        loop = asyncio_loop() or _trio_token()
+        found = self._things.get(loop)
+        if found is None:
+            self._forget_closed()
+            thing, close = self._make(self)
+            found = self._things[loop] = thing, _guard(close, self._things, loop)
+        return found[0]
+
+    def _forget_closed(self) -> None:
+        for loop in list(self._things):
+            is_closed = getattr(loop, "is_closed", None)
+            if is_closed is not None and is_closed():
+                self._things.pop(loop, None)
+
+
+def _trio_token() -> object:
+    from anyio.lowlevel import current_token
+
+    return current_token()
+
+
+def _guard(close: Closer, things: dict[object, tuple[T, AsyncGenerator[None]]], loop: object) -> AsyncGenerator[None]:
+    guard = _until_loop_ends(close, things, loop)
+    with contextlib.suppress(StopIteration):
+        guard.asend(None).send(None)  # to its `yield`: nothing suspends on the way
+    return guard
+
+
+async def _until_loop_ends(
+    close: Closer, things: dict[object, tuple[T, AsyncGenerator[None]]], loop: object
+) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        things.pop(loop, None)
+        await close()
