@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mirascope_like
+from mirascope_like import llm
 
 PACKAGE = Path(mirascope_like.__file__).parent
 
@@ -24,8 +25,9 @@ ALLOWED = {
     "wire": {"errors", "values", "schema"},
     "transport": {"errors"},
     "engine": {"errors", "values", "schema", "wire", "transport"},
-    "llm": {"errors", "values", "schema", "wire", "transport", "engine"},
-    "chat": {"errors", "values", "schema", "wire", "transport", "engine"},
+    "lazy": set[str](),
+    "llm": {"lazy", "errors", "values", "schema", "wire", "transport", "engine"},
+    "chat": {"lazy", "errors", "values", "schema", "wire", "transport", "engine"},
 }
 SHELL = {"__init__", "__main__"}  # the package's own door, and the command line
 
@@ -117,10 +119,33 @@ def test_only_dependencies_are_imported(path: Path) -> None:
     assert roots(path) - sys.stdlib_module_names <= declared
 
 
-def test_importing_the_face_loads_nothing_heavy() -> None:
-    code = "import sys; from mirascope_like import llm; print(*sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    assert HEAVY & set(shown.stdout.split()) == set()
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh Python has loaded after running this."""
+    command = [sys.executable, "-c", f"import sys\nfrom mirascope_like import llm\n{code}\nprint(*sys.modules)"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    return set(shown.stdout.split())
+
+
+def test_importing_the_face_loads_nothing() -> None:
+    ours = {name for name in loaded_by("") if name.startswith("mirascope_like")}
+    assert ours == {"mirascope_like", "mirascope_like.lazy", "mirascope_like.llm"}
+
+
+def test_using_the_face_loads_nothing_heavy() -> None:
+    assert HEAVY & loaded_by("\n".join(f"llm.{name}" for name in llm.__all__)) == set()
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if "lazy" in own(path)], ids=name_of)
+def test_lazy_names_are_the_same_for_python_and_for_type_checkers(path: Path) -> None:
+    (either,) = [node for node in parsed(path).body if isinstance(node, ast.If)]
+    checked = {
+        f"{'.' * node.level}{node.module or ''}": " ".join(sorted(alias.name for alias in node.names))
+        for node in either.body
+        if isinstance(node, ast.ImportFrom)
+    }
+    (table,) = [node for node in ast.walk(ast.Module(either.orelse, [])) if isinstance(node, ast.Dict)]
+    listed = ast.literal_eval(table)
+    assert {module: " ".join(sorted(names.split())) for module, names in listed.items()} == checked
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

@@ -13,273 +13,239 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..engine.budget import set_retry_budget
-from ..engine.endpoints import HTTPProvider, Provider
-from ..engine.exchanges import Endpoint, HTTPEndpoint
-from ..errors import (
-    APIError,
-    AuthenticationError,
-    BadRequestError,
-    CapabilityWarning,
-    ConnectionError,
-    Error,
-    FeatureNotSupportedError,
-    IncompleteStreamError,
-    MissingAPIKeyError,
-    NoRegisteredProviderError,
-    NotFoundError,
-    ParseError,
-    PermissionError,
-    ProviderError,
-    RateLimitError,
-    ResponseValidationError,
-    RetriesExhausted,
-    ServerError,
-    StreamClosedError,
-    StreamRestarted,
-    TimeoutError,
-    ToolError,
-    ToolExecutionError,
-    ToolNotFoundError,
-    UnsupportedParamWarning,
-)
-from ..schema.formats import Format, FormatSpec, FormattingMode, OutputParser, Partial
-from ..schema.tools import (
-    AsyncContextTool,
-    AsyncTool,
-    ContextTool,
-    ProviderTool,
-    Tool,
-    Toolkit,
-    WebSearchTool,
-)
-from ..transport.download import HTTPDownloader as _HTTPDownloader
-from ..values import media as _media
-from ..values import messages as messages
-from ..values.chunks import (
-    CitationChunk,
-    FinishReason,
-    ProviderChunk,
-    ProviderToolUsage,
-    TextChunk,
-    TextEndChunk,
-    TextStartChunk,
-    ThoughtChunk,
-    ThoughtEndChunk,
-    ThoughtStartChunk,
-    ToolCallChunk,
-    ToolCallEndChunk,
-    ToolCallStartChunk,
-    Usage,
-)
-from ..values.chunks import ContentChunk as AssistantContentChunk
-from ..values.content import (
-    AssistantContent,
-    AssistantContentPart,
-    Audio,
-    Base64AudioSource,
-    Base64DocumentSource,
-    Base64ImageSource,
-    Citation,
-    Document,
-    Image,
-    ProviderBlock,
-    ServerToolCall,
-    Text,
-    TextDocumentSource,
-    Thought,
-    ToolCall,
-    ToolOutput,
-    URLDocumentSource,
-    URLImageSource,
-    UserContent,
-    UserContentPart,
-)
-from ..values.context import Context
-from ..values.messages import AssistantMessage, Message, SystemContent, SystemMessage, UserMessage
-from ..values.params import Params, ThinkingConfig, ThinkingLevel
-from ..values.retries import RetryArgs, RetryConfig, RetryFailure
-from ..values.serial import dump_messages, from_dict, load_messages, to_dict
-from ..values.timeouts import Timeout
-from .calls import AsyncCall, AsyncContextCall, Call, CallDecorator, ContextCall, call
-from .formats import format, output_parser
-from .models import Model, model, model_from_context, use_model
-from .prompts import AsyncContextPrompt, AsyncPrompt, ContextPrompt, Prompt, PromptDecorator, prompt
-from .providers import register_provider, reset_provider_registry
-from .responses import (
-    AsyncContextResponse,
-    AsyncContextStreamResponse,
-    AsyncResponse,
-    AsyncStreamResponse,
-    BaseResponse,
-    ContextResponse,
-    ContextStreamResponse,
-    Response,
-    StreamResponse,
-)
-from .retries import RetryDecorator, RetryModelArgs, retry, retry_model
-from .tools import ToolDecorator, tool
-from .views import (
-    AsyncTextStream,
-    AsyncThoughtStream,
-    AsyncToolCallStream,
-    TextStream,
-    ThoughtStream,
-    ToolCallStream,
-)
+from .. import lazy as _lazy
 
 if TYPE_CHECKING:
-    from .testing import ScriptedModel, scripted
-
-__all__ = [
-    "APIError",
-    "AssistantContent",
-    "AssistantContentChunk",
-    "AssistantContentPart",
-    "AssistantMessage",
-    "AsyncCall",
-    "AsyncContextCall",
-    "AsyncContextPrompt",
-    "AsyncContextResponse",
-    "AsyncContextStreamResponse",
-    "AsyncContextTool",
-    "AsyncPrompt",
-    "AsyncResponse",
-    "AsyncStreamResponse",
-    "AsyncTextStream",
-    "AsyncThoughtStream",
-    "AsyncTool",
-    "AsyncToolCallStream",
-    "Audio",
-    "AuthenticationError",
-    "BadRequestError",
-    "Base64AudioSource",
-    "Base64DocumentSource",
-    "Base64ImageSource",
-    "BaseResponse",
-    "Call",
-    "CallDecorator",
-    "CapabilityWarning",
-    "Citation",
-    "CitationChunk",
-    "ConnectionError",
-    "Context",
-    "ContextCall",
-    "ContextPrompt",
-    "ContextResponse",
-    "ContextStreamResponse",
-    "ContextTool",
-    "Document",
-    "Endpoint",
-    "Error",
-    "FeatureNotSupportedError",
-    "FinishReason",
-    "Format",
-    "FormatSpec",
-    "FormattingMode",
-    "HTTPEndpoint",
-    "HTTPProvider",
-    "Image",
-    "IncompleteStreamError",
-    "Message",
-    "MissingAPIKeyError",
-    "Model",
-    "NoRegisteredProviderError",
-    "NotFoundError",
-    "OutputParser",
-    "Params",
-    "ParseError",
-    "Partial",
-    "PermissionError",
-    "Prompt",
-    "PromptDecorator",
-    "Provider",
-    "ProviderBlock",
-    "ProviderChunk",
-    "ProviderError",
-    "ProviderTool",
-    "ProviderToolUsage",
-    "RateLimitError",
-    "Response",
-    "ResponseValidationError",
-    "RetriesExhausted",
-    "RetryArgs",
-    "RetryConfig",
-    "RetryDecorator",
-    "RetryFailure",
-    "RetryModelArgs",
-    "ScriptedModel",
-    "ServerError",
-    "ServerToolCall",
-    "StreamClosedError",
-    "StreamResponse",
-    "StreamRestarted",
-    "SystemContent",
-    "SystemMessage",
-    "Text",
-    "TextChunk",
-    "TextDocumentSource",
-    "TextEndChunk",
-    "TextStartChunk",
-    "TextStream",
-    "ThinkingConfig",
-    "ThinkingLevel",
-    "Thought",
-    "ThoughtChunk",
-    "ThoughtEndChunk",
-    "ThoughtStartChunk",
-    "ThoughtStream",
-    "Timeout",
-    "TimeoutError",
-    "Tool",
-    "ToolCall",
-    "ToolCallChunk",
-    "ToolCallEndChunk",
-    "ToolCallStartChunk",
-    "ToolCallStream",
-    "ToolDecorator",
-    "ToolError",
-    "ToolExecutionError",
-    "ToolNotFoundError",
-    "ToolOutput",
-    "Toolkit",
-    "URLDocumentSource",
-    "URLImageSource",
-    "UnsupportedParamWarning",
-    "Usage",
-    "UserContent",
-    "UserContentPart",
-    "UserMessage",
-    "WebSearchTool",
-    "call",
-    "dump_messages",
-    "format",
-    "from_dict",
-    "load_messages",
-    "messages",
-    "model",
-    "model_from_context",
-    "output_parser",
-    "prompt",
-    "register_provider",
-    "reset_provider_registry",
-    "retry",
-    "retry_model",
-    "scripted",
-    "set_retry_budget",
-    "to_dict",
-    "tool",
-    "use_model",
-]
-
-# Values do no I/O; what they fetch by URL is fetched by this.
-_media.set_downloader(_HTTPDownloader())
-
-
-def __getattr__(name: str) -> object:
-    # For tests only, so programs need not load it.
-    if name in ("ScriptedModel", "scripted"):
-        from . import testing
-
-        return getattr(testing, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ..engine.budget import set_retry_budget as set_retry_budget
+    from ..engine.endpoints import (
+        HTTPProvider as HTTPProvider,
+        Provider as Provider,
+    )
+    from ..engine.exchanges import (
+        Endpoint as Endpoint,
+        HTTPEndpoint as HTTPEndpoint,
+    )
+    from ..errors import (
+        APIError as APIError,
+        AuthenticationError as AuthenticationError,
+        BadRequestError as BadRequestError,
+        CapabilityWarning as CapabilityWarning,
+        ConnectionError as ConnectionError,
+        Error as Error,
+        FeatureNotSupportedError as FeatureNotSupportedError,
+        IncompleteStreamError as IncompleteStreamError,
+        MissingAPIKeyError as MissingAPIKeyError,
+        NoRegisteredProviderError as NoRegisteredProviderError,
+        NotFoundError as NotFoundError,
+        ParseError as ParseError,
+        PermissionError as PermissionError,
+        ProviderError as ProviderError,
+        RateLimitError as RateLimitError,
+        ResponseValidationError as ResponseValidationError,
+        RetriesExhausted as RetriesExhausted,
+        ServerError as ServerError,
+        StreamClosedError as StreamClosedError,
+        StreamRestarted as StreamRestarted,
+        TimeoutError as TimeoutError,
+        ToolError as ToolError,
+        ToolExecutionError as ToolExecutionError,
+        ToolNotFoundError as ToolNotFoundError,
+        UnsupportedParamWarning as UnsupportedParamWarning,
+    )
+    from ..schema.formats import (
+        Format as Format,
+        FormatSpec as FormatSpec,
+        FormattingMode as FormattingMode,
+        OutputParser as OutputParser,
+        Partial as Partial,
+    )
+    from ..schema.tools import (
+        AsyncContextTool as AsyncContextTool,
+        AsyncTool as AsyncTool,
+        ContextTool as ContextTool,
+        ProviderTool as ProviderTool,
+        Tool as Tool,
+        Toolkit as Toolkit,
+        WebSearchTool as WebSearchTool,
+    )
+    from ..values import messages as messages
+    from ..values.chunks import (
+        AssistantContentChunk as AssistantContentChunk,
+        CitationChunk as CitationChunk,
+        FinishReason as FinishReason,
+        ProviderChunk as ProviderChunk,
+        ProviderToolUsage as ProviderToolUsage,
+        TextChunk as TextChunk,
+        TextEndChunk as TextEndChunk,
+        TextStartChunk as TextStartChunk,
+        ThoughtChunk as ThoughtChunk,
+        ThoughtEndChunk as ThoughtEndChunk,
+        ThoughtStartChunk as ThoughtStartChunk,
+        ToolCallChunk as ToolCallChunk,
+        ToolCallEndChunk as ToolCallEndChunk,
+        ToolCallStartChunk as ToolCallStartChunk,
+        Usage as Usage,
+    )
+    from ..values.content import (
+        AssistantContent as AssistantContent,
+        AssistantContentPart as AssistantContentPart,
+        Base64AudioSource as Base64AudioSource,
+        Base64DocumentSource as Base64DocumentSource,
+        Base64ImageSource as Base64ImageSource,
+        Citation as Citation,
+        ProviderBlock as ProviderBlock,
+        ServerToolCall as ServerToolCall,
+        Text as Text,
+        TextDocumentSource as TextDocumentSource,
+        Thought as Thought,
+        ToolCall as ToolCall,
+        ToolOutput as ToolOutput,
+        URLDocumentSource as URLDocumentSource,
+        URLImageSource as URLImageSource,
+        UserContent as UserContent,
+        UserContentPart as UserContentPart,
+    )
+    from ..values.context import Context as Context
+    from ..values.messages import (
+        AssistantMessage as AssistantMessage,
+        Message as Message,
+        SystemContent as SystemContent,
+        SystemMessage as SystemMessage,
+        UserMessage as UserMessage,
+    )
+    from ..values.params import (
+        Params as Params,
+        ThinkingConfig as ThinkingConfig,
+        ThinkingLevel as ThinkingLevel,
+    )
+    from ..values.retries import (
+        RetryArgs as RetryArgs,
+        RetryConfig as RetryConfig,
+        RetryFailure as RetryFailure,
+    )
+    from ..values.serial import (
+        dump_messages as dump_messages,
+        from_dict as from_dict,
+        load_messages as load_messages,
+        to_dict as to_dict,
+    )
+    from ..values.timeouts import Timeout as Timeout
+    from .calls import (
+        AsyncCall as AsyncCall,
+        AsyncContextCall as AsyncContextCall,
+        Call as Call,
+        CallDecorator as CallDecorator,
+        ContextCall as ContextCall,
+        call as call,
+    )
+    from .formats import (
+        format as format,
+        output_parser as output_parser,
+    )
+    from .media import (
+        Audio as Audio,
+        Document as Document,
+        Image as Image,
+    )
+    from .models import (
+        Model as Model,
+        model as model,
+        model_from_context as model_from_context,
+        use_model as use_model,
+    )
+    from .prompts import (
+        AsyncContextPrompt as AsyncContextPrompt,
+        AsyncPrompt as AsyncPrompt,
+        ContextPrompt as ContextPrompt,
+        Prompt as Prompt,
+        PromptDecorator as PromptDecorator,
+        prompt as prompt,
+    )
+    from .providers import (
+        register_provider as register_provider,
+        reset_provider_registry as reset_provider_registry,
+    )
+    from .responses import (
+        AsyncContextResponse as AsyncContextResponse,
+        AsyncContextStreamResponse as AsyncContextStreamResponse,
+        AsyncResponse as AsyncResponse,
+        AsyncStreamResponse as AsyncStreamResponse,
+        BaseResponse as BaseResponse,
+        ContextResponse as ContextResponse,
+        ContextStreamResponse as ContextStreamResponse,
+        Response as Response,
+        StreamResponse as StreamResponse,
+    )
+    from .retries import (
+        RetryDecorator as RetryDecorator,
+        RetryModelArgs as RetryModelArgs,
+        retry as retry,
+        retry_model as retry_model,
+    )
+    from .testing import (
+        ScriptedModel as ScriptedModel,
+        scripted as scripted,
+    )
+    from .tools import (
+        ToolDecorator as ToolDecorator,
+        tool as tool,
+    )
+    from .views import (
+        AsyncTextStream as AsyncTextStream,
+        AsyncThoughtStream as AsyncThoughtStream,
+        AsyncToolCallStream as AsyncToolCallStream,
+        TextStream as TextStream,
+        ThoughtStream as ThoughtStream,
+        ToolCallStream as ToolCallStream,
+    )
+else:
+    __all__, __getattr__, __dir__ = _lazy.names(
+        __name__,
+        {
+            "..engine.budget": "set_retry_budget",
+            "..engine.endpoints": "HTTPProvider Provider",
+            "..engine.exchanges": "Endpoint HTTPEndpoint",
+            "..errors": """
+                APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError Error
+                FeatureNotSupportedError IncompleteStreamError MissingAPIKeyError NoRegisteredProviderError
+                NotFoundError ParseError PermissionError ProviderError RateLimitError ResponseValidationError
+                RetriesExhausted ServerError StreamClosedError StreamRestarted TimeoutError ToolError
+                ToolExecutionError ToolNotFoundError UnsupportedParamWarning
+            """,
+            "..schema.formats": "Format FormatSpec FormattingMode OutputParser Partial",
+            "..schema.tools": "AsyncContextTool AsyncTool ContextTool ProviderTool Tool Toolkit WebSearchTool",
+            "..values": "messages",
+            "..values.chunks": """
+                AssistantContentChunk CitationChunk FinishReason ProviderChunk ProviderToolUsage
+                TextChunk TextEndChunk TextStartChunk ThoughtChunk ThoughtEndChunk ThoughtStartChunk
+                ToolCallChunk ToolCallEndChunk ToolCallStartChunk Usage
+            """,
+            "..values.content": """
+                AssistantContent AssistantContentPart Base64AudioSource Base64DocumentSource Base64ImageSource
+                Citation ProviderBlock ServerToolCall Text TextDocumentSource Thought ToolCall ToolOutput
+                URLDocumentSource URLImageSource UserContent UserContentPart
+            """,
+            "..values.context": "Context",
+            "..values.messages": "AssistantMessage Message SystemContent SystemMessage UserMessage",
+            "..values.params": "Params ThinkingConfig ThinkingLevel",
+            "..values.retries": "RetryArgs RetryConfig RetryFailure",
+            "..values.serial": "dump_messages from_dict load_messages to_dict",
+            "..values.timeouts": "Timeout",
+            ".calls": "AsyncCall AsyncContextCall Call CallDecorator ContextCall call",
+            ".formats": "format output_parser",
+            ".media": "Audio Document Image",
+            ".models": "Model model model_from_context use_model",
+            ".prompts": "AsyncContextPrompt AsyncPrompt ContextPrompt Prompt PromptDecorator prompt",
+            ".providers": "register_provider reset_provider_registry",
+            ".responses": """
+                AsyncContextResponse AsyncContextStreamResponse AsyncResponse AsyncStreamResponse BaseResponse
+                ContextResponse ContextStreamResponse Response StreamResponse
+            """,
+            ".retries": "RetryDecorator RetryModelArgs retry retry_model",
+            ".testing": "ScriptedModel scripted",
+            ".tools": "ToolDecorator tool",
+            ".views": """
+                AsyncTextStream AsyncThoughtStream AsyncToolCallStream TextStream ThoughtStream ToolCallStream
+            """,
+        },
+    )

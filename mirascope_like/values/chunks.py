@@ -19,6 +19,7 @@ from .content import AssistantContentPart, Citation, ProviderBlock, ServerToolCa
 
 __all__ = [
     "Accumulator",
+    "AssistantContentChunk",
     "Chunk",
     "CitationChunk",
     "ContentChunk",
@@ -239,6 +240,7 @@ ContentChunk: TypeAlias = (
     | ToolCallEndChunk
     | ProviderChunk
 )
+AssistantContentChunk: TypeAlias = ContentChunk  # its public name
 MetaChunk: TypeAlias = UsageChunk | FinishReasonChunk | RawMessageChunk | ResponseInfoChunk
 Chunk: TypeAlias = ContentChunk | MetaChunk
 _OfTextOrThought: TypeAlias = TextChunk | TextEndChunk | CitationChunk | ThoughtChunk | ThoughtEndChunk

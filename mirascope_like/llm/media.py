@@ -1,0 +1,11 @@
+"""Images, sound and documents as users see them: values do no I/O, and here they get what fetches them by URL."""
+
+from __future__ import annotations
+
+from ..transport.download import HTTPDownloader
+from ..values.content import Audio, Document, Image
+from ..values.media import set_downloader
+
+__all__ = ["Audio", "Document", "Image"]
+
+set_downloader(HTTPDownloader())
