@@ -6,7 +6,7 @@ time, so formatting instructions and hidden tools are in the request, never in t
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ from ..schema.dialects import Inexpressible
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..values.chunks import Reply
-from ..values.content import Text, Thought, ToolCall, ToolOutput
+from ..values.content import Text
 from ..values.context import Context
-from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from ..values.messages import Message, SystemMessage
 from ..values.params import Params
 from ..values.retries import RetryConfig
 from ..values.timeouts import as_timeout
@@ -25,6 +25,7 @@ from ..wire import Request
 from .endpoints import Provider, registry
 from .exchanges import Endpoint, Exchange
 from .failures import in_our_words
+from .history import sendable
 
 if TYPE_CHECKING:
     from ..wire.features import Features
@@ -108,7 +109,7 @@ def prepare(plan: Plan, *, stream: bool, left: float | None = None) -> Prepared:
     format = _with_mode(plan, endpoint)
     request = Request(
         model=endpoint.model,
-        messages=_instructed(_answered(plan.messages), format),
+        messages=_instructed(sendable(plan.messages), format),
         params=_within(left, _tool_params(plan, format)),
         tools=_tools(plan, format, endpoint),
         provider_tools=tuple(plan.toolkit.provider_tools_dict.values()),
@@ -189,30 +190,6 @@ def _instructed(messages: Sequence[Message], format: AnyFormat | None) -> Sequen
     instructions = format.formatting_instructions if format is not None else None
     if not instructions:
         return messages
-    first, *rest = messages
-    if isinstance(first, SystemMessage):
-        return (SystemMessage(content=Text(f"{first.content.text}\n{instructions}")), *rest)
+    if messages and isinstance(first := messages[0], SystemMessage):
+        return (SystemMessage(content=Text(f"{first.content.text}\n{instructions}")), *messages[1:])
     return (SystemMessage(content=Text(instructions)), *messages)
-
-
-def _answered(messages: Sequence[Message]) -> Sequence[Message]:
-    """The messages without tool calls that have no output: providers refuse a history with such a call."""
-    kept: list[Message] = []
-    outputs: set[str] = set()  # of the messages between this one and the next of a model
-    for message in reversed(messages):
-        if isinstance(message, AssistantMessage):
-            kept.extend(_with_calls(message, outputs))
-            outputs = set()
-            continue
-        kept.append(message)
-        if isinstance(message, UserMessage):
-            outputs |= {part.id for part in message.content if isinstance(part, ToolOutput)}
-    return kept[::-1]
-
-
-def _with_calls(message: AssistantMessage, ids: Container[str]) -> Sequence[AssistantMessage]:
-    """The message with only these tool calls; nothing if it has no more to say then."""
-    content = [part for part in message.content if not isinstance(part, ToolCall) or part.id in ids]
-    if len(content) == len(message.content):
-        return (message,)
-    return (replace(message, content=content),) if not all(isinstance(part, Thought) for part in content) else ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from .content import Image
 
-__all__ = ["result_images", "result_text"]
+__all__ = ["result_images", "result_text", "result_words"]
 
 
 def result_text(result: object) -> str:
@@ -28,6 +28,16 @@ def result_text(result: object) -> str:
             f"A {type(result).__name__} has no JSON form for the model to read ({error}). "
             "Return text, or values made of dicts, lists, dataclasses or Pydantic models."
         ) from error
+
+
+def result_words(result: object) -> str:
+    """The text of a tool's result but for its images. Raises as `result_text`."""
+    if not result_images(result):
+        return result_text(result)
+    from .content import Image
+
+    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
+    return "\n".join(result_text(item) for item in items if not isinstance(item, Image))
 
 
 def _fallback(value: Any) -> Any:

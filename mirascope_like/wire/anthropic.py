@@ -6,7 +6,8 @@ system messages), and recorded traffic.
 Rules
 * Turns alternate: messages of one role in a row become one, and a user turn begins with its tool results. Texts without
   a visible character are refused by the API and so never sent. An assistant turn of which nothing is left is dropped; a
-  user's says "(no text)", because the turns around it have to stay apart.
+  user's says "(no text)", because the turns around it have to stay apart, and the first turn has to be the user's.
+* The model goes on with an assistant turn that stands last, if it can; else the user says "Go on." behind it.
 * System messages at the start are the `system` field. Later ones stay in their turn, so that what came before stays as
   it was (the cached prefix, signed thoughts): as system turns where the model takes these, else as tagged user text.
 * The prefix that calls share is marked for the cache: tools and `system`, and the history once there is one. What is
@@ -18,9 +19,7 @@ Rules
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -31,8 +30,8 @@ from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
-from .anthropic_answers import MessagesDecoder, input_object
-from .history import left_out, sent_verbatim, spoken
+from .anthropic_answers import MessagesDecoder
+from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged
 
 if TYPE_CHECKING:
     from ..schema.tools import ProviderTool, ToolSchema
@@ -48,8 +47,10 @@ _BUDGETS = {"minimal": 0.0, "low": 0.2, "medium": 0.4, "high": 0.6, "max": 0.8} 
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "max": "max"}
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_THOUGHTS = ("thinking", "redacted_thinking")
 _CACHED = {"cache_control": {"type": "ephemeral"}}
-_NOTHING = "(no text)"
+_IDS = CallIds(pattern=r"[a-zA-Z0-9_-]{1,64}", prefix="toolu_")
+_GO_ON = "Go on."
 _PROVIDER_TOOLS = {"web_search": {"type": "web_search_20250305", "name": "web_search"}}
 
 
@@ -69,6 +70,7 @@ class AnthropicMessages:
         if system := _joined(message.content.text for message in leading if isinstance(message, SystemMessage)):
             body["system"] = [_text(system)]
         body.update(_thinking(request, body["max_tokens"]))
+        _end_turns(body, request)
         if request.format is not None and request.format.mode == "strict":
             shape = {"type": "json_schema", "schema": request.format.wire_schema}
             body["output_config"] = {**body.get("output_config", {}), "format": shape}
@@ -104,7 +106,7 @@ class AnthropicMessages:
     def _assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
         raw = message.raw_message
         if _is_ours(raw) and sent_verbatim(message, request, lambda: self.decode(raw)):
-            return [_with_sendable_id(block) for block in raw["content"] if not _is_blank(block)]
+            return _sent_back(raw["content"])
         said = _text(spoken(message, request))
         calls = [_call(part) for part in message.content if isinstance(part, c.ToolCall)]
         return calls if _is_blank(said) else [said, *calls]
@@ -136,6 +138,8 @@ class _Turns:
     def assistant(self, blocks: list[JsonObject]) -> None:
         if not blocks:
             return
+        if not self._done:
+            self.user([])
         self._close_user()
         if self._done and self._done[-1]["role"] == "assistant":
             self._done[-1]["content"] += blocks
@@ -156,9 +160,33 @@ class _Turns:
         if not blocks:  # there is no user turn for the system's to follow
             blocks, system = [_tagged(text) for text in system], []
         blocks.sort(key=lambda block: block["type"] != "tool_result")
-        self._done.append({"role": "user", "content": blocks or [_text(_NOTHING)]})
+        self._done.append({"role": "user", "content": blocks or [_text(NOTHING)]})
         if system:
             self._done.append({"role": "system", "content": _joined(system)})
+
+
+def _end_turns(body: JsonObject, request: Request) -> None:
+    """What the model said last is for it to go on with, where it takes that: then it must not end with a space."""
+    last = body["messages"][-1]
+    if last["role"] != "assistant":
+        _think_from_the_start(body, request)
+    elif last["content"][-1]["type"] == "text":
+        thought = any(block["type"] in _THOUGHTS for block in last["content"])
+        if thought or request.features.prefill is False or _thinks(body, "enabled", "adaptive"):
+            body["messages"].append({"role": "user", "content": [_text(_GO_ON)]})
+        else:
+            block = last["content"][-1]
+            last["content"][-1] = {**block, "text": block["text"].rstrip()}
+
+
+def _think_from_the_start(body: JsonObject, request: Request) -> None:
+    """Where thoughts have a budget, a turn that calls tools has to begin with one: who called without goes on so."""
+    if not _thinks(body, "enabled") or len(body["messages"]) < 2:
+        return
+    calls, results = (message["content"][0] for message in body["messages"][-2:])
+    if results["type"] == "tool_result" and calls["type"] not in _THOUGHTS:
+        left_out("thinking", request)
+        del body["thinking"]
 
 
 def _user(message: UserMessage, request: Request) -> list[JsonObject]:
@@ -207,12 +235,12 @@ def _document_source(source: object, request: Request) -> JsonObject:
 
 
 def _result(output: c.ToolOutput[Any], request: Request) -> JsonObject:
-    block: JsonObject = {"type": "tool_result", "tool_use_id": _sendable_id(output.id)}
+    block: JsonObject = {"type": "tool_result", "tool_use_id": _IDS.sendable(output.id)}
     if content := _result_content(output.result, request):
         block["content"] = content
     if output.error is not None:
         block["is_error"] = True
-        block.setdefault("content", _NOTHING)  # an error must have some
+        block.setdefault("content", NOTHING)  # an error must have some
     return block
 
 
@@ -226,20 +254,26 @@ def _result_content(result: object, request: Request) -> str | list[JsonObject]:
 
 
 def _call(part: c.ToolCall) -> JsonObject:
-    return {"type": "tool_use", "id": _sendable_id(part.id), "name": part.name, "input": input_object(part.args)}
-
-
-def _sendable_id(id: str) -> str:
-    """An id of the characters that the API takes. Depends on nothing else, so that call and result still agree."""
-    return id if re.fullmatch(r"[a-zA-Z0-9_-]+", id) else f"toolu_{sha256(id.encode()).hexdigest()[:32]}"
+    name, arguments = sendable_name(part.name), arguments_object(part.args)
+    return {"type": "tool_use", "id": _IDS.sendable(part.id), "name": name, "input": arguments}
 
 
 def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(raw, Mapping) and isinstance(cast("Mapping[str, Any]", raw).get("content"), list)
 
 
-def _with_sendable_id(block: JsonObject) -> JsonObject:
-    return {**block, "id": _sendable_id(block["id"])} if block["type"] == "tool_use" else block
+def _sent_back(blocks: Iterable[JsonObject]) -> list[JsonObject]:
+    """Blocks of an answer as they can go back: no blank texts, and no thoughts that lead to nothing."""
+    kept = [_with_sendable_call(block) for block in blocks if not _is_blank(block)]
+    while kept and kept[-1]["type"] in _THOUGHTS:
+        kept.pop()
+    return kept
+
+
+def _with_sendable_call(block: JsonObject) -> JsonObject:
+    if block["type"] != "tool_use":
+        return block
+    return {**block, "id": _IDS.sendable(block["id"]), "name": sendable_name(block["name"])}
 
 
 def _text(text: str) -> JsonObject:
@@ -247,7 +281,7 @@ def _text(text: str) -> JsonObject:
 
 
 def _tagged(text: str) -> JsonObject:
-    return _text(f"<system>\n{text}\n</system>")
+    return _text(tagged(text))
 
 
 def _is_blank(block: Mapping[str, Any]) -> bool:

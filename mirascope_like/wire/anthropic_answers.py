@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from os import urandom
-from typing import Any, cast
+from typing import Any
 
 from ..values import content as c
 from ..values.chunks import (
@@ -39,9 +39,10 @@ from ..values.chunks import (
 )
 from . import JsonObject, MalformedReply
 from .failures import check_failure, reported
+from .history import arguments_object
 from .sse import EventDecoder
 
-__all__ = ["MessagesDecoder", "input_object"]
+__all__ = ["MessagesDecoder"]
 
 _FINISH = {
     "max_tokens": FinishReason.MAX_TOKENS,
@@ -49,15 +50,6 @@ _FINISH = {
     "model_context_window_exceeded": FinishReason.CONTEXT_LENGTH_EXCEEDED,
     "pause_turn": FinishReason.PAUSE,
 }
-
-
-def input_object(args: str) -> JsonObject:
-    """Arguments (JSON text) as the object that the API wants; an empty one if they are cut off or no object."""
-    try:
-        value: object = json.loads(args)
-    except (ValueError, RecursionError):
-        return {}
-    return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
 class _Block:
@@ -150,7 +142,7 @@ class _ServerCallBlock(_Block):
 
     def end_input(self) -> str:
         args = "".join(self.pieces) or "{}"
-        self.raw["input"] = input_object(args)
+        self.raw["input"] = arguments_object(args)
         return args
 
 

@@ -43,6 +43,8 @@ class Features:
     """Whether it can be demanded that a tool is called."""
     system_turns: bool | None = None
     """Anthropic: whether system messages may stand among the others."""
+    prefill: bool | None = None
+    """Whether the model goes on with an assistant message that stands last."""
     responses: bool | None = None
     """OpenAI: whether the model is served by the responses endpoint."""
     completions: bool | None = None
@@ -73,17 +75,50 @@ class ChatDialect:
     """Whether `stream_options.include_usage` is taken."""
     file_input: bool | None = None
     """Whether PDF documents are taken."""
+    call_ids: str = ".+"
+    """The pattern of the ids that are taken for tool calls."""
+    call_id_digits: int = 32
+    """How many hex digits an id gets that is not taken as it is."""
+    any_arguments: bool = False
+    """Whether the arguments of a call that is sent back may be no JSON object, as a model may have written them."""
+    system: Literal["anywhere", "first", "never"] = "anywhere"
+    """Where system messages are taken: others are told as the user's, in tags."""
+    alternate: bool = False
+    """Whether the user and the model must take turns, the user first."""
+    answer_after_results: bool = False
+    """Whether the model must say something between the results of tools and the user's next message."""
+    prefix: bool = False
+    """Whether an assistant message that stands last must be marked as the beginning of the answer."""
 
 
+_OPENAI_CHAT = ChatDialect(
+    max_tokens="max_completion_tokens",
+    ends_with="[DONE]",
+    top_k=False,
+    file_input=True,
+    call_ids=".{1,40}",
+    any_arguments=True,
+)
 CHAT_DIALECTS: dict[str, ChatDialect] = {
-    "openai": ChatDialect(max_tokens="max_completion_tokens", ends_with="[DONE]", top_k=False, file_input=True),
-    "azure": ChatDialect(max_tokens="max_completion_tokens", ends_with="[DONE]", top_k=False),
+    "openai": _OPENAI_CHAT,
+    "azure": replace(_OPENAI_CHAT, file_input=None),
     "openrouter": ChatDialect(ends_with="[DONE]", thinking="reasoning", top_k=True, file_input=True),
     "groq": ChatDialect(ends_with="[DONE]", top_k=False),
     "together": ChatDialect(ends_with="[DONE]", top_k=True),
     "xai": ChatDialect(ends_with="[DONE]", top_k=False),
-    # Refuses unknown fields; its streams end with usage unasked.
-    "mistral": ChatDialect(ends_with="[DONE]", seed="random_seed", top_k=False, names=False, stream_usage=False),
+    # Refuses unknown fields; its streams end with usage unasked. What it takes of messages: its package mistral-common.
+    "mistral": ChatDialect(
+        ends_with="[DONE]",
+        seed="random_seed",
+        top_k=False,
+        names=False,
+        stream_usage=False,
+        call_ids="[a-zA-Z0-9]{9}",
+        call_id_digits=9,
+        system="first",
+        answer_after_results=True,
+        prefix=True,
+    ),
     "deepseek": ChatDialect(ends_with="[DONE]", thinking="thinking", top_k=False),
     "ollama": ChatDialect(ends_with="[DONE]"),
     "local": ChatDialect(ends_with="[DONE]", thinking=None, top_k=True),
@@ -137,7 +172,7 @@ _OPENAI: Sequence[_Row] = (
 
 _PLAIN_CLAUDE = Features(sampling=True, strict_format=False, strict_tools=False)
 _STRICT_CLAUDE = Features(sampling=True, strict_format=True, strict_tools=True)
-_ADAPTIVE_CLAUDE = replace(_STRICT_CLAUDE, thinking="adaptive", max_output_tokens=128_000)
+_ADAPTIVE_CLAUDE = replace(_STRICT_CLAUDE, thinking="adaptive", prefill=False, max_output_tokens=128_000)
 _LATER_CLAUDE = replace(_ADAPTIVE_CLAUDE, sampling=False)
 _CLAUDE_5_5 = replace(_LATER_CLAUDE, system_turns=True, forced_tools=False)
 

@@ -1,20 +1,78 @@
-"""What every codec does alike when it sends history: decide what goes back verbatim, and say the rest in words."""
+"""What every codec does alike when it sends history: decide what goes back verbatim, say the rest in words, and give
+calls the ids and names that the server takes.
+
+A call's id is changed by itself alone, so that call and result still agree, and agree again in the next turn.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from ..errors import UnsupportedParamWarning
 from ..values.chunks import Accumulator, Chunk
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall
 from ..values.messages import AssistantMessage
-from ..values.results import result_images
 from . import Request, WireError
 
-__all__ = ["data_url", "left_out", "result_images", "sent_verbatim", "spoken"]
+__all__ = [
+    "NOTHING",
+    "CallIds",
+    "arguments_object",
+    "data_url",
+    "left_out",
+    "sendable_name",
+    "sent_verbatim",
+    "spoken",
+    "tagged",
+]
+
+NOTHING = "(no text)"
+"""What is said where a server wants something said and there is nothing."""
+
+_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 64  # characters; of functions, everywhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallIds:
+    """The ids that a server takes for tool calls: those of which all matches `pattern`. For others it is given `prefix`
+    and some hex `digits`."""
+
+    pattern: str
+    prefix: str = "call_"
+    digits: int = 32
+
+    def sendable(self, id: str) -> str:
+        """The id that is sent for a call's own."""
+        if re.fullmatch(self.pattern, id):
+            return id
+        return self.prefix + sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[: self.digits]
+
+
+def sendable_name(name: str) -> str:
+    """The name that is sent for a function's own: models make up names that no server takes back."""
+    return _NAME.sub("_", name)[:_LONGEST_NAME] or "_"
+
+
+def arguments_object(args: str) -> dict[str, Any]:
+    """Arguments (JSON text) as an object; an empty one if they are cut off or no object."""
+    try:
+        value: object = json.loads(args)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def tagged(text: str) -> str:
+    """A system message as the user's text, for a server that takes none where it stands."""
+    return f"<system>\n{text}\n</system>"
 
 
 def sent_verbatim(message: AssistantMessage, request: Request, decode: Callable[[], list[Chunk]]) -> bool:

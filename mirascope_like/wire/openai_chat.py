@@ -7,7 +7,9 @@ Source: platform.openai.com/docs/api-reference/chat, and each server's own pages
 Rules
 * System messages stay where they are. A tool's result is a message of its own, and stands before what the user says
   with it; the images of a result follow as the user's, since results are text here.
-* An answer goes back to the model that gave it as it came, with signed thoughts; else its words and calls do.
+* An answer goes back to the model that gave it as it came, with signed thoughts; else its words and calls do. One that
+  says nothing is left out: some servers refuse it, and none is told anything by it.
+* Calls have ids, names and arguments that the server takes; which order of messages it takes is for `chat_order`.
 * Params that a server or model is known to refuse are left out with a warning.
 """
 
@@ -21,10 +23,11 @@ from ..schema.dialects import OPENAI
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..values.results import result_images, result_text
+from ..values.results import result_images, result_words
 from . import JsonObject, Outgoing, Request
+from .chat_order import ordered
 from .features import ChatDialect, effort_of
-from .history import data_url, left_out, sent_verbatim, spoken
+from .history import CallIds, arguments_object, data_url, left_out, sendable_name, sent_verbatim, spoken
 from .openai_chat_answers import ChatDecoder
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChat"]
 
+_SAYING = ("content", "tool_calls", "refusal", "audio", "function_call")
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 
 
@@ -43,6 +47,8 @@ class OpenAIChat:
 
     def __init__(self, dialect: ChatDialect) -> None:
         self.dialect = dialect
+        digits = dialect.call_id_digits
+        self._ids = CallIds(pattern=dialect.call_ids, prefix="call_" if digits > 9 else "", digits=digits)
 
     def encode(self, request: Request) -> Outgoing:
         """See `Codec.encode`."""
@@ -77,7 +83,7 @@ class OpenAIChat:
         encoded: list[JsonObject] = []
         for message in request.messages:
             encoded.extend(self._message(message, request))
-        return encoded
+        return ordered(encoded, self.dialect)
 
     def _message(self, message: Message, request: Request) -> Iterable[JsonObject]:
         match message:
@@ -86,13 +92,14 @@ class OpenAIChat:
             case UserMessage():
                 return self._user(message, request)
             case AssistantMessage():
-                return (self._assistant(message, request),)
+                said = self._assistant(message, request)
+                return (said,) if any(said.get(field) for field in _SAYING) else ()
 
     def _user(self, message: UserMessage, request: Request) -> Iterable[JsonObject]:
         outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
         # Results stand first: they must follow the calls they answer without anything between.
         for output in outputs:
-            yield {"role": "tool", "tool_call_id": output.id, "content": _output_text(output)}
+            yield {"role": "tool", "tool_call_id": self._ids.sendable(output.id), "content": _output_text(output)}
         parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
         # The protocol has no images in results, so a result's images are shown by the user right after.
         parts += [image for output in outputs for image in result_images(output.result)]
@@ -100,9 +107,10 @@ class OpenAIChat:
             yield {"role": "user", "content": self._user_content(parts, request), **self._name(message)}
 
     def _name(self, message: UserMessage | AssistantMessage) -> JsonObject:
-        return {"name": message.name} if message.name and self.dialect.names else {}
+        return {"name": sendable_name(message.name)} if message.name and self.dialect.names else {}
 
     def _user_content(self, parts: Sequence[c.UserContentPart], request: Request) -> str | list[JsonObject]:
+        parts = [part for part in parts if not isinstance(part, c.Text) or part.text] or parts[:1]
         if not parts:
             return ""
         if len(parts) == 1 and isinstance(parts[0], c.Text):
@@ -141,12 +149,27 @@ class OpenAIChat:
         raw = message.raw_message
         answer: JsonObject = {"choices": [{"message": raw}]}
         if _is_ours(raw) and sent_verbatim(message, request, lambda: self.decode(answer)):
-            return dict(raw)
+            return self._sent_back(raw)
         encoded: JsonObject = {"role": "assistant", "content": spoken(message, request), **self._name(message)}
-        if calls := [_call(part) for part in message.content if isinstance(part, c.ToolCall)]:
+        if calls := [self._call(_raw_call(part)) for part in message.content if isinstance(part, c.ToolCall)]:
             encoded["tool_calls"] = calls
             encoded["content"] = encoded["content"] or None
         return encoded
+
+    def _sent_back(self, raw: Mapping[str, Any]) -> JsonObject:
+        """An answer as it came, but for what the server does not take back of its own calls."""
+        calls = raw.get("tool_calls")
+        return {**raw, "tool_calls": [self._call(call) for call in calls]} if calls else dict(raw)
+
+    def _call(self, call: Mapping[str, Any]) -> JsonObject:
+        """A call that the server takes."""
+        sent: JsonObject = {**call, "id": self._ids.sendable(call["id"])}
+        if "function" in call:
+            function: Mapping[str, Any] = call["function"]
+            sent["function"] = {**function, "name": sendable_name(function["name"])}
+            if not self.dialect.any_arguments and not _is_object(function["arguments"]):
+                sent["function"]["arguments"] = "{}"
+        return sent
 
     def _params(self, request: Request, body: JsonObject) -> None:
         params, features = request.params, request.features
@@ -215,8 +238,12 @@ def _response_format(format: Format[Any], request: Request) -> JsonObject | None
     return {"type": "json_object"} if format.mode == "json" and request.features.json_object else None
 
 
-def _call(part: c.ToolCall) -> JsonObject:
+def _raw_call(part: c.ToolCall) -> JsonObject:
     return {"type": "function", "id": part.id, "function": {"name": part.name, "arguments": part.args or "{}"}}
+
+
+def _is_object(args: str) -> bool:
+    return args.lstrip().startswith("{") and (bool(arguments_object(args)) or args.strip() == "{}")
 
 
 def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:
@@ -224,12 +251,10 @@ def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:
 
 
 def _output_text(output: c.ToolOutput[Any]) -> str:
-    result: Any = output.result
-    if not result_images(result):
-        return result_text(result)
-    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else ()
-    words = [result_text(item) for item in items if not isinstance(item, c.Image)]
-    return "\n".join([*words, "(The images of this result follow in a message.)"])
+    words = result_words(output.result)
+    if not result_images(output.result):
+        return words
+    return "\n".join([*([words] if words else ()), "(The images of this result follow in a message.)"])
 
 
 def _audio(source: c.Base64AudioSource, request: Request) -> JsonObject:

@@ -24,7 +24,7 @@ from ..values.messages import AssistantMessage, SystemMessage, UserMessage
 from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .features import effort_of
-from .history import data_url, left_out, sent_verbatim, spoken
+from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken
 from .openai_responses_answers import ResponsesDecoder
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = ["OpenAIResponses"]
 _PROVIDER_TOOLS = {"web_search": {"type": "web_search"}}
 _UNSUPPORTED = ("top_k", "seed", "stop_sequences")
 # Items that are whole without their id.
+_IDS = CallIds(pattern=r"[a-zA-Z0-9_-]{1,64}")
 _NEED_NO_ID = frozenset(("message", "function_call", "custom_tool_call"))
 
 
@@ -78,7 +79,7 @@ class OpenAIResponses:
                     said = self._assistant(message, request)
                     asked.update((item["call_id"], item["type"]) for item in said if item.get("call_id"))
                     items.extend(said)
-        return items
+        return items or [{"role": "user", "content": NOTHING}]
 
     def _assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
         raw = message.raw_message
@@ -94,13 +95,14 @@ def _user(message: UserMessage, asked: Mapping[str, str], request: Request) -> I
     outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
     # Results stand first: they answer the calls just before.
     for output in outputs:
-        yield _call_output(output, asked.get(output.id, "function_call"))
+        yield _call_output(output, asked.get(_IDS.sendable(output.id), "function_call"))
     parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
     if parts or not outputs:
         yield {"role": "user", "content": _user_content(parts, request)}
 
 
 def _user_content(parts: Sequence[c.UserContentPart], request: Request) -> str | list[JsonObject]:
+    parts = [part for part in parts if not isinstance(part, c.Text) or part.text] or parts[:1]
     if not parts:
         return ""
     if len(parts) == 1 and isinstance(parts[0], c.Text):
@@ -147,12 +149,12 @@ def _document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocum
 def _call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
     """The answer to a call of a kind."""
     if kind in ("function_call", "custom_tool_call"):
-        return {"type": f"{kind}_output", "call_id": output.id, "output": _output(output.result)}
+        return {"type": f"{kind}_output", "call_id": _IDS.sendable(output.id), "output": _output(output.result)}
     # A built-in tool's result is its output in the form of the API, or a dict of all that the API asks for.
     result: Any = output.result
     fields = cast("JsonObject", result) if isinstance(result, dict) else {"output": result}
     id_name = "id" if kind == "local_shell_call" else "call_id"
-    return {"type": f"{kind}_output", id_name: output.id, **fields}
+    return {"type": f"{kind}_output", id_name: _IDS.sendable(output.id), **fields}
 
 
 def _output(result: object) -> str | list[JsonObject]:
@@ -163,19 +165,27 @@ def _output(result: object) -> str | list[JsonObject]:
 
 
 def _call(part: c.ToolCall) -> JsonObject:
-    return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.args or "{}"}
+    name, arguments = sendable_name(part.name), part.args or "{}"
+    return {"type": "function_call", "call_id": _IDS.sendable(part.id), "name": name, "arguments": arguments}
 
 
 def _sent_back(items: Iterable[Any]) -> list[JsonObject]:
-    """Output items as input. Reasoning of which there is but an id, or that leads to nothing, is refused: left out."""
-    kept = [_input_item(item) for item in items if item.get("type") != "reasoning" or _has_reasoning(item)]
+    """Output items as input. Reasoning of which there is but an id, or that leads to nothing, is refused: left out, as
+    are messages without content."""
+    kept = [_input_item(item) for item in items if _says_something(item)]
     while kept and kept[-1].get("type") == "reasoning":
         kept.pop()
     return kept
 
 
-def _has_reasoning(item: JsonObject) -> bool:
-    return bool(item.get("encrypted_content") or item.get("content"))
+def _says_something(item: JsonObject) -> bool:
+    match item.get("type"):
+        case "reasoning":
+            return bool(item.get("encrypted_content") or item.get("content"))
+        case "message":
+            return bool(item.get("content"))
+        case _:
+            return True
 
 
 def _input_item(item: JsonObject) -> JsonObject:
@@ -185,7 +195,12 @@ def _input_item(item: JsonObject) -> JsonObject:
     if kind == "reasoning":
         dropped.add("status")
         dropped.update(name for name in ("content", "encrypted_content") if not item.get(name))
-    return {name: value for name, value in item.items() if name not in dropped}
+    sent = {name: value for name, value in item.items() if name not in dropped}
+    if item.get("call_id"):
+        sent["call_id"] = _IDS.sendable(item["call_id"])
+    if kind == "function_call":
+        sent["name"] = sendable_name(item["name"])
+    return sent
 
 
 def _add_params(request: Request, body: JsonObject) -> None:
