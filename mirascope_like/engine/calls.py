@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import ParseError
 from ..schema.formats import FORMAT_TOOL
@@ -28,8 +28,12 @@ from ..values.retries import RetryFailure
 from .attempts import Attempts
 from .exchanges import WholeAnswer
 from .failures import FAILURES
+from .lessons import sent
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from ..wire.lessons import Lesson
 
 __all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 
@@ -57,9 +61,16 @@ async def ask(runtime: Runtime, plan: Plan) -> Answer:
 
 async def _ask_once(runtime: Runtime, attempts: Attempts) -> Answer:
     plan, limits = attempts.plan, attempts.limits
-    prepared = prepare(plan, stream=False, left=limits.left)
+
+    def prepared_with(lessons: Sequence[Lesson]) -> Prepared:
+        return prepare(plan, stream=False, left=limits.left, lessons=lessons)
+
+    async def send(prepared: Prepared) -> WholeAnswer:
+        return await limits.opening(lambda: prepared.exchange.ask(runtime), _drop)
+
+    prepared = prepared_with(())
     try:
-        whole = await limits.opening(lambda: prepared.exchange.ask(runtime), _drop)
+        prepared, whole = await sent(prepared, prepared_with, send)
         reply = _fold(whole.chunks, prepared)
     except FAILURES as error:
         failure = prepared.signed(error)

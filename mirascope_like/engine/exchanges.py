@@ -210,7 +210,7 @@ async def _read_all(body: ByteStream) -> bytes:
 def _parsed(reply: HttpReply) -> Any:
     try:
         return json.loads(reply.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         text = reply.body[:200].decode("utf-8", "replace")
         raise MalformedReply(f"the body is no JSON: {text!r}") from error
 

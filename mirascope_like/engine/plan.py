@@ -22,6 +22,7 @@ from ..values.params import Params
 from ..values.retries import RetryConfig
 from ..values.timeouts import as_timeout
 from ..wire import Request
+from .capabilities import taught
 from .endpoints import Provider, registry
 from .exchanges import Endpoint, Exchange
 from .failures import in_our_words
@@ -29,6 +30,7 @@ from .history import sendable
 
 if TYPE_CHECKING:
     from ..wire.features import Features
+    from ..wire.lessons import Lesson
 
 __all__ = ["Plan", "Prepared", "prepare"]
 
@@ -101,11 +103,12 @@ class _StrictTool:
     strict: bool | None = True
 
 
-def prepare(plan: Plan, *, stream: bool, left: float | None = None) -> Prepared:
+def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Sequence[Lesson] = ()) -> Prepared:
     """The request of a plan, whose answer may take as many seconds as are left. Raises what is wrong with it before
-    anything is sent: no provider, no key, features that the provider does not have."""
+    anything is sent: no provider, no key, features that the provider does not have. `lessons` are about the provider,
+    beside those that are remembered."""
     provider, name = plan.find_provider()
-    endpoint = provider.endpoint(name, plan.messages)
+    endpoint = taught(provider.endpoint(name, plan.messages), lessons)
     format = _with_mode(plan, endpoint)
     request = Request(
         model=endpoint.model,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamClosedError, StreamRestarted
 from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply
@@ -24,8 +24,12 @@ from .attempts import Attempts
 from .calls import ChunkFilter
 from .exchanges import ChunkSource
 from .failures import FAILURES
+from .lessons import sent
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from ..wire.lessons import Lesson
 
 __all__ = ["LiveStream", "Reader", "open_stream"]
 
@@ -53,7 +57,7 @@ class LiveStream:
 
     def _begin(self) -> None:
         """Get ready for an attempt, of which nothing has come yet."""
-        self.prepared: Prepared = prepare(self.plan, stream=True, left=self._limits.left)
+        self.prepared: Prepared = self._prepared()
         self.chunks: list[ContentChunk] = []
         self._source: ChunkSource | None = None
         self._source_closed = False
@@ -138,8 +142,14 @@ class LiveStream:
 
     async def _open(self) -> None:
         self._limits.await_content()
-        exchange = self.prepared.exchange
-        self._source = await self._limits.opening(lambda: exchange.open(self.runtime), _close)
+        self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
+        self._filter = ChunkFilter(self.prepared)
+
+    def _prepared(self, lessons: Sequence[Lesson] = ()) -> Prepared:
+        return prepare(self.plan, stream=True, left=self._limits.left, lessons=lessons)
+
+    async def _opened(self, prepared: Prepared) -> ChunkSource:
+        return await self._limits.opening(lambda: prepared.exchange.open(self.runtime), _close)
 
     async def _read(self) -> None:
         if self._source is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from ..engine.capabilities import forget
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..transport import Transport
 
@@ -49,6 +50,7 @@ def register_provider(
 def reset_provider_registry() -> None:
     """Forget all that was registered; the built-in providers stay."""
     registry.reset()
+    forget()
 
 
 def _scopes(scope: str | Iterable[str] | None, provider: Provider) -> Sequence[str]:

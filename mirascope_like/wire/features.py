@@ -10,12 +10,12 @@ on OpenAI compatibility, and recorded traffic.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-__all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "effort_of", "features_of"]
+__all__ = ["CHAT_DIALECTS", "EFFORTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "effort_of", "features_of"]
 
 ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 
@@ -51,6 +51,14 @@ class Features:
     """OpenAI: whether the model is served by the chat completions endpoint."""
     max_output_tokens: int | None = None
     """The most tokens one answer may have."""
+    seed: bool | None = None
+    stop: bool | None = None
+    parallel_tools: bool | None = None
+    """Whether it can be said how many tools may be called at a time."""
+    tool_choice: Literal["words", False] | None = None
+    """How the choice of a tool is taken: "words" if only as a word, never by a tool's name; `False` if not at all."""
+    dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the server's `ChatDialect` that are otherwise than its provider's."""
 
 
 UNKNOWN = Features()
@@ -233,7 +241,7 @@ def features_of(provider_id: str, model: str) -> Features:
     return UNKNOWN
 
 
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+EFFORTS: Sequence[str] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(level: str, features: Features) -> str | None:
@@ -243,5 +251,5 @@ def effort_of(level: str, features: Features) -> str | None:
         return None
     if features.efforts is None:
         return "xhigh" if level == "max" else level
-    wanted = _EFFORTS.index(level)
-    return min(reversed(features.efforts), key=lambda effort: abs(_EFFORTS.index(effort) - wanted))
+    wanted = EFFORTS.index(level)
+    return min(reversed(features.efforts), key=lambda effort: abs(EFFORTS.index(effort) - wanted))

@@ -16,6 +16,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
@@ -52,6 +53,9 @@ class OpenAIChat:
 
     def encode(self, request: Request) -> Outgoing:
         """See `Codec.encode`."""
+        if changes := request.features.dialect:
+            codec = OpenAIChat(replace(self.dialect, **changes))
+            return codec.encode(replace(request, features=replace(request.features, dialect={})))
         if request.provider_tools:
             raise FeatureNotSupportedError(
                 f"The tool {request.provider_tools[0].name!r}, which the provider runs itself,", request.provider_id
@@ -59,8 +63,8 @@ class OpenAIChat:
         body: JsonObject = {"model": request.model, "messages": self._messages(request)}
         self._params(request, body)
         if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
-            self._tool_params(request, body)
+            body["tools"] = [_tool(tool, request) for tool in request.tools]
+            _tool_params(request, body)
         if request.format is not None and (shape := _response_format(request.format, request)):
             body["response_format"] = shape
         if request.stream:
@@ -187,9 +191,15 @@ class OpenAIChat:
         if (tokens := params.get("max_tokens")) is not None:
             body[self.dialect.max_tokens] = tokens
         if (seed := params.get("seed")) is not None:
-            body[self.dialect.seed] = seed
+            if features.seed is False:
+                left_out("seed", request)
+            else:
+                body[self.dialect.seed] = seed
         if stop := params.get("stop_sequences"):
-            body["stop"] = list(stop)
+            if features.stop is False:
+                left_out("stop_sequences", request)
+            else:
+                body["stop"] = list(stop)
         if thinking := params.get("thinking"):
             self._thinking(thinking["level"], request, body)
 
@@ -208,13 +218,23 @@ class OpenAIChat:
             case "thinking":
                 body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
 
-    def _tool_params(self, request: Request, body: JsonObject) -> None:
-        choice = request.params.get("tool_choice")
-        if isinstance(choice, Mapping):
-            body["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
-        elif choice is not None:
-            body["tool_choice"] = choice
-        if (parallel := request.params.get("parallel_tool_calls")) is not None:
+
+def _tool_params(request: Request, body: JsonObject) -> None:
+    choice, features = request.params.get("tool_choice"), request.features
+    if choice is not None and features.tool_choice is False:
+        left_out("tool_choice", request)
+    elif isinstance(choice, Mapping) and features.tool_choice == "words":
+        # Of one tool, "required" is the choice.
+        body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice["name"]]
+        body["tool_choice"] = "required"
+    elif isinstance(choice, Mapping):
+        body["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+    elif choice is not None:
+        body["tool_choice"] = choice
+    if (parallel := request.params.get("parallel_tool_calls")) is not None:
+        if features.parallel_tools is False:
+            left_out("parallel_tool_calls", request)
+        else:
             body["parallel_tool_calls"] = parallel
 
 
@@ -222,9 +242,9 @@ def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(raw, Mapping) and cast("Mapping[str, Any]", raw).get("role") == "assistant"
 
 
-def _tool(tool: ToolSchema) -> JsonObject:
+def _tool(tool: ToolSchema, request: Request) -> JsonObject:
     function: JsonObject = {"name": tool.name, "description": tool.description, "parameters": tool.wire_parameters}
-    if tool.strict is not None:
+    if tool.strict is not None and request.features.strict_tools is not False:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
 

@@ -239,10 +239,15 @@ def _add_tools(request: Request, body: JsonObject) -> None:
         return
     body["tools"] = tools
     choice = request.params.get("tool_choice")
-    if choice is not None:
+    if choice is not None and request.features.tool_choice is False:
+        left_out("tool_choice", request)
+    elif choice is not None:
         body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "name": choice["name"]}
     if (parallel := request.params.get("parallel_tool_calls")) is not None:
-        body["parallel_tool_calls"] = parallel
+        if request.features.parallel_tools is False:
+            left_out("parallel_tool_calls", request)
+        else:
+            body["parallel_tool_calls"] = parallel
 
 
 def _tool(tool: ToolSchema) -> JsonObject:

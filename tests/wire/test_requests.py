@@ -168,7 +168,9 @@ def answers(request: pytest.FixtureRequest) -> list[tuple[Record, AssistantMessa
         if record["expected"]["error"] or record["id"] in DIFFERENT:
             continue
         reply = traffic.decode(record)
-        if all(isinstance(part, c.Thought) or part == c.Text("") for part in reply.content):
+        if all(
+            isinstance(part, c.Thought) or (isinstance(part, c.Text) and part.text.isspace()) for part in reply.content
+        ):
             continue  # thoughts that led to nothing are refused, and so not sent
         message = assistant(reply.content, provider_id="openai", model_id="openai/this", raw_message=reply.raw_message)
         found.append((record, message))

@@ -1,0 +1,55 @@
+"""What servers have taught about themselves: remembered for the process, and known to every later request.
+
+A lesson belongs to an endpoint: a model at an address, by a protocol. The oldest endpoints are forgotten first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .exchanges import Endpoint, HTTPEndpoint
+
+if TYPE_CHECKING:
+    from ..wire.lessons import Lesson
+
+__all__ = ["forget", "remember", "taught"]
+
+_MOST = 1_000  # endpoints
+
+_lock = threading.Lock()
+_lessons: dict[tuple[str, ...], tuple[Lesson, ...]] = {}
+
+
+def _key(endpoint: HTTPEndpoint) -> tuple[str, ...]:
+    return (endpoint.provider_id, endpoint.base_url, endpoint.model, type(endpoint.codec).__qualname__)
+
+
+def taught(endpoint: Endpoint, more: Iterable[Lesson] = ()) -> Endpoint:
+    """The endpoint with what is remembered of it, and with `more` lessons."""
+    if not isinstance(endpoint, HTTPEndpoint):
+        return endpoint
+    features = endpoint.features
+    for lesson in (*_lessons.get(_key(endpoint), ()), *more):
+        features = lesson.learned(features)
+    return endpoint if features is endpoint.features else replace(endpoint, features=features)
+
+
+def remember(endpoint: Endpoint, lesson: Lesson) -> None:
+    """Let all later requests to the endpoint know the lesson."""
+    if not isinstance(endpoint, HTTPEndpoint):
+        return
+    key = _key(endpoint)
+    with _lock:
+        known = _lessons.pop(key, ())
+        _lessons[key] = known if lesson in known else (*known, lesson)
+        if len(_lessons) > _MOST:
+            del _lessons[next(iter(_lessons))]
+
+
+def forget() -> None:
+    """Forget all lessons."""
+    with _lock:
+        _lessons.clear()

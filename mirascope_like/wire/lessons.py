@@ -1,0 +1,161 @@
+"""What a server's refusal teaches about it: that it does not take some part of a request, and how to do without.
+
+Rules
+* Only a 400 or 422 teaches, and only if its words both name something and say that it is not supported. What a wrong
+  value is refused with ("must be at most 2") teaches nothing.
+* A lesson is a change of what is known of the model or its server: `Features`. Codecs do the rest.
+* Of several things that are named, the first is meant; servers go on to name what to use instead.
+
+Words: those of OpenAI, Azure, Anthropic, Mistral, LM Studio, Ollama, vLLM, llama.cpp and of validators in front of
+servers (Pydantic's, ajv's).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, cast
+
+from . import ReportedError
+from .features import EFFORTS, Features
+
+__all__ = ["Lesson", "lesson"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What is not taken (words for the user), and what changes: fields of `Features`, and of the server's
+    `ChatDialect`."""
+
+    what: str
+    features: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def learned(self, features: Features) -> Features:
+        """What is known with this lesson."""
+        return replace(features, **self.features, dialect={**features.dialect, **self.dialect})
+
+
+def lesson(failure: ReportedError) -> Lesson | None:
+    """What a failure teaches; `None` if nothing."""
+    if failure.status not in (400, 422):
+        return None
+    words = f"{_place(failure.body)} {failure.message} {failure.code or ''}"
+    for pattern, taught in _SAYINGS:
+        if re.search(pattern, words, re.IGNORECASE):
+            return taught
+    if not re.search(_REFUSED, words, re.IGNORECASE):
+        return None
+    if efforts := _efforts(words):
+        return Lesson(what="this effort of thinking", features={"efforts": efforts})
+    named = [(found.start(), taught) for name, taught in _FIELDS.items() if (found := _named(name, words))]
+    return min(named, key=lambda pair: pair[0])[1] if named else None
+
+
+_REFUSED = (
+    r"unsupported|not support|unrecognized|unknown (field|parameter|argument|name|key)"
+    r"|unexpected (field|keyword|parameter)|extra_forbidden|extra (inputs|fields) (are )?not permitted"
+    r"|additional properties|not (available|permitted|allowed)"
+)
+
+_NO_SAMPLING = {"sampling": False}
+_NO_STRICT = Lesson(what="a schema for the answer", features={"strict_format": False})
+
+# Names of fields, in the words of servers.
+_FIELDS: Mapping[str, Lesson] = {
+    "temperature": Lesson(what="'temperature' and 'top_p'", features=_NO_SAMPLING),
+    "top_p": Lesson(what="'temperature' and 'top_p'", features=_NO_SAMPLING),
+    "top_k": Lesson(what="'top_k'", dialect={"top_k": False}),
+    "max_tokens": Lesson(what="'max_tokens'", dialect={"max_tokens": "max_completion_tokens"}),
+    "max_completion_tokens": Lesson(what="'max_completion_tokens'", dialect={"max_tokens": "max_tokens"}),
+    "stream_options": Lesson(what="'stream_options'", dialect={"stream_usage": False}),
+    "include_usage": Lesson(what="'stream_options'", dialect={"stream_usage": False}),
+    "reasoning_effort": Lesson(what="'reasoning_effort'", features={"thinking": False}),
+    "reasoning.effort": Lesson(what="'reasoning'", features={"thinking": False}),
+    "reasoning": Lesson(what="'reasoning'", features={"thinking": False}),
+    "thinking": Lesson(what="'thinking'", features={"thinking": False}),
+    "seed": Lesson(what="'seed'", features={"seed": False}),
+    "random_seed": Lesson(what="'random_seed'", features={"seed": False}),
+    "stop": Lesson(what="'stop'", features={"stop": False}),
+    "parallel_tool_calls": Lesson(what="'parallel_tool_calls'", features={"parallel_tools": False}),
+    "tool_choice": Lesson(what="'tool_choice'", features={"tool_choice": False}),
+    "strict": Lesson(what="'strict' tools", features={"strict_tools": False}),
+    "json_schema": _NO_STRICT,
+    "structured outputs": _NO_STRICT,
+    "output_config.format": _NO_STRICT,
+    "response_format": _NO_STRICT,
+    "json_object": Lesson(what="'json_object'", features={"json_object": False}),
+}
+
+# Whole sayings, whose words alone would teach nothing or something else.
+_SAYINGS: Sequence[tuple[str, Lesson]] = (
+    (
+        r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string",
+        Lesson(what="a 'tool_choice' that names a tool", features={"tool_choice": "words"}),
+    ),
+    (
+        r"response_format\.type'? must be '?json_schema|response_format.{0,60}json_object.{0,30}not support",
+        Lesson(what="'json_object'", features={"json_object": False}),
+    ),
+    (
+        r"response_format.{0,80}(must be|should be|expected|input should).{0,40}(json_object|'text'|\"text\")",
+        _NO_STRICT,
+    ),
+    (
+        r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported",
+        Lesson(what="system messages", dialect={"system": "never"}),
+    ),
+    (
+        r"system message must be (at the beginning|first)|unexpected role '?system",
+        Lesson(what="system messages among the others", dialect={"system": "first"}),
+    ),
+    (
+        r"roles must alternate",
+        Lesson(what="several messages of one role in a row", dialect={"alternate": True, "system": "first"}),
+    ),
+    (
+        r"unexpected role '?user'? after role '?tool",
+        Lesson(what="a user's message behind results", dialect={"answer_after_results": True}),
+    ),
+    (
+        r"tool call id .{0,200}length of 9",
+        Lesson(what="ids of tool calls of other forms", dialect={"call_ids": "[a-zA-Z0-9]{9}", "call_id_digits": 9}),
+    ),
+    (r"prefix( set to)? true", Lesson(what="an assistant message at the end", dialect={"prefix": True})),
+    (
+        r"(support|not).{0,40}prefill|prefill.{0,40}not",
+        Lesson(what="an assistant message at the end", features={"prefill": False}),
+    ),
+)
+
+
+def _named(name: str, words: str) -> re.Match[str] | None:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", words, re.IGNORECASE)
+
+
+def _efforts(words: str) -> Sequence[str]:
+    """The efforts that are taken, where one that is not was asked for."""
+    if (
+        said := re.search(r"effort.*?supported (values|levels)( are)?:?(.*)", words, re.IGNORECASE | re.DOTALL)
+    ) is None:
+        return ()
+    return tuple(effort for effort in EFFORTS if re.search(rf"\b{effort}\b", said[3]))
+
+
+_Json: TypeAlias = Mapping[str, Any]
+
+
+def _place(body: object) -> str:
+    """The field that a body says is at fault: OpenAI's `param`, or where Pydantic's `loc` points."""
+    fields: _Json = cast("_Json", body) if isinstance(body, Mapping) else {}
+    inner = fields.get("error")
+    error: _Json = cast("_Json", inner) if isinstance(inner, Mapping) else fields
+    if isinstance(param := error.get("param"), str):
+        return param
+    details: Any = error.get("detail") or error.get("message")
+    if not isinstance(details, list):
+        return ""
+    places = [cast("_Json", each).get("loc") for each in cast("Sequence[Any]", details) if isinstance(each, Mapping)]
+    return " ".join(json.dumps(place) for place in places if place)
