@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ..errors import APIError, RetriesExhausted
+from ..errors import APIError, RetriesExhausted, TimeoutError
 from ..values.params import Params
 from ..values.retries import ModelLike, RetryConfig, RetryFailure
 from .budget import budget
@@ -55,7 +55,8 @@ class Attempts:
         Raises the error itself if it is none to try again after, and `RetriesExhausted` if there is no next attempt.
         """
         retry = self.plan.retry
-        if retry is None or not _covers(retry, error) or self.limits.over:
+        over = self.limits.over
+        if retry is None or not _covers(retry, error) or (over and isinstance(error, TimeoutError)):
             raise error
         # Without its traceback, whose frames would keep alive what the attempt has opened.
         self.failures.append(RetryFailure(_target(self.plan), error.with_traceback(None)))
@@ -64,10 +65,14 @@ class Attempts:
         if hindrance is None:
             self._retries += 1
             await self._runtime.sleep(delay)
-        elif self._waiting:
+        elif self._waiting and not over:
             self._take_next_model(retry)
         else:
             raise RetriesExhausted(self.failures, hindrance) from error
+
+    def go_on_from(self, beginning: str) -> None:
+        """Let the next attempt go on with an answer that broke off."""
+        self.plan = replace(self.plan, beginning=beginning)
 
     def _delay(self, retry: RetryConfig, error: Exception) -> float:
         """Seconds to wait: what the server asks for, else some part of the backoff."""
@@ -85,7 +90,7 @@ class Attempts:
         if delay > retry.max_delay:
             return f"the server asks to wait for {delay:g} s, and max_delay is {retry.max_delay:g} s."
         if (left := self.limits.left) is not None and delay >= left:
-            return f"it would be in {delay:.1f} s, and only {left:.1f} s are left of the call's time."
+            return f"it would be in {delay:.1f} s, and only {max(left, 0):.1f} s are left of the call's time."
         if not budget.take(self._runtime.clock()):
             return "this process makes too many retries already (see llm.set_retry_budget)."
         return None

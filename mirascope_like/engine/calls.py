@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import ParseError
@@ -26,6 +27,7 @@ from ..values.chunks import (
 from ..values.content import ToolCall
 from ..values.retries import RetryFailure
 from .attempts import Attempts
+from .continuations import Joint
 from .exchanges import WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
@@ -71,7 +73,7 @@ async def _ask_once(runtime: Runtime, attempts: Attempts) -> Answer:
     prepared = prepared_with(())
     try:
         prepared, whole = await sent(prepared, prepared_with, send)
-        reply = _fold(whole.chunks, prepared)
+        reply = _fold(whole.chunks, prepared, plan)
     except FAILURES as error:
         failure = prepared.signed(error)
         raise failure from failure.original_exception
@@ -82,9 +84,12 @@ async def _drop(_: WholeAnswer) -> None:
     """An answer that came too late holds nothing open."""
 
 
-def _fold(chunks: Iterable[Chunk], prepared: Prepared) -> Reply:
+def _fold(chunks: Iterable[Chunk], prepared: Prepared, plan: Plan) -> Reply:
     accumulator = Accumulator()
     filter = ChunkFilter(prepared)
+    if prepared.continues == "prefill":
+        joint = Joint(plan.beginning or "")
+        chunks = chain(joint.beginning, *map(joint, chunks), joint.end())
     for chunk in chunks:
         for kept in filter(chunk):
             accumulator.add(kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import FeatureNotSupportedError, ProviderError
 from ..schema.dialects import Inexpressible
@@ -23,6 +23,7 @@ from ..values.retries import RetryConfig
 from ..values.timeouts import as_timeout
 from ..wire import Request
 from .capabilities import taught
+from .continuations import goes_on, with_beginning
 from .endpoints import Provider, registry
 from .exchanges import Endpoint, Exchange
 from .failures import in_our_words
@@ -51,6 +52,8 @@ class Plan:
     """Who is asked; `None` leaves it to the registry."""
     retry: RetryConfig | None = None
     """When it is asked again, and of whom else; `None`: never."""
+    beginning: str | None = None
+    """How the answer began that this one goes on with, where the model can; `None` if it does not go on with one."""
 
     def find_provider(self) -> tuple[Provider, str]:
         """Who is asked, and the model's name there. Raises `NoRegisteredProviderError`."""
@@ -67,6 +70,8 @@ class Prepared:
     request: Request
     exchange: Exchange
     format: AnyFormat | None
+    continues: Literal["prefill", "restart"] | None = None
+    """How an answer that broke off goes on: from the plan's beginning, or anew."""
 
     def signed(self, error: BaseException, partial: Reply | None = None) -> ProviderError:
         """The library's error for what the exchange raised: who was asked, and what had arrived."""
@@ -110,9 +115,11 @@ def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Seq
     provider, name = plan.find_provider()
     endpoint = taught(provider.endpoint(name, plan.messages), lessons)
     format = _with_mode(plan, endpoint)
+    prefill = bool((plan.beginning or "").strip()) and goes_on(endpoint.features, format, plan.params)
+    messages = _instructed(sendable(plan.messages), format)
     request = Request(
         model=endpoint.model,
-        messages=_instructed(sendable(plan.messages), format),
+        messages=(*messages, with_beginning(plan.beginning or "")) if prefill else messages,
         params=_within(left, _tool_params(plan, format)),
         tools=_tools(plan, format, endpoint),
         provider_tools=tuple(plan.toolkit.provider_tools_dict.values()),
@@ -122,7 +129,13 @@ def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Seq
         features=endpoint.features,
         stream=stream,
     )
-    return Prepared(endpoint=endpoint, request=request, exchange=endpoint.exchange(request), format=format)
+    return Prepared(
+        endpoint=endpoint,
+        request=request,
+        exchange=endpoint.exchange(request),
+        format=format,
+        continues=("prefill" if prefill else "restart") if plan.beginning is not None else None,
+    )
 
 
 def _with_mode(plan: Plan, endpoint: Endpoint) -> AnyFormat | None:

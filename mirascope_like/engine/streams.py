@@ -18,10 +18,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamClosedError, StreamRestarted
-from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply
+from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply, TextChunk, TextStartChunk
 from ..values.retries import RetryFailure
 from .attempts import Attempts
 from .calls import ChunkFilter
+from .continuations import Joint, beginning_of
 from .exchanges import ChunkSource
 from .failures import FAILURES
 from .lessons import sent
@@ -54,17 +55,25 @@ class LiveStream:
         self.restarts: int = 0
         self._restarted: RetryFailure | None = None
         self._begin()
+        self._clear()
 
     def _begin(self) -> None:
-        """Get ready for an attempt, of which nothing has come yet."""
+        """Get ready for an attempt."""
         self.prepared: Prepared = self._prepared()
-        self.chunks: list[ContentChunk] = []
         self._source: ChunkSource | None = None
         self._source_closed = False
         self._filter = ChunkFilter(self.prepared)
+        self._joint = Joint((self.plan.beginning or "") if self.prepared.continues == "prefill" else "")
+
+    def _clear(self) -> None:
+        """Forget what has come: the answer begins anew, or with what it is to go on from."""
+        self.chunks: list[ContentChunk] = []
         self._accumulator = Accumulator()
         self._readers = 0
+        self._handed_out = False
         self._reply: Reply | None = None
+        self._add(self._joint.beginning)
+        self._known = len(self.chunks)  # how many chunks there were before this attempt
 
     @property
     def plan(self) -> Plan:
@@ -108,6 +117,7 @@ class LiveStream:
             if restarts != self.restarts and self._restarted is not None:
                 raise StreamRestarted(self._restarted)
             if position < len(self.chunks):
+                self._handed_out = True
                 return self.chunks[position]
             if self.finished:
                 return None
@@ -159,6 +169,7 @@ class LiveStream:
         if chunks is not None:
             self._take(chunks)
             return
+        self._add(self._joint.end())
         self.finished = True
         await self._close_source()
 
@@ -196,27 +207,43 @@ class LiveStream:
         return failure
 
     async def _begin_again(self, error: Exception) -> None:
-        """Begin the next attempt. Raises the error if there is none, and `StreamRestarted` if readers have seen some of
-        the last."""
-        seen = bool(self.chunks)
-        retry = self.plan.retry
-        if seen and (retry is None or retry.after_output == "raise"):
+        """Begin the next attempt. Raises the error if there is none, and `StreamRestarted` if readers have seen what
+        counts no more."""
+        after_output = self.plan.retry.after_output if self.plan.retry is not None else "raise"
+        seen = len(self.chunks) > self._known
+        if seen and after_output == "raise":
             raise error
+        if seen and after_output == "continue":
+            self._attempts.go_on_from(self._beginning())
         await self._attempts.after(error)
         self._begin()
-        if seen:
+        if self.prepared.continues == "prefill" and self.plan.beginning == self._beginning():
+            self._known = len(self.chunks)
+            return
+        stale = seen or self._handed_out
+        self._clear()
+        if stale:
             self.restarts += 1
             self._restarted = self.failures[-1]
             raise StreamRestarted(self._restarted)
 
+    def _beginning(self) -> str:
+        """The text that this stream could go on with; empty if it is not in the middle of its only part."""
+        in_text = bool(self.chunks) and isinstance(self.chunks[-1], TextStartChunk | TextChunk)
+        return beginning_of(self._accumulator.reply()) if in_text else ""
+
     def _take(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
             for kept in self._filter(chunk):
-                self._accumulator.add(kept)
-                if not isinstance(kept, MetaChunk):
-                    self.chunks.append(kept)
-        if self.chunks:
+                self._add(self._joint(kept))
+        if len(self.chunks) > self._known:
             self._limits.content_came()
+
+    def _add(self, chunks: Iterable[Chunk]) -> None:
+        for chunk in chunks:
+            self._accumulator.add(chunk)
+            if not isinstance(chunk, MetaChunk):
+                self.chunks.append(chunk)
 
     async def _close_source(self) -> None:
         if self._source is not None and not self._source_closed:

@@ -12,11 +12,13 @@ made from: `resume` gives a new one.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..engine.calls import Answer, ask, validated
+from ..engine.continuations import beginning_of
 from ..engine.plan import Plan, Prepared
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
@@ -182,6 +184,12 @@ class BaseResponse(Generic[F]):
         return tuple(self._source.failures)
 
     @property
+    def continues(self) -> Literal["prefill", "restart"] | None:
+        """How this answer goes on with one that broke off: "prefill" (the model went on from its text, which this
+        answer begins with) or "restart" (it began anew); `None` if it does not go on with one."""
+        return self._source.prepared.continues
+
+    @property
     def model(self) -> Model:
         """The model that `resume` asks: the one of the enclosing `with model:`, else the one that answered."""
         from .models import Model, use_model
@@ -249,15 +257,23 @@ class BaseResponse(Generic[F]):
             raw_message=reply.raw_message,
         )
 
-    def next_plan(self, content: object, ctx: Context[Any] | None = None, *, model: Model | None = None) -> Plan:
-        """The call that would go on from here, without making it: this conversation, this answer, and `content`."""
+    def next_plan(self, content: object = None, ctx: Context[Any] | None = None, *, model: Model | None = None) -> Plan:
+        """The call that would go on from here, without making it: this conversation, this answer, and `content`.
+
+        Without content: the same call again, to go on with this answer. Raises `ValueError` if it is complete.
+        """
         plan = self._source.plan
-        return (model or self.model).plan(
-            (*plan.messages, self._message, *promote(content)),
-            tools=plan.toolkit,
-            format=plan.format,
-            ctx=ctx or plan.context,
+        if content is None and not self._broken_off():
+            raise ValueError("The answer is complete: resume(…) needs what to say to it.")
+        said = () if content is None else (self._message, *promote(content))
+        following = (model or self.model).plan(
+            (*plan.messages, *said), tools=plan.toolkit, format=plan.format, ctx=ctx or plan.context
         )
+        return following if content is not None else replace(following, beginning=beginning_of(self._source.reply))
+
+    def _broken_off(self) -> bool:
+        """Whether there may be more to this answer."""
+        return self.finish_reason is FinishReason.MAX_TOKENS
 
     def __repr__(self) -> str:
         said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)
@@ -285,7 +301,7 @@ class _Acting(BaseResponse[F]):
     async def _settle(self) -> None:
         """Read what is still to come."""
 
-    async def _resumed(self, content: object, context: Context[Any] | None = None) -> Self:
+    async def _resumed(self, content: object = None, context: Context[Any] | None = None) -> Self:
         await self._settle()
         return type(self)(await self._ask(self.next_plan(content, context)))
 
@@ -320,9 +336,13 @@ class _Blocking(_Acting[F]):
         """
         return run(self._tools_run(None, max_concurrency))
 
-    def resume(self, content: UserContent) -> Self:
+    def resume(self, content: UserContent | None = None) -> Self:
         """The next answer, to a user message with `content`: tool outputs, text, or other parts. Tools, format and
-        context stay; the model is that of an enclosing `with model:`, else the same."""
+        context stay; the model is that of an enclosing `with model:`, else the same.
+
+        Without content an answer that broke off (a stream that failed or was closed, the limit of tokens) is gone on
+        with: `continues` of the new answer says how. Raises `ValueError` if there is nothing to go on with.
+        """
         return run(self._resumed(content))
 
     def validate(self, max_retries: int = 1) -> tuple[F, Self]:
@@ -342,7 +362,7 @@ class _Awaiting(_Acting[F]):
         """See `Response.execute_tools`. Sync tools run in worker threads, so the event loop is never blocked."""
         return await self._tools_run(None, max_concurrency)
 
-    async def resume(self, content: UserContent) -> Self:
+    async def resume(self, content: UserContent | None = None) -> Self:
         """See `Response.resume`."""
         return await self._resumed(content)
 
@@ -359,9 +379,9 @@ class _BlockingWithContext(_Blocking[F], Generic[D, F]):
         return run(self._tools_run(ctx, max_concurrency))
 
     @overload
-    def resume(self, content: UserContent) -> Self: ...
+    def resume(self, content: UserContent | None = None) -> Self: ...
     @overload
-    def resume(self, ctx: Context[D], content: UserContent) -> Self: ...
+    def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; a context may stand before the content."""
         return run(self._resumed(*_content_and_context(*args, **kwargs)))
@@ -383,9 +403,9 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
         return await self._tools_run(ctx, max_concurrency)
 
     @overload
-    async def resume(self, content: UserContent) -> Self: ...
+    async def resume(self, content: UserContent | None = None) -> Self: ...
     @overload
-    async def resume(self, ctx: Context[D], content: UserContent) -> Self: ...
+    async def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     async def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; a context may stand before the content."""
         return await self._resumed(*_content_and_context(*args, **kwargs))
@@ -400,13 +420,12 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
 
 
 def _content_and_context(*args: Any, ctx: Any = None, content: Any = None) -> tuple[Any, Context[Any] | None]:
-    if len(args) == 2:
-        ctx, content = args
-    elif len(args) == 1 and ctx is None and content is not None:
-        ctx = args[0]
-    elif len(args) == 1:
-        content = args[0]
-    if content is None or not isinstance(ctx, Context | None):
+    for arg in args:
+        if isinstance(arg, Context):
+            ctx = cast("Any", arg)
+        else:
+            content = arg
+    if len(args) > 2 or not isinstance(ctx, Context | None) or isinstance(content, Context):
         raise TypeError("resume() takes the content, or a context and the content.")
     return content, cast("Any", ctx)
 
@@ -460,6 +479,9 @@ class _Streamed(_Acting[F]):
         # A stream that was closed or cut goes on from what had arrived.
         if self._source.failure is None:
             await self._source.finish()
+
+    def _broken_off(self) -> bool:
+        return self._source.failure is not None or super()._broken_off()
 
     def _partials(self) -> Step[Partial[F]]:
         format = self.format

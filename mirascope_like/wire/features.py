@@ -41,10 +41,10 @@ class Features:
     """Anthropic: how thinking is turned off; `False` if it cannot be."""
     forced_tools: bool | None = None
     """Whether it can be demanded that a tool is called."""
+    prefill: bool | None = None
+    """Whether the model goes on with an assistant message that stands last (Claude refuses it from 4.6 on)."""
     system_turns: bool | None = None
     """Anthropic: whether system messages may stand among the others."""
-    prefill: bool | None = None
-    """Whether the model goes on with an assistant message that stands last."""
     responses: bool | None = None
     """OpenAI: whether the model is served by the responses endpoint."""
     completions: bool | None = None
@@ -178,8 +178,8 @@ _OPENAI: Sequence[_Row] = (
     (r"gpt-3\.5.*", _OLD_CHAT),
 )
 
-_PLAIN_CLAUDE = Features(sampling=True, strict_format=False, strict_tools=False)
-_STRICT_CLAUDE = Features(sampling=True, strict_format=True, strict_tools=True)
+_PLAIN_CLAUDE = Features(sampling=True, strict_format=False, strict_tools=False, prefill=True)
+_STRICT_CLAUDE = Features(sampling=True, strict_format=True, strict_tools=True, prefill=True)
 _ADAPTIVE_CLAUDE = replace(_STRICT_CLAUDE, thinking="adaptive", prefill=False, max_output_tokens=128_000)
 _LATER_CLAUDE = replace(_ADAPTIVE_CLAUDE, sampling=False)
 _CLAUDE_5_5 = replace(_LATER_CLAUDE, system_turns=True, forced_tools=False)

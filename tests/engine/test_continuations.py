@@ -1,0 +1,227 @@
+"""Answers that broke off, and how they go on: by the model that takes up its own words, or anew; told either way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from mirascope_like import llm
+from mirascope_like.engine.exchanges import HTTPEndpoint
+from mirascope_like.transport import HttpReply, HttpRequest
+from mirascope_like.transport.memory import MemoryTransport, Pieces
+from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.features import Features, chat_dialect, features_of
+from mirascope_like.wire.openai_chat import OpenAIChat
+
+from ..conftest import Colour
+
+Piece = HttpReply | Pieces
+
+
+@dataclass
+class Going:
+    """A provider whose models go on from the beginning of an answer, or do not; `sent` are the roles and texts."""
+
+    answers: list[Piece]
+    prefill: bool | None = True
+    id: str = "going"
+    sent: list[list[tuple[str, str]]] = field(default_factory=list)
+
+    def endpoint(self, name: str, messages: Any) -> HTTPEndpoint:
+        return HTTPEndpoint(
+            provider_id=self.id,
+            model=name,
+            codec=OpenAIChat(chat_dialect("scripted")),
+            transport=MemoryTransport(self._answer),
+            base_url="http://going",
+            features=Features(prefill=self.prefill),
+        )
+
+    def _answer(self, request: HttpRequest) -> Piece:
+        self.sent.append([(each["role"], each["content"]) for each in json.loads(request.body)["messages"]])
+        return self.answers.pop(0)
+
+    def model(self, **options: Any) -> llm.Model:
+        return llm.Model("going/model", provider=self, **options)
+
+
+def cut(text: str) -> Pieces:
+    """A stream that breaks behind this text."""
+    return Pieces(events([llm.Text(text)])[:-3], cut=True)
+
+
+def full(text: str) -> Pieces:
+    return Pieces(events([llm.Text(text)]))
+
+
+CONTINUE = llm.RetryConfig(initial_delay=0, after_output="continue")
+
+
+async def broken(colour: Colour, model: llm.Model) -> Any:
+    """A stream that was read until it broke."""
+    response = await colour.got(colour.stream(model, "Count."))
+    with pytest.raises(llm.ConnectionError):
+        await colour.got(response.finish())
+    return response
+
+
+def test_a_model_goes_on_from_its_own_words(colour: Colour) -> None:
+    going = Going([cut("one two "), full(" three"), full("Bye")])
+
+    async def scenario() -> None:
+        first = await broken(colour, going.model())
+        assert first.continues is None
+        second = await colour.got(first.resume())
+        assert await colour.all(second.text_stream()) == ["one two ", "three"]
+        assert (second.text(), second.continues) == ("one two three", "prefill")
+        assert [message.role for message in second.messages] == ["user", "assistant"]
+        assert (await colour.got(second.resume("Thanks"))).continues is None
+
+    colour.run(scenario)
+    asked = ("user", "Count.")
+    assert going.sent[1] == [asked, ("assistant", "one two")]
+    assert going.sent[2] == [asked, ("assistant", "one two three"), ("user", "Thanks")]
+
+
+@pytest.mark.parametrize("prefill", [None, False])
+def test_other_models_begin_anew(colour: Colour, prefill: bool | None) -> None:
+    going = Going([cut("one two"), full("eins zwei drei")], prefill)
+
+    async def scenario() -> None:
+        second = await colour.got((await broken(colour, going.model())).resume())
+        await colour.got(second.finish())
+        assert (second.text(), second.continues) == ("eins zwei drei", "restart")
+
+    colour.run(scenario)
+    assert going.sent == [[("user", "Count.")]] * 2
+
+
+def test_another_model_goes_on(colour: Colour) -> None:
+    first, other = Going([cut("one two")], prefill=None), Going([full(" three")])
+
+    async def scenario() -> None:
+        response = await broken(colour, first.model())
+        with other.model():
+            second = await colour.got(response.resume())
+        await colour.got(second.finish())
+        assert (second.text(), second.continues, second.provider_id) == ("one two three", "prefill", "going")
+
+    colour.run(scenario)
+    assert other.sent == [[("user", "Count."), ("assistant", "one two")]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"thinking": {"level": "low"}}, {"format": llm.format(list[int], mode="strict")}, {"nothing": "said"}],
+    ids=["thinking", "held to a schema", "nothing said"],
+)
+def test_when_no_model_can_go_on(colour: Colour, options: dict[str, Any]) -> None:
+    options = dict(options)
+    format = options.pop("format", None)
+    cut_off = Pieces(events([llm.Text("x")])[:1], cut=True) if options.pop("nothing", None) else cut("[1,")
+    going = Going([cut_off, full("[1, 2]")])
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(going.model(**options), "Count.", format=format))
+        with pytest.raises(llm.ConnectionError):
+            await colour.got(response.finish())
+        assert (await colour.got(response.resume())).continues == "restart"
+
+    colour.run(scenario)
+    assert going.sent[1] == going.sent[0]
+
+
+def test_an_answer_that_met_the_limit_of_tokens(colour: Colour) -> None:
+    limited = whole([llm.Text("one two")]).replace(b'"stop"', b'"length"')
+    going = Going([HttpReply(200, {}, limited), HttpReply(200, {}, whole([llm.Text(" three")]))])
+
+    async def scenario() -> None:
+        first = await colour.got(colour.ask(going.model(), "Count."))
+        assert first.finish_reason is llm.FinishReason.MAX_TOKENS
+        second = await colour.got(first.resume())
+        assert (second.text(), second.continues) == ("one two three", "prefill")
+
+    colour.run(scenario)
+
+
+def test_a_complete_answer_wants_words(colour: Colour) -> None:
+    going = Going([full("one")])
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(going.model(), "Count."))
+        with pytest.raises(ValueError, match="complete"):
+            await colour.got(response.resume())
+
+    colour.run(scenario)
+
+
+# -- within one stream ------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_goes_on_where_that_is_asked_for(colour: Colour) -> None:
+    going = Going([cut("one two"), cut(" three "), full("four")])
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(going.model(retry=CONTINUE), "Count."))
+        assert "".join(await colour.all(response.text_stream())) == "one two three four"
+        assert response.text() == "one two three four"
+        assert (response.continues, len(response.retry_failures)) == ("prefill", 2)
+        assert len(response.texts) == 1
+
+    colour.run(scenario)
+    assert [sent[-1] for sent in going.sent] == [
+        ("user", "Count."),
+        ("assistant", "one two"),
+        ("assistant", "one two three"),
+    ]
+
+
+def test_a_stream_restarts_where_it_cannot_go_on(colour: Colour) -> None:
+    going = Going([cut("one two"), full("eins zwei")], prefill=None)
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(going.model(retry=CONTINUE), "Count."))
+        with pytest.raises(llm.StreamRestarted):
+            await colour.all(response.text_stream())
+        assert "".join(await colour.all(response.text_stream())) == "eins zwei"
+        assert response.continues == "restart"
+
+    colour.run(scenario)
+
+
+def test_going_on_is_retried_too(colour: Colour) -> None:
+    busy = HttpReply(503, {}, b"{}")
+    going = Going([cut("one two"), busy, busy, full(" three")])
+    retry = llm.RetryConfig(initial_delay=0)
+
+    async def scenario() -> None:
+        first = await broken(colour, going.model(retry=retry))
+        second = await colour.got(first.resume())
+        assert "".join(await colour.all(second.text_stream())) == "one two three"
+        assert len(second.retry_failures) == 2
+
+    colour.run(scenario)
+
+
+def test_a_fallback_that_cannot_go_on_begins_anew(colour: Colour) -> None:
+    going = Going([cut("one two"), HttpReply(503, {}, b"{}")])
+    other = Going([full("eins zwei")], prefill=None)
+    retry = llm.RetryConfig(max_retries=0, fallback_models=[other.model()])
+
+    async def scenario() -> None:
+        second = await colour.got((await broken(colour, going.model(retry=retry))).resume())
+        assert "".join(await colour.all(second.text_stream())) == "eins zwei"
+        assert second.continues == "restart"
+
+    colour.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [("claude-haiku-4-5", True), ("claude-opus-4-1", True), ("claude-sonnet-4-6", False), ("claude-opus-5-5", False)],
+)
+def test_what_is_known_of_claude(model: str, known: bool) -> None:
+    assert features_of("anthropic", model).prefill is known
