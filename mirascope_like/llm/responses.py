@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..engine.calls import Answer, ask, validated
 from ..engine.continuations import beginning_of
-from ..engine.plan import Plan, Prepared
+from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
@@ -27,7 +27,7 @@ from ..errors import ParseError
 from ..schema.formats import Format, Partial
 from ..schema.reading import cut_off, is_closed
 from ..schema.tools import Toolkit
-from ..values.chunks import ContentChunk, FinishReason, Reply, Usage
+from ..values.chunks import ContentChunk, FinishReason, Usage
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContent
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, promote
@@ -72,25 +72,10 @@ F = TypeVar("F", default=None, covariant=True)
 D = TypeVar("D")
 
 
-class _Source(Protocol):
-    """Where a response reads from: a whole answer or a live stream."""
-
-    @property
-    def plan(self) -> Plan: ...
-    @property
-    def prepared(self) -> Prepared: ...
-    @property
-    def reply(self) -> Reply: ...
-    @property
-    def raw(self) -> Any: ...
-    @property
-    def failures(self) -> Sequence[RetryFailure]: ...
-
-
 class BaseResponse(Generic[F]):
     """What can be read of an answer. Of a stream: what has come so far."""
 
-    def __init__(self, source: _Source) -> None:
+    def __init__(self, source: Answer | LiveStream) -> None:
         self._source = source
 
     @property
@@ -263,7 +248,7 @@ class BaseResponse(Generic[F]):
         Without content: the same call again, to go on with this answer. Raises `ValueError` if it is complete.
         """
         plan = self._source.plan
-        if content is None and not self._broken_off():
+        if content is None and not (self._unfinished() or self.finish_reason is FinishReason.MAX_TOKENS):
             raise ValueError("The answer is complete: resume(…) needs what to say to it.")
         said = () if content is None else (self._message, *promote(content))
         following = (model or self.model).plan(
@@ -271,9 +256,9 @@ class BaseResponse(Generic[F]):
         )
         return following if content is not None else replace(following, beginning=beginning_of(self._source.reply))
 
-    def _broken_off(self) -> bool:
-        """Whether there may be more to this answer."""
-        return self.finish_reason is FinishReason.MAX_TOKENS
+    def _unfinished(self) -> bool:
+        """Whether reading this answer ended before the answer did."""
+        return False
 
     def __repr__(self) -> str:
         said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)
@@ -384,7 +369,7 @@ class _BlockingWithContext(_Blocking[F], Generic[D, F]):
     def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; a context may stand before the content."""
-        return run(self._resumed(*_content_and_context(*args, **kwargs)))
+        return run(self._resumed(*_with_context("content", None, *args, **kwargs)))
 
     @overload
     def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
@@ -392,7 +377,7 @@ class _BlockingWithContext(_Blocking[F], Generic[D, F]):
     def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
     def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
         """See `Response.validate`; a context may stand first."""
-        return run(self._validated(*_retries_and_context(*args, **kwargs)))
+        return run(self._validated(*_with_context("max_retries", 1, *args, **kwargs)))
 
 
 class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
@@ -408,7 +393,7 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
     async def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     async def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; a context may stand before the content."""
-        return await self._resumed(*_content_and_context(*args, **kwargs))
+        return await self._resumed(*_with_context("content", None, *args, **kwargs))
 
     @overload
     async def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
@@ -416,27 +401,17 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
     async def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
     async def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
         """See `Response.validate`; a context may stand first."""
-        return await self._validated(*_retries_and_context(*args, **kwargs))
+        return await self._validated(*_with_context("max_retries", 1, *args, **kwargs))
 
 
-def _content_and_context(*args: Any, ctx: Any = None, content: Any = None) -> tuple[Any, Context[Any] | None]:
+def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, Context[Any] | None]:
+    """Of arguments that may be a context and what is called `name`: first the one, then the context."""
+    given: dict[str, Any] = {name: value, "ctx": None, **kwargs}
     for arg in args:
-        if isinstance(arg, Context):
-            ctx = cast("Any", arg)
-        else:
-            content = arg
-    if len(args) > 2 or not isinstance(ctx, Context | None) or isinstance(content, Context):
-        raise TypeError("resume() takes the content, or a context and the content.")
-    return content, cast("Any", ctx)
-
-
-def _retries_and_context(*args: Any, ctx: Any = None, max_retries: int = 1) -> tuple[int, Context[Any] | None]:
-    for arg in args:
-        if isinstance(arg, Context):
-            ctx = cast("Any", arg)
-        else:
-            max_retries = arg
-    return max_retries, ctx
+        given["ctx" if isinstance(arg, Context) else name] = arg
+    if len(given) > 2 or len(args) > 2 or not isinstance(given["ctx"], Context | None):
+        raise TypeError(f"Here go the {name}, or a context and the {name}.")
+    return given[name], cast("Any", given["ctx"])
 
 
 # -- where an answer comes from ---------------------------------------------------------------------------------------
@@ -480,8 +455,8 @@ class _Streamed(_Acting[F]):
         if self._source.failure is None:
             await self._source.finish()
 
-    def _broken_off(self) -> bool:
-        return self._source.failure is not None or super()._broken_off()
+    def _unfinished(self) -> bool:
+        return self._source.failure is not None
 
     def _partials(self) -> Step[Partial[F]]:
         format = self.format
