@@ -2,7 +2,7 @@
 
 Rules
 * One more request for a lesson at most, and none if the lesson changes nothing in the request.
-* What was learned is remembered as soon as the server answers otherwise. Refused in the same words, it was wrong.
+* What was learned is remembered as soon as the server answers otherwise. Refused for the same again, it was wrong.
 * What the caller asked for by name, such as a format in mode "strict", is never spared: then the refusal is the answer.
 """
 
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CapabilityWarning, FeatureNotSupportedError
 from ..wire import ReportedError
+from ..wire.secrets import redacted
 from .capabilities import remember
 from .exchanges import HTTPExchange
 from .plan import Prepared
@@ -33,46 +35,40 @@ async def sent(
 
     Gives what was sent at last, and its answer."""
     lessons: list[Lesson] = []
-    refusal: ReportedError | None = None
     while True:
         try:
             answer = await send(prepared)
         except ReportedError as failure:
-            if refusal is not None and failure.message == refusal.message:
+            learned = _learned(failure)
+            if lessons and learned != lessons[-1]:
+                remember(prepared.endpoint, lessons[-1])
+            if learned is None or learned in lessons:
                 raise
-            _remember_last(prepared, lessons)
-            prepared, refusal = _changed(prepared, prepare, lessons, failure), failure
-            continue
-        _remember_last(prepared, lessons)
-        return prepared, answer
+            lessons.append(learned)
+            prepared = _changed(prepared, partial(prepare, lessons), failure, learned)
+        else:
+            for lesson in lessons[-1:]:
+                remember(prepared.endpoint, lesson)
+            return prepared, answer
 
 
-def _remember_last(prepared: Prepared, lessons: Sequence[Lesson]) -> None:
-    for lesson in lessons[-1:]:
-        remember(prepared.endpoint, lesson)
-
-
-def _changed(
-    prepared: Prepared,
-    prepare: Callable[[Sequence[Lesson]], Prepared],
-    lessons: list[Lesson],
-    failure: ReportedError,
-) -> Prepared:
-    """The request prepared with one lesson more, which is added to `lessons`. Raises the failure if it teaches none."""
+def _learned(failure: ReportedError) -> Lesson | None:
     from ..wire.lessons import lesson
 
-    learned = lesson(failure)
-    if learned is None or learned in lessons:
-        raise failure
+    return lesson(failure)
+
+
+def _changed(prepared: Prepared, prepare: Callable[[], Prepared], failure: ReportedError, learned: Lesson) -> Prepared:
+    """What is prepared with what the failure taught. Raises the failure if that is no help."""
     try:
-        changed = prepare([*lessons, learned])
+        changed = prepare()
     except FeatureNotSupportedError:
         raise failure from None
     if _body(changed) == _body(prepared):
         raise failure
-    lessons.append(learned)
-    what = f"{changed.request.model_id} does not take {learned.what}, and is asked without from now on"
-    warnings.warn(f"{what}: {failure.message[:200]}", CapabilityWarning, stacklevel=2)
+    said = redacted(failure.message[:200], failure.secrets)
+    text = f"{changed.request.model_id} does not take {learned.what}, and is asked without from now on: {said}"
+    warnings.warn(text, CapabilityWarning, stacklevel=2)
     return changed
 
 

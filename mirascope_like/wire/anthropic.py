@@ -273,7 +273,7 @@ def _sent_back(blocks: Iterable[JsonObject]) -> list[JsonObject]:
 def _with_sendable_call(block: JsonObject) -> JsonObject:
     if block["type"] != "tool_use":
         return block
-    return {**block, "id": _IDS.sendable(block["id"]), "name": sendable_name(block["name"])}
+    return {**block, "id": _IDS.sendable(block["id"]), "name": sendable_name(block.get("name") or "")}
 
 
 def _text(text: str) -> JsonObject:

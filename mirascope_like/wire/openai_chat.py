@@ -170,8 +170,8 @@ class OpenAIChat:
         sent: JsonObject = {**call, "id": self._ids.sendable(call["id"])}
         if "function" in call:
             function: Mapping[str, Any] = call["function"]
-            sent["function"] = {**function, "name": sendable_name(function["name"])}
-            if not self.dialect.any_arguments and not _is_object(function["arguments"]):
+            sent["function"] = {**function, "name": sendable_name(function.get("name") or "")}
+            if not self.dialect.any_arguments and not arguments_object(function.get("arguments") or ""):
                 sent["function"]["arguments"] = "{}"
         return sent
 
@@ -260,10 +260,6 @@ def _response_format(format: Format[Any], request: Request) -> JsonObject | None
 
 def _raw_call(part: c.ToolCall) -> JsonObject:
     return {"type": "function", "id": part.id, "function": {"name": part.name, "arguments": part.args or "{}"}}
-
-
-def _is_object(args: str) -> bool:
-    return args.lstrip().startswith("{") and (bool(arguments_object(args)) or args.strip() == "{}")
 
 
 def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:

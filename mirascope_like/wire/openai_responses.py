@@ -199,7 +199,7 @@ def _input_item(item: JsonObject) -> JsonObject:
     if item.get("call_id"):
         sent["call_id"] = _IDS.sendable(item["call_id"])
     if kind == "function_call":
-        sent["name"] = sendable_name(item["name"])
+        sent["name"] = sendable_name(item.get("name") or kind)
     return sent
 
 

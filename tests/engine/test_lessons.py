@@ -231,7 +231,10 @@ def test_what_was_asked_for_by_name_is_not_spared(server: Server) -> None:
 
 
 def test_a_wrong_lesson_is_not_kept(server: Server) -> None:
-    server.answer = lambda exchange: exchange.json({"error": "Unsupported parameter: 'max_tokens', or so."}, 400)
+    def answer(exchange: Exchange) -> None:
+        exchange.json({"error": f"Unsupported parameter: 'max_tokens', or so ({len(server.received)})."}, 400)
+
+    server.answer = answer
     register(server)
     model = llm.Model("test/model", max_tokens=5)
     for _ in range(2):
