@@ -5,7 +5,6 @@ A lesson belongs to an endpoint: a model at an address, by a protocol. The oldes
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,8 +18,8 @@ __all__ = ["forget", "remember", "taught"]
 
 _MOST = 1_000  # endpoints
 
-_lock = threading.Lock()
-_lessons: dict[tuple[str, ...], tuple[Lesson, ...]] = {}
+# What each endpoint has taught, by what it does not take. Each use is one operation of a dict, which threads may share.
+_lessons: dict[tuple[str, ...], dict[str, Lesson]] = {}
 
 
 def _key(endpoint: HTTPEndpoint) -> tuple[str, ...]:
@@ -32,7 +31,7 @@ def taught(endpoint: Endpoint, more: Iterable[Lesson] = ()) -> Endpoint:
     if not isinstance(endpoint, HTTPEndpoint):
         return endpoint
     features = endpoint.features
-    for lesson in (*_lessons.get(_key(endpoint), ()), *more):
+    for lesson in (*_remembered(endpoint), *more):
         features = lesson.learned(features)
     return endpoint if features is endpoint.features else replace(endpoint, features=features)
 
@@ -41,15 +40,16 @@ def remember(endpoint: Endpoint, lesson: Lesson) -> None:
     """Let all later requests to the endpoint know the lesson."""
     if not isinstance(endpoint, HTTPEndpoint):
         return
-    key = _key(endpoint)
-    with _lock:
-        known = _lessons.pop(key, ())
-        _lessons[key] = known if lesson in known else (*known, lesson)
-        if len(_lessons) > _MOST:
-            del _lessons[next(iter(_lessons))]
+    _lessons.setdefault(_key(endpoint), {}).setdefault(lesson.what, lesson)
+    for oldest in list(_lessons)[:-_MOST]:
+        _lessons.pop(oldest, None)
+
+
+def _remembered(endpoint: HTTPEndpoint) -> Iterable[Lesson]:
+    known = _lessons.get(_key(endpoint))
+    return known.copy().values() if known else ()
 
 
 def forget() -> None:
     """Forget all lessons."""
-    with _lock:
-        _lessons.clear()
+    _lessons.clear()
