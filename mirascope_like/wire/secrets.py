@@ -15,7 +15,7 @@ __all__ = ["REDACTED", "redacted", "secrets_of"]
 
 REDACTED = "[redacted]"
 
-_SECRET_HEADER = re.compile(r"auth(?!or)|key|token|secret|cookie|credential|password", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth(?!or\b)|key|token|secret|cookie|credential|password", re.IGNORECASE)
 _SHORTEST = 8  # characters; shorter ones are placeholders, and words
 # How the keys of OpenAI, Anthropic, OpenRouter, DeepSeek ("sk-"), Groq, xAI, NVIDIA, Hugging Face and Google begin.
 _KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
