@@ -70,13 +70,13 @@ class Toolbox(_Configured):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls, *args, **kwargs)
-        vars(made).update(_extra_tools=[], _method_tools={}, _prepared=Once())
+        vars(made).update(_extra_tools={}, _method_tools={}, _prepared=Once())
         return made
 
     def tools(self) -> Iterable[Tool]:
         """The tools as they are now: methods by name, then those that were added. May be overridden."""
         yield from self.method_tools()
-        yield from cast("list[Tool]", vars(self)["_extra_tools"])
+        yield from cast("dict[str, Tool]", vars(self)["_extra_tools"]).values()
 
     def method_tools(self) -> Iterator[Tool]:
         """The tools that are methods of the class. Properties are not looked at, and class members that are no methods
@@ -88,14 +88,15 @@ class Toolbox(_Configured):
             yield known[name]
 
     def add_tool(self, tool: Callable[..., Any] | Tool, pass_self: bool = False) -> None:
-        """Add a tool to this toolbox, under its own name. With `pass_self`, its first parameter is this toolbox."""
+        """Add a tool to this toolbox under its own name, in place of one that was added under it before. With
+        `pass_self`, its first parameter is this toolbox."""
         if not isinstance(tool, Tool):
             if not callable(cast("object", tool)):
                 raise TypeError(f"A tool is a function or a Tool, not {tool!r}.")
             tool = Tool.function(MethodType(tool, self) if pass_self else tool)
         elif pass_self and tool.implementation is not None:
             tool = replace(tool, implementation=MethodType(tool.implementation, self))
-        vars(self)["_extra_tools"].append(tool)
+        vars(self)["_extra_tools"][tool.name] = tool
 
     def prepare(self) -> None:
         """Called once before the model is first asked."""

@@ -93,11 +93,12 @@ def test_tools_can_be_added(colour: Colour) -> None:
     notes.add_tool(size, pass_self=True)
     notes.add_tool(Tool("sized", None, {}, size), pass_self=True)
     assert names(notes)[-4:] == ["plain", "described", "size", "sized"]
+    notes.add_tool(plain)  # again: it takes the place of the first
     assert names(other) == names(Notes(2))
-    for name in ("size", "sized"):
-        runtime = NATIVE if colour.is_async else BLOCKING
-        (told,) = colour.run(lambda name=name: run_calls(runtime, flatten([notes]), [ToolCall(name, {"plus": 2})]))
-        assert told.output == "3"
+    runtime = NATIVE if colour.is_async else BLOCKING
+    asked = [ToolCall(name, {"plus": 2}) for name in ("size", "sized")]
+    told = colour.run(lambda: run_calls(runtime, flatten([notes]), asked))
+    assert [each.output for each in told] == ["3", "3"]
     with pytest.raises(TypeError, match="not 5"):
         notes.add_tool(5)  # type: ignore[arg-type]
 
