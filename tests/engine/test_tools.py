@@ -171,6 +171,25 @@ def test_a_limit_holds(colour: Colour) -> None:
         run_tools(colour, [count], calling("count"), max_concurrency=0)
 
 
+def test_a_tool_s_own_limit_holds(colour: Colour) -> None:
+    running, most = 0, 0
+
+    @llm.tool(max_concurrency=2)
+    async def count() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await meeting.join()
+        await anyio.sleep(0)
+        running -= 1
+
+    meeting = Meeting(2)
+    run_tools(colour, [count], calling(*["count"] * 6))
+    assert most == 2
+    with pytest.raises(ValueError, match="at least one"):
+        llm.tool(max_concurrency=0)(broken)
+
+
 def test_inline_tools_run_on_the_calling_thread_one_at_a_time(colour: Colour) -> None:
     @llm.tool(inline=True)
     def where() -> int:
