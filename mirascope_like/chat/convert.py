@@ -218,11 +218,19 @@ def _part_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
         with contextlib.suppress(ValueError):
             return part_from_dict(part.raw)
     plain = _plain_from_llm(part)
+    if _comes_back(plain, part):
+        return plain
     data = serial.to_dict(part)
-    with contextlib.suppress(ValueError):  # empty files, and others that cannot be sent
-        if _plain_to_llm(plain) == serial.from_dict(data):
-            return plain
+    if isinstance(part, c.ToolOutput) and _comes_back(plain, serial.from_dict(data)):  # a result of the user's own type
+        return plain
     return replace(plain, provider_metadata={OWN: data})
+
+
+def _comes_back(plain: Part, part: c.UserContentPart | c.AssistantContentPart) -> bool:
+    try:
+        return _plain_to_llm(plain) == part
+    except ValueError:  # empty files, and others that cannot be sent
+        return False
 
 
 def _plain_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:

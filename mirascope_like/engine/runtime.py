@@ -402,20 +402,25 @@ class Once:
 
     async def do(self, runtime: Runtime, job: Job[None]) -> None:
         """Do `job`, unless it has been done; raises what it raises."""
-        while not self._done:
-            with self._lock:
-                others, mine = self._under_way, threading.Event()
-                if others is None:
-                    self._under_way = mine
-            if others is not None:
-                await runtime.wait(others)
-                continue
-            try:
-                await job()
-                self._done = True
-            finally:
-                self._under_way = None
-                mine.set()
+        mine = threading.Event()
+        while (others := self._begun(mine)) is not mine:
+            if others is None:
+                return
+            await runtime.wait(others)
+        try:
+            await job()
+            self._done = True
+        finally:
+            self._under_way = None
+            mine.set()
+
+    def _begun(self, mine: threading.Event) -> threading.Event | None:
+        """What ends with the job that is under way now; `mine` if it was not; `None` if it is done."""
+        with self._lock:
+            if self._done:
+                return None
+            self._under_way = self._under_way or mine
+            return self._under_way
 
     def again(self) -> bool:
         """Let it be done again; whether it had been done."""

@@ -12,9 +12,10 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from typing_extensions import Format, get_annotations
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Arguments",
     "Docs",
+    "arguments_of",
     "behave_like",
+    "docs_of",
     "first_parameter",
     "function_name",
     "is_async",
@@ -38,6 +41,8 @@ __all__ = [
     "takes_context",
     "unwrapped",
 ]
+
+R = TypeVar("R")
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -141,6 +146,23 @@ def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -
     return get_type_hints(shown, getattr(plain, "__globals__", None), dict(around), include_extras=True)
 
 
+def _remembered(make: Callable[..., R]) -> Callable[..., R]:
+    """`make(fn, …)`, remembered for as long as the function lives: calls that are given functions make tools of them
+    each time."""
+    known: WeakKeyDictionary[Callable[..., Any], dict[Any, R]] = WeakKeyDictionary()
+
+    @functools.wraps(make)
+    def remembering(fn: Callable[..., Any], *more: Hashable) -> R:
+        if not inspect.isfunction(fn):
+            return make(fn, *more)
+        held, key = known.setdefault(fn, {}), (fn.__doc__, *more)
+        if key not in held:
+            held[key] = make(fn, *more)
+        return held[key]
+
+    return remembering
+
+
 @dataclass(frozen=True, slots=True)
 class Docs:
     """A function's docstring, taken apart: what it says to all, and of each parameter."""
@@ -148,21 +170,22 @@ class Docs:
     description: str
     parameters: Mapping[str, str]
 
-    @classmethod
-    def of(cls, fn: Callable[..., Any]) -> Docs:
-        """The parts of a function's docstring; the function's name where there is none."""
-        text = inspect.getdoc(_underlying(fn)) or ""
-        if not text:
-            return cls(function_name(fn), {})
-        from docstring_parser import ParseError, parse
 
-        try:
-            parsed = parse(text)
-        except ParseError:
-            return cls(text, {})
-        described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
-        # A parameter's description stands in the schema; said twice it only costs tokens.
-        return cls(_without_parameters(parsed) or text, described) if parsed.params else cls(text, {})
+@_remembered
+def docs_of(fn: Callable[..., Any]) -> Docs:
+    """The parts of a function's docstring; the function's name where there is none."""
+    text = inspect.getdoc(_underlying(fn)) or ""
+    if not text:
+        return Docs(function_name(fn), {})
+    from docstring_parser import ParseError, parse
+
+    try:
+        parsed = parse(text)
+    except ParseError:
+        return Docs(text, {})
+    described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
+    # A parameter's description stands in the schema; said twice it only costs tokens.
+    return Docs(_without_parameters(parsed) or text, described) if parsed.params else Docs(text, {})
 
 
 def _without_parameters(parsed: Docstring) -> str:
@@ -175,12 +198,10 @@ def _without_parameters(parsed: Docstring) -> str:
 class Arguments:
     """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
 
-    def __init__(
-        self, fn: Callable[..., Any], *, name: str, skip_first: bool, docs: Docs, hidden: Container[str] = ()
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str, skip_first: bool, hidden: Container[str]) -> None:
         self._name = name
         self._parameters = _visible(fn, skip_first, hidden)
-        self._model = self._build(fn, docs)
+        self._model = self._build(fn, docs_of(fn))
         self.schema: dict[str, Any] = json_schema(self._model)
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
@@ -226,6 +247,13 @@ class Arguments:
             raise TypeError(
                 f"The tool {self._name!r} has a parameter that cannot be described to a model: {error}"
             ) from error
+
+
+@_remembered
+def arguments_of(fn: Callable[..., Any], name: str, skip_first: bool, hidden: frozenset[str]) -> Arguments:
+    """A function's `Arguments`, for a tool of this name. Without the first parameter if it is to be skipped, and
+    without those that are `hidden`. Raises `TypeError` if a parameter cannot be described."""
+    return Arguments(fn, name, skip_first, hidden)
 
 
 def _visible(fn: Callable[..., Any], skip_first: bool, hidden: Container[str]) -> dict[str, inspect.Parameter]:

@@ -6,7 +6,7 @@ the engine's affair. The four classes only say what calling the tool object itse
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, TypeAlias, cast
 
@@ -18,7 +18,18 @@ from ..values.context import Context
 from ..values.results import result_images, result_text
 from ..values.timeouts import check_seconds
 from .dialects import COMMON
-from .functions import Arguments, Docs, behave_like, function_name, is_async, reference, takes_context, unwrapped
+from .functions import (
+    Arguments,
+    Docs,
+    arguments_of,
+    behave_like,
+    docs_of,
+    function_name,
+    is_async,
+    reference,
+    takes_context,
+    unwrapped,
+)
 
 if TYPE_CHECKING:
     from .compile import Compiled
@@ -97,7 +108,7 @@ class BaseTool(Generic[P, R]):
     told. Raises `ValueError` for an inline tool with a timeout, since nothing can end it.
     """
 
-    hidden: ClassVar[Container[str]] = ()
+    hidden: ClassVar[frozenset[str]] = frozenset()
     """Parameters that the model does not see."""
 
     def __init__(
@@ -152,11 +163,11 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def _docs(self) -> Docs:
-        return Docs.of(self.fn)
+        return docs_of(self.fn)
 
     @cached_property
     def _arguments(self) -> Arguments:
-        return Arguments(self.fn, name=self.name, skip_first=self.takes_context, hidden=self.hidden, docs=self._docs)
+        return arguments_of(self.fn, self.name, self.takes_context, self.hidden)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
+import gc
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Annotated, Any, Optional
@@ -545,3 +547,14 @@ def test_w7_cancelling_leaves_no_tool_and_no_hook_running(native: Colour) -> Non
 
     native.run(scenario)
     assert sorted(ended) == ["hook", "tool", "tool"]
+
+
+def test_functions_are_described_once_and_let_go() -> None:
+    def fn(a: int) -> None: ...
+
+    first = Tool.function(fn)
+    assert Tool.function(fn) == first
+    gone = weakref.ref(fn)
+    del fn, first
+    gc.collect()
+    assert gone() is None
