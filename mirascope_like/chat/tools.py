@@ -174,8 +174,9 @@ async def run_calls(
     try:
         outputs = await run_tools(runtime, make_toolkit(tools), asked, context, limit=limit, hooks=hooks)
     except PauseChain as pause:
-        pause.tool_call = cast("_Asked", pause.paused[0]).asked
-        pause.tool_results = [_result(output) for output in pause.outputs]
+        if pause.paused:  # not if `after_call` raised it: then its tool has run
+            pause.tool_call = cast("_Asked", pause.paused[0]).asked
+            pause.tool_results = [_result(output) for output in pause.outputs]
         raise
     return [_result(output) for output in outputs]
 

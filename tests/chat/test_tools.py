@@ -519,6 +519,12 @@ def test_a_hook_s_failure_counts_for_more_than_a_pause(colour: Colour) -> None:
         results(colour, TOOLS, *calls("pausing", "good"), **Log(colour, good=RuntimeError("hook")).hooks)
 
 
+def test_a_pause_of_after_call_is_a_hook_s_failure(colour: Colour) -> None:
+    with pytest.raises(PauseChain, match="done already") as caught:
+        results(colour, TOOLS, *calls("pausing", "good"), **Log(colour, good=PauseChain("done already")).hooks)
+    assert caught.value.tool_call is None
+
+
 def test_w7_cancelling_leaves_no_tool_and_no_hook_running(native: Colour) -> None:
     begun: list[str] = []
     ended: list[str] = []
