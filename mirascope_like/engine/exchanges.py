@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import ProviderError
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
 from ..values.timeouts import as_timeout
@@ -175,12 +176,16 @@ class _Decoded:
     async def next(self) -> Sequence[Chunk] | None:
         if self._ended:
             return None
-        data = await self._body.next()
-        with _noted(self._http, self._body.headers):
-            if data is not None:
-                return self._decoder.feed(data)
-            self._ended = True
-            return self._decoder.end()
+        try:
+            data = await self._body.next()
+            self._ended = data is None
+            with _noted(self._http, self._body.headers):
+                return self._decoder.end() if data is None else self._decoder.feed(data)
+        except (ProviderError, WireError) as error:
+            if not self._decoder.complete:
+                raise
+            self._ended = True  # the answer is whole; only the end of its connection went wrong
+            return getattr(error, "chunks", ())
 
     async def close(self) -> None:
         await self._body.close()

@@ -52,6 +52,7 @@ class LiveStream:
         self._attempts = Attempts(runtime, plan)
         self._limits = self._attempts.limits
         self._lock = runtime.lock()
+        self._busy = False
         self.restarts: int = 0
         self._restarted: RetryFailure | None = None
         self._begin()
@@ -104,9 +105,9 @@ class LiveStream:
         """Send the plan, unless it is sent, and return when the answer begins. Reading does it too."""
         if self.failure is not None:
             raise self.failure
-        async with self._lock:
-            if self._source is None and self.failure is None:
-                await self._guarded(self._open)
+        await self._in_turn(self._open, lambda: self._source is None)
+        if self.failure is not None:
+            raise self.failure
 
     async def pull(self, position: int, restarts: int) -> ContentChunk | None:
         """The content chunk at a position, read from the connection if need be; `None` behind the last.
@@ -123,9 +124,7 @@ class LiveStream:
                 return None
             if self.failure is not None:
                 raise self.failure
-            async with self._lock:
-                if position >= len(self.chunks) and not self.finished and self.failure is None:
-                    await self._guarded(self._read)
+            await self._in_turn(self._read, lambda: position >= len(self.chunks))
 
     async def finish(self) -> None:
         """Read to the end."""
@@ -149,6 +148,23 @@ class LiveStream:
         self._readers -= 1
         if self._readers == 0 and not self.finished and self.failure is None:
             self.runtime.spawn(self.close)
+
+    async def _in_turn(self, step: Callable[[], Awaitable[None]], needed: Callable[[], bool]) -> None:
+        """Do a step when no other reader does one, if it is still needed then."""
+        try:
+            async with self._lock:
+                if needed() and not self.finished and self.failure is None:
+                    self._busy = True
+                    try:
+                        await self._guarded(step)
+                    finally:
+                        self._busy = False
+        except Exception:
+            raise
+        except BaseException as error:
+            if not self._busy:  # else it only waited for its turn, and leaves the stream to the others
+                await self._interrupt(error)
+            raise
 
     async def _open(self) -> None:
         self._limits.await_content()
@@ -174,8 +190,8 @@ class LiveStream:
         await self._close_source()
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step, in new attempts if need be. What it fails with in the end is what the stream failed with from then
-        on."""
+        """Do a step, in new attempts if need be. What it fails with in the end becomes `failure`, which readers are
+        told when they have seen what came before."""
         try:
             while (error := await self._error_of(step)) is not None:
                 await self._begin_again(error)
@@ -183,12 +199,15 @@ class LiveStream:
             raise
         except Exception as error:
             self.failure = error
-            raise
         except BaseException as error:
-            # Cancelled or interrupted: the connection is in no state to go on.
+            await self._interrupt(error)
+            raise
+
+    async def _interrupt(self, error: BaseException) -> None:
+        """Cancelled, or Ctrl-C: the connection is in no state to go on."""
+        if not self.finished and self.failure is None:
             self.failure = StreamClosedError(f"Reading the stream was interrupted ({type(error).__name__}).")
             await self._close_source()
-            raise
 
     async def _error_of(self, step: Callable[[], Awaitable[None]]) -> Exception | None:
         """What a step failed with, in the library's words. Nothing is left open then."""
