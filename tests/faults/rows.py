@@ -10,12 +10,12 @@ from typing import Any
 
 from mirascope_like import llm
 
-from ..conftest import Colour
-from ..transport.server import Server
+from ..conftest import PATIENCE, Colour
+from ..transport.server import Exchange, Server
 from .protocols import MODEL, TEXT, Protocol
-from .server import Answer, End, chunked, failing, gzipped, raw, sized, until_close
+from .server import Answer, End, chunked, failing, gzipped, in_turn, raw, sized, until_close
 
-PATIENCE = 0.2  # seconds of silence after which a call that meets a stalled server ends
+SHORT = 0.2  # seconds of silence after which a call ends whose server says nothing more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,17 @@ class Row:
     a stream, nothing may be missing."""
 
     scenario: str
-    answer: Callable[[Protocol], Answer]
+    answer: Callable[[Protocol], Callable[[Exchange], None]]
     raises: type[Exception] | None = None
     has: tuple[tuple[str, Any], ...] = ()  # attributes of the error
     stream: bool = False
     requests: int = 1
+    retry: llm.RetryConfig | None = None
+
+    @property
+    def model(self) -> llm.Model:
+        """Who is asked."""
+        return llm.Model(MODEL, timeout=SHORT if "silence" in self.scenario else PATIENCE, retry=self.retry)
 
 
 @dataclass(frozen=True)
@@ -47,22 +53,25 @@ async def observe(row: Row, protocol: Protocol, colour: Colour, server: Server) 
     server.answer = row.answer(protocol)
     text, error = "", None
     try:
-        text = await ask(colour, row.stream)
-    except (llm.ProviderError, ValueError) as raised:
+        text = await ask(colour, row.model, row.stream)
+    except (llm.ProviderError, llm.RetriesExhausted, ValueError) as raised:
         error = raised
         partial = getattr(raised, "partial", None)
         text = said_in(partial) if partial else ""
     return Outcome(text, error, len(server.received) - before)
 
 
-async def ask(colour: Colour, stream: bool) -> str:
-    """The text of an answer, whole or streamed."""
-    model = llm.Model(MODEL, timeout=PATIENCE)
+async def ask(colour: Colour, model: llm.Model, stream: bool) -> str:
+    """The text of an answer, whole or streamed; begun anew if it restarts."""
     if not stream:
         return said_in(await colour.got(colour.ask(model, "Hi")))
     response = await colour.got(colour.stream(model, "Hi"))
-    await colour.got(response.finish())
-    return said_in(response)
+    while True:
+        try:
+            await colour.got(response.finish())
+            return said_in(response)
+        except llm.StreamRestarted:
+            pass
 
 
 def said_in(answer: Any) -> str:
@@ -338,11 +347,64 @@ UNKNOWN = {
     "messages": (b'event: telemetry\ndata: {"type": "telemetry", "load": 0.5}\n\n', b"event: ping\n\n"),
 }
 
-ROWS = [*STATUSES, *WHOLE, *STREAM]
+AGAIN = llm.RetryConfig(max_retries=2, initial_delay=0)
+
+
+def retried(
+    scenario: str,
+    answer: Callable[[Protocol], Callable[[Exchange], None]],
+    requests: int,
+    raises: type[Exception] | None = None,
+    *,
+    stream: bool = False,
+    retry: llm.RetryConfig = AGAIN,
+) -> Row:
+    return Row(scenario=scenario, answer=answer, raises=raises, requests=requests, stream=stream, retry=retry)
+
+
+def then_well(*wrong: Answer, stream: bool = False) -> Callable[[Protocol], Callable[[Exchange], None]]:
+    """These answers, and then a right one."""
+    return lambda p: in_turn(*wrong, chunked(p.events()) if stream else sized(p.whole()))
+
+
+def broken_then_well(protocol: Protocol) -> Callable[[Exchange], None]:
+    """A stream that is cut, and then a right one."""
+    return in_turn(broken("reset")(protocol), chunked(protocol.events()))
+
+
+RETRIED = [
+    retried("status 503, then all is well", then_well(failing(503)), 2),
+    retried("status 503, to a request for a stream", then_well(failing(503), stream=True), 2, stream=True),
+    retried("status 429 with `Retry-After-Ms: 1`", then_well(failing(429, retry_after_ms="1")), 2),
+    retried("status 429 with `Retry-After: 3600`", lambda _: failing(429, retry_after="3600"), 1, llm.RetriesExhausted),
+    retried(
+        "status 503 with `X-Should-Retry: false`",
+        lambda _: failing(503, x_should_retry="false"),
+        1,
+        llm.RetriesExhausted,
+    ),
+    retried("status 409 with `X-Should-Retry: true`", then_well(failing(409, x_should_retry="true")), 2),
+    retried("status 400", lambda _: failing(400), 1, llm.BadRequestError),
+    retried("status 503, always", lambda _: failing(503), 3, llm.RetriesExhausted),
+    retried("the connection is reset, twice", then_well(raw().then("reset"), raw().then("reset")), 3),
+    retried("silence, then all is well", then_well(raw().then("stall")), 2),
+    retried("a stream that is cut before it says anything", then_well(chunked([]), stream=True), 2, stream=True),
+    retried("a stream that is cut after some text", broken("reset"), 1, llm.ConnectionError, stream=True),
+    retried(
+        'a stream that is cut after some text, with `after_output="restart"`',
+        broken_then_well,
+        2,
+        stream=True,
+        retry=llm.RetryConfig(max_retries=2, initial_delay=0, after_output="restart"),
+    ),
+]
+
+ROWS = [*STATUSES, *WHOLE, *STREAM, *RETRIED]
 
 
 def expected_text(row: Row, protocol: Protocol) -> str:
     """What the caller must have in the end: everything, or of a broken stream what its complete events brought."""
     if row.raises is None:
         return TEXT
-    return protocol.says(b"".join(row.answer(protocol).writes)) if row.stream else ""
+    answer = row.answer(protocol)
+    return protocol.says(b"".join(answer.writes)) if row.stream and isinstance(answer, Answer) else ""

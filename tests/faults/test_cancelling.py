@@ -78,7 +78,7 @@ def test_a_thousand_cancelled_calls_leave_nothing(native: Colour, server: Server
 
     async def scenario() -> None:
         server.answer = sized(protocol.whole())
-        assert await ask(native, stream=False) == TEXT  # what is made once is there, and a connection is kept
+        assert await ask(native, model, stream=False) == TEXT  # what is made once is there, and a connection is kept
         await native.wait(server.connections.bit_length)  # the test's own thread
         before = living(native)
         for _ in range(ROUNDS):
@@ -87,7 +87,7 @@ def test_a_thousand_cancelled_calls_leave_nothing(native: Colour, server: Server
                 await cancelled(native, server, begin)
                 await native.wait(server.wait_all_gone)
         server.answer = sized(protocol.whole())
-        assert await ask(native, stream=False) == TEXT
+        assert await ask(native, model, stream=False) == TEXT
         assert living(native) == before
 
     native.run(scenario)
