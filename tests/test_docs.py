@@ -5,6 +5,7 @@ The blocks of a page run one after the other in one namespace. HTML comments, wh
     <!-- replies: ["Hi!", [{"type": "tool_call", …}]] -->    before a block: what models answer in it, as JSON
     <!-- skip: needs a GPU -->                               before a block: do not run it, and why not
     <!-- output -->                                          before a text block: what has been printed
+    <!-- table of faults --> … <!-- end of the table -->     what tests/faults/table.py writes
 
 A reply is a text, or a list of texts and of parts in their JSON form. Where there are replies, models of all built-in
 providers are played by `llm.scripted`. Where there are none, nothing can be asked: there is no key and no network.
@@ -99,7 +100,7 @@ def test_pages_run_and_print_what_they_show(page: Path) -> None:
 
 def test_notes_are_known() -> None:
     notes = [note for page in PAGES for note in re.findall("<!-- (.*?) -->", page.read_text("utf-8"), re.DOTALL)]
-    assert [note for note in notes if not re.match("(replies:|skip: .|output$)", note)] == []
+    assert [note for note in notes if not re.match("(replies:|skip: .|output$|table of faults$|end of the table$)", note)] == []
 
 
 def test_links_lead_somewhere() -> None:

@@ -31,7 +31,7 @@ def table() -> str:
     for title, rows in TITLES.items():
         lines += [f"### {title}", "", "| scenario | what happens | requests | data lost |", "| --- | --- | --- | --- |"]
         lines += [*_lines(rows), ""]
-    return "\n".join(lines)
+    return "\n".join(lines[:-1])
 
 
 def _lines(rows: list[Row]) -> Iterator[str]:
@@ -56,11 +56,12 @@ def _told(row: Row, outcome: Outcome) -> str:
 
 def within(page: str) -> str:
     """The table that a page shows."""
-    found = re.search(f"{START}\n\n(.*)\n{END}", page, re.DOTALL)
+    found = re.search(f"{START}\n\n(.*?)\n*{END}", page, re.DOTALL)
     assert found is not None, f"{PAGE.name} has no place for the table"
     return found[1]
 
 
 if __name__ == "__main__":
     page = PAGE.read_text("utf-8")
-    PAGE.write_text(page.replace(within(page), table()), "utf-8")
+    start, end = page.index(START) + len(START), page.index(END)
+    PAGE.write_text(f"{page[:start]}\n\n{table()}\n\n{page[end:]}", "utf-8")
