@@ -100,7 +100,9 @@ def test_pages_run_and_print_what_they_show(page: Path) -> None:
 
 def test_notes_are_known() -> None:
     notes = [note for page in PAGES for note in re.findall("<!-- (.*?) -->", page.read_text("utf-8"), re.DOTALL)]
-    assert [note for note in notes if not re.match("(replies:|skip: .|output$|table of faults$|end of the table$)", note)] == []
+    assert [
+        note for note in notes if not re.match("(replies:|skip: .|output$|table of faults$|end of the table$)", note)
+    ] == []
 
 
 def test_links_lead_somewhere() -> None:
