@@ -36,6 +36,10 @@ class Frame:
     """What it has to be; `None` if it does not matter."""
     parent: Frame
     """What it is in."""
+    record: RecordFrame | None = None
+    """The innermost record around what is next."""
+    undecided = False
+    """Whether it may turn out to be something of which more is shown; see `choice`."""
     start: int = 0
     """Where it begins in the text."""
     value: Any = None
@@ -240,6 +244,8 @@ class RecordFrame(_Slots):
 class UndecidedFrame(Frame):
     """An object of one of several types. Names and tags tell which."""
 
+    undecided = True
+
     def __init__(self, options: Sequence[ObjectShape], raw: Shape) -> None:
         self._options = options
         self._raw = raw
@@ -270,6 +276,8 @@ class UndecidedFrame(Frame):
 
 class EnvelopeFrame(Frame):
     """The root, which may be an envelope around what is meant, or that itself. The first name tells."""
+
+    undecided = True
 
     def __init__(self, bare: Shape) -> None:
         self._bare = bare

@@ -11,6 +11,7 @@ the next one before it tells the sink, so that the sink may `rewind`.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable
@@ -22,20 +23,30 @@ MAX_DEPTH = 200
 """How deep arrays and objects may be nested."""
 
 _MAX_SCALAR = 5000  # characters of a number; Python reads no longer ones either
-_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_BLANK = " \t\n\r"
+_HELD_BACK = 64  # characters of a name that may wait for its end
 _OPENING = re.compile(r"[{\[]")
 _SPACE = re.compile(r"[ \t\n\r]*")
-_PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _WORD = re.compile(r"[-+.0-9A-Za-z]*")
 _SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
+_ENDED = re.compile(rf"(?:{_SCALAR.pattern})(?=[ \t\n\r,\]}}])")
+# What stands for itself and whole escapes; but not half a surrogate pair, whose other half may come.
+_RUN = re.compile(
+    r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{4}'
+    r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))){0,1000}"
+)
 _CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _HALF = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code, with what is still to come
-_LOW = re.compile(r"\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
 def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
     found = pattern.match(text, at)
     return at if found is None else found.end()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a piece of a string surely has neither escapes nor control characters."""
+    return "\\" not in text and text.isprintable()
 
 
 class JsonSyntaxError(ValueError):
@@ -81,7 +92,7 @@ class JsonStream:
         self._base = 0  # where it starts
         self._at = 0  # how much of it has been read
         self._open: list[tuple[int, str]] = []  # where the open containers start, and with what
-        self._key: list[str] | None = None  # the pieces of the name that is open
+        self._key: list[str] = []  # the pieces of a name that is long or has escapes
         self._state: _State = JsonStream._seek
 
     @property
@@ -116,7 +127,7 @@ class JsonStream:
     def seek(self) -> None:
         """Forget what is open, and look for the next object or array, from where the text has been read."""
         self._open = []
-        self._key = None
+        self._key = []
         self._state = JsonStream._seek
 
     def stop(self) -> None:
@@ -129,7 +140,7 @@ class JsonStream:
         while self._open[-1][0] > start:
             self._open.pop()
         self._text, self._base, self._at = self._from(start), start, 1
-        self._state = JsonStream._first_key
+        self._state = JsonStream._first_name
 
     # -- states -------------------------------------------------------------------------------------------------------
 
@@ -147,161 +158,175 @@ class JsonStream:
 
     def _value(self) -> bool:
         char = self._peek()
-        if not char:
-            return False
         if char == '"':
-            self._begin_string()
-        elif char in "{[":
-            self._begin(char)
-        else:
-            return self._scalar()
-        return True
+            return self._begin_string()
+        if char == "{" or char == "[":
+            return self._begin(char)
+        return char != "" and self._scalar()
 
     def _first_item(self) -> bool:
-        if self._peek() != "]":
-            return self._value()
-        self._end()
-        return True
+        return self._end() if self._peek() == "]" else self._value()
 
-    def _first_key(self) -> bool:
-        if self._peek() != "}":
-            return self._name()
-        self._end()
-        return True
+    def _first_name(self) -> bool:
+        return self._end() if self._peek() == "}" else self._name()
 
     def _name(self) -> bool:
+        """A name, at once if it is short and plain, for which its end may be waited for."""
         char = self._peek()
-        if char == '"':
-            self._at += 1
-            self._key = []
-            self._state = JsonStream._string
-        elif char:
-            raise self._error("a name")
-        return bool(char)
+        if char != '"':
+            if char:
+                raise self._error("a name")
+            return False
+        text, start = self._text, self._at + 1
+        end = text.find('"', start)
+        if end < 0 and len(text) - start <= _HELD_BACK:
+            return False
+        if end < 0 or not _is_plain(name := text[start:end]):
+            self._at = start
+            self._state = JsonStream._long_name
+            return True
+        self._at = end + 1
+        self._state = JsonStream._colon
+        self._sink.key(name)
+        return True
+
+    def _long_name(self) -> bool:
+        return self._more_of_string(self._key.append, self._end_name)
 
     def _colon(self) -> bool:
         char = self._peek()
         if char == ":":
             self._at += 1
             self._state = JsonStream._value
-        elif char:
+            return self._value()
+        if char:
             raise self._error("a colon")
-        return bool(char)
+        return False
 
-    def _after_value(self) -> bool:
+    def _after_member(self) -> bool:
+        return self._after("}", JsonStream._name)
+
+    def _after_item(self) -> bool:
+        return self._after("]", JsonStream._value)
+
+    def _after(self, closing: str, following: _State) -> bool:
         char = self._peek()
-        in_object = self._open[-1][1] == "{"
         if char == ",":
             self._at += 1
-            self._state = JsonStream._name if in_object else JsonStream._value
-        elif char == ("}" if in_object else "]"):
-            self._end()
-        elif char:
+            self._state = following
+            return following(self)
+        if char == closing:
+            return self._end()
+        if char:
             raise self._error("a comma or the end")
-        return bool(char)
+        return False
 
     def _string(self) -> bool:
-        start, text = self._at, self._text
-        end = _end_of(_PLAIN, text, start)
-        self._at = end
-        if end > start:
-            self._grow(text[start:end])
-        if end == len(text):
-            return False
-        if text[end] == '"':
-            self._at += 1
-            self._end_string()
-            return True
-        if text[end] == "\\":
-            return self._escape()
-        raise self._error("no control character in a string")
+        text, start = self._text, self._at
+        end = text.find('"', start)
+        piece = text[start:] if end < 0 else text[start:end]
+        if not _is_plain(piece):
+            return self._more_of_string(self._sink.grow_string, self._end_string)
+        if piece:
+            self._at += len(piece)
+            self._sink.grow_string(piece)
+        return end >= 0 and self._end_string()
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _peek(self) -> str:
         """The next character that is not white space; "" if it has not come."""
-        at = self._at
-        char = self._text[at : at + 1]
-        if char and char in " \t\n\r":
-            self._at = at = _end_of(_SPACE, self._text, at)
-            char = self._text[at : at + 1]
+        text, at = self._text, self._at
+        char = text[at : at + 1]
+        if char and char in _BLANK:
+            self._at = at = at + 1
+            char = text[at : at + 1]
+            if char and char in _BLANK:
+                self._at = at = _end_of(_SPACE, text, at)
+                char = text[at : at + 1]
         return char
 
-    def _begin(self, opening: str) -> None:
+    def _after_value(self) -> _State:
+        if not self._open:
+            return JsonStream._done
+        return JsonStream._after_member if self._open[-1][1] == "{" else JsonStream._after_item
+
+    def _begin(self, opening: str) -> bool:
         if len(self._open) == MAX_DEPTH:
             raise JsonSyntaxError(f"The JSON is nested more than {MAX_DEPTH} deep.")
         start = self._base + self._at
         self._open.append((start, opening))
         self._at += 1
-        self._state = JsonStream._first_key if opening == "{" else JsonStream._first_item
+        self._state = JsonStream._first_name if opening == "{" else JsonStream._first_item
         self._sink.begin(opening, start)
-
-    def _end(self) -> None:
-        self._at += 1
-        self._open.pop()
-        self._state = JsonStream._after_value if self._open else JsonStream._done
-        self._sink.end()
-
-    def _scalar(self) -> bool:
-        end = _end_of(_WORD, self._text, self._at)
-        if end == len(self._text) and end - self._at <= _MAX_SCALAR:
-            return False
-        token = self._text[self._at : end]
-        if len(token) > _MAX_SCALAR or _SCALAR.fullmatch(token) is None:
-            raise self._error("a value")
-        self._at = end
-        self._state = JsonStream._after_value
-        self._sink.scalar(token)
         return True
 
-    def _begin_string(self) -> None:
+    def _end(self) -> bool:
+        self._at += 1
+        self._open.pop()
+        self._state = self._after_value()
+        self._sink.end()
+        return True
+
+    def _scalar(self) -> bool:
+        found = _ENDED.match(self._text, self._at)
+        if found is None or found.end() - self._at > _MAX_SCALAR:
+            return self._no_scalar()
+        self._at = found.end()
+        self._state = self._after_value()
+        self._sink.scalar(found[0])
+        return True
+
+    def _no_scalar(self) -> bool:
+        """False if it may yet become one."""
+        end = _end_of(_WORD, self._text, self._at)
+        if end < len(self._text) or end - self._at > _MAX_SCALAR:
+            raise self._error("a value")
+        return False
+
+    def _begin_string(self) -> bool:
         start = self._base + self._at
         self._at += 1
         self._state = JsonStream._string
         self._sink.begin_string(start)
-
-    def _grow(self, piece: str) -> None:
-        if self._key is None:
-            self._sink.grow_string(piece)
-        else:
-            self._key.append(piece)
-
-    def _end_string(self) -> None:
-        if self._key is None:
-            self._state = JsonStream._after_value
-            self._sink.end_string()
-        else:
-            name, self._key = "".join(self._key), None
-            self._state = JsonStream._colon
-            self._sink.key(name)
-
-    def _escape(self) -> bool:
-        text, at = self._text, self._at
-        if len(text) < at + 2:
-            return False
-        if text[at + 1] == "u":
-            return self._code()
-        if text[at + 1] not in _ESCAPES:
-            raise self._error("an escape")
-        self._at += 2
-        self._grow(_ESCAPES[text[at + 1]])
         return True
 
-    def _code(self) -> bool:
-        """`\\uXXXX`, and the other half of a surrogate pair with it."""
+    def _end_string(self) -> bool:
+        self._at += 1
+        self._state = self._after_value()
+        self._sink.end_string()
+        return True
+
+    def _end_name(self) -> bool:
+        name = "".join(self._key)
+        self._key.clear()
+        self._at += 1
+        self._state = JsonStream._colon
+        self._sink.key(name)
+        return True
+
+    def _more_of_string(self, grow: Callable[[str], None], end_string: Callable[[], bool]) -> bool:
+        """A piece of a string that may have escapes, which stay whole."""
+        text, start = self._text, self._at
+        self._at = end = _end_of(_RUN, text, start)
+        if end > start:
+            piece = text[start:end]
+            grow(json.loads(f'"{piece}"') if "\\" in piece else piece)
+            return True
+        if text[start : start + 1] == '"':
+            return end_string()
+        return start < len(text) and self._half(grow)
+
+    def _half(self, grow: Callable[[str], None]) -> bool:
+        """What is no whole escape: half of a surrogate pair, the start of an escape, or wrong."""
         text, at = self._text, self._at
-        if len(text) < at + 6:
+        code = _CODE.match(text, at)
+        if _HALF.match(text, at if code is None else at + 6) is not None:
             return False
-        if (code := _CODE.match(text, at)) is None:
-            raise self._error("an escape")
-        value, end = int(code[1], 16), at + 6
-        if 0xD800 <= value < 0xDC00:
-            if _HALF.match(text, end) is not None:
-                return False
-            if (low := _LOW.match(text, end)) is not None:
-                value, end = 0x10000 + ((value & 0x3FF) << 10) + (int(low[1], 16) & 0x3FF), end + 6
-        self._at = end
-        self._grow(chr(value))
+        if code is None:
+            raise self._error("an escape, and no control character, in a string")
+        self._at += 6
+        grow(chr(int(code[1], 16)))
         return True
 
     def _error(self, expected: str) -> JsonSyntaxError:

@@ -51,10 +51,16 @@ class Growing(Generic[F]):
             return ()
         sink = self._sink
         sink.changed = False
-        while not self._read(delta):
-            delta = ""
-        if self._final or not sink.changed:
-            return (self._value,) if self._final else ()
+        try:
+            sink.stream.feed(delta)
+        except JsonSyntaxError:
+            self._go_on()
+        if sink.complete:
+            self._complete()
+        if self._final:
+            return (self._value,)
+        if not sink.changed:
+            return ()
         sink.refresh()
         return (sink.value,)
 
@@ -65,22 +71,23 @@ class Growing(Generic[F]):
             return ()
         return (self._value,)
 
-    def _read(self, delta: str) -> bool:
-        """Read on; false if there is more to read. What turns out not to be JSON, or of another type, was prose, as
-        long as nothing came of it."""
+    def _go_on(self) -> None:
+        """What turns out not to be JSON was prose, as long as nothing came of it: read on behind it."""
         sink = self._sink
-        try:
-            sink.stream.feed(delta)
-        except JsonSyntaxError:
-            pass
-        else:
-            if not sink.complete or self._parse(sink.text):
-                return True
-        if sink.shown:
-            sink.stream.stop()
-            return True
-        sink.restart()
-        return False
+        while not sink.shown:
+            sink.restart()
+            try:
+                return sink.stream.feed("")
+            except JsonSyntaxError:
+                pass
+        sink.stream.stop()
+
+    def _complete(self) -> None:
+        """The outermost value is all there. If it is of another type, it was prose too."""
+        sink = self._sink
+        while sink.complete and not self._parse(sink.text):
+            sink.complete = False
+            self._go_on()
 
     def _parse(self, text: str) -> bool:
         try:
@@ -127,11 +134,10 @@ class _Builder:
 
     def refresh(self) -> None:
         """Bring up to date what cannot be filled in place."""
-        frame = self._frame
-        while frame is not self._root:
-            if isinstance(frame, RecordFrame):
-                frame.refresh()
-            frame = frame.parent
+        record = self._frame.record
+        while record is not None:
+            record.refresh()
+            record = record.parent.record
 
     # -- what the stream tells ----------------------------------------------------------------------------------------
 
@@ -142,6 +148,7 @@ class _Builder:
 
     def _open(self, frame: Frame, shape: Shape | None, parent: Frame, start: int) -> None:
         frame.shape, frame.parent, frame.start = shape, parent, start
+        frame.record = frame if isinstance(frame, RecordFrame) else parent.record
         self._frame = frame
         if parent is self._root:
             self._start = start
@@ -151,8 +158,10 @@ class _Builder:
 
     def key(self, name: str) -> None:
         """See `Sink.key`."""
-        self._frame.named(name)
-        self._choose()
+        frame = self._frame
+        frame.named(name)
+        if frame.undecided:
+            self._choose()
 
     def end(self) -> None:
         """See `Sink.end`."""
@@ -201,7 +210,8 @@ class _Builder:
             if self._frame.shows:
                 self.changed = self.shown = True
         self._grows = False
-        self._choose()
+        if self._frame.undecided:
+            self._choose()
 
     def _replace(self, shape: Shape, frame: Frame) -> None:
         """Set a complete object or array. One that is not valid stays as it was shown; the end will tell."""
@@ -213,7 +223,8 @@ class _Builder:
         else:
             if frame.parent.shows:
                 self.changed = self.shown = True
-        self._choose()
+        if self._frame.undecided:
+            self._choose()
 
     def _choose(self) -> None:
         """Read an object again that has turned out to be of one of several types."""

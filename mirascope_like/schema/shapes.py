@@ -56,9 +56,6 @@ from .frames import (
 )
 from .members import Attributes, Fields, annotated, bare_model, filled, hinted_field, hints_of, model_fields
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
 __all__ = [
     "AnyShape",
     "ArrayShape",
@@ -102,12 +99,12 @@ class Shape:
     def complete(self, text: str) -> Any:
         """The value that JSON text stands for. Raises `ValueError`."""
         try:
-            return self._adapter.validate_json(text)
+            return self._validator.validate_json(text)
         except ValueError:
             value = json.loads(text)
             if (plain := self.plain(value)) == value:
                 raise
-            return self._adapter.validate_json(json.dumps(plain))
+            return self._validator.validate_json(json.dumps(plain))
 
     def plain(self, value: Any) -> Any:
         """The JSON value in the type's own form, of one that a provider's schema made the model write otherwise."""
@@ -121,10 +118,10 @@ class Shape:
             return name
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[Any]:
+    def _validator(self) -> Any:
         from pydantic import TypeAdapter
 
-        return TypeAdapter(self.kind)
+        return TypeAdapter(self.kind).validator
 
 
 class TextShape(Shape):
@@ -545,7 +542,7 @@ def _as(shape: Shape, kind: Any) -> Shape:
     """The shape with more asked of it: `None`, constraints, validators."""
     made = copy.copy(shape)
     made.kind = kind
-    made.__dict__.pop("_adapter", None)
+    made.__dict__.pop("_validator", None)
     if get_origin(kind) is Annotated and not isinstance(shape, UnionShape):
         made.settled = False
     return made
