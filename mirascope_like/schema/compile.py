@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from .dialects import PLAIN, Dialect, Inexpressible
 from .inverse import BOX, SAME, Boxed, Choice, Inverse, Items, JsonText, Named, Pairs, Record, TupleItems, value_type
+from .size import check_size
 
 __all__ = ["Compiled", "compile_schema"]
 
@@ -73,6 +74,7 @@ def compile_schema(schema: Node, dialect: Dialect) -> Compiled:
         compiler = _Compiler(schema.get("$defs", {}), dialect, rewritten)
         compiled = compiler.compiled(schema)
         if compiler.rewritten == rewritten:
+            check_size(compiled.schema, dialect)
             return compiled
         rewritten = compiler.rewritten
 

@@ -3,9 +3,9 @@
 A dialect says which keywords may stand; how types are rewritten for it is in `compile`. All dialects but `PLAIN` are
 closed: objects have the properties that are named, and no others.
 
-Sources: platform.openai.com/docs/guides/structured-outputs, "Supported schemas";
-docs.claude.com/en/docs/build-with-claude/structured-outputs, "JSON Schema limitations"; llama.cpp,
-grammars/README.md. A keyword that a page does not name is left out.
+Sources: platform.openai.com/docs/guides/structured-outputs, "Supported schemas" (with the limits of size);
+docs.claude.com/en/docs/build-with-claude/structured-outputs, "JSON Schema limitations" and "Schema complexity limits";
+llama.cpp, grammars/README.md. A keyword that a page does not name is left out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,28 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "Inexpressible"]
+__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "Inexpressible", "Limits"]
 
 # No look-around, references or word boundaries: what is enforced while writing cannot look back or ahead.
 _REGULAR = r"(?!.*(\(\?|\\[1-9bBAZzkG]))(?s:.*)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How large a schema may be; `None` where nothing is said of it."""
+
+    properties: int | None = None
+    """Properties of all objects together."""
+    levels: int | None = None
+    """Objects within objects."""
+    enum_values: int | None = None
+    """Values of all enums together."""
+    name_characters: int | None = None
+    """Characters of the names of properties and definitions and of the values of enums, together."""
+    optional: int | None = None
+    """Properties that may be left out."""
+    unions: int | None = None
+    """Properties of several types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +55,8 @@ class Dialect:
     """Whether properties may be left out. Where they may not, `null` stands for what would be."""
     recursive: bool = True
     """Whether a type may contain itself."""
+    limits: Limits = Limits()
+    """How large a schema may be."""
 
     def takes(self, keyword: str, value: Any) -> bool:
         """Whether a constraint may stand in a schema."""
@@ -59,7 +79,12 @@ _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostnam
 PLAIN = Dialect(name="plain", optional=True)
 """JSON Schema as it is: nothing is rewritten."""
 
-OPENAI = Dialect(name="openai", keywords=_BOUNDS | {"pattern", "format", "minItems", "maxItems"}, formats=_FORMATS)
+OPENAI = Dialect(
+    name="openai",
+    keywords=_BOUNDS | {"pattern", "format", "minItems", "maxItems"},
+    formats=_FORMATS,
+    limits=Limits(properties=5_000, levels=10, enum_values=1_000, name_characters=120_000),
+)
 ANTHROPIC = Dialect(
     name="anthropic",
     keywords=frozenset({"pattern", "format", "minItems"}),
@@ -67,6 +92,7 @@ ANTHROPIC = Dialect(
     most_min_items=1,
     optional=True,
     recursive=False,
+    limits=Limits(optional=24, unions=16),
 )
 LOCAL = Dialect(
     name="local",
@@ -74,7 +100,13 @@ LOCAL = Dialect(
     formats=frozenset({"date-time", "time", "date", "uuid"}),
     patterns=r"\^" + _REGULAR + r"(?<=\$)",
 )
-COMMON = Dialect(name="common", keywords=OPENAI.keywords & ANTHROPIC.keywords, formats=_FORMATS, most_min_items=1)
+COMMON = Dialect(
+    name="common",
+    keywords=OPENAI.keywords & ANTHROPIC.keywords,
+    formats=_FORMATS,
+    most_min_items=1,
+    limits=OPENAI.limits,
+)
 """What providers have in common, for a schema that is made before it is known where it goes."""
 
 

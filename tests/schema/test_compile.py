@@ -10,12 +10,13 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from mirascope_like import llm
 from mirascope_like.schema.compile import compile_schema
 from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect, Inexpressible
 from mirascope_like.schema.formats import Format
+from mirascope_like.schema.size import size_of
 
 from .everyday import SIXTEEN, VALUES, Bounded, Cat, Place, Tree
 
@@ -258,6 +259,53 @@ def test_plain_schemas_are_left_as_they_are() -> None:
 def test_what_needs_no_rewriting_needs_no_decoding() -> None:
     assert compile_schema(TypeAdapter(Place).json_schema(), OPENAI).exact
     assert not compile_schema(TypeAdapter(Tree).json_schema(), OPENAI).exact
+
+
+# -- limits of size ----------------------------------------------------------------------------------------------------
+
+
+def nested(levels: int) -> type[BaseModel]:
+    kind: Any = create_model("Innermost", value=(int, ...))
+    for _ in range(levels - 1):
+        kind = create_model("Level", inner=(list[kind], ...))
+    return kind
+
+
+def wide(count: int, kind: Any) -> type[BaseModel]:
+    return create_model("Wide", **{f"field_{number}": (kind, ...) for number in range(count)})
+
+
+def loose(count: int) -> type[BaseModel]:
+    return create_model("Loose", **{f"field_{number}": (int, 0) for number in range(count)})
+
+
+LIMITS: list[tuple[Dialect, Any, Any, str]] = [
+    (OPENAI, nested(10), nested(11), "11 levels of objects; at most 10"),
+    (OPENAI, wide(5000, int), wide(5001, int), "5001 properties; at most 5000"),
+    (OPENAI, Literal[*range(1000)], Literal[*range(1001)], "1001 enum values"),
+    (OPENAI, wide(2, Literal["x" * 50_000]), wide(3, Literal["x" * 50_000]), "150[0-9]* characters of names"),
+    (ANTHROPIC, wide(16, int | None), wide(17, int | None), "17 properties of several types"),
+    (
+        ANTHROPIC,
+        *(create_model("M", **{f"f{i}": (int, 0) for i in range(n)}) for n in (24, 25)),
+        "25 properties that may",
+    ),
+]
+
+
+@pytest.mark.parametrize(("dialect", "largest", "too_large", "why"), LIMITS, ids=[each[3] for each in LIMITS])
+def test_what_is_too_large_for_a_provider(dialect: Dialect, largest: Any, too_large: Any, why: str) -> None:
+    assert compiled(largest, dialect).wire_schema
+    with pytest.raises(Inexpressible, match=why):
+        _ = compiled(too_large, dialect).wire_schema
+
+
+def test_levels_of_types_that_contain_themselves_and_of_shared_ones() -> None:
+    assert compiled(Tree, OPENAI).wire_schema
+    kind: Any = int
+    for number in range(9):
+        kind = create_model(f"Level{number}", left=(kind, ...), right=(kind, ...))
+    assert size_of(compiled(kind, OPENAI).wire_schema).levels == 9
 
 
 # -- strict tools ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,78 @@
+"""How large a compiled schema is, measured as the providers count it, and whether that is too much for a dialect.
+
+A definition counts once, wherever it is referred to; levels count through references, a type within itself once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeAlias, cast
+
+from .dialects import Dialect, Inexpressible, Limits
+
+__all__ = ["check_size", "size_of"]
+
+Node: TypeAlias = Mapping[str, Any]
+
+_NAMES = {
+    "properties": "properties",
+    "levels": "levels of objects",
+    "enum_values": "enum values",
+    "name_characters": "characters of names and enum values",
+    "optional": "properties that may be left out",
+    "unions": "properties of several types",
+}
+
+
+def check_size(schema: Node, dialect: Dialect) -> None:
+    """Raise `Inexpressible` if a compiled schema is larger than its dialect allows."""
+    if dialect.limits == Limits():
+        return
+    size = size_of(schema)
+    for each in fields(Limits):
+        most: int | None = getattr(dialect.limits, each.name)
+        if most is not None and (count := getattr(size, each.name)) > most:
+            raise Inexpressible(f"its schema has {count} {_NAMES[each.name]}; at most {most} are taken")
+
+
+def size_of(schema: Node) -> Limits:
+    """What the limits count, of a compiled schema."""
+    definitions: Mapping[str, Node] = schema.get("$defs", {})
+    nodes = [node for root in (schema, *definitions.values()) for node in _nodes(root)]
+    properties = [(name, each, node) for node in nodes for name, each in node.get("properties", {}).items()]
+    values: list[Any] = [value for node in nodes for value in node.get("enum", ())]
+    names = [*definitions, *(name for name, _, _ in properties), *map(str, values)]
+    return Limits(
+        properties=len(properties),
+        levels=_levels(schema, definitions, {}),
+        enum_values=len(values),
+        name_characters=sum(map(len, names)),
+        optional=sum(name not in node.get("required", ()) for name, _, node in properties),
+        unions=sum("anyOf" in each for _, each, _ in properties),
+    )
+
+
+def _levels(node: Node, definitions: Mapping[str, Node], known: dict[str, int]) -> int:
+    """`known` has the levels of definitions; 0 for those that `node` stands in."""
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        if name not in known:
+            known[name] = 0
+            known[name] = _levels(definitions[name], definitions, known)
+        return known[name]
+    below = max((_levels(each, definitions, known) for each in _parts(node)), default=0)
+    return below + ("properties" in node)
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for each in _parts(node):
+        yield from _nodes(each)
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    yield from node.get("properties", {}).values()
+    yield from cast("Sequence[Node]", node.get("anyOf", ()))
+    if "items" in node:
+        yield node["items"]
