@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .shapes import ObjectShape, Shape
+    from .objects import ObjectShape
+    from .shapes import Shape
 
 __all__ = [
     "ENVELOPE",

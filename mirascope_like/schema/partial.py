@@ -16,7 +16,8 @@ from ..errors import ParseError
 from .formats import Format, Partial
 from .frames import Frame, RecordFrame, RootFrame
 from .json_stream import JsonStream, JsonSyntaxError
-from .shapes import EnvelopeShape, Shape, shape_of
+from .objects import EnvelopeShape
+from .shapes import Shape, shape_of
 
 __all__ = ["Growing", "parse_partial"]
 

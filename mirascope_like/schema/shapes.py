@@ -16,65 +16,48 @@ from __future__ import annotations
 
 import collections
 import collections.abc
-import copy
-import dataclasses
 import enum
 import functools
-import inspect
 import json
-import sys
-import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    NewType,
-    NotRequired,
-    Required,
-    TypeVar,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-)
+from typing import TYPE_CHECKING, Any, cast, get_origin
 
-from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
-
-from .frames import (
-    ENVELOPE,
-    ArrayFrame,
-    DictFrame,
-    EnvelopeFrame,
-    Frame,
-    ObjectFrame,
-    PairFrame,
-    RecordFrame,
-    UndecidedFrame,
-)
-from .members import Attributes, Fields, annotated, bare_model, filled, hinted_field, hints_of, model_fields
+from .frames import ArrayFrame, DictFrame, Frame, PairFrame, RecordFrame
 
 __all__ = [
     "AnyShape",
     "ArrayShape",
-    "DataclassShape",
     "DictShape",
-    "EnvelopeShape",
     "LiteralShape",
-    "ModelShape",
-    "ObjectShape",
     "RecordShape",
-    "RootModelShape",
     "Shape",
     "TextShape",
-    "TypedDictShape",
-    "UnionShape",
     "shape_of",
 ]
 
 CACHED = 1024  # types whose shapes are kept
+
+
+def shape_of(kind: Any) -> Shape:
+    """The shape of a type."""
+    try:
+        hash(kind)
+    except TypeError:  # what the type is annotated with cannot be hashed
+        return _made(kind)
+    return _kept(kind)
+
+
+def _made(kind: Any) -> Shape:
+    from .kinds import make_shape  # which is made of all shapes
+
+    return make_shape(kind)
+
+
+if TYPE_CHECKING:
+    _kept = _made
+else:
+    _kept = functools.lru_cache(CACHED)(_made)
 
 
 class Shape:
@@ -159,13 +142,6 @@ class AnyShape(Shape):
 
     def complete(self, text: str) -> Any:
         """See `Shape.complete`."""
-        return json.loads(text)
-
-
-class _RawShape(Shape):
-    """What may tell which of several types an object is of."""
-
-    def complete(self, text: str) -> Any:
         return json.loads(text)
 
 
@@ -295,298 +271,4 @@ class RecordShape(Shape):
         return [shape.plain(each) for shape, each in zip(self.items, items, strict=False)]
 
 
-class ObjectShape(Shape):
-    """Objects with known members. Subclasses say how one is made."""
-
-    @cached_property
-    def members(self) -> Mapping[str, tuple[str, Shape]]:
-        """By name in JSON: the field's name and shape."""
-        members: dict[str, tuple[str, Shape]] = {}
-        for field, (names, kind) in self._fields.items():
-            shape = shape_of(kind)
-            members |= {name: (field, shape) for name in names}
-            members.setdefault(field, (field, shape))
-        return members
-
-    @cached_property
-    def _fields(self) -> Fields:
-        raise NotImplementedError
-
-    def may_have(self, name: str, value: Any) -> bool:
-        """Whether a member can have a value, as far as its type is a literal."""
-        shape = self.members.get(name, ("", None))[1]
-        return not isinstance(shape, LiteralShape) or value in shape.values
-
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
-        return opening == "{"
-
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`. `null` is left out where it is no value: it stands for the default."""
-        if not isinstance(value, dict):
-            return value
-        fields = cast("dict[str, Any]", value)
-        made: dict[str, Any] = {}
-        for name, each in fields.items():
-            shape = self.members[name][1] if name in self.members else None
-            if shape is None or (each is None and _takes_null(shape)):
-                made[name] = each
-            elif each is not None:
-                made[name] = shape.plain(each)
-        return made
-
-
-class ModelShape(ObjectShape):
-    """Pydantic models."""
-
-    @cached_property
-    def _fields(self) -> Fields:
-        return model_fields(self.kind.model_fields)
-
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        if opening != "{":
-            return Frame()
-        slots: dict[str, Any] = dict.fromkeys(self._fields)
-        begun: set[str] = set()
-        return ObjectFrame(bare_model(self.kind, slots, begun), slots, self.members, begun)
-
-
-class RootModelShape(Shape):
-    """Pydantic's root models: one field, without a name in JSON."""
-
-    @cached_property
-    def inner(self) -> Shape:
-        """The shape of the field."""
-        field = self.kind.model_fields["root"]
-        return shape_of(annotated(field.annotation, field.metadata))
-
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        frame = self.inner.begin(opening)
-        if isinstance(frame, RecordFrame) or frame.value is None:
-            return Frame()
-        frame.value = bare_model(self.kind, {"root": frame.value}, {"root"})
-        return frame
-
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
-        return self.inner.takes(opening)
-
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
-        return self.inner.plain(value)
-
-
-class DataclassShape(ObjectShape):
-    """Dataclasses, the standard library's and Pydantic's."""
-
-    @cached_property
-    def _fields(self) -> Fields:
-        cls = get_origin(self.kind) or self.kind
-        if hasattr(cls, "__pydantic_fields__"):
-            return model_fields(cls.__pydantic_fields__)
-        hints = hints_of(self.kind)
-        names = [field.name for field in dataclasses.fields(cls) if field.init]
-        return {name: hinted_field(name, hints[name]) for name in names}
-
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        if opening != "{":
-            return Frame()
-        cls: Any = get_origin(self.kind) or self.kind
-        value = cls.__new__(cls)
-        slots = Attributes(value)
-        for field in dataclasses.fields(cls):
-            slots[field.name] = None
-        return ObjectFrame(value, cast("Any", slots), self.members)
-
-
-class TypedDictShape(ObjectShape):
-    """Typed dicts."""
-
-    @cached_property
-    def _fields(self) -> Fields:
-        return {name: hinted_field(name, hint) for name, hint in hints_of(self.kind).items()}
-
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        value: dict[str, Any] = dict.fromkeys(self._fields)
-        return ObjectFrame(value, value, self.members) if opening == "{" else Frame()
-
-
-class UnionShape(Shape):
-    """One of several types."""
-
-    def __init__(self, kind: Any, options: Iterable[Any]) -> None:
-        super().__init__(kind)
-        self._option_kinds = options
-
-    @cached_property
-    def options(self) -> Sequence[Shape]:
-        """The shapes of the types, without those of unions among them."""
-        found: list[Shape] = []
-        for shape in map(shape_of, self._option_kinds):
-            found += shape.options if isinstance(shape, UnionShape) else [shape]
-        return found
-
-    @property
-    def grows(self) -> bool:  # type: ignore[override]
-        """See `Shape.grows`."""
-        return any(option.grows for option in self.options)
-
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        options = [option for option in self.options if option.takes(opening)]
-        if len(options) == 1:
-            return options[0].begin(opening)
-        objects = [option for option in options if isinstance(option, ObjectShape)]
-        return UndecidedFrame(objects, _RAW) if objects and len(objects) == len(options) else Frame()
-
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
-        return any(option.takes(opening) for option in self.options)
-
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
-        opening = "{" if isinstance(value, dict) else "["
-        options = [option for option in self.options if option.takes(opening)]
-        return options[0].plain(value) if len(options) == 1 else cast("Any", value)
-
-
-class EnvelopeShape(Shape):
-    """What the whole text holds: a value, or one in an envelope."""
-
-    def __init__(self, bare: Shape) -> None:
-        super().__init__(bare.kind)
-        self._bare = bare
-
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        objects = [*self._bare.options] if isinstance(self._bare, UnionShape) else [self._bare]
-        named = any(isinstance(each, ObjectShape) and ENVELOPE in each.members for each in objects)
-        return self._bare.begin(opening) if named or opening == "[" else EnvelopeFrame(self._bare)
-
-
-# -- from types -------------------------------------------------------------------------------------------------------
-
-
-def shape_of(kind: Any) -> Shape:
-    """The shape of a type."""
-    try:
-        hash(kind)
-    except TypeError:  # what the type is annotated with cannot be hashed
-        return _shape(kind)
-    return _cached_shape(kind)
-
-
-def _shape(kind: Any) -> Shape:
-    origin, args = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _as(shape_of(args[0]), kind)
-    if origin in (Required, NotRequired, ReadOnly):
-        return shape_of(args[0])
-    if isinstance(kind, NewType):
-        return shape_of(kind.__supertype__)
-    if isinstance(kind, TypeVar):
-        return shape_of(kind.__bound__ or Any)
-    if isinstance(origin or kind, _ALIASES):
-        alias = origin or kind
-        return shape_of(filled(alias.__value__, dict(zip(alias.__type_params__, args, strict=False))))
-    if origin in (Union, types.UnionType):
-        return _union(kind, args)
-    if origin is Literal:
-        return LiteralShape(kind, args)
-    if kind is Any or kind is object:
-        return AnyShape(kind)
-    return _class(kind, origin or kind, args)
-
-
-def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
-    from pydantic import BaseModel, RootModel
-
-    if not inspect.isclass(cls):
-        return Shape(kind)
-    if cls is str:
-        return TextShape(kind)
-    if issubclass(cls, enum.Enum):
-        return LiteralShape(kind, cls)
-    if issubclass(cls, BaseModel):
-        return RootModelShape(kind) if issubclass(cls, RootModel) else ModelShape(kind)
-    if dataclasses.is_dataclass(cls):
-        return DataclassShape(kind)
-    if is_typeddict(cls):
-        return TypedDictShape(kind)
-    return _container(kind, cls, args)
-
-
-def _container(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
-    if cls is tuple and args and args[-1] is not Ellipsis:
-        return RecordShape(kind, tuple, [f"item_{position}" for position in range(len(args))], args)
-    if (names := getattr(cls, "_fields", None)) is not None and issubclass(cls, tuple):
-        hints = hints_of(kind)
-        return RecordShape(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names])
-    if cls in _ARRAYS:
-        return ArrayShape(kind, args[0] if args else Any)
-    if cls in _DICTS:
-        return DictShape(kind, *(args if len(args) == 2 else (str, Any)))
-    return Shape(kind)
-
-
-def _union(kind: Any, args: tuple[Any, ...]) -> Shape:
-    others = [arg for arg in args if arg is not type(None)]
-    return _as(shape_of(others[0]), kind) if len(others) == 1 and len(args) == 2 else UnionShape(kind, args)
-
-
-def _as(shape: Shape, kind: Any) -> Shape:
-    """The shape with more asked of it: `None`, constraints, validators."""
-    made = copy.copy(shape)
-    made.kind = kind
-    made.__dict__.pop("_validator", None)
-    if get_origin(kind) is Annotated and not isinstance(shape, UnionShape):
-        made.settled = False
-    return made
-
-
-if TYPE_CHECKING:
-    _cached_shape = _shape
-else:
-    _cached_shape = functools.lru_cache(CACHED)(_shape)
-
-
-def _takes_null(shape: Shape) -> bool:
-    try:
-        shape.complete("null")
-    except ValueError:
-        return False
-    return True
-
-
-_RAW = _RawShape(Any)
 _TEXT = TextShape(str)
-_ALIASES: tuple[Any, ...] = (TypeAliasType,)
-if sys.version_info >= (3, 12):
-    from typing import TypeAliasType as _BuiltinAlias
-
-    _ALIASES = (TypeAliasType, _BuiltinAlias)
-
-_ARRAYS: set[Any] = {
-    list,
-    set,
-    frozenset,
-    tuple,
-    collections.deque,
-    collections.abc.Sequence,
-    collections.abc.MutableSequence,
-    collections.abc.Set,
-    collections.abc.MutableSet,
-    collections.abc.Iterable,
-    collections.abc.Collection,
-}
-_DICTS: set[Any] = {
-    dict,
-    collections.OrderedDict,
-    collections.defaultdict,
-    collections.abc.Mapping,
-    collections.abc.MutableMapping,
-}
