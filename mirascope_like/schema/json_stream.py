@@ -44,11 +44,6 @@ def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
     return at if found is None else found.end()
 
 
-def _is_plain(text: str) -> bool:
-    """Whether a piece of a string surely has neither escapes nor control characters."""
-    return "\\" not in text and text.isprintable()
-
-
 class JsonSyntaxError(ValueError):
     """What came is not JSON, or is nested too deeply."""
 
@@ -94,6 +89,8 @@ class JsonStream:
         self._open: list[tuple[int, str]] = []  # where the open containers start, and with what
         self._key: list[str] = []  # the pieces of a name that is long or has escapes
         self._state: _State = JsonStream._seek
+        self._closing = ""  # what ends the innermost container, and how what follows a comma in it is read
+        self._next: _State = JsonStream._value
 
     @property
     def text(self) -> str:
@@ -140,7 +137,8 @@ class JsonStream:
         while self._open[-1][0] > start:
             self._open.pop()
         self._text, self._base, self._at = self._from(start), start, 1
-        self._state = JsonStream._first_name
+        self._within("{")
+        self._state = JsonStream._first
 
     # -- states -------------------------------------------------------------------------------------------------------
 
@@ -157,31 +155,31 @@ class JsonStream:
         return False
 
     def _value(self) -> bool:
-        char = self._peek()
+        char = self._text[self._at : self._at + 1]
+        if char <= " ":
+            char = self._peek()
         if char == '"':
             return self._begin_string()
         if char == "{" or char == "[":
             return self._begin(char)
         return char != "" and self._scalar()
 
-    def _first_item(self) -> bool:
-        return self._end() if self._peek() == "]" else self._value()
-
-    def _first_name(self) -> bool:
-        return self._end() if self._peek() == "}" else self._name()
+    def _first(self) -> bool:
+        return self._end() if self._peek() == self._closing else self._next(self)
 
     def _name(self) -> bool:
         """A name, at once if it is short and plain, for which its end may be waited for."""
-        char = self._peek()
+        char = self._text[self._at : self._at + 1]
+        if char <= " ":
+            char = self._peek()
         if char != '"':
-            if char:
-                raise self._error("a name")
-            return False
+            return self._unless_text("a name")
         text, start = self._text, self._at + 1
         end = text.find('"', start)
         if end < 0 and len(text) - start <= _HELD_BACK:
             return False
-        if end < 0 or not _is_plain(name := text[start:end]):
+        name = text[start:end]
+        if end < 0 or "\\" in name or not name.isprintable():
             self._at = start
             self._state = JsonStream._long_name
             return True
@@ -194,38 +192,28 @@ class JsonStream:
         return self._more_of_string(self._key.append, self._end_name)
 
     def _colon(self) -> bool:
-        char = self._peek()
-        if char == ":":
-            self._at += 1
-            self._state = JsonStream._value
-            return self._value()
-        if char:
-            raise self._error("a colon")
-        return False
+        if self._text[self._at : self._at + 1] != ":" and self._peek() != ":":
+            return self._unless_text("a colon")
+        self._at += 1
+        self._state = JsonStream._value
+        return self._value()
 
-    def _after_member(self) -> bool:
-        return self._after("}", JsonStream._name)
-
-    def _after_item(self) -> bool:
-        return self._after("]", JsonStream._value)
-
-    def _after(self, closing: str, following: _State) -> bool:
-        char = self._peek()
+    def _after(self) -> bool:
+        """Behind a value in an object or array."""
+        char = self._text[self._at : self._at + 1]
+        if char <= " ":
+            char = self._peek()
         if char == ",":
             self._at += 1
-            self._state = following
-            return following(self)
-        if char == closing:
-            return self._end()
-        if char:
-            raise self._error("a comma or the end")
-        return False
+            self._state = self._next
+            return self._next(self)
+        return self._end() if char == self._closing else self._unless_text("a comma or the end")
 
     def _string(self) -> bool:
         text, start = self._text, self._at
         end = text.find('"', start)
         piece = text[start:] if end < 0 else text[start:end]
-        if not _is_plain(piece):
+        if "\\" in piece or not piece.isprintable():
             return self._more_of_string(self._sink.grow_string, self._end_string)
         if piece:
             self._at += len(piece)
@@ -246,10 +234,11 @@ class JsonStream:
                 char = text[at : at + 1]
         return char
 
-    def _after_value(self) -> _State:
-        if not self._open:
-            return JsonStream._done
-        return JsonStream._after_member if self._open[-1][1] == "{" else JsonStream._after_item
+    def _unless_text(self, expected: str) -> bool:
+        """What was not found may still come, if nothing else has."""
+        if self._at < len(self._text):
+            raise self._error(expected)
+        return False
 
     def _begin(self, opening: str) -> bool:
         if len(self._open) == MAX_DEPTH:
@@ -257,14 +246,23 @@ class JsonStream:
         start = self._base + self._at
         self._open.append((start, opening))
         self._at += 1
-        self._state = JsonStream._first_name if opening == "{" else JsonStream._first_item
+        self._within(opening)
+        self._state = JsonStream._first
         self._sink.begin(opening, start)
         return True
+
+    def _within(self, opening: str) -> None:
+        self._closing = "}" if opening == "{" else "]"
+        self._next = JsonStream._name if opening == "{" else JsonStream._value
 
     def _end(self) -> bool:
         self._at += 1
         self._open.pop()
-        self._state = self._after_value()
+        if self._open:
+            self._within(self._open[-1][1])
+            self._state = JsonStream._after
+        else:
+            self._state = JsonStream._done
         self._sink.end()
         return True
 
@@ -273,7 +271,7 @@ class JsonStream:
         if found is None or found.end() - self._at > _MAX_SCALAR:
             return self._no_scalar()
         self._at = found.end()
-        self._state = self._after_value()
+        self._state = JsonStream._after
         self._sink.scalar(found[0])
         return True
 
@@ -289,11 +287,11 @@ class JsonStream:
         self._at += 1
         self._state = JsonStream._string
         self._sink.begin_string(start)
-        return True
+        return self._string()
 
     def _end_string(self) -> bool:
         self._at += 1
-        self._state = self._after_value()
+        self._state = JsonStream._after
         self._sink.end_string()
         return True
 
