@@ -27,7 +27,7 @@ from ..errors import ParseError
 from ..schema.formats import Format, Partial
 from ..schema.reading import cut_off, is_closed
 from ..schema.tools import Toolkit
-from ..values.chunks import ContentChunk, FinishReason, Usage
+from ..values.chunks import ContentChunk, FinishReason, TextChunk, TextEndChunk, Usage
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContent
 from ..values.context import Context
 from ..values.messages import AssistantMessage, Message, promote
@@ -39,6 +39,7 @@ from .views import (
     AsyncThoughtStream,
     AsyncToolCallStream,
     AsyncView,
+    PartialValue,
     Step,
     TextStream,
     ThoughtStream,
@@ -197,7 +198,8 @@ class BaseResponse(Generic[F]):
     @overload
     def parse(self, partial: Literal[True]) -> Partial[F] | None: ...
     def parse(self, partial: bool = False) -> Any:
-        """The value of the call's format; `None` if it has none. `partial` gives what there is so far.
+        """The value of the call's format; `None` if it has none. `partial` gives what there is so far: the same object
+        each time, which grows as more comes.
 
         Raises `ParseError` if the answer is not of the format; its `cut_off` says that the token limit ended it.
         """
@@ -205,15 +207,24 @@ class BaseResponse(Generic[F]):
         if format is None:
             return None
         if partial and format.parser is None:
-            from ..schema.partial import parse_partial
-
-            return parse_partial(format, self.text(sep=""))
+            return self._partial(format)
         try:
             return self._parsed(format)
         except ParseError as error:
             if self.finish_reason is not FinishReason.MAX_TOKENS:
                 raise
             raise cut_off(error) from error
+
+    def _partial(self, format: Format[Any]) -> Any:
+        reading: PartialValue[Any] = self.__dict__.pop("_reading", None) or PartialValue(format)  # one thread at a time
+        value = reading.read(self._text_chunks())
+        self._reading = reading
+        return value
+
+    def _text_chunks(self) -> Sequence[ContentChunk]:
+        """The text as chunks; without an end if it was cut off: 12 may be the start of 1234."""
+        end = [] if self.finish_reason is FinishReason.MAX_TOKENS else [TextEndChunk()]
+        return [TextChunk(self.text(sep="")), *end]
 
     def _parsed(self, format: Format[Any]) -> Any:
         if format.parser is not None:
@@ -446,6 +457,9 @@ class _Streamed(_Acting[F]):
     def consumed(self) -> bool:
         """Whether the answer is complete. A stream that failed or was closed never is."""
         return self._source.finished
+
+    def _text_chunks(self) -> Sequence[ContentChunk]:
+        return self._source.chunks
 
     async def _ask(self, plan: Plan) -> LiveStream:
         return await open_stream(self._runtime, plan)

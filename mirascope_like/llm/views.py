@@ -36,6 +36,7 @@ __all__ = [
     "AsyncThoughtStream",
     "AsyncToolCallStream",
     "AsyncView",
+    "PartialValue",
     "TextStream",
     "ThoughtStream",
     "ToolCallStream",
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 T = TypeVar("T", covariant=True)
+F = TypeVar("F")
 Step: TypeAlias = Callable[[ContentChunk], Sequence[T]]
 
 
@@ -90,6 +92,23 @@ def partials(format: Format[T]) -> Step[T]:
         return growing.end() if isinstance(chunk, TextEndChunk) else ()
 
     return step
+
+
+class PartialValue(Generic[F]):
+    """The value of a format as far as chunks have come: the same object, which grows. Each chunk is read once."""
+
+    def __init__(self, format: Format[F]) -> None:
+        self._step = partials(format)
+        self._position = 0
+        self._value: F | None = None
+
+    def read(self, chunks: Sequence[ContentChunk]) -> F | None:
+        """The value after these chunks, of which those that were there the last time are the first."""
+        while self._position < len(chunks):
+            for value in self._step(chunks[self._position]):
+                self._value = value
+            self._position += 1
+        return self._value
 
 
 def pretty(content: Sequence[AssistantContentPart]) -> str:

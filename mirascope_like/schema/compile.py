@@ -170,9 +170,19 @@ class _Compiler:
         if any(not set(branch) - _ANNOTATIONS for branch in branches):
             return self._anything(node)
         forms = [self._form(branch) for branch in branches]
-        if sum(form.schema.get("type") == "array" for form in forms) > 1:
-            forms = [_boxed(form) if isinstance(form.inverse, Pairs) else form for form in forms]
+        free = [self._is_free(branch) for branch in branches]
+        arrays = sum(is_free or form.schema.get("type") == "array" for form, is_free in zip(forms, free, strict=True))
+        if arrays > 1:
+            forms = [_boxed(form) if is_free else form for form, is_free in zip(forms, free, strict=True)]
         return _Form(self._described(_any_of(form.schema for form in forms), node), self._choice(forms))
+
+    def _is_free(self, node: Node) -> bool:
+        """Whether it is an object with free keys, which is written as an array."""
+        while "$ref" in node and _name_in(node["$ref"]) in self._definitions:
+            node = self._definitions[_name_in(node["$ref"])]
+        return (
+            node.get("type") == "object" and "properties" not in node and node.get("additionalProperties") is not False
+        )
 
     def _choice(self, forms: Sequence[_Form]) -> Inverse:
         if all(form.inverse is SAME for form in forms):

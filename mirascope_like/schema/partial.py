@@ -13,23 +13,15 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from ..errors import ParseError
-from .formats import Format, Partial
+from .formats import Format
 from .frames import Frame, RecordFrame, RootFrame
 from .json_stream import JsonStream, JsonSyntaxError
 from .objects import EnvelopeShape
 from .shapes import Shape, shape_of
 
-__all__ = ["Growing", "parse_partial"]
+__all__ = ["Growing"]
 
 F = TypeVar("F", default=Any)
-
-
-def parse_partial(format: Format[F], text: str) -> Partial[F] | None:
-    """What half-received text says so far, as a value whose fields may be `None`; `None` if it says nothing yet."""
-    growing = Growing(format)
-    growing.feed(text)
-    value: F | None = growing.value
-    return value
 
 
 class Growing(Generic[F]):

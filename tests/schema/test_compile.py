@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter, create_model
+from pydantic import BaseModel, Field, RootModel, TypeAdapter, create_model
+from typing_extensions import TypedDict
 
 from mirascope_like import llm
 from mirascope_like.schema.compile import compile_schema
@@ -231,6 +232,34 @@ def test_the_branch_of_a_union_that_fits_is_decoded() -> None:
     assert form.parse(json.dumps({"output": {"kind": "text", "value": pairs}})) == Text(kind="text", value={"a": 1})
     others = {"output": {"kind": "other", "value": [[{"key": "a", "value": "b"}]]}}
     assert form.parse(json.dumps(others)) == Other(kind="other", value=[{"a": "b"}])
+
+
+def test_a_dict_beside_a_list_is_told_from_it() -> None:
+    class Table(RootModel[dict[str, int]]):
+        pass
+
+    class Row(BaseModel):
+        either: Table | list[dict[str, str]]
+
+    form = compiled(Row, OPENAI)
+    assert list(broken_rules(form.wire_schema, OPENAI)) == []
+    table = {"either": {"entries": [{"key": "a", "value": 1}]}}
+    rows = {"either": [[{"key": "a", "value": "b"}]]}
+    assert form.parse(json.dumps(table)) == Row(either=Table({"a": 1}))
+    assert form.parse(json.dumps(rows)) == Row(either=[{"a": "b"}])
+
+
+def test_a_key_that_may_be_none_is_none_when_it_is_left_out() -> None:
+    """Where no property may be left out, `null` says both; a key that may not be `None` is left out."""
+
+    class Options(TypedDict):
+        name: str
+        size: NotRequired[int]
+        limit: NotRequired[int | None]
+
+    answer = '{"name": "x", "size": null, "limit": null}'
+    assert compiled(Options, OPENAI).parse(answer) == {"name": "x", "limit": None}
+    assert compiled(Options, ANTHROPIC).parse('{"name": "x"}') == {"name": "x"}
 
 
 def test_all_of_is_merged() -> None:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
+from mirascope_like import llm
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import Growing, parse_partial
+from mirascope_like.schema.partial import Growing
 
 T = TypeVar("T")
 
@@ -201,7 +202,9 @@ def test_forms_that_providers_force() -> None:
 
 @pytest.mark.parametrize("text", ["", "no idea", "{", "{what} is [this]?", "[1]", '"Title"', "3", "{]"])
 def test_nothing_is_said_yet(text: str) -> None:
-    value = parse_partial(Format(Book), text)
+    growing = Growing(Format(Book))
+    growing.feed(text)
+    value = growing.value
     assert value is None or not value.model_fields_set
 
 
@@ -210,6 +213,26 @@ def test_bare_scalars_are_shown_at_the_end() -> None:
     assert [*growing.feed("4"), *growing.feed("2")] == []
     assert [*growing.end()] == [42]
     assert [*growing.end()] == []
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), [(int, "42", 42), (bool, "false", False), (str, '"a"', "a")])
+def test_a_bare_value_counts_once_the_answer_has_ended(kind: Any, text: str, value: Any) -> None:
+    assert llm.scripted(text).call("Hi", format=kind).parse(partial=True) == value
+    stream = llm.scripted(text).stream("Hi", format=kind)
+    assert stream.parse(partial=True) is None
+    stream.finish()
+    assert stream.parse(partial=True) == value
+
+
+def test_partial_values_are_read_on_with_the_stream() -> None:
+    stream = llm.scripted(BOOK).stream("Hi", format=Book)
+    seen: list[str] = []
+    for _ in stream.text_stream():
+        if (book := stream.parse(partial=True)) is not None:
+            seen.append(book.title or "")
+    assert seen[-1] == "Emma"
+    assert stream.parse(partial=True) == stream.parse()
+    assert stream.parse(partial=True) is stream.parse(partial=True)
 
 
 def test_no_class_is_made_and_little_is_kept() -> None:
