@@ -33,6 +33,9 @@ __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
 _LARGE = 64 * 1024
 # Bytes of a line of an answer's head: some servers send long policies, and aiohttp's own limit is 8 KiB.
 _LONGEST_LINE = 64 * 1024
+# Connections that are being made at a time: more of them overflow the server's queue, and take so long all together
+# that each of them counts as failed.
+_CONNECTING = 1000
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -199,6 +202,7 @@ class _Connector(aiohttp.BaseConnector):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.pid: int = os.getpid()
+        self._connecting = asyncio.Semaphore(_CONNECTING)
         self._used: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
@@ -211,6 +215,13 @@ class _Connector(aiohttp.BaseConnector):
             if not _has_input(connection):
                 return connection
             connection.close()
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        """See `aiohttp.BaseConnector`. Waiting for one's turn, and for a busy loop, does not count as connecting."""
+        async with self._connecting:
+            await _next_round()
+            async with asyncio.timeout(timeout.sock_connect):
+                return await super()._create_connection(req, traces, timeout)
 
     def __del__(self, *args: Any) -> None:
         # In a forked child, closing would take the parent's sockets out of the parent's event loop.
@@ -246,7 +257,7 @@ async def _next_round() -> None:
 
 @functools.lru_cache
 def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(connect=connect, sock_read=read)
+    return aiohttp.ClientTimeout(sock_connect=connect, sock_read=read)
 
 
 def _check(request: HttpRequest) -> None:
