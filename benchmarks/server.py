@@ -4,7 +4,7 @@
 
 A request's path begins with how it is answered, `/LATENCY_MS/CHUNKS/…`: after so many milliseconds, and, if the request
 asks for a stream, in so many chunks; with `CHUNKS` 0 a stream never goes on after its first. The answer to a request
-with tools is a call of each of them, once; to one with a JSON schema, an invoice.
+with tools is a call of each of them, once; to one that speaks of an invoice, an invoice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def message(**parts: Any) -> dict[str, Any]:
     return {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
 
 
-def whole(request: dict[str, Any]) -> bytes:
+def whole(body: bytes) -> bytes:
+    request = json.loads(body)
     if request.get("tools") and request["messages"][-1]["role"] != "tool":
         names = [tool["function"]["name"] for tool in request["tools"]]
         calls = [
@@ -36,7 +37,7 @@ def whole(request: dict[str, Any]) -> bytes:
             for place, name in enumerate(names)
         ]
         return json.dumps(message(content=None, tool_calls=calls)).encode()
-    text = json.dumps(INVOICE) if "response_format" in request else "Hello there, and welcome."
+    text = json.dumps(INVOICE) if b"invoice" in body else "Hello there, and welcome."
     return json.dumps(message(content=text)).encode()
 
 
@@ -70,9 +71,10 @@ class Connection(asyncio.Protocol):
         body = bytes(self.received[end + 4 :])
         self.received.clear()
         latency, chunks = (int(part) for part in head.split(b"/")[1:3])
-        asyncio.get_running_loop().call_later(latency / 1000, self.answer, body, chunks) if latency else self.answer(
-            body, chunks
-        )
+        if latency:
+            asyncio.get_running_loop().call_later(latency / 1000, self.answer, body, chunks)
+        else:
+            self.answer(body, chunks)
 
     def answer(self, body: bytes, chunks: int) -> None:
         if b'"stream": true' in body or b'"stream":true' in body:
@@ -82,7 +84,7 @@ class Connection(asyncio.Protocol):
 
     def reply(self, body: bytes) -> bytes:
         if body not in REPLIES:
-            text = whole(json.loads(body))
+            text = whole(body)
             REPLIES[body] = HEAD % (b"application/json", b"content-length: %d" % len(text)) + text
         return REPLIES[body]
 
