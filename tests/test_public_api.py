@@ -36,7 +36,7 @@ WITH_TWINS = [llm.Model, llm.Image, llm.Audio, llm.Document]
 # What these give has no type: parsed JSON of others, and results of any tool.
 UNTYPED = {"from_dict", "Response.raw", "Toolkit.execute"}
 
-# Private names of objects of the same class, and of the standard library.
+# Private names of objects of the same class, of the standard library, and a hook that aiohttp documents.
 REACHED = {
     "super()._bind",
     "super()._stand_for",
@@ -44,6 +44,7 @@ REACHED = {
     "response._resumed",
     "resumed._settle",
     "os._exit",
+    "super()._create_connection",
 }
 # Documented names of named tuples, which begin with an underscore so as not to meet a field's.
 NAMED_TUPLE = {"_make", "_fields", "_field_defaults", "_asdict", "_replace"}
