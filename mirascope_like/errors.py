@@ -204,6 +204,9 @@ class RetriesExhausted(Error):
         shown = "".join(f"\n- {failure}" for failure in self.failures)
         super().__init__(f"{head}.{f' No other was made: {reason}' if reason else ''}{shown}")
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.failures, self.reason)
+
     @property
     def partial(self) -> Reply | None:
         """What the last attempt had delivered before it broke, if anything."""
@@ -220,6 +223,9 @@ class StreamRestarted(Error):
     def __init__(self, failure: RetryFailure) -> None:
         self.failure = failure
         super().__init__(f"The stream broke and begins anew; iterate over the response again. It broke with {failure}")
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.failure,)
 
 
 class StreamClosedError(Error):

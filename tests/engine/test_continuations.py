@@ -29,6 +29,8 @@ class Going:
     prefill: bool | None = True
     id: str = "going"
     sent: list[list[tuple[str, str]]] = field(default_factory=list)
+    rest: str = ""
+    """What a model has to say when it has no answers left, from where it is asked to go on."""
 
     def endpoint(self, name: str, messages: Any) -> HTTPEndpoint:
         return HTTPEndpoint(
@@ -42,7 +44,10 @@ class Going:
 
     def _answer(self, request: HttpRequest) -> Piece:
         self.sent.append([(each["role"], each["content"]) for each in json.loads(request.body)["messages"]])
-        return self.answers.pop(0)
+        if self.answers:
+            return self.answers.pop(0)
+        role, said = self.sent[-1][-1]
+        return full(self.rest.removeprefix(said if role == "assistant" else ""))
 
     def model(self, **options: Any) -> llm.Model:
         return llm.Model("going/model", provider=self, **options)
@@ -217,6 +222,28 @@ def test_a_fallback_that_cannot_go_on_begins_anew(colour: Colour) -> None:
         assert second.continues == "restart"
 
     colour.run(scenario)
+
+
+STORY = "Once upon a time, 雨 fell. The end."
+
+
+@pytest.mark.parametrize("prefill", [True, None])
+@pytest.mark.parametrize("after_output", ["restart", "continue"])
+def test_wherever_a_stream_breaks_nothing_is_lost_or_said_twice(after_output: Any, prefill: bool | None) -> None:
+    body = b"".join(events([llm.Text(STORY)]))
+    retry = llm.RetryConfig(initial_delay=0, after_output=after_output)
+    for end in range(0, len(body), 11):
+        going = Going([Pieces([body[:end]], cut=True)], prefill)
+        going.rest = STORY
+        response = going.model(retry=retry).stream("Tell a story.")
+        shown = ""
+        while not response.consumed:
+            try:
+                for text in response.text_stream():
+                    shown += text
+            except llm.StreamRestarted:
+                shown = ""
+        assert shown == response.text() == STORY
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,12 @@ def test_calls_that_are_retried_can_be_pickled() -> None:
     assert again.retry_config == importable.retried.retry_config == llm.RetryConfig(max_retries=1)
 
 
+def test_errors_go_through_pickle() -> None:
+    failure = llm.RetryFailure(llm.Model("test/a"), llm.ServerError("busy"))
+    for error in (llm.RetriesExhausted([failure], "no time"), llm.StreamRestarted(failure)):
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
