@@ -77,7 +77,7 @@ class Alarms:
                 self._changed.wait(left)
 
 
-alarms = Alarms()
+alarms: Alarms = Alarms()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=alarms.reset)

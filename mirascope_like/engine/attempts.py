@@ -39,8 +39,8 @@ class Attempts:
     """The attempts at one plan, made one after the other. `plan` is the one to ask next, `failures` what failed."""
 
     def __init__(self, runtime: Runtime, plan: Plan) -> None:
-        self.plan = plan
-        self.limits = Limits(runtime, plan.params)
+        self.plan: Plan = plan
+        self.limits: Limits = Limits(runtime, plan.params)
         self.failures: list[RetryFailure] = []
         self._runtime = runtime
         self._retries = 0  # of the present model

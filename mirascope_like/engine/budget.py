@@ -53,7 +53,7 @@ class RetryBudget:
             return True
 
 
-budget = RetryBudget()
+budget: RetryBudget = RetryBudget()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=budget.unlock)
