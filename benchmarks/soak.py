@@ -21,7 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -158,50 +158,66 @@ def memory() -> float:
     return pages * 4096 / 1e6
 
 
-def soak(way: str, calls: int, *, retries: int = 2) -> tuple[Counter[str], list[float], int]:
-    """How the calls ended, the memory after each tenth of them, and the requests at the server."""
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe()
-    process = context.Process(target=serve, args=[theirs], daemon=True)
-    process.start()
-    llm.register_provider(CHAT.provider, scope="test/", base_url=pipe.recv(), api_key="key")
-    llm.set_retry_budget(reserve=math.inf)
-    retry = llm.RetryConfig(max_retries=retries, initial_delay=0.001)
+class ServerProcess:
+    """The server in a process of its own."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=[theirs], daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self.url: str = self._pipe.recv()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pipe.send(False)
+        self._process.join()
+
+    @property
+    def requests(self) -> int:
+        """How many came in so far."""
+        self._pipe.send(True)
+        return self._pipe.recv()
+
+
+def soak(way: str, calls: int, url: str) -> tuple[Counter[str], list[float]]:
+    """How the calls ended, and the memory after each tenth of them."""
+    llm.register_provider(CHAT.provider, scope="test/", base_url=url, api_key="key")
+    retry = llm.RetryConfig(max_retries=2, initial_delay=0.001)
     model = llm.Model(MODEL, timeout=SILENCE, retry=retry)
     ends: Counter[str] = Counter()
     sizes: list[float] = []
     for _ in range(10):
         ends.update(WAYS[way](model, calls // 10))
         sizes.append(memory())
-    pipe.send(True)
-    requests: int = pipe.recv()
-    pipe.send(False)
-    process.join()
-    return ends, sizes, requests
+    return ends, sizes
 
 
-def problems(ends: Counter[str], sizes: list[float], calls: int) -> list[str]:
+def problems(ends: Counter[str], calls: int) -> list[str]:
     """What must not be."""
     wrong = [f"{count} {end}" for end, count in ends.items() if not end.startswith(("right", "typed"))]
-    if ends.total() != calls:
-        wrong.append(f"{calls - ends.total()} calls did not end")
-    if sizes[-1] - sizes[len(sizes) // 2] > GROWTH:
-        wrong.append(f"memory grew by {sizes[-1] - sizes[len(sizes) // 2]:.1f} MB in the second half")
-    return wrong
+    return wrong if ends.total() == calls else [*wrong, f"{calls - ends.total()} calls did not end"]
 
 
 def main(arguments: list[str]) -> int:
     calls = next((int(argument) for argument in arguments if argument.isdigit()), CALLS) // 10 * 10
     ways: list[Any] = [argument for argument in arguments if argument in WAYS] or list(WAYS)
     found: list[str] = []
+    llm.set_retry_budget(reserve=math.inf)
     for way in ways:
         start = time.perf_counter()
-        ends, sizes, requests = soak(way, calls)
+        with ServerProcess() as server:
+            ends, sizes = soak(way, calls, server.url)
+            requests = server.requests
         print(f"{way}: {calls} calls, {requests} requests, {time.perf_counter() - start:.0f} s")
         for end, count in ends.most_common():
             print(f"  {count:6} {end}")
         print("  memory (MB): " + " ".join(f"{size:.1f}" for size in sizes))
-        found += problems(ends, sizes, calls)
+        found += problems(ends, calls)
+        if (growth := sizes[-1] - sizes[len(sizes) // 2]) > GROWTH:
+            found.append(f"{way}: memory grew by {growth:.1f} MB in the second half")
     print("\n".join(found) or "all is well")
     return bool(found)
 
