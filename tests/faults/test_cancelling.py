@@ -79,7 +79,7 @@ def test_a_thousand_cancelled_calls_leave_nothing(native: Colour, server: Server
     async def scenario() -> None:
         server.answer = sized(protocol.whole())
         assert await ask(native, model, stream=False) == TEXT  # what is made once is there, and a connection is kept
-        await native.wait(server.connections.bit_length)  # the test's own thread
+        await native.wait(server.arrived.get)  # which starts the test's own thread
         before = living(native)
         for _ in range(ROUNDS):
             for answer, begin in kinds:
