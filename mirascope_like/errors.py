@@ -22,7 +22,8 @@
     ├── ParseError                         the reply is not of the wanted type
     ├── FeatureNotSupportedError           the provider or model cannot do what was asked
     ├── NoRegisteredProviderError          no provider for this model id
-    └── MissingAPIKeyError                 the provider's key is not set
+    ├── MissingAPIKeyError                 the provider's key is not set
+    └── LogError                           a log could not be written or read, or has no such entry
 
 The three names that Python has too inherit from Python's, so that `except TimeoutError` works with either.
 """
@@ -46,6 +47,7 @@ __all__ = [
     "Error",
     "FeatureNotSupportedError",
     "IncompleteStreamError",
+    "LogError",
     "MissingAPIKeyError",
     "NoRegisteredProviderError",
     "NotFoundError",
@@ -322,6 +324,10 @@ class MissingAPIKeyError(Error):
             f"No API key for {provider_id!r}: set the environment variable {env_var}, "
             f"or call llm.register_provider({provider_id!r}, api_key='…')."
         )
+
+
+class LogError(Error):
+    """A log could not be written or read, or has no such entry."""
 
 
 class UnsupportedParamWarning(UserWarning):

@@ -31,6 +31,7 @@ from .continuations import Joint
 from .exchanges import WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
+from .observers import observed
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -51,6 +52,7 @@ class Answer:
     failures: Sequence[RetryFailure] = ()
 
 
+@observed
 async def ask(runtime: Runtime, plan: Plan) -> Answer:
     """Send a plan and read its answer, with as many attempts as it allows."""
     attempts = Attempts(runtime, plan)

@@ -6,7 +6,7 @@ time, so formatting instructions and hidden tools are in the request, never in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +54,9 @@ class Plan:
     """When it is asked again, and of whom else; `None`: never."""
     beginning: str | None = None
     """How the answer began that this one goes on with, where the model can; `None` if it does not go on with one."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What observers may know this call by: its `id`, the `conversation` that it belongs to, or words of one's own.
+    Never sent."""
 
     def find_provider(self) -> tuple[Provider, str]:
         """Who is asked, and the model's name there. Raises `NoRegisteredProviderError`."""
@@ -72,6 +75,16 @@ class Prepared:
     format: AnyFormat | None
     continues: Literal["prefill", "restart"] | None = None
     """How an answer that broke off goes on: from the plan's beginning, or anew."""
+
+    def message(self, reply: Reply) -> AssistantMessage:
+        """What the model said, as the message that goes on in the conversation."""
+        return AssistantMessage(
+            content=reply.content,
+            provider_id=self.endpoint.provider_id,
+            model_id=self.request.model_id,
+            provider_model_name=reply.provider_model_name or self.request.model,
+            raw_message=reply.raw_message,
+        )
 
     def signed(self, error: BaseException, partial: Reply | None = None) -> ProviderError:
         """The library's error for what the exchange raised: who was asked, and what had arrived."""

@@ -26,6 +26,7 @@ from .continuations import Joint, beginning_of
 from .exchanges import ChunkSource
 from .failures import FAILURES
 from .lessons import sent
+from .observers import Watch, watch
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -55,6 +56,7 @@ class LiveStream:
         self._busy = False
         self.restarts: int = 0
         self._restarted: RetryFailure | None = None
+        self._watch: Watch | None = None
         self._begin()
         self._clear()
 
@@ -167,6 +169,7 @@ class LiveStream:
             raise
 
     async def _open(self) -> None:
+        self._watch = self._watch or watch(self.plan)
         self._limits.await_content()
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
         self._filter = ChunkFilter(self.prepared)
@@ -202,6 +205,13 @@ class LiveStream:
         except BaseException as error:
             await self._interrupt(error)
             raise
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let observers know if this was the end."""
+        if self._watch is not None:
+            self._watch.went_on(self)
 
     async def _interrupt(self, error: BaseException) -> None:
         """Cancelled, or Ctrl-C: the connection is in no state to go on."""

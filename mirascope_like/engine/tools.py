@@ -22,6 +22,7 @@ from ..schema.tools import AnyTool, Toolkit, failure_of
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
 from .limits import invoke_within
+from .observers import within_tool
 from .runtime import Job, Runtime
 
 __all__ = ["DEFAULT_LIMIT", "CancelToolCall", "Hooks", "PauseTools", "run_tools"]
@@ -170,7 +171,8 @@ class _Run:
 
     async def _called(self, tool: AnyTool) -> _Ended:
         try:
-            return tool.output(self.call, await self._batch.invoke(tool, tool.bound(self.call, self._batch.context)))
+            with within_tool(self.call):
+                return tool.output(self.call, await self._batch.invoke(tool, tool.bound(self.call, self._batch.context)))
         except PauseTools as pause:
             return _Stopped(self.call, pause, by_hook=False)
         except Exception as error:

@@ -244,14 +244,7 @@ class BaseResponse(Generic[F]):
 
     @property
     def _message(self) -> AssistantMessage:
-        reply, endpoint = self._source.reply, self._source.prepared.endpoint
-        return AssistantMessage(
-            content=reply.content,
-            provider_id=endpoint.provider_id,
-            model_id=self.model_id,
-            provider_model_name=self.provider_model_name,
-            raw_message=reply.raw_message,
-        )
+        return self._source.prepared.message(self._source.reply)
 
     def next_plan(self, content: object = None, ctx: Context[Any] | None = None, *, model: Model | None = None) -> Plan:
         """The call that would go on from here, without making it: this conversation, this answer, and `content`.

@@ -1,0 +1,101 @@
+"""`python -m mirascope_like logs`: a log in the terminal.
+
+Words of models are shown as text only: control characters, which could steer the terminal, are replaced. Colours are
+used in terminals alone, and not if the environment variable NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from ..values.serial import dump_messages
+from .messages import dump
+from .reader import LoggedResponse, LogReader, open_log
+from .terminal import Style, pretty_message, row, told, without_controls
+
+__all__ = ["logs"]
+
+
+def logs(options: Namespace) -> int:
+    """Do what was asked for: `options.action`. Gives the exit code. Raises `LogError`."""
+    if callable(reconfigure := getattr(sys.stdout, "reconfigure", None)):
+        reconfigure(errors="replace")  # for terminals that cannot show all characters
+    actions: dict[str, Callable[[LogReader, Namespace], None]] = {
+        "list": _list,
+        "show": _show,
+        "search": _search,
+        "export": _export,
+    }
+    with open_log(options.file or os.environ.get("MIRASCOPE_LIKE_LOG") or "calls.db") as log:
+        try:
+            actions[options.action](log, options)
+            _stdout().flush()
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
+    return 0
+
+
+def _list(log: LogReader, options: Namespace) -> None:
+    _print_rows(log.responses(conversation=options.conversation, limit=options.count))
+
+
+def _search(log: LogReader, options: Namespace) -> None:
+    _print_rows(log.search(" ".join(options.text), limit=options.count))
+
+
+def _show(log: LogReader, options: Namespace) -> None:
+    _print_response(log, log.response(options.id))
+
+
+def _export(log: LogReader, options: Namespace) -> None:
+    for response in _oldest_first(log):
+        if options.json:
+            print(_json(log, response))
+        else:
+            _print_response(log, response)
+            print()
+
+
+def _oldest_first(log: LogReader) -> Iterable[LoggedResponse]:
+    return reversed(list(log.responses()))
+
+
+def _print_rows(responses: Iterable[LoggedResponse]) -> None:
+    found = list(responses)
+    if not found:
+        print("No calls.")
+        return
+    style = Style.of(_stdout())
+    now = datetime.now(UTC)
+    width = shutil.get_terminal_size((100, 24)).columns if _stdout().isatty() else None
+    longest = max(len(response.model_id) for response in found)
+    for response in reversed(found):
+        print(row(response, now, style, model_width=longest, width=width))
+
+
+def _print_response(log: LogReader, response: LoggedResponse) -> None:
+    style = Style.of(_stdout())
+    for name, value in told(response, [tool.name for tool in log.tools(response.id)]):
+        print(f"{style.dim(f'{name:13}')} {without_controls(value)}")
+    for message in log.messages(response.id):
+        print(f"\n{style.bold(message.role)}\n{without_controls(pretty_message(message))}")
+
+
+def _json(log: LogReader, response: LoggedResponse) -> str:
+    value: dict[str, Any] = asdict(replace(response, message=None)) | dump_messages(log.messages(response.id))
+    del value["message"]  # the last of the messages
+    value["started"] = response.started.isoformat()
+    value["tools"] = [asdict(tool) for tool in log.tools(response.id)]
+    return dump(value) if _stdout().encoding.lower().startswith("utf") else json.dumps(value)
+
+
+def _stdout() -> TextIO:
+    return sys.stdout

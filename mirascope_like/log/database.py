@@ -1,0 +1,216 @@
+"""The file: its tables, and how it is opened.
+
+    conversations  a thread of messages; `tip` is its last message, `name` the beginning of its first prompt
+    responses      one call: who was asked what, when, for how long, at what cost, and what came of it
+    messages       one message, stored once; `parent` is the one before it, `text` its words, `message` its JSON form
+    attachments    the bytes of images, sounds and documents, stored once; messages have {"$attachment": hash} for them
+    tools          what models are told of tools, stored once; `response_tools` says which call had which
+    formats        JSON Schemas that answers were held to, stored once
+
+`responses_view` shows calls with their words. In `responses`, `prompt_tip` is the last message that was sent, and `tip`
+the answer (`NULL` if there is none). Times are UTC in ISO 8601, durations seconds. `responses_search` is the full-text
+index over prompts and answers, if SQLite has FTS5; it finds parts of words, in any script.
+
+Several processes may read and write at once (WAL mode).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import LogError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["BUSY_SECONDS", "OPENING_SECONDS", "connect", "has_index", "is_busy"]
+
+BUSY_SECONDS = 1.0
+"""How long SQLite waits for another writer before it says that the database is locked."""
+
+OPENING_SECONDS = 10.0
+"""How long opening waits for others, all in all."""
+
+_FIRST = """
+CREATE TABLE conversations (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    tip TEXT REFERENCES messages (hash)
+);
+CREATE TABLE messages (
+    hash TEXT PRIMARY KEY,
+    parent TEXT REFERENCES messages (hash),
+    role TEXT NOT NULL,
+    text TEXT NOT NULL,
+    message TEXT NOT NULL
+);
+CREATE TABLE attachments (
+    hash TEXT PRIMARY KEY,
+    mime_type TEXT NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE TABLE formats (
+    hash TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    schema TEXT NOT NULL
+);
+CREATE TABLE tools (
+    hash TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    parameters TEXT NOT NULL
+);
+CREATE TABLE responses (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    conversation TEXT NOT NULL REFERENCES conversations (id),
+    started TEXT NOT NULL,
+    duration REAL NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT,
+    provider_model TEXT,
+    provider_response TEXT,
+    prompt_tip TEXT REFERENCES messages (hash),
+    tip TEXT REFERENCES messages (hash),
+    params TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    format TEXT REFERENCES formats (hash),
+    format_mode TEXT,
+    streamed INTEGER NOT NULL,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    provider_tools TEXT,
+    finish_reason TEXT,
+    raw_finish_reason TEXT,
+    error_type TEXT,
+    error TEXT,
+    in_tool_call TEXT,
+    raw TEXT
+);
+CREATE INDEX responses_conversation ON responses (conversation);
+CREATE INDEX responses_tip ON responses (tip);
+CREATE INDEX conversations_tip ON conversations (tip);
+CREATE TABLE response_tools (
+    response TEXT NOT NULL REFERENCES responses (id),
+    tool TEXT NOT NULL REFERENCES tools (hash),
+    position INTEGER NOT NULL,
+    PRIMARY KEY (response, position)
+);
+CREATE VIEW responses_view AS
+    SELECT responses.number, responses.id, conversation, started, duration, model, provider, provider_model,
+        prompts.text AS prompt, coalesce(answers.text, '') AS response,
+        input_tokens, output_tokens, finish_reason, error_type, error
+    FROM responses
+    LEFT JOIN messages AS prompts ON prompts.hash = prompt_tip
+    LEFT JOIN messages AS answers ON answers.hash = responses.tip;
+"""
+
+_MIGRATIONS = (_FIRST,)  # the version of a file is how many of these it has seen
+
+_INDEX = """
+CREATE VIRTUAL TABLE IF NOT EXISTS responses_search USING fts5 (
+    prompt, response, content = 'responses_view', content_rowid = 'number', tokenize = 'trigram'
+)
+"""
+
+
+def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    """A connection to a log, in autocommit mode, brought to the newest version.
+
+    Raises `LogError` if there is no such file (unless it is to be made), or it is none of ours, or too new, or locked
+    for too long.
+    """
+    import sqlite3
+
+    if not create and not path.exists():
+        raise LogError(f"There is no log at {path}.")
+    deadline = time.monotonic() + OPENING_SECONDS
+    while True:
+        try:
+            return _open(path)
+        except sqlite3.Error as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise LogError(f"{path} cannot be opened as a log: {error}.") from error
+            time.sleep(0.02)  # another process is making it
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection was in the way, so that the same may work later."""
+    import sqlite3
+
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the code
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def has_index(connection: sqlite3.Connection) -> bool:
+    """Whether the full-text index is there, and this SQLite can use it."""
+    import sqlite3
+
+    try:
+        connection.execute("SELECT 1 FROM responses_search LIMIT 0")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection, path)
+    if version > len(_MIGRATIONS):
+        raise LogError(f"{path} is a log of version {version}; this library knows versions up to {len(_MIGRATIONS)}.")
+    if version < len(_MIGRATIONS):
+        connection.execute("PRAGMA journal_mode = WAL")
+        _migrate(connection, path)
+    connection.execute("PRAGMA synchronous = NORMAL")  # safe in WAL mode: a power cut may lose the last rows, no more
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "log_version" in tables:
+        (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM log_version").fetchone()
+        return int(version)
+    if tables:
+        raise LogError(f"{path} is a database, but no log.")
+    return 0
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """All or nothing; another process may be doing it at the same time."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS log_version (version INTEGER PRIMARY KEY, applied TEXT NOT NULL)"
+        )
+        for version in range(_version(connection, path), len(_MIGRATIONS)):
+            for statement in _MIGRATIONS[version].split(";\n"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO log_version VALUES (?, datetime('now'))", (version + 1,))
+        _make_index(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _make_index(connection: sqlite3.Connection) -> None:
+    import sqlite3
+    from contextlib import suppress
+
+    with suppress(sqlite3.OperationalError):  # SQLite was built without FTS5, or is too old for trigrams
+        connection.execute(_INDEX)

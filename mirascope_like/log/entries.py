@@ -1,0 +1,166 @@
+"""From a finished call to rows. Writing the same call again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..engine.observers import FinishedCall
+from ..schema.formats import AnyFormat
+from ..schema.tools import AnyTool, ProviderTool
+from ..values.chunks import Usage
+from .messages import StoredMessage, chain, dump, hash_json
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["write_call"]
+
+NAME_LENGTH = 40
+_SECRET = ("extra_headers",)
+
+
+def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool, index: bool) -> None:
+    """Write a call, within a transaction. `raw`: with the answer in the provider's words; `index`: for search too."""
+    if connection.execute("SELECT 1 FROM responses WHERE id = ?", (call.id,)).fetchone():
+        return
+    prompt = list(chain(call.plan.messages))
+    prompt_tip = prompt[-1].hash if prompt else None
+    answer = list(chain([call.message], prompt_tip)) if call.message is not None else []
+    _write_messages(connection, [*prompt, *answer])
+    row = {
+        **_asked(call),
+        **_answered(call),
+        "conversation": _conversation(connection, call, prompt),
+        "prompt_tip": prompt_tip,
+        "tip": answer[-1].hash if answer else None,
+        "format": _write_format(connection, call.plan.format),
+        "raw": dump(call.raw) if raw and call.raw else None,
+    }
+    number = _insert(connection, "responses", row)
+    _write_tools(connection, call)
+    if answer and call.error is None:
+        connection.execute("UPDATE conversations SET tip = ? WHERE id = ?", (row["tip"], row["conversation"]))
+    if index:
+        words = (number, _words(prompt), _words(answer))
+        connection.execute("INSERT INTO responses_search (rowid, prompt, response) VALUES (?, ?, ?)", words)
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int | None:
+    """Insert a row unless it is there; the number of a new one."""
+    columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
+    return connection.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row).lastrowid
+
+
+def _asked(call: FinishedCall) -> dict[str, Any]:
+    plan, prepared = call.plan, call.prepared
+    params = {name: value for name, value in plan.params.items() if name not in _SECRET}
+    return {
+        "id": call.id,
+        "started": call.started.isoformat(timespec="milliseconds"),
+        "duration": call.duration,
+        "model": plan.model_id,
+        "provider": call.provider_id,
+        "params": dump(params),
+        "labels": dump(dict(plan.labels)),
+        "format_mode": prepared.format.mode if prepared is not None and prepared.format is not None else None,
+        "streamed": call.streamed,
+        "in_tool_call": call.tool_call.id if call.tool_call is not None else None,
+    }
+
+
+def _answered(call: FinishedCall) -> dict[str, Any]:
+    reply, error = call.reply, call.error
+    return {
+        **_tokens(reply.usage if reply is not None else None),
+        "provider_model": call.message.provider_model_name if call.message is not None else None,
+        "provider_response": reply.response_id if reply is not None else None,
+        "finish_reason": reply.finish_reason if reply is not None else None,
+        "raw_finish_reason": reply.raw_finish_reason if reply is not None else None,
+        "error_type": type(error).__name__ if error is not None else None,
+        "error": _plain(str(error)) if error is not None else None,
+    }
+
+
+def _tokens(usage: Usage | None) -> dict[str, Any]:
+    if usage is None:
+        return {}
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "provider_tools": dump({used.name: used.call_count for used in usage.provider_tool_usage}),
+    }
+
+
+def _words(messages: Sequence[StoredMessage]) -> str:
+    return messages[-1].text if messages else ""
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO messages (hash, parent, role, text, message) VALUES (?, ?, ?, ?, ?)",
+        [(each.hash, each.parent, each.role, each.text, each.message) for each in messages],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO attachments (hash, mime_type, content) VALUES (?, ?, ?)",
+        [(part.hash, part.mime_type, part.content) for each in messages for part in each.attachments],
+    )
+
+
+def _conversation(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str:
+    """The conversation that a call goes on with, or a new one: named by its label, else found by its messages."""
+    found = call.plan.labels.get("conversation") or _continued(connection, prompt) or call.id
+    words = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
+    _insert(connection, "conversations", {"id": found, "name": _shortened(words)})
+    return found
+
+
+def _continued(connection: sqlite3.Connection, prompt: Sequence[StoredMessage]) -> str | None:
+    """The conversation whose last message is among these; also one with a failed answer that is gone on from. One that
+    has gone on otherwise since is not meant: this is a fork of it."""
+    answers = [each.hash for each in prompt if each.role == "assistant"]
+    query = """
+        SELECT conversations.id FROM responses JOIN conversations ON conversations.id = conversation
+        WHERE responses.tip = ? AND (responses.tip = conversations.tip OR error_type IS NOT NULL)
+        ORDER BY number DESC LIMIT 1
+    """
+    for hash in reversed(answers):
+        if row := connection.execute(query, (hash,)).fetchone():
+            return str(row[0])
+    return None
+
+
+def _shortened(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= NAME_LENGTH else f"{words[: NAME_LENGTH - 1].rstrip()}…"
+
+
+def _write_format(connection: sqlite3.Connection, format: AnyFormat | None) -> str | None:
+    if format is None or format.parser is not None:
+        return None
+    hash = hash_json({"name": format.name, "schema": format.schema})
+    _insert(connection, "formats", {"hash": hash, "name": format.name, "schema": dump(format.schema)})
+    return hash
+
+
+def _write_tools(connection: sqlite3.Connection, call: FinishedCall) -> None:
+    for position, tool in enumerate(call.plan.toolkit.tools):
+        described = _described(tool)
+        hash = hash_json(described)
+        described["parameters"] = dump(described["parameters"])
+        _insert(connection, "tools", {"hash": hash, **described})
+        _insert(connection, "response_tools", {"response": call.id, "tool": hash, "position": position})
+
+
+def _described(tool: AnyTool | ProviderTool) -> dict[str, Any]:
+    """What the model is told of a tool. `parameters` is `None` if the provider has the tool itself."""
+    if isinstance(tool, ProviderTool):
+        return {"name": tool.name, "description": "", "parameters": None}
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}

@@ -1,0 +1,150 @@
+"""Messages by content: their hashes, and the form in which they are stored.
+
+A hash is BLAKE2b (16 bytes, as hex digits) of canonical JSON: keys sorted, no white space, UTF-8. That of a message is
+the hash of `{"parent": hash of the message before it, or null, "message": its JSON form}`, so it stands for all the
+conversation up to there. The bytes of attachments are stored apart; in the message is `{"$attachment": hash}`.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, cast
+
+from ..values.content import Text
+from ..values.messages import Message
+from ..values.serial import from_dict, to_dict
+
+__all__ = ["Attachment", "StoredMessage", "chain", "digest", "dump", "hash_json", "hash_message", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Bytes that belong to a message."""
+
+    hash: str
+    mime_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message as it is stored: `text` is its words, `message` its JSON form as text."""
+
+    hash: str
+    parent: str | None
+    role: str
+    text: str
+    message: str
+    attachments: tuple[Attachment, ...]
+
+
+def digest(data: bytes) -> str:
+    """The hash of bytes."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def hash_json(value: object) -> str:
+    """The hash of a JSON value."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return digest(text.encode("utf-8", "surrogatepass"))
+
+
+def hash_message(parent: str | None, text: str) -> str:
+    """The hash of a message in its stored form."""
+    return hash_json({"parent": parent, "message": json.loads(text)})
+
+
+def dump(value: object) -> str:
+    """JSON as readable as can be; what is no JSON is written as text. Half characters, which SQLite refuses, are
+    escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"), default=str)
+    return text
+
+
+def chain(messages: Iterable[Message], parent: str | None = None) -> Iterator[StoredMessage]:
+    """Messages as they are stored, each the parent of the next."""
+    for message in messages:
+        stored = _stored(message, parent)
+        yield stored
+        parent = stored.hash
+
+
+def load(text: str, content_of: Callable[[str], bytes]) -> Message:
+    """The message of a stored form. `content_of` gives an attachment's bytes by its hash."""
+    data = json.loads(text)
+    for source in _sources(data):
+        match source.get("data"):
+            case {"$attachment": str(hash)}:
+                source["data"] = b64encode(content_of(hash)).decode()
+            case _:
+                pass
+    return cast("Message", from_dict(data))
+
+
+def _stored(message: Message, parent: str | None) -> StoredMessage:
+    data = to_dict(message)
+    attachments = tuple(_detached(data))
+    text = dump(data)
+    return StoredMessage(
+        hash=hash_message(parent, text),
+        parent=parent,
+        role=message.role,
+        text=_words(message),
+        message=text,
+        attachments=attachments,
+    )
+
+
+def _words(message: Message) -> str:
+    parts = (message.content,) if isinstance(message.content, Text) else message.content
+    text = "\n".join(part.text for part in parts if isinstance(part, Text))
+    return text.encode("utf-8", "replace").decode()
+
+
+def _detached(data: dict[str, Any]) -> Iterator[Attachment]:
+    for source in _sources(data):
+        if source["type"].startswith("base64_") and (content := _bytes(source["data"])) is not None:
+            attachment = Attachment(digest(content), source.get("mime_type") or source["media_type"], content)
+            source["data"] = {"$attachment": attachment.hash}
+            yield attachment
+
+
+def _bytes(text: str) -> bytes | None:
+    """The bytes of a base64 text, if they give the same text again."""
+    try:
+        content = b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return content if b64encode(content).decode() == text else None
+
+
+def _sources(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where the parts of a message have their data from; to be changed in place."""
+    if isinstance(parts := data["content"], list):
+        for part in cast("list[dict[str, Any]]", parts):
+            yield from _sources_of_part(part)
+
+
+def _sources_of_part(part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if isinstance(source := part.get("source"), dict):
+        yield cast("dict[str, Any]", source)
+    elif part["type"] == "tool_output":
+        yield from _sources_of_result(part["result"])
+
+
+def _sources_of_result(result: Any) -> Iterator[dict[str, Any]]:
+    tagged = cast("Mapping[str, Any]", result) if isinstance(result, dict) else {}
+    if "$part" in tagged:
+        yield from _sources_of_part(tagged["$part"])
+    for part in tagged.get("$parts", ()):
+        yield from _sources_of_result(part)

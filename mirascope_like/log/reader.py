@@ -1,0 +1,311 @@
+"""Reading a log: what was asked and answered, searched, and put together as conversations again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from ..errors import LogError
+from ..values.chunks import FinishReason, ProviderToolUsage, Usage
+from ..values.messages import AssistantMessage, Message
+from .database import connect, has_index
+from .messages import digest, hash_json, hash_message, load
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["LogReader", "LoggedConversation", "LoggedResponse", "LoggedTool", "open_log"]
+
+_RESPONSES = """
+    SELECT responses.*, prompts.text AS prompt_text, coalesce(answers.text, '') AS text, answers.message
+    FROM responses
+    LEFT JOIN messages AS prompts ON prompts.hash = prompt_tip
+    LEFT JOIN messages AS answers ON answers.hash = responses.tip
+"""
+_CHAIN = """
+    WITH RECURSIVE chain (hash, parent, message, distance) AS (
+        SELECT hash, parent, message, 0 FROM messages WHERE hash = ?
+        UNION ALL
+        SELECT messages.hash, messages.parent, messages.message, distance + 1
+        FROM messages JOIN chain ON messages.hash = chain.parent
+    )
+    SELECT message FROM chain ORDER BY distance DESC
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedResponse:
+    """A call as it was logged.
+
+    `prompt` and `text` are the words of the last message sent and of the answer, `message` all of the answer (`None` if
+    there is none). `error_type` and `error` say what it
+    failed with, if it did. `started` is in UTC, `duration` in seconds. `in_tool_call` is the id of the tool call in
+    whose tool this call was made. `format_schema` is the JSON Schema of its format. `raw` is the answer in the
+    provider's words, if it was kept.
+    """
+
+    id: str
+    conversation_id: str
+    started: datetime
+    duration: float
+    model_id: str
+    provider_id: str | None
+    provider_model_name: str | None
+    response_id: str | None
+    prompt: str
+    text: str
+    message: AssistantMessage | None = field(repr=False)
+    params: Mapping[str, Any]
+    labels: Mapping[str, str]
+    usage: Usage | None
+    finish_reason: FinishReason | None
+    error_type: str | None
+    error: str | None
+    streamed: bool
+    in_tool_call: str | None
+    format_schema: Mapping[str, Any] | None = field(repr=False)
+    raw: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedConversation:
+    """A thread of messages. `model_id` and `params` are of its last call, `name` is how its first prompt begins."""
+
+    id: str
+    name: str
+    model_id: str
+    params: Mapping[str, Any]
+    messages: list[Message]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedTool:
+    """What a model was told of a tool. `parameters` is a JSON Schema; `None` if the provider has the tool itself."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] | None
+
+
+def open_log(path: str | PathLike[str]) -> LogReader:
+    """A log, to be read. Raises `LogError` if there is none."""
+    return LogReader(path)
+
+
+class LogReader:
+    """A log that is read, also while others write it. All methods block; use it in one thread, and close it.
+
+    Ids may be shortened to a beginning that only one has. What is not found raises `LogError`.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self._connection = _connect(self.path)
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def responses(self, *, conversation: str | None = None, limit: int | None = None) -> Iterator[LoggedResponse]:
+        """Calls, the newest first: all, or those of a conversation; at most `limit`."""
+        newest = "ORDER BY number DESC LIMIT ?"
+        most = -1 if limit is None else limit
+        if conversation is None:
+            return self._responses(newest, most)
+        return self._responses(f"WHERE conversation = ? {newest}", self._whole_id("conversations", conversation), most)
+
+    def search(self, text: str, *, limit: int | None = None) -> Iterator[LoggedResponse]:
+        """Calls whose prompt or answer has each of the words of `text` in it, the newest first. Case does not matter,
+        and parts of words count."""
+        words = text.split()
+        clauses = ["(contains(prompts.text, ?) OR contains(answers.text, ?))"] * len(words)
+        values: list[str | int] = [word for word in words for _ in range(2)]
+        if phrases := self._phrases(words):
+            clauses.append("number IN (SELECT rowid FROM responses_search WHERE responses_search MATCH ?)")
+            values.append(phrases)
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+        return self._responses(f"{where} ORDER BY number DESC LIMIT ?", *values, -1 if limit is None else limit)
+
+    def response(self, id: str) -> LoggedResponse:
+        """One call."""
+        return next(self._responses("WHERE id = ?", self._whole_id("responses", id)))
+
+    def messages(self, id: str) -> list[Message]:
+        """What was sent in a call, and the answer, as they were."""
+        row = self._connection.execute(
+            "SELECT coalesce(tip, prompt_tip) FROM responses WHERE id = ?", (self._whole_id("responses", id),)
+        ).fetchone()
+        return self._chain(row[0])
+
+    def tools(self, id: str) -> list[LoggedTool]:
+        """The tools that a call had."""
+        rows = self._connection.execute(
+            "SELECT name, description, parameters FROM response_tools JOIN tools ON tool = hash WHERE response = ? "
+            "ORDER BY position",
+            (self._whole_id("responses", id),),
+        )
+        return [LoggedTool(name=row[0], description=row[1], parameters=json.loads(row[2])) for row in rows]
+
+    # -- conversations ------------------------------------------------------------------------------------------------
+
+    def conversations(self) -> Iterator[LoggedConversation]:
+        """All conversations, the one that went on last first."""
+        rows = self._connection.execute(
+            "SELECT conversation FROM responses GROUP BY conversation ORDER BY max(number) DESC"
+        ).fetchall()
+        return (self.conversation(row[0]) for row in rows)
+
+    def conversation(self, id: str | None = None) -> LoggedConversation:
+        """One conversation: its messages up to its last good answer. Without an id, the one that went on last."""
+        last = next(self.responses(limit=1) if id is None else self.responses(conversation=id, limit=1), None)
+        if last is None:
+            raise LogError(f"No call is in the log {self.path} yet.")
+        name, tip = self._connection.execute(
+            "SELECT name, tip FROM conversations WHERE id = ?", (last.conversation_id,)
+        ).fetchone()
+        return LoggedConversation(
+            id=last.conversation_id,
+            name=name,
+            model_id=last.model_id,
+            params=last.params,
+            messages=self._chain(tip) if tip is not None else [],
+        )
+
+    # -- the whole ----------------------------------------------------------------------------------------------------
+
+    def verify(self) -> list[str]:
+        """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything."""
+        return [*self._altered(), *self._missing()]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<LogReader {self.path}>"
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _is_indexed(self) -> bool:
+        return has_index(self._connection)
+
+    def _phrases(self, words: list[str]) -> str:
+        """The search of the index that finds at least what is looked for; it knows no fewer than three characters."""
+        return " AND ".join(_quoted(word) for word in words if len(word) >= 3) if self._is_indexed else ""
+
+    def _responses(self, clauses: str, *values: str | int) -> Iterator[LoggedResponse]:
+        cursor = self._connection.execute(_RESPONSES + clauses, values)
+        names = [column[0] for column in cursor.description]
+        for row in cursor:
+            yield self._made(dict(zip(names, row, strict=True)))
+
+    def _made(self, row: dict[str, Any]) -> LoggedResponse:
+        reason = row["finish_reason"]
+        return LoggedResponse(
+            id=row["id"],
+            conversation_id=row["conversation"],
+            started=datetime.fromisoformat(row["started"]),
+            duration=row["duration"],
+            model_id=row["model"],
+            provider_id=row["provider"],
+            provider_model_name=row["provider_model"],
+            response_id=row["provider_response"],
+            prompt=row["prompt_text"] or "",
+            text=row["text"],
+            message=cast("AssistantMessage", self._loaded(row["message"])) if row["message"] else None,
+            params=json.loads(row["params"]),
+            labels=json.loads(row["labels"]),
+            usage=_usage(row),
+            finish_reason=FinishReason(reason) if reason else None,
+            error_type=row["error_type"],
+            error=row["error"],
+            streamed=bool(row["streamed"]),
+            in_tool_call=row["in_tool_call"],
+            format_schema=self._schema(row["format"]),
+            raw=json.loads(row["raw"]) if row["raw"] else None,
+        )
+
+    def _schema(self, hash: str | None) -> Any:
+        row = self._connection.execute("SELECT schema FROM formats WHERE hash = ?", (hash,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def _whole_id(self, table: str, beginning: str) -> str:
+        """The one id of a table that begins so."""
+        query = f"SELECT id FROM {table} WHERE id = ?1 OR substr(id, 1, length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2"
+        found = [row[0] for row in self._connection.execute(query, (beginning,))] if beginning else []
+        if len(found) == 1 or beginning in found:
+            return str(found[0])
+        kind = table.removesuffix("s")
+        what = f"Several {table} begin with" if found else f"There is no {kind}"
+        raise LogError(f"{what} {beginning!r} in the log {self.path}.")
+
+    def _chain(self, tip: str | None) -> list[Message]:
+        rows = self._connection.execute(_CHAIN, (tip,)).fetchall()
+        return [self._loaded(text) for (text,) in rows]
+
+    def _loaded(self, text: str) -> Message:
+        return load(text, self._attachment)
+
+    def _attachment(self, hash: str) -> bytes:
+        row = self._connection.execute("SELECT content FROM attachments WHERE hash = ?", (hash,)).fetchone()
+        if row is None:
+            raise LogError(f"The attachment {hash} is missing in the log {self.path}.")
+        return bytes(row[0])
+
+    def _altered(self) -> Iterator[str]:
+        execute = self._connection.execute
+        for hash, parent, message in execute("SELECT hash, parent, message FROM messages"):
+            yield from _difference("message", hash, hash_message(parent, message))
+        for hash, content in execute("SELECT hash, content FROM attachments"):
+            yield from _difference("attachment", hash, digest(content))
+        for hash, name, schema in execute("SELECT hash, name, schema FROM formats"):
+            yield from _difference("format", hash, hash_json({"name": name, "schema": json.loads(schema)}))
+        for hash, name, description, parameters in execute("SELECT hash, name, description, parameters FROM tools"):
+            described = {"name": name, "description": description, "parameters": json.loads(parameters)}
+            yield from _difference("tool", hash, hash_json(described))
+
+    def _missing(self) -> Iterator[str]:
+        for table, row, parent, _ in self._connection.execute("PRAGMA foreign_key_check"):
+            yield f"Row {row} of {table} names a row of {parent} that is not there."
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = connect(path)
+    connection.execute("PRAGMA query_only = ON")
+    connection.create_function("contains", 2, _contains, deterministic=True)
+    return connection
+
+
+def _contains(text: str | None, word: str) -> bool:
+    return word.casefold() in (text or "").casefold()
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace('"', '""') + '"'
+
+
+def _usage(row: Mapping[str, Any]) -> Usage | None:
+    if row["input_tokens"] is None:
+        return None
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+    used = json.loads(row["provider_tools"]).items()
+    return Usage(
+        **{name: row[name] for name in names},
+        provider_tool_usage=tuple(ProviderToolUsage(name=name, call_count=count) for name, count in used),
+    )
+
+
+def _difference(kind: str, stored: str, found: str) -> Iterator[str]:
+    if stored != found:
+        yield f"The {kind} {stored} was changed."

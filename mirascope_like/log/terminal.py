@@ -1,0 +1,188 @@
+"""How calls look in a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TextIO, cast
+from unicodedata import category, combining, east_asian_width
+
+from ..values.content import (
+    Audio,
+    Base64AudioSource,
+    Base64DocumentSource,
+    Base64ImageSource,
+    Document,
+    Image,
+    ProviderBlock,
+    ServerToolCall,
+    Text,
+    TextDocumentSource,
+    Thought,
+    ToolCall,
+    ToolOutput,
+)
+from ..values.messages import Message
+from ..values.results import result_text
+from .reader import LoggedResponse
+
+__all__ = ["Style", "ago", "clipped", "pretty_message", "row", "told", "without_controls"]
+
+_SHOWN_OF_ID = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Whether there are colours."""
+
+    has_colours: bool
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Style:
+        """What a stream can show."""
+        return cls(stream.isatty() and not os.environ.get("NO_COLOR"))
+
+    def bold(self, text: str) -> str:
+        """What matters."""
+        return f"\x1b[1m{text}\x1b[0m" if self.has_colours else text
+
+    def dim(self, text: str) -> str:
+        """What matters less."""
+        return f"\x1b[2m{text}\x1b[0m" if self.has_colours else text
+
+    def red(self, text: str) -> str:
+        """What went wrong."""
+        return f"\x1b[31m{text}\x1b[0m" if self.has_colours else text
+
+
+def row(response: LoggedResponse, now: datetime, style: Style, *, model_width: int, width: int | None) -> str:
+    """One line for one call, cut to `width` columns."""
+    head = (
+        f"{response.id[:_SHOWN_OF_ID]}  {ago(response.started, now):>8}  {response.model_id:{model_width}}  "
+        f"{_tokens(response):>11}  {_took(response.duration):>6}  "
+    )
+    prompt = " ".join(without_controls(response.prompt).split()) or "(tool outputs)"
+    answer = " ".join(without_controls(_outcome(response)).split())
+    room = None if width is None else max(20, width - len(head) - 3)
+    shown_prompt = clipped(prompt, 48 if room is None else room // 2)
+    shown_answer = clipped(answer, 48 if room is None else room - _columns(shown_prompt))
+    if response.error_type:
+        shown_answer = style.red(shown_answer)
+    return f"{style.dim(head)}{style.bold(shown_prompt)} → {shown_answer}"
+
+
+def told(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What there is to say of a call beside its messages, by name."""
+    yield "id", response.id
+    if response.conversation_id != response.id:
+        yield "conversation", response.conversation_id
+    name = response.provider_model_name
+    yield "model", response.model_id + (f" ({name})" if name and not response.model_id.endswith(name) else "")
+    yield "started", f"{response.started:%Y-%m-%d %H:%M:%S} UTC, took {response.duration:.2f} s"
+    if response.usage is not None:
+        yield "tokens", f"{response.usage.input_tokens} in, {response.usage.output_tokens} out"
+    if response.params:
+        yield "params", json.dumps(response.params, ensure_ascii=False)
+    if tools:
+        yield "tools", ", ".join(tools)
+    if response.finish_reason is not None:
+        yield "finish reason", response.finish_reason
+    if response.error_type:
+        yield "error", f"{response.error_type}: {response.error}"
+
+
+def pretty_message(message: Message) -> str:
+    """A message to be read."""
+    parts = (message.content,) if isinstance(message.content, Text) else message.content
+    return "\n".join(_pretty(part) for part in parts)
+
+
+def _pretty(part: object) -> str:
+    match part:
+        case Text(text=text):
+            return text
+        case Thought(thought=thought):
+            return f"(thought) {thought}"
+        case ToolCall() | ServerToolCall():
+            return f"→ {part.name}({part.args})"
+        case ToolOutput():
+            return f"← {part.name}: {_shown_result(cast('object', part.result))}"
+        case Image() | Audio() | Document():
+            return f"[{type(part).__name__.lower()}: {_shown_source(part)}]"
+        case ProviderBlock(kind=kind):
+            return f"[{kind}]"
+        case _:
+            return f"[{type(part).__name__}]"
+
+
+def _shown_result(result: object) -> str:
+    match result:
+        case Image() | Audio() | Document():
+            return _pretty(result)
+        case list():
+            return json.dumps(result, ensure_ascii=False, default=_pretty)
+        case _:
+            return result_text(result)
+
+
+def _shown_source(part: Image | Audio | Document) -> str:
+    match part.source:
+        case Base64ImageSource(data=data, mime_type=kind) | Base64AudioSource(data=data, mime_type=kind):
+            return f"{kind}, {len(data) * 3 // 4} bytes"
+        case Base64DocumentSource(data=data, media_type=kind):
+            return f"{kind}, {len(data) * 3 // 4} bytes"
+        case TextDocumentSource(data=data, media_type=kind):
+            return f"{kind}, {len(data)} characters"
+        case source:
+            return source.url
+
+
+def _outcome(response: LoggedResponse) -> str:
+    if response.error_type:
+        return f"{response.error_type}: {response.error}"
+    if response.message is None:
+        return "(no answer)"
+    return response.text or pretty_message(response.message)
+
+
+def _tokens(response: LoggedResponse) -> str:
+    return f"{response.usage.input_tokens}→{response.usage.output_tokens}" if response.usage is not None else "-"
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f}s" if seconds < 100 else f"{seconds / 60:.0f}m"
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """How long ago something was, in its largest unit."""
+    seconds = max(0, int((now - then).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit} ago"
+    return "now" if seconds < 1 else f"{seconds}s ago"
+
+
+def clipped(text: str, columns: int) -> str:
+    """The text, cut so that it takes at most so many columns of a terminal."""
+    if _columns(text) <= columns:
+        return text
+    taken = 1  # the ellipsis
+    for position, character in enumerate(text):
+        taken += _columns(character)
+        if taken > columns:
+            return f"{text[:position].rstrip()}…"
+    return text
+
+
+def _columns(text: str) -> int:
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def without_controls(text: str) -> str:
+    """The text without what could steer a terminal; lines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)
