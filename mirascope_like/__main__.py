@@ -53,7 +53,7 @@ def _add_logs(commands: Commands) -> None:
     listed.add_argument("-c", "--conversation", metavar="ID", help="only those of one conversation")
     listed.set_defaults(action="list")
     show = actions.add_parser("show", help="one call, with all its messages", parents=[file])
-    show.add_argument("id", help="the id of a call, or its beginning")
+    show.add_argument("id", help="the id of a call, or its end")
     show.set_defaults(action="show")
     search = actions.add_parser("search", help="calls with words in their prompt or answer", parents=[file, count])
     search.add_argument("text", nargs="+")

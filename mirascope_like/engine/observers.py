@@ -21,7 +21,7 @@ from functools import wraps
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from ..errors import Error, ProviderError
+from ..errors import FeatureNotSupportedError, MissingAPIKeyError, NoRegisteredProviderError, ProviderError
 from ..values.chunks import Reply
 from ..values.content import ToolCall
 from ..values.messages import AssistantMessage
@@ -44,8 +44,8 @@ class FinishedCall:
     """
 
     id: str
-    plan: Plan
-    prepared: Prepared | None
+    plan: Plan = field(repr=False)
+    prepared: Prepared | None = field(repr=False)
     reply: Reply | None
     error: BaseException | None
     started: datetime
@@ -130,6 +130,8 @@ class _Finished(Protocol):
 
 A = TypeVar("A", bound=_Finished)
 
+_REFUSALS = (FeatureNotSupportedError, MissingAPIKeyError, NoRegisteredProviderError)
+
 _tool_call: ContextVar[ToolCall | None] = ContextVar("mirascope_like_tool_call", default=None)
 
 
@@ -187,13 +189,13 @@ class Watch:
 
     def failed(self, error: BaseException) -> None:
         """It has no answer, or not all of it."""
-        if isinstance(error, Error) and not isinstance(error, ProviderError):
-            return  # nothing was sent
-        self._tell(self._plan, None, getattr(error, "partial", None), error, None, streamed=False)
+        if not isinstance(error, _REFUSALS):
+            self._tell(self._plan, None, getattr(error, "partial", None), error, None, streamed=False)
 
-    def ended(self, stream: LiveStream) -> None:
-        """Its stream is over, well or not."""
-        self._tell(stream.plan, stream.prepared, stream.reply, stream.failure, stream.raw, streamed=True)
+    def went_on(self, stream: LiveStream) -> None:
+        """Its stream has been read on, and may be over, well or not."""
+        if stream.finished or stream.failure is not None:
+            self._tell(stream.plan, stream.prepared, stream.reply, stream.failure, stream.raw, streamed=True)
 
     def _tell(
         self,

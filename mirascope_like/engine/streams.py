@@ -139,6 +139,7 @@ class LiveStream:
             self.failure = StreamClosedError(
                 "The stream was closed before its end. What had arrived is in the response's properties."
             )
+            self._tell()
         await self._close_source()
 
     def join(self) -> None:

@@ -143,7 +143,7 @@ def _sources_of_part(part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _sources_of_result(result: Any) -> Iterator[dict[str, Any]]:
-    tagged = cast("Mapping[str, Any]", result) if isinstance(result, dict) else {}
+    tagged: Mapping[str, Any] = cast("Mapping[str, Any]", result) if isinstance(result, dict) else {}
     if "$part" in tagged:
         yield from _sources_of_part(tagged["$part"])
     for part in tagged.get("$parts", ()):

@@ -101,7 +101,7 @@ def open_log(path: str | PathLike[str]) -> LogReader:
 class LogReader:
     """A log that is read, also while others write it. All methods block; use it in one thread, and close it.
 
-    Ids may be shortened to a beginning that only one has. What is not found raises `LogError`.
+    Ids may be shortened to an end that only one has. What is not found raises `LogError`.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -240,15 +240,14 @@ class LogReader:
         row = self._connection.execute("SELECT schema FROM formats WHERE hash = ?", (hash,)).fetchone()
         return json.loads(row[0]) if row else None
 
-    def _whole_id(self, table: str, beginning: str) -> str:
-        """The one id of a table that begins so."""
-        query = f"SELECT id FROM {table} WHERE id = ?1 OR substr(id, 1, length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2"
-        found = [row[0] for row in self._connection.execute(query, (beginning,))] if beginning else []
-        if len(found) == 1 or beginning in found:
+    def _whole_id(self, table: str, end: str) -> str:
+        """The one id of a table that ends so."""
+        query = f"SELECT id FROM {table} WHERE id = ?1 OR substr(id, -length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2"
+        found = [row[0] for row in self._connection.execute(query, (end,))] if end else []
+        if len(found) == 1 or end in found:
             return str(found[0])
-        kind = table.removesuffix("s")
-        what = f"Several {table} begin with" if found else f"There is no {kind}"
-        raise LogError(f"{what} {beginning!r} in the log {self.path}.")
+        what = f"Several {table} end with" if found else f"There is no {table.removesuffix('s')}"
+        raise LogError(f"{what} {end!r} in the log {self.path}.")
 
     def _chain(self, tip: str | None) -> list[Message]:
         rows = self._connection.execute(_CHAIN, (tip,)).fetchall()

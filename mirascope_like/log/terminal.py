@@ -31,7 +31,7 @@ from .reader import LoggedResponse
 
 __all__ = ["Style", "ago", "clipped", "pretty_message", "row", "told", "without_controls"]
 
-_SHOWN_OF_ID = 8
+_SHOWN_OF_ID = 8  # the end, since ids may begin with the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Style:
 def row(response: LoggedResponse, now: datetime, style: Style, *, model_width: int, width: int | None) -> str:
     """One line for one call, cut to `width` columns."""
     head = (
-        f"{response.id[:_SHOWN_OF_ID]}  {ago(response.started, now):>8}  {response.model_id:{model_width}}  "
+        f"{response.id[-_SHOWN_OF_ID:]}  {ago(response.started, now):>8}  {response.model_id:{model_width}}  "
         f"{_tokens(response):>11}  {_took(response.duration):>6}  "
     )
     prompt = " ".join(without_controls(response.prompt).split()) or "(tool outputs)"
@@ -109,7 +109,8 @@ def _pretty(part: object) -> str:
         case ToolCall() | ServerToolCall():
             return f"→ {part.name}({part.args})"
         case ToolOutput():
-            return f"← {part.name}: {_shown_result(cast('object', part.result))}"
+            output = cast("ToolOutput[object]", part)
+            return f"← {output.name}: {_shown_result(output.result)}"
         case Image() | Audio() | Document():
             return f"[{type(part).__name__.lower()}: {_shown_source(part)}]"
         case ProviderBlock(kind=kind):

@@ -157,7 +157,7 @@ class LogWriter:
         return connection, mark is not None and mark.is_last
 
     def _write_all(self, connection: sqlite3.Connection, calls: list[FinishedCall]) -> None:
-        """In one transaction; if that fails, each in its own, so that a call that cannot be written takes none along."""
+        """In one transaction; if that fails, each in its own, so that one that cannot be written harms no other."""
         try:
             self._write_together(connection, calls)
         except Exception:
