@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Error as Error,
         FeatureNotSupportedError as FeatureNotSupportedError,
         IncompleteStreamError as IncompleteStreamError,
+        LogError as LogError,
         MissingAPIKeyError as MissingAPIKeyError,
         NoRegisteredProviderError as NoRegisteredProviderError,
         NotFoundError as NotFoundError,
@@ -51,6 +52,15 @@ if TYPE_CHECKING:
         ToolExecutionError as ToolExecutionError,
         ToolNotFoundError as ToolNotFoundError,
         UnsupportedParamWarning as UnsupportedParamWarning,
+    )
+    from ..log import (
+        LoggedConversation as LoggedConversation,
+        LoggedResponse as LoggedResponse,
+        LoggedTool as LoggedTool,
+        LogReader as LogReader,
+        LogWriter as LogWriter,
+        log as log,
+        open_log as open_log,
     )
     from ..schema.formats import (
         Format as Format,
@@ -207,11 +217,12 @@ else:
             "..engine.exchanges": "Endpoint HTTPEndpoint",
             "..errors": """
                 APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError Error
-                FeatureNotSupportedError IncompleteStreamError MissingAPIKeyError NoRegisteredProviderError
+                FeatureNotSupportedError IncompleteStreamError LogError MissingAPIKeyError NoRegisteredProviderError
                 NotFoundError ParseError PermissionError ProviderError RateLimitError ResponseValidationError
                 RetriesExhausted ServerError StreamClosedError StreamRestarted TimeoutError ToolError
                 ToolExecutionError ToolNotFoundError UnsupportedParamWarning
             """,
+            "..log": "LoggedConversation LoggedResponse LoggedTool LogReader LogWriter log open_log",
             "..schema.formats": "Format FormatSpec FormattingMode OutputParser Partial",
             "..schema.tools": "AsyncContextTool AsyncTool ContextTool ProviderTool Tool Toolkit WebSearchTool",
             "..values": "messages",

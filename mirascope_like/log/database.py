@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUSY_SECONDS", "OPENING_SECONDS", "connect", "has_index", "is_busy"]
 
-BUSY_SECONDS = 1.0
+BUSY_SECONDS = 0.2
 """How long SQLite waits for another writer before it says that the database is locked."""
 
 OPENING_SECONDS = 10.0
@@ -85,6 +85,7 @@ CREATE TABLE responses (
     cache_write_tokens INTEGER,
     reasoning_tokens INTEGER,
     provider_tools TEXT,
+    raw_usage TEXT,
     finish_reason TEXT,
     raw_finish_reason TEXT,
     error_type TEXT,
@@ -161,7 +162,7 @@ def has_index(connection: sqlite3.Connection) -> bool:
 def _open(path: Path) -> sqlite3.Connection:
     import sqlite3
 
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, path)
     except BaseException:

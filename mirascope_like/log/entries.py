@@ -92,6 +92,7 @@ def _tokens(usage: Usage | None) -> dict[str, Any]:
         "cache_write_tokens": usage.cache_write_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "provider_tools": dump({used.name: used.call_count for used in usage.provider_tool_usage}),
+        "raw_usage": dump(usage.raw) if usage.raw is not None else None,
     }
 
 

@@ -177,6 +177,11 @@ class LogReader:
 
     # -- the whole ----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def has_index(self) -> bool:
+        """Whether searching uses an index; it gives the same without one, more slowly."""
+        return has_index(self._connection)
+
     def verify(self) -> list[str]:
         """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything."""
         return [*self._altered(), *self._missing()]
@@ -196,13 +201,9 @@ class LogReader:
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _is_indexed(self) -> bool:
-        return has_index(self._connection)
-
     def _phrases(self, words: list[str]) -> str:
         """The search of the index that finds at least what is looked for; it knows no fewer than three characters."""
-        return " AND ".join(_quoted(word) for word in words if len(word) >= 3) if self._is_indexed else ""
+        return " AND ".join(_quoted(word) for word in words if len(word) >= 3) if self.has_index else ""
 
     def _responses(self, clauses: str, *values: str | int) -> Iterator[LoggedResponse]:
         cursor = self._connection.execute(_RESPONSES + clauses, values)
@@ -287,7 +288,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _contains(text: str | None, word: str) -> bool:
-    return word.casefold() in (text or "").casefold()
+    return word.lower() in (text or "").lower()
 
 
 def _quoted(word: str) -> str:
@@ -302,6 +303,7 @@ def _usage(row: Mapping[str, Any]) -> Usage | None:
     return Usage(
         **{name: row[name] for name in names},
         provider_tool_usage=tuple(ProviderToolUsage(name=name, call_count=count) for name, count in used),
+        raw=json.loads(row["raw_usage"]) if row["raw_usage"] else None,
     )
 
 

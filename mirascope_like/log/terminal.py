@@ -71,7 +71,7 @@ def row(response: LoggedResponse, now: datetime, style: Style, *, model_width: i
     shown_answer = clipped(answer, 48 if room is None else room - _columns(shown_prompt))
     if response.error_type:
         shown_answer = style.red(shown_answer)
-    return f"{style.dim(head)}{style.bold(shown_prompt)} → {shown_answer}"
+    return f"{style.dim(head)}{style.bold(shown_prompt)} │ {shown_answer}"
 
 
 def told(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, str]]:

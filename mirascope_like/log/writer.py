@@ -1,7 +1,8 @@
 """Writing a log: calls are handed to a thread, which writes them.
 
 The thread is started with the first call, in each process anew: after a fork the child writes what it calls itself, and
-the parent what it had called. What another process's lock holds up is tried again until it works.
+the parent what it had called. While a process forks, no connection is open: SQLite would take the parent's locks for
+the child's. What another process's lock holds up is tried again until it works.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import atexit
 import os
 import sys
 import threading
+import time
 import warnings
 from contextlib import suppress
 from os import PathLike
@@ -61,6 +63,8 @@ class LogWriter:
         self.path = Path(path).absolute()
         self._raw = raw
         self._starting = threading.Lock()
+        self._connected = threading.Lock()  # held while the connection is used
+        self._connection: sqlite3.Connection | None = None
         self._queue: _Queue = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
@@ -89,8 +93,8 @@ class LogWriter:
         Raises `LogError` if not all could be written. Blocks, as `flush` does.
         """
         self._stop_listening()
-        _open_logs.discard(self)
         self._wait(_Mark(is_last=True), timeout)
+        _open_logs.discard(self)
         error, self._error = self._error, None
         if error is not None:
             raise LogError(f"Not all calls could be written to {self.path}: {error}") from error
@@ -104,9 +108,19 @@ class LogWriter:
     def __repr__(self) -> str:
         return f"<LogWriter {self.path}>"
 
+    def before_fork(self) -> None:
+        """Let go of the file, until `after_fork`."""
+        self._connected.acquire()
+        self._disconnect()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent."""
+        self._connected.release()
+
     def begin_anew(self) -> None:
-        """Forget what another process has to write: for a forked child, which has no threads but its own."""
+        """Forget what the parent has to write, in the child, which has no threads but its own."""
         self._starting = threading.Lock()
+        self._connected = threading.Lock()
         self._queue = SimpleQueue()
         self._thread = None
         self._error = None
@@ -137,40 +151,43 @@ class LogWriter:
     # -- in the thread ------------------------------------------------------------------------------------------------
 
     def _work(self, queue: _Queue) -> None:
-        connection = None
-        is_last = False
-        while not is_last:
-            connection, is_last = self._round(queue, connection)
-        if connection is not None:
-            connection.close()
+        while not self._round(queue):
+            pass
+        with self._connected:
+            self._disconnect()
 
-    def _round(self, queue: _Queue, connection: sqlite3.Connection | None) -> tuple[sqlite3.Connection | None, bool]:
-        """Write what waits, or the next to come. Gives the connection, and whether that was all."""
+    def _round(self, queue: _Queue) -> bool:
+        """Write what waits, or the next to come. Whether that was all."""
         calls, mark = _taken(queue)
         try:
-            connection = connection or connect(self.path, create=True)
-            self._write_all(connection, calls)
-        except Exception as error:
-            self._failed(error)
-        if mark is not None:
-            mark.reached.set()
-        return connection, mark is not None and mark.is_last
-
-    def _write_all(self, connection: sqlite3.Connection, calls: list[FinishedCall]) -> None:
-        """In one transaction; if that fails, each in its own, so that one that cannot be written harms no other."""
-        try:
-            self._write_together(connection, calls)
+            self._write(calls)
         except Exception:
-            for call in calls:
+            for call in calls:  # each on its own, so that one that cannot be written harms no other
                 try:
-                    self._write_together(connection, [call])
+                    self._write([call])
                 except Exception as error:
                     self._failed(error)
+        if mark is not None:
+            mark.reached.set()
+        return mark is not None and mark.is_last
 
-    def _write_together(self, connection: sqlite3.Connection, calls: list[FinishedCall]) -> None:
-        if not calls:
-            return
-        _begin(connection)
+    def _write(self, calls: list[FinishedCall]) -> None:
+        """Write calls, all or none, as soon as other processes let."""
+        import sqlite3
+
+        while calls:
+            try:
+                with self._connected:
+                    self._connection = self._connection or connect(self.path, create=True)
+                    self._write_through(self._connection, calls)
+                return
+            except sqlite3.OperationalError as error:
+                if not is_busy(error):
+                    raise
+            time.sleep(0.01)  # lets others have the connection, who may want to close it
+
+    def _write_through(self, connection: sqlite3.Connection, calls: list[FinishedCall]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
         try:
             index = has_index(connection)
             for call in calls:
@@ -180,6 +197,11 @@ class LogWriter:
             with suppress(Exception):  # after some errors there is no transaction any more
                 connection.execute("ROLLBACK")
             raise
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _failed(self, error: Exception) -> None:
         if self._error is not None:
@@ -203,20 +225,8 @@ def _taken(queue: _Queue) -> tuple[list[FinishedCall], _Mark | None]:
     return calls, None
 
 
-def _begin(connection: sqlite3.Connection) -> None:
-    """Begin to write, as soon as others let."""
-    import sqlite3
-
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if not is_busy(error):
-                raise
-
-
 _open_logs: WeakSet[LogWriter] = WeakSet()
+_forking: list[LogWriter] = []
 
 
 def _close_all() -> None:
@@ -227,11 +237,22 @@ def _close_all() -> None:
             warnings.warn(str(error), RuntimeWarning, stacklevel=1)
 
 
-def _begin_all_anew() -> None:
+def _before_fork() -> None:
     for each in list(_open_logs):
-        each.begin_anew()
+        each.before_fork()
+        _forking.append(each)
+
+
+def _after_fork_in_parent() -> None:
+    while _forking:
+        _forking.pop().after_fork()
+
+
+def _after_fork_in_child() -> None:
+    while _forking:
+        _forking.pop().begin_anew()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_all_anew)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
