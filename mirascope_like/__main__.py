@@ -8,12 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
 
 from . import errors
-
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
 __all__ = ["main"]
 
@@ -35,32 +31,30 @@ def _parser() -> argparse.ArgumentParser:
     weights = commands.add_parser("weights", help="get the embedded model's weights (98 MB), if they are not here yet")
     weights.add_argument("--where", action="store_true", help="only print where the weights are")
     weights.set_defaults(run=_weights)
-    _add_logs(commands)
+    _describe_logs(commands.add_parser("logs", help="show what a log has of calls"))
     return parser
 
 
-def _add_logs(commands: Commands) -> None:
-    file = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    file.add_argument("-f", "--file", help="the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)")
-    count = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    count.add_argument("-n", "--count", type=int, help="show at most this many calls (default: 20)")
-    logs = commands.add_parser("logs", help="show what a log has of calls", parents=[file, count])
-    logs.set_defaults(run=_logs, action="list", conversation=None, file=None, count=20)
+def _describe_logs(logs: argparse.ArgumentParser) -> None:
+    logs.set_defaults(run=_logs, action="list", file=None, count=20, conversation=None)
     actions = logs.add_subparsers(metavar="action")
-    listed = actions.add_parser(
-        "list", help="calls, the newest last (what is done if nothing is said)", parents=[file, count]
-    )
+    listed = actions.add_parser("list", help="calls, the newest last; this is what is done if nothing is said")
     listed.add_argument("-c", "--conversation", metavar="ID", help="only those of one conversation")
-    listed.set_defaults(action="list")
-    show = actions.add_parser("show", help="one call, with all its messages", parents=[file])
+    show = actions.add_parser("show", help="one call, with all its messages")
     show.add_argument("id", help="the id of a call, or its end")
-    show.set_defaults(action="show")
-    search = actions.add_parser("search", help="calls with words in their prompt or answer", parents=[file, count])
+    search = actions.add_parser("search", help="calls with these words in their prompt or answer")
     search.add_argument("text", nargs="+")
-    search.set_defaults(action="search")
-    export = actions.add_parser("export", help="all calls with all their messages, the oldest first", parents=[file])
+    export = actions.add_parser("export", help="all calls, the oldest first, with all their messages")
     export.add_argument("--json", action="store_true", help="a JSON object a line")
-    export.set_defaults(action="export")
+    for action, parser in actions.choices.items():
+        parser.set_defaults(action=action)
+    unless_given = argparse.SUPPRESS  # what is given before the action counts too
+    for parser in (logs, *actions.choices.values()):
+        where = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
+        parser.add_argument("-f", "--file", default=unless_given, help=where)
+    for parser in (logs, listed, search):
+        most = "show at most this many calls (default: 20)"
+        parser.add_argument("-n", "--count", type=int, default=unless_given, help=most)
 
 
 def _logs(options: argparse.Namespace) -> int:

@@ -86,7 +86,8 @@ def blocks(path: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_pages_run_and_print_what_they_show(page: Path) -> None:
+def test_pages_run_and_print_what_they_show(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = ""
     for block in blocks(page):
@@ -112,8 +113,9 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_examples_in_docstrings(path: Path) -> None:
+def test_examples_in_docstrings(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with `>>>` print what they show; those that import what they need run."""
+    monkeypatch.chdir(tmp_path)
     name = name_of(path)
     if ">>>" in path.read_text("utf-8"):
         assert doctest.testmod(importlib.import_module(f"mirascope_like.{name}")).failed == 0

@@ -172,7 +172,9 @@ class _Run:
     async def _called(self, tool: AnyTool) -> _Ended:
         try:
             with within_tool(self.call):
-                return tool.output(self.call, await self._batch.invoke(tool, tool.bound(self.call, self._batch.context)))
+                return tool.output(
+                    self.call, await self._batch.invoke(tool, tool.bound(self.call, self._batch.context))
+                )
         except PauseTools as pause:
             return _Stopped(self.call, pause, by_hook=False)
         except Exception as error:
