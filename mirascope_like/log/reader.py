@@ -105,7 +105,7 @@ class LogReader:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._connection = _connect(self.path)
 
     # -- calls --------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class LogWriter:
     """A log that is being written; see `log`. Close it, or use it in `with`, to stop."""
 
     def __init__(self, path: str | PathLike[str], *, raw: bool = False) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._raw = raw
         self._starting = threading.Lock()
         self._connected = threading.Lock()  # held while the connection is used
