@@ -17,7 +17,7 @@ from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..values.chunks import Reply
 from ..values.content import Text
 from ..values.context import Context
-from ..values.messages import Message, SystemMessage
+from ..values.messages import AssistantMessage, Message, SystemMessage
 from ..values.params import Params
 from ..values.retries import RetryConfig
 from ..values.timeouts import as_timeout
