@@ -36,6 +36,8 @@ _LONGEST_LINE = 64 * 1024
 # Connections that are being made at a time: more of them overflow the server's queue, and take so long all together
 # that each of them counts as failed.
 _CONNECTING = 1000
+# What aiohttp's reader says, in a RuntimeError, when it is asked for more of a connection that was lost.
+_LOST = "Connection closed."
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -140,16 +142,25 @@ class AiohttpByteStream:
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
         if self._failure is not None:
-            raise self._failure
+            raise self._failure from _cause(self._failure)
         try:
             return await self._read() or None
         except Exception as exc:
             shown = self._give_up(_shown(exc, self._request))
+            if arrived := self._kept_back():
+                return arrived
             await _next_round()
             raise shown from _cause(shown)
         except BaseException:
             self.hang_up()
             raise
+
+    def _kept_back(self) -> bytes:
+        """What came before the failure: aiohttp's reader gives nothing away once it knows of one."""
+        content: Any = self._response.content
+        content.set_exception(None)
+        kept: bytes = content.read_nowait()
+        return kept
 
     async def close(self) -> None:
         """Free the connection. Another task that waits in `next` is woken by it."""
@@ -284,6 +295,8 @@ def _shown(exc: Exception, request: HttpRequest) -> Exception:
         return failures.no_connection(request, str(exc), exc.__cause__)
     if isinstance(exc, aiohttp.ClientResponseError):
         return failures.broken(request, exc.message, exc.__cause__)
+    if isinstance(exc, RuntimeError) and str(exc) == _LOST:
+        return failures.broken(request, "it was closed in the middle of the answer", exc)
     if isinstance(exc, aiohttp.ClientError | OSError):
         return failures.broken(request, str(exc) or type(exc).__name__, exc)
     return exc

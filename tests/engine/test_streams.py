@@ -64,7 +64,7 @@ def test_breaking_out(colour: Colour, server: Server) -> None:
         assert await gone(colour, server)
         with pytest.raises(llm.StreamClosedError):
             await colour.got(response.finish())
-        assert response.text() == "one"
+        assert response.text() in ("one", "one two")  # as much as had come
 
     colour.run(scenario)
 

@@ -26,6 +26,8 @@ class Row:
     scenario: str
     answer: Callable[[Protocol], Callable[[Exchange], None]]
     raises: type[Exception] | None = None
+    may_lose: bool = False  # no HTTP: a client may refuse all that comes together with the fault
+    may_raise: type[Exception] | None = None  # an HTTP client that looks farther sees something else go wrong
     has: tuple[tuple[str, Any], ...] = ()  # attributes of the error
     stream: bool = False
     requests: int = 1
@@ -191,6 +193,7 @@ WHOLE = [
         scenario="the body is longer than it says",
         answer=lambda p: sized(p.whole(), claimed=len(p.whole()) - 9).then("close"),
         raises=llm.ResponseValidationError,
+        may_raise=llm.ConnectionError,
     ),
     Row(
         scenario="the connection is reset in the body",
@@ -324,10 +327,12 @@ STREAM = [
         llm.ResponseValidationError,
     ),
     streamed("noise follows", followed_by(bytes(range(256)) * 40), llm.IncompleteStreamError),
-    streamed(
-        "a chunk has no size",
-        lambda p: Answer((*chunked(p.events()[:5]).writes[:-1], b"zz\r\n\r\n"), "close"),
-        llm.ConnectionError,
+    Row(
+        scenario="a chunk has no size",
+        answer=lambda p: Answer((*chunked(p.events()[:5]).writes[:-1], b"zz\r\n\r\n"), "close"),
+        raises=llm.ConnectionError,
+        may_lose=True,
+        stream=True,
     ),
     streamed("the body is a web page", lambda _: sized(HTML, content_type="text/html"), llm.IncompleteStreamError),
     streamed(

@@ -20,9 +20,10 @@ from .table import PAGE, table, within
 def test_row(row: Row, protocol: Protocol, colour: Colour, server: Server) -> None:
     async def scenario() -> None:
         outcome = await observe(row, protocol, colour, server)
-        assert type(outcome.error) is (row.raises or type(None)), outcome.error
+        assert type(outcome.error) in (row.raises or type(None), row.may_raise), outcome.error
         assert {name: getattr(outcome.error, name) for name, _ in row.has} == dict(row.has)
-        assert outcome.text == expected_text(row, protocol)
+        expected = expected_text(row, protocol)
+        assert outcome.text == expected or (row.may_lose and expected.startswith(outcome.text))
         assert outcome.requests == row.requests
         if getattr(row.answer(protocol), "end", "keep") != "keep":
             await colour.wait(server.wait_all_gone)
@@ -34,8 +35,12 @@ def test_row(row: Row, protocol: Protocol, colour: Colour, server: Server) -> No
     colour.run(scenario)
 
 
-@pytest.mark.xfail(reason="httpcore2 takes what follows an answer for the beginning of the next", strict=True)
-def test_bytes_behind_an_answer_are_not_the_next_answer(colour: Colour, server: Server) -> None:
+def test_bytes_behind_an_answer_are_not_the_next_answer(
+    colour: Colour, server: Server, request: pytest.FixtureRequest
+) -> None:
+    if colour.name != "asyncio":
+        reason = "httpcore2 takes what follows an answer for the beginning of the next"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     protocol = PROTOCOLS[0]
     protocol.register(server)
     planted = b"".join(sized(protocol.whole(llm.Text("planted"))).writes)

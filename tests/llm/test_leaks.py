@@ -46,7 +46,9 @@ def test_calls_and_streams_leave_nothing_behind(colour: Colour, server: Server) 
             await use(colour, model)
         left = things() - before
         assert [name for name, count in left.items() if count >= ROUNDS] == []  # a few may still be on their way
-        assert colour.name != "asyncio" or len(asyncio.all_tasks()) == 1
+        if colour.name == "asyncio":
+            while len(asyncio.all_tasks()) > 1:  # a connection being closed
+                await asyncio.sleep(0)
 
     colour.run(scenario)
     if colour.is_async:  # its loop has ended
