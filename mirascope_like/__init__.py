@@ -1,6 +1,6 @@
 """Typed calls of language models, from plain Python functions.
 
-Two faces on one engine: `llm` (decorators) and, later, `chat` (lazy models). Importing this package loads neither.
+Two faces on one engine: `llm` (decorators) and `chat` (lazy models). Importing this package loads neither.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import chat as chat
     from . import llm as llm
 
-__all__ = ["__version__", "llm"]
+__all__ = ["__version__", "chat", "llm"]
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    if name == "llm":
+    if name in ("chat", "llm"):
         from importlib import import_module
 
-        return import_module(".llm", __name__)
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,14 @@
     ├── FeatureNotSupportedError           the provider or model cannot do what was asked
     ├── NoRegisteredProviderError          no provider for this model id
     ├── MissingAPIKeyError                 the provider's key is not set
+<<<<<<< HEAD
     └── LogError                           a log could not be written or read, or has no such entry
+=======
+    ├── UnknownModelError                  no model of this name           (also a KeyError)
+    ├── ChainLimitExceeded                 one more round of tools than allowed (also a ValueError)
+    └── ModelError                         for models that users write
+        └── NeedsKeyException              such a model's key is not set
+>>>>>>> 83c6f84 (Add the lazy face: models, responses, chains, conversations)
 
 The three names that Python has too inherit from Python's, so that `except TimeoutError` works with either.
 """
@@ -43,12 +50,15 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "CapabilityWarning",
+    "ChainLimitExceeded",
     "ConnectionError",
     "Error",
     "FeatureNotSupportedError",
     "IncompleteStreamError",
     "LogError",
     "MissingAPIKeyError",
+    "ModelError",
+    "NeedsKeyException",
     "NoRegisteredProviderError",
     "NotFoundError",
     "ParseError",
@@ -64,6 +74,7 @@ __all__ = [
     "ToolError",
     "ToolExecutionError",
     "ToolNotFoundError",
+    "UnknownModelError",
     "UnsupportedParamWarning",
     "api_error",
 ]
@@ -326,8 +337,37 @@ class MissingAPIKeyError(Error):
         )
 
 
+<<<<<<< HEAD
 class LogError(Error):
     """A log could not be written or read, or has no such entry."""
+=======
+class UnknownModelError(Error, KeyError):
+    """There is no model of this name, or none of this colour."""
+
+    def __str__(self) -> str:  # a KeyError would show its message as a key, in quotes
+        return str(self.args[0])
+
+
+class ChainLimitExceeded(Error, ValueError):
+    """A chain needs one more call of the model than its limit allows. `responses` are the finished ones; the tool calls
+    of the last were not run."""
+
+    def __init__(self, limit: int, responses: Sequence[Any] = ()) -> None:
+        self.limit = limit
+        self.responses = list(responses)
+        super().__init__(
+            f"Chain limit of {limit} exceeded: the model still calls tools. What is finished is in `responses`; "
+            "reply() to the last of them goes on."
+        )
+
+
+class ModelError(Error):
+    """What models that users write may raise for their own failures."""
+
+
+class NeedsKeyException(ModelError):
+    """A model's key is not set."""
+>>>>>>> 83c6f84 (Add the lazy face: models, responses, chains, conversations)
 
 
 class UnsupportedParamWarning(UserWarning):

@@ -1,1 +1,149 @@
-"""The lazy face: a response is a promise of an answer, and nothing is sent until it is read."""
+"""The lazy face: a response is a promise of an answer, and nothing is sent until it is read.
+
+from mirascope_like import chat
+
+model = chat.get_model("openai/gpt-5-mini")
+print(model.prompt("Name three rivers").text())
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import (
+    ChainLimitExceeded,
+    Error,
+    MissingAPIKeyError,
+    ModelError,
+    NeedsKeyException,
+    ParseError,
+    ProviderError,
+    StreamClosedError,
+    UnknownModelError,
+)
+from ..values.context import Context
+from .attachments import Attachment
+from .chains import AsyncChainResponse, ChainResponse
+from .conversations import AsyncConversation, Conversation
+from .convert import from_llm, to_llm
+from .fragments import Fragment
+from .models import AsyncKeyModel, AsyncModel, KeyModel, Model
+from .parts import (
+    AttachmentPart,
+    Message,
+    Part,
+    ReasoningPart,
+    StreamEvent,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    assistant,
+    system,
+    tool_message,
+    user,
+)
+from .pauses import resume, resume_async
+from .plugins import hookimpl
+from .prompts import Prompt
+from .registry import (
+    ModelWithAliases,
+    get_async_model,
+    get_async_model_aliases,
+    get_async_models,
+    get_default_model,
+    get_model,
+    get_model_aliases,
+    get_models,
+    get_models_with_aliases,
+    register,
+    remove_alias,
+    set_alias,
+    set_default_model,
+)
+from .responses import AsyncResponse, Response
+from .schemas import schema_dsl
+from .toolbox import ServerSideTool, Toolbox
+from .tools import CancelToolCall, PauseChain, Tool, ToolCall, ToolOutput, ToolResult
+from .usage import Usage
+
+if TYPE_CHECKING:
+    from .options import Options
+    from .templates import Template
+
+__all__ = [
+    "AsyncChainResponse",
+    "AsyncConversation",
+    "AsyncKeyModel",
+    "AsyncModel",
+    "AsyncResponse",
+    "Attachment",
+    "AttachmentPart",
+    "CancelToolCall",
+    "ChainLimitExceeded",
+    "ChainResponse",
+    "Context",
+    "Conversation",
+    "Error",
+    "Fragment",
+    "KeyModel",
+    "Message",
+    "MissingAPIKeyError",
+    "Model",
+    "ModelError",
+    "ModelWithAliases",
+    "NeedsKeyException",
+    "Options",
+    "ParseError",
+    "Part",
+    "PauseChain",
+    "Prompt",
+    "ProviderError",
+    "ReasoningPart",
+    "Response",
+    "ServerSideTool",
+    "StreamClosedError",
+    "StreamEvent",
+    "Template",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "ToolCallPart",
+    "ToolOutput",
+    "ToolResult",
+    "ToolResultPart",
+    "Toolbox",
+    "UnknownModelError",
+    "Usage",
+    "assistant",
+    "from_llm",
+    "get_async_model",
+    "get_async_model_aliases",
+    "get_async_models",
+    "get_default_model",
+    "get_model",
+    "get_model_aliases",
+    "get_models",
+    "get_models_with_aliases",
+    "hookimpl",
+    "register",
+    "remove_alias",
+    "resume",
+    "resume_async",
+    "schema_dsl",
+    "set_alias",
+    "set_default_model",
+    "system",
+    "to_llm",
+    "tool_message",
+    "user",
+]
+
+_PYDANTIC_CLASSES = {"Options": "options", "Template": "templates"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _PYDANTIC_CLASSES:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_PYDANTIC_CLASSES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

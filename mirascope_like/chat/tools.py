@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias, cast
@@ -28,6 +28,7 @@ from ..values.context import Context
 from ..values.results import result_text
 from .attachments import Attachment
 from .convert import args_text
+from .parts import Message
 
 __all__ = [
     "CALL_PARAMETER",
@@ -82,11 +83,20 @@ class PauseChain(PauseTools):
     """Raised by a tool, or by `before_call`: this call waits for something outside, such as a person's approval.
 
     Nothing is told to the model. When it comes out, `tool_call` is the call that paused, and `tool_results` are those
-    of the other calls, which have all ended.
+    of the other calls, which have all ended. `messages` is the history with these results: a chain that is given it
+    goes on from there, in this process or, by way of `to_dict()` and `chat.resume`, in another.
     """
 
     tool_call: ToolCall | None = None
     tool_results: Sequence[ToolResult] = ()
+    messages: Sequence[Message] = ()
+    state: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that it takes to go on, as JSON; see `records.PauseDict`. Raises `ValueError` before it has come out."""
+        if self.state is None:
+            raise ValueError("A pause has a state when it comes out of a response or chain.")
+        return dict(self.state)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ..values.retries import RetryFailure
 from .attempts import Attempts
 from .calls import ChunkFilter
 from .continuations import Joint, beginning_of
-from .exchanges import ChunkSource
+from .exchanges import ChunkSource, Exchange, WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
 from .observers import Watch, watch
@@ -44,10 +44,11 @@ async def open_stream(runtime: Runtime, plan: Plan) -> LiveStream:
 
 
 class LiveStream:
-    """An answer that is arriving. See the module's docstring."""
+    """An answer that is arriving. See the module's docstring. `whole` asks for it undivided: then it comes at once."""
 
-    def __init__(self, runtime: Runtime, plan: Plan) -> None:
+    def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool = False) -> None:
         self.runtime = runtime
+        self._whole = whole
         self.finished: bool = False
         self.failure: BaseException | None = None
         self._attempts = Attempts(runtime, plan)
@@ -102,6 +103,11 @@ class LiveStream:
     def raw(self) -> list[str]:
         """The text of each event so far."""
         return self._source.raw if self._source is not None else []
+
+    @property
+    def body(self) -> Any:
+        """The answer's body as parsed JSON, if it was asked for whole."""
+        return self._source.body if isinstance(self._source, _Whole) else None
 
     async def open(self) -> None:
         """Send the plan, unless it is sent, and return when the answer begins. Reading does it too."""
@@ -176,10 +182,11 @@ class LiveStream:
         self._filter = ChunkFilter(self.prepared)
 
     def _prepared(self, lessons: Sequence[Lesson] = ()) -> Prepared:
-        return prepare(self.plan, stream=True, left=self._limits.left, lessons=lessons)
+        return prepare(self.plan, stream=not self._whole, left=self._limits.left, lessons=lessons)
 
     async def _opened(self, prepared: Prepared) -> ChunkSource:
-        return await self._limits.opening(lambda: prepared.exchange.open(self.runtime), _close)
+        opening = _ask if self._whole else _open
+        return await self._limits.opening(lambda: opening(prepared.exchange, self.runtime), _close)
 
     async def _read(self) -> None:
         if self._source is None:
@@ -287,8 +294,31 @@ class LiveStream:
             self.runtime.spawn(source.close)
 
 
+async def _open(exchange: Exchange, runtime: Runtime) -> ChunkSource:
+    return await exchange.open(runtime)
+
+
+async def _ask(exchange: Exchange, runtime: Runtime) -> ChunkSource:
+    return _Whole(await exchange.ask(runtime))
+
+
 async def _close(source: ChunkSource) -> None:
     await source.close()
+
+
+class _Whole:
+    """The chunks of an answer that came undivided, and its body as parsed JSON."""
+
+    def __init__(self, answer: WholeAnswer) -> None:
+        self.raw: list[str] = []
+        self.body = answer.raw
+        self._chunks: Sequence[Chunk] | None = answer.chunks
+
+    async def next(self) -> Sequence[Chunk] | None:
+        chunks, self._chunks = self._chunks, None
+        return chunks
+
+    async def close(self) -> None: ...
 
 
 class Reader:

@@ -1,0 +1,371 @@
+"""Chains: a prompt, the tools that its answer calls, what they gave, and so on, as one thing to read.
+
+When there is another round, the engine's `Rounds` decide; a chain is a view on their turns. Reading one twice asks
+nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+
+from typing_extensions import TypeVar, Unpack
+
+from ..engine.loop import Rounds
+from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
+from ..errors import ChainLimitExceeded, StreamClosedError
+from .history import pending_calls
+from .parts import AttachmentPart, Message, StreamEvent
+from .prompts import Prompt, PromptArgs, SchemaSpec, result_part
+from .queues import Place
+from .records import ChainDict
+from .responses import AsyncResponse, Response
+from .serial import VERSION
+from .tools import ToolCall
+from .turns import Turn, calls_of, close, event_at, followed, resumed, said, settle
+from .usage import Usage, total
+from .views import AsyncView, Step, View, each
+
+if TYPE_CHECKING:
+    from .conversations import AnyConversation
+
+__all__ = ["DEFAULT_LIMIT", "AsyncChainResponse", "ChainResponse"]
+
+DEFAULT_LIMIT = 100
+"""How many calls of the model a chain may make, unless it is told. Nobody needs as many; it ends what would not end."""
+
+F = TypeVar("F", default=Any)
+
+
+class _Round:
+    """A turn in the engine's loop."""
+
+    def __init__(self, turn: Turn[Any], place: Place[Any]) -> None:
+        self.turn = turn
+        self._place = place
+
+    async def settle(self) -> None:
+        await settle(self.turn)
+
+    @property
+    def calls_tools(self) -> bool:
+        return bool(calls_of(self.turn))
+
+    async def follow(self) -> _Round:
+        with self._place.running():
+            return _Round(await followed(self.turn), self._place)
+
+
+async def _begin(kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place[Any]) -> _Round:
+    await conversation.queue.enter(place)
+    if not prompt.own_history:
+        prompt = replace(prompt, history=tuple(conversation.messages))
+    turn = kind(replace(prompt, own_history=True), conversation)
+    if prompt.asks_nothing and prompt.given_tools and (calls := pending_calls(prompt.history)):
+        with place.running():
+            turn = await resumed(turn, [ToolCall(call.name, call.arguments, call.tool_call_id) for call in calls])
+    return _Round(turn, place)
+
+
+class _Chain(Generic[F]):
+    """A chain of either colour."""
+
+    _runtime: ClassVar[Runtime]
+    _kind: ClassVar[type[Turn[Any]]]
+
+    def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
+        self.prompt: Prompt = prompt
+        self.conversation: AnyConversation = conversation
+        self._place = Place(self, _settle)
+        begin = partial(_begin, self._kind, prompt, conversation, self._place)
+        self._rounds: Rounds[_Round] = Rounds(self._runtime, begin, limit or None)
+
+    @property
+    def done(self) -> bool:
+        """Whether the last answer is complete."""
+        return self._rounds.finished
+
+    async def _at(self, position: int) -> Any:
+        """The turn at a position."""
+        try:
+            found = await self._rounds.at(position)
+        except ChainLimitExceeded as error:
+            error.responses = [each.turn for each in self._rounds.turns]
+            self.conversation.queue.leave(self._place)
+            raise
+        except BaseException:
+            self.conversation.queue.leave(self._place)
+            raise
+        if found is None:
+            self.conversation.queue.leave(self._place)
+            return None
+        return found.turn
+
+    async def _finish(self) -> list[Any]:
+        """All turns, complete."""
+        while await self._at(len(self._rounds.turns)) is not None:
+            pass
+        return [each.turn for each in self._rounds.turns]
+
+    async def _last(self) -> Any:
+        return (await self._finish())[-1]
+
+    async def _close(self) -> None:
+        self._rounds.stop(StreamClosedError("The chain was closed before its end."))
+        self.conversation.queue.leave(self._place)
+        for round in self._rounds.turns:
+            await close(round.turn)
+
+    def _events(self) -> Step[StreamEvent]:
+        return _ChainEvents(self._at).next
+
+    def _texts(self) -> Step[str]:
+        events = self._events()
+
+        async def step() -> str | None:
+            while (event := await events()) is not None:
+                if event.type == "text":
+                    return event.chunk
+            return None
+
+        return step
+
+    async def _text(self) -> str:
+        step = self._texts()
+        pieces: list[str] = []
+        while (piece := await step()) is not None:
+            pieces.append(piece)
+        return "".join(pieces)
+
+    async def _usage(self) -> Usage:
+        return total(Usage(turn.input_tokens, turn.output_tokens, turn.token_details) for turn in await self._finish())
+
+    async def _messages(self) -> list[Message]:
+        return [message for turn in await self._finish() for message in (*_told(turn), *said(turn))]
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "not yet done"
+        return f"<{type(self).__name__} prompt={self.prompt.prompt!r} {len(self._rounds.turns)} responses, {state}>"
+
+
+async def _settle(chain: _Chain[Any]) -> None:
+    await chain._finish()
+
+
+def _told(turn: Turn[Any]) -> list[Message]:
+    """What the model was told before a turn by the tools of this chain."""
+    if not turn.ran:
+        return []
+    attached = [AttachmentPart(attachment) for result in turn.ran for attachment in result.attachments]
+    told = [Message("tool", [result_part(result) for result in turn.ran])]
+    return [*told, Message("user", [*attached])] if attached else told
+
+
+class _ChainEvents:
+    """The events of all rounds. `message_index` is the index of their message in `messages()`, which tells the rounds
+    apart. Results of tools are events too, and where two rounds' texts would touch there is a text event of a space,
+    which is in no message."""
+
+    def __init__(self, at: Any) -> None:
+        self._at = at
+        self._turn: Turn[Any] | None = None
+        self._number = -1
+        self._position = 0
+        self._base = 0
+        self._waiting: list[StreamEvent] = []
+        self._last_character = ""
+        self._new_round = False
+
+    async def next(self) -> StreamEvent | None:
+        while not self._waiting:
+            if self._turn is None and not await self._next_turn():
+                return None
+            await self._read()
+        return self._waiting.pop(0)
+
+    async def _next_turn(self) -> bool:
+        self._turn = await self._at(self._number + 1)
+        if self._turn is None:
+            return False
+        self._number += 1
+        self._position = 0
+        self._new_round = self._number > 0
+        self._waiting += [
+            StreamEvent(
+                "tool_result",
+                result.output,
+                tool_call_id=result.tool_call_id,
+                tool_name=result.name,
+                message_index=self._base,
+            )
+            for result in self._turn.ran
+        ]
+        self._base += len(_told(self._turn))
+        return True
+
+    async def _read(self) -> None:
+        if self._waiting or self._turn is None:
+            return
+        event = await event_at(self._turn, self._position)
+        if event is None:
+            self._base += len(said(self._turn))
+            self._turn = None
+            return
+        self._position += 1
+        if event.type == "text" and event.chunk:
+            self._waiting += self._space_before(event)
+        self._waiting.append(replace(event, message_index=self._base + event.message_index))
+
+    def _space_before(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        touching = self._new_round and self._last_character and not self._last_character.isspace()
+        self._new_round = False
+        self._last_character = event.chunk[-1]
+        return [StreamEvent("text", " ", message_index=self._base)] if touching and not event.chunk[0].isspace() else []
+
+
+class ChainResponse(_Chain[F]):
+    """The answers of a chain, in rounds. Iterating gives the text of all of them as it comes."""
+
+    _runtime = BLOCKING
+    _kind = Response
+
+    def __iter__(self) -> Iterator[str]:
+        return View(self._texts())
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self) -> str:
+        """The text of all rounds, with a space where two would touch.
+
+        Raises `ChainLimitExceeded`, `PauseChain`, and what models and hooks raise.
+        """
+        return run(self._text())
+
+    def stream_events(self) -> Iterator[StreamEvent]:
+        """The events of all rounds as they come, and the results of tools. `message_index` is the index in
+        `messages()`."""
+        return View(self._events())
+
+    def responses(self) -> Iterator[Response[F]]:
+        """The responses, each as soon as it is made."""
+        return View(each(self._at))
+
+    def messages(self) -> list[Message]:
+        """The messages that the chain added to the conversation, after its prompt: answers, and results of tools."""
+        return run(self._messages())
+
+    def usage(self) -> Usage:
+        """The tokens of all rounds."""
+        return run(self._usage())
+
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls of all rounds."""
+        return [call for turn in run(self._finish()) for call in turn.tool_calls()]
+
+    def json(self) -> dict[str, Any] | None:
+        """The provider's JSON of the last response."""
+        response: Response[F] = run(self._last())
+        return response.json()
+
+    def parsed(self) -> F:
+        """The last answer as a value of the schema's type. Raises `ParseError`."""
+        response: Response[F] = run(self._last())
+        return response.parsed()
+
+    def to_dict(self) -> ChainDict:
+        """The JSON form."""
+        return {"version": VERSION, "responses": [turn.to_dict() for turn in run(self._finish())]}
+
+    def reply(
+        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
+    ) -> Response[F]:
+        """Go on from the last response; see `Response.reply`."""
+        response: Response[F] = run(self._last())
+        return response.reply(prompt, schema=schema, **args)
+
+    def close(self) -> None:
+        """Give up what has not come yet."""
+        run(self._close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncChainResponse(_Chain[F]):
+    """See `ChainResponse`. Awaiting it goes through all rounds, and gives it back."""
+
+    _runtime = NATIVE
+    _kind = AsyncResponse
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return AsyncView(self._texts())
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Self:
+        await self._finish()
+        return self
+
+    async def text(self) -> str:
+        """See `ChainResponse.text`."""
+        return await self._text()
+
+    def astream_events(self) -> AsyncIterator[StreamEvent]:
+        """See `ChainResponse.stream_events`."""
+        return AsyncView(self._events())
+
+    def responses(self) -> AsyncIterator[AsyncResponse[F]]:
+        """See `ChainResponse.responses`."""
+        return AsyncView(each(self._at))
+
+    async def messages(self) -> list[Message]:
+        """See `ChainResponse.messages`."""
+        return await self._messages()
+
+    async def usage(self) -> Usage:
+        """See `ChainResponse.usage`."""
+        return await self._usage()
+
+    async def tool_calls(self) -> list[ToolCall]:
+        """See `ChainResponse.tool_calls`."""
+        return [call for turn in await self._finish() for call in await turn.tool_calls()]
+
+    async def json(self) -> dict[str, Any] | None:
+        """See `ChainResponse.json`."""
+        response: AsyncResponse[F] = await self._last()
+        return await response.json()
+
+    async def parsed(self) -> F:
+        """See `ChainResponse.parsed`."""
+        response: AsyncResponse[F] = await self._last()
+        return await response.parsed()
+
+    def to_dict(self) -> ChainDict:
+        """See `ChainResponse.to_dict`; not awaited. Raises `ValueError` while it is not done."""
+        if not self.done:
+            raise ValueError("Chain not yet awaited")
+        return {"version": VERSION, "responses": [each.turn.to_dict() for each in self._rounds.turns]}
+
+    async def reply(
+        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
+    ) -> AsyncResponse[F]:
+        """See `ChainResponse.reply`."""
+        response: AsyncResponse[F] = await self._last()
+        return await response.reply(prompt, schema=schema, **args)
+
+    async def aclose(self) -> None:
+        """See `ChainResponse.close`."""
+        await self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

@@ -1,0 +1,184 @@
+"""Conversations: prompts that build on one another.
+
+Prompts and chains are answered one after the other, in the order in which reading them begins, so none is lost from the
+history. To go several ways at once, `branch()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias
+
+from typing_extensions import TypeVar, Unpack
+
+from ..engine.runtime import BLOCKING, NATIVE, Runtime
+from ..values.messages import Message as LLMMessage
+from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
+from .convert import to_llm
+from .history import trimmed
+from .ids import new_id
+from .parts import Message
+from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec
+from .queues import Queue
+from .records import ConversationDict, check_version, conversation_to_dict, prompt_args
+from .responses import AsyncResponse, Response
+from .turns import Turn, said
+
+if TYPE_CHECKING:
+    from .models import BaseModel
+
+__all__ = ["AnyConversation", "AsyncConversation", "Conversation"]
+
+F = TypeVar("F", default=Any)
+R = TypeVar("R", bound=Turn[Any])
+
+
+class _Conversation(Generic[R]):
+    """A conversation of either colour."""
+
+    _runtime: ClassVar[Runtime]
+
+    def __init__(self, model: BaseModel, **args: Unpack[ChainArgs]) -> None:
+        settings: dict[str, Any] = dict(args)
+        self.chain_limit: int | None = settings.pop("chain_limit", DEFAULT_LIMIT)
+        self.id: str = new_id()
+        self.name: str | None = None
+        self.model: BaseModel = model
+        self.responses: list[R] = []
+        self.messages: list[Message] = list(settings.pop("messages", None) or ())
+        self.queue: Queue = Queue(self._runtime)
+        self._base = Prompt(model=model).asking(None, settings)
+
+    def add(self, turn: Any) -> None:
+        """A turn is complete: it is part of the conversation now."""
+        self.responses.append(turn)
+        self.messages = [*turn.prompt.messages, *said(turn)]
+
+    def continued_from(self, turn: Turn[Any]) -> Self:
+        """The conversation in which a reply to a turn belongs: this one, if that turn is its end, else a branch."""
+        is_end = bool(self.responses) and self.responses[-1] is turn and self.queue.is_empty
+        return self if is_end else self.branch()
+
+    def branch(self) -> Self:
+        """A conversation with the same history, which goes its own way from here."""
+        other = type(self)(self.model, chain_limit=self.chain_limit, messages=self.messages)
+        other._base = self._base
+        other.responses = list(self.responses)
+        return other
+
+    def trim(
+        self,
+        *,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        count: Callable[[Message], int] | None = None,
+    ) -> None:
+        """Drop the oldest exchanges, so that at most `max_messages` messages or `max_tokens` tokens are left.
+
+        An exchange is kept or dropped whole, so no tool call loses its result; the system prompt and the last exchange
+        stay. `count` says how many tokens a message has; without it, they are guessed at four characters each.
+        """
+        self.messages = trimmed(self.messages, max_messages, max_tokens, count or _guessed)
+
+    def to_dict(self) -> ConversationDict:
+        """The JSON form: the history, and what went with each prompt as far as it can be stored."""
+        return conversation_to_dict(self.id, self.name, self.messages, self._base)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None, **args: Unpack[ChainArgs]) -> Self:
+        """The conversation of a JSON form, to go on with: on the model that it was with, or on another. Tools with
+        functions, keys and hooks are given again. Raises `ValueError` for an unknown version, `UnknownModelError`."""
+        check_version(data, "conversations")
+        kept: Any = prompt_args({**data.get("settings", {}), **({"tools": data["tools"]} if "tools" in data else {})})
+        made = cls(model or cls._model(data["model"]), **{**kept, **args})
+        made.id = data["id"]
+        made.name = data.get("name")
+        made.messages = [Message.from_dict(message) for message in data["messages"]]
+        return made
+
+    @classmethod
+    def _model(cls, model_id: str) -> BaseModel:
+        raise NotImplementedError
+
+    def to_llm(self) -> list[LLMMessage]:
+        """The history as messages of `mirascope_like.llm`; `chat.from_llm` is the way back."""
+        return to_llm(self.messages)
+
+    def _asked(self, prompt: str | None, schema: object, args: Mapping[str, Any]) -> Prompt:
+        given = {name: value for name, value in args.items() if not (value is None and name in _DEFAULTS)}
+        return self._base.asking(prompt, given if schema is None else {**given, "schema": schema})
+
+    def _limit(self, args: dict[str, Any]) -> int | None:
+        limit: int | None = args.pop("chain_limit", self.chain_limit)
+        return limit or None
+
+    def __repr__(self) -> str:
+        count = len(self.responses)
+        return f"<{type(self).__name__}: {self.id} - {count} response{'' if count == 1 else 's'}>"
+
+
+_DEFAULTS = ("tools", "before_call", "after_call", "key", "options")
+"""What `None` leaves as the conversation has it."""
+
+
+class Conversation(_Conversation[Response[Any]]):
+    """Prompts that build on one another.
+
+    `messages` is the history, `responses` are the answers so far, one for each call of the model. What it was made with
+    (tools, system, options, hooks, …) goes with every prompt that does not say otherwise.
+    """
+
+    _runtime = BLOCKING
+
+    def prompt(
+        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
+    ) -> Response[F]:
+        """See `Model.prompt`. The history is what it is when the response is first read."""
+        return Response(self._asked(prompt, schema, args), self, self.queue)
+
+    def chain(
+        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[ChainArgs]
+    ) -> ChainResponse[F]:
+        """See `Model.chain`. Without a prompt it goes on where a chain of this conversation paused."""
+        given: dict[str, Any] = dict(args)
+        limit = self._limit(given)
+        return ChainResponse(self._asked(prompt, schema, given), self, limit)
+
+    @classmethod
+    def _model(cls, model_id: str) -> BaseModel:
+        from .registry import get_model
+
+        return get_model(model_id)
+
+
+class AsyncConversation(_Conversation[AsyncResponse[Any]]):
+    """See `Conversation`."""
+
+    _runtime = NATIVE
+
+    def prompt(
+        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
+    ) -> AsyncResponse[F]:
+        """See `Conversation.prompt`."""
+        return AsyncResponse(self._asked(prompt, schema, args), self, self.queue)
+
+    def chain(
+        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[ChainArgs]
+    ) -> AsyncChainResponse[F]:
+        """See `Conversation.chain`."""
+        given: dict[str, Any] = dict(args)
+        limit = self._limit(given)
+        return AsyncChainResponse(self._asked(prompt, schema, given), self, limit)
+
+    @classmethod
+    def _model(cls, model_id: str) -> BaseModel:
+        from .registry import get_async_model
+
+        return get_async_model(model_id)
+
+
+AnyConversation: TypeAlias = Conversation | AsyncConversation
+
+
+def _guessed(message: Message) -> int:
+    return 1 + len(str(message.to_dict()["parts"])) // 4

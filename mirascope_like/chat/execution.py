@@ -1,0 +1,166 @@
+"""Models that users write, as the engine's endpoints: what their `execute` yields becomes chunks.
+
+What an author's code raises goes through untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from ..engine.exchanges import ChunkSource, Endpoint, WholeAnswer
+from ..engine.plan import Plan
+from ..engine.runtime import Runtime
+from ..engine.streams import LiveStream
+from ..schema.dialects import PLAIN, Dialect
+from ..values.chunks import Chunk
+from ..values.params import Params
+from ..wire import Request
+from ..wire.features import UNKNOWN, Features
+from .assembly import Assembler, ChunkWriter
+from .parts import Message, StreamEvent
+from .prompts import Prompt
+
+if TYPE_CHECKING:
+    from .models import BaseModel
+    from .turns import Turn
+
+__all__ = ["Execution"]
+
+_END: Any = object()
+
+
+class Execution:
+    """One run of a model's `execute`. See `Answering`."""
+
+    whole = False  # `stream=` is the author's affair
+
+    def __init__(self, model: BaseModel, prompt: Prompt) -> None:
+        self._model = model
+        self._key = prompt.key
+        self._assembler = Assembler()
+        self._fresh: list[StreamEvent] = []
+
+    async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
+        """The messages are in the prompt, which `execute` gets as it is."""
+        return Plan(model_id=self._model.model_id, params=Params(), messages=(), provider=_Provider(self, turn))
+
+    def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
+        return self.said(turn)
+
+    def said(self, turn: Turn[Any]) -> list[Message]:
+        """The messages so far."""
+        return self._assembler.messages(turn.added_calls)
+
+    def begin(self, turn: Turn[Any]) -> Iterator[Any] | AsyncIterator[Any]:
+        """Call `execute`."""
+        key = {"key": self._model.get_key(self._key)} if _takes_key(self._model) else {}
+        execute: Any = self._model.execute  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        made = execute(turn.prompt, stream=turn.stream, response=turn, conversation=turn.conversation, **key)
+        if hasattr(made, "__anext__"):
+            return cast("AsyncIterator[Any]", made)
+        if hasattr(made, "__aiter__"):
+            return cast("AsyncIterator[Any]", aiter(made))
+        if hasattr(made, "__await__"):
+            made.close()
+            raise TypeError(f"execute() of {self._model} must be an async generator: it should yield, not return.")
+        return iter(made)
+
+    def take(self, item: object) -> StreamEvent:
+        """An item that was yielded, as an event. Raises `TypeError` for anything but texts and events."""
+        if isinstance(item, str):
+            item = StreamEvent("text", item)
+        if not isinstance(item, StreamEvent):
+            raise TypeError(f"execute() of {self._model} yields texts and StreamEvents, not {type(item).__name__}.")
+        event = self._assembler.add(item)
+        self._fresh.append(event)
+        return event
+
+
+def _takes_key(model: BaseModel) -> bool:
+    from .models import AsyncKeyModel, KeyModel
+
+    return isinstance(model, KeyModel | AsyncKeyModel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    execution: Execution
+    turn: Turn[Any]
+
+    @property
+    def id(self) -> str:
+        return "own"
+
+    def endpoint(self, name: str, messages: Sequence[Any]) -> Endpoint:
+        return _Endpoint(self.execution, self.turn, self.turn.prompt.model.model_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    execution: Execution
+    turn: Turn[Any]
+    model: str
+    provider_id: str = "own"
+    features: Features = UNKNOWN
+    schema_dialect: Dialect = PLAIN
+
+    def exchange(self, request: Request) -> _Exchange:
+        return _Exchange(self.execution, self.turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    execution: Execution
+    turn: Turn[Any]
+
+    async def open(self, runtime: Runtime) -> ChunkSource:
+        items = self.execution.begin(self.turn)
+        return _Source(runtime, items, self.execution.take, partial(self.execution.said, self.turn))
+
+    async def ask(self, runtime: Runtime) -> WholeAnswer:
+        source = await self.open(runtime)
+        chunks: list[Chunk] = []
+        while (more := await source.next()) is not None:
+            chunks.extend(more)
+        return WholeAnswer(chunks, None)
+
+
+class _Source:
+    """What `execute` yields, as chunks."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        items: Iterator[Any] | AsyncIterator[Any],
+        take: Callable[[object], StreamEvent],
+        said: Callable[[], list[Message]],
+    ) -> None:
+        self.raw: list[str] = []
+        self._runtime = runtime
+        self._take = take
+        self._said = said
+        self._items = items
+        self._step: Any = partial(anext if hasattr(items, "__anext__") else next, cast("Any", items), _END)
+        self._writer = ChunkWriter()
+        self._ended = False
+
+    async def next(self) -> Sequence[Chunk] | None:
+        if self._ended:
+            return None
+        item = await self._runtime.invoke_inline(self._step)
+        if item is _END:
+            self._ended = True
+            return self._writer.end(self._said())
+        return self._writer.feed(self._take(item))
+
+    async def close(self) -> None:
+        close = getattr(self._items, "aclose", None) or getattr(self._items, "close", None)
+        if close is not None:
+            await self._runtime.invoke_inline(close)

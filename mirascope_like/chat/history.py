@@ -1,0 +1,126 @@
+"""What may stand in a history, and how it is cut.
+
+A tool call without its result is never sent, since providers refuse a history with one; nor is a result whose call is
+gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+
+__all__ = ["answered", "client_calls", "pending_calls", "trimmed", "with_system"]
+
+
+def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
+    """The tool calls that are the caller's to run."""
+    return [
+        part
+        for message in messages
+        if message.role == "assistant"
+        for part in message.parts
+        if isinstance(part, ToolCallPart) and not part.server_executed
+    ]
+
+
+def pending_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
+    """The calls at the end of a history that have no result yet: those of the last message with calls, if only results
+    follow it."""
+    behind: list[Message] = []
+    for message in reversed(messages):
+        if message.role == "assistant":
+            results = _Results(behind)
+            return [call for call in client_calls([message]) if not results.take(call)]
+        if message.role != "tool":
+            return []
+        behind.append(message)
+    return []
+
+
+def answered(messages: Sequence[Message]) -> list[Message]:
+    """The messages without calls that have no result in the tool messages right behind them."""
+    kept: list[Message] = []
+    for position, message in enumerate(messages):
+        if message.role == "assistant" and client_calls([message]):
+            kept.extend(_with_results(message, _Results(_tool_messages_at(messages, position + 1))))
+        else:
+            kept.append(message)
+    return kept
+
+
+def with_system(messages: Sequence[Message], system: str) -> list[Message]:
+    """The messages, with this system prompt in place of the one they begin with; no text leaves theirs."""
+    if not system:
+        return list(messages)
+    rest = messages[1:] if messages and messages[0].role == "system" else messages
+    return [Message("system", [TextPart(system)]), *rest]
+
+
+def trimmed(
+    messages: Sequence[Message], max_messages: int | None, max_tokens: int | None, count: Callable[[Message], int]
+) -> list[Message]:
+    """The system prompt and as many of the last exchanges as fit. An exchange begins with a user message and is kept or
+    dropped whole, so no call loses its result. The last one always stays."""
+    system = [message for message in messages[:1] if message.role == "system"]
+    exchanges = list(_exchanges(messages[len(system) :]))
+    kept: list[list[Message]] = []
+    for exchange in reversed(exchanges):
+        made = [*system, *(message for each in (exchange, *kept) for message in each)]
+        too_many = max_messages is not None and len(made) > max_messages
+        too_long = max_tokens is not None and sum(map(count, made)) > max_tokens
+        if kept and (too_many or too_long):
+            break
+        kept.insert(0, exchange)
+    return [*system, *(message for exchange in kept for message in exchange)]
+
+
+class _Results:
+    """Results of tools, each of which answers one call: by id, or without one by name."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        parts = (part for message in messages for part in message.parts)
+        self._left = [part for part in parts if isinstance(part, ToolResultPart) and not part.server_executed]
+
+    def take(self, call: ToolCallPart) -> bool:
+        for result in self._left:
+            if _answers(result, call):
+                self._left.remove(result)
+                return True
+        return False
+
+
+def _answers(result: ToolResultPart, call: ToolCallPart) -> bool:
+    if call.tool_call_id is not None and result.tool_call_id is not None:
+        return call.tool_call_id == result.tool_call_id
+    return call.name == result.name
+
+
+def _tool_messages_at(messages: Sequence[Message], position: int) -> list[Message]:
+    end = position
+    while end < len(messages) and messages[end].role == "tool":
+        end += 1
+    return list(messages[position:end])
+
+
+def _with_results(message: Message, results: _Results) -> list[Message]:
+    """The message with only the calls that have results; nothing if it has no more to say then."""
+    kept: list[Part] = []
+    for part in message.parts:
+        if not isinstance(part, ToolCallPart) or part.server_executed or results.take(part):
+            kept.append(part)
+    if len(kept) == len(message.parts):
+        return [message]
+    return [replace(message, parts=kept)] if not all(isinstance(part, ReasoningPart) for part in kept) else []
+
+
+def _exchanges(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    exchange: list[Message] = []
+    for message in messages:
+        if message.role == "user" and exchange and exchange[-1].role != "tool":
+            yield exchange
+            exchange = []
+        exchange.append(message)
+    if exchange:
+        yield exchange

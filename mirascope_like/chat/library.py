@@ -1,0 +1,226 @@
+"""The library's own models: those of its providers, by "provider/name"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..engine.endpoints import HTTPProvider, Provider, registry
+from ..engine.exchanges import Endpoint
+from ..engine.plan import Plan
+from ..engine.runtime import Runtime
+from ..engine.streams import LiveStream
+from ..values.chunks import Chunk, Reply, Usage
+from ..values.messages import AssistantMessage
+from ..values.messages import Message as LLMMessage
+from ..values.params import Params, check_params
+from .assembly import ChunkReader
+from .attachments import loaded
+from .convert import from_llm, to_llm
+from .models import AsyncModel, BaseModel, Model
+from .parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
+from .prompts import Prompt
+from .responses import AsyncResponse, Response
+from .tools import make_toolkit
+
+if TYPE_CHECKING:
+    from .answers import Answering
+    from .options import Options
+    from .turns import Turn
+
+__all__ = ["AsyncLibraryModel", "LibraryModel"]
+
+_ATTACHMENT_TYPES = frozenset(
+    {
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/gif",
+        "image/heic",
+        "image/heif",
+        "audio/wav",
+        "audio/mpeg",
+        "audio/aiff",
+        "audio/aac",
+        "audio/ogg",
+        "audio/flac",
+        "application/pdf",
+        "application/json",
+        "text/plain",
+        "text/markdown",
+        "text/csv",
+        "text/html",
+        "text/xml",
+    }
+)
+
+
+@cache
+def _options() -> type[Options]:
+    """The params of calls, as a Pydantic class."""
+    from pydantic import create_model
+    from typing_extensions import get_type_hints
+
+    from .options import Options
+
+    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in get_type_hints(Params).items()}
+    return create_model("Options", __base__=Options, **fields)
+
+
+class _Params:
+    def __get__(self, instance: object, owner: type | None = None) -> type[Options]:
+        return _options()
+
+
+class _Library(BaseModel):
+    """What both colours of a library model share."""
+
+    can_stream = True
+    supports_schema = True
+    supports_tools = True
+    attachment_types = _ATTACHMENT_TYPES
+    Options = _Params()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, model_id: str, provider: Provider | None = None) -> None:
+        self.model_id = model_id
+        self.provider = provider
+
+    def check(self, prompt: Prompt) -> None:
+        """See `BaseModel.check`."""
+        super().check(prompt)
+        _params(prompt)
+
+    def answering(self, prompt: Prompt) -> Answering:
+        """See `BaseModel.answering`."""
+        return _Answer(self.model_id, prompt, self.provider, prompt.key or self.key)
+
+
+class LibraryModel(_Library, Model):
+    """A model of one of the library's providers."""
+
+    def execute(self, prompt: Prompt, *, stream: bool, **_: Any) -> Iterator[StreamEvent]:
+        """The answer's events, for models that are made of this one."""
+        return Response[Any](replace(prompt, model=self, stream=stream)).stream_events()
+
+
+class AsyncLibraryModel(_Library, AsyncModel):
+    """See `LibraryModel`."""
+
+    def execute(self, prompt: Prompt, *, stream: bool, **_: Any) -> AsyncIterator[StreamEvent]:
+        """See `LibraryModel.execute`."""
+        return AsyncResponse[Any](replace(prompt, model=self, stream=stream)).astream_events()
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """A provider with the key of one prompt."""
+
+    provider: HTTPProvider
+    name: str
+
+    @property
+    def id(self) -> str:
+        return self.provider.id
+
+    def endpoint(self, name: str, messages: Sequence[LLMMessage]) -> Endpoint:
+        return self.provider.endpoint(self.name, messages)
+
+
+class _Answer:
+    """See `Answering`."""
+
+    def __init__(self, model_id: str, prompt: Prompt, provider: Provider | None, key: str | None) -> None:
+        self.whole: bool = not prompt.stream
+        self._model_id = model_id
+        self._provider = provider
+        self._key = key
+        self._reader = ChunkReader()
+
+    async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
+        prompt = turn.prompt
+        return Plan(
+            model_id=self._model_id,
+            params=_params(prompt),
+            messages=tuple(to_llm([await _loaded(runtime, message) for message in prompt.messages])),
+            toolkit=make_toolkit(prompt.tools),
+            format=prompt.format,
+            provider=self._keyed(),
+        )
+
+    def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
+        return [] if chunk is None else self._reader.feed(chunk)
+
+    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
+        reply, endpoint = stream.reply, stream.prepared.endpoint
+        turn.set_resolved_model(reply.provider_model_name or endpoint.model)
+        turn.response_json = stream.body if isinstance(stream.body, dict) else _as_json(reply)
+        if reply.usage is not None:
+            turn.set_usage(
+                input=reply.usage.input_tokens, output=reply.usage.output_tokens, details=_details(reply.usage)
+            )
+        if not reply.content:
+            return []
+        said = AssistantMessage(
+            content=reply.content,
+            provider_id=endpoint.provider_id,
+            model_id=self._model_id,
+            provider_model_name=turn.resolved_model,
+            raw_message=reply.raw_message,
+        )
+        return from_llm([said])
+
+    def _keyed(self) -> Provider | None:
+        if self._key is None or self._provider is not None:
+            return self._provider
+        provider, name = registry.find(self._model_id)
+        if not isinstance(provider, HTTPProvider):
+            raise ValueError(f"key= is for the library's providers; {provider.id!r} has keys of its own.")
+        return _Keyed(replace(provider, api_key=self._key), name)
+
+
+def _params(prompt: Prompt) -> Params:
+    if not prompt.given_options:
+        return Params()
+    given = check_params({name: value for name, value in dict(prompt.options).items() if value is not None})
+    if prompt.hide_reasoning and (thinking := given.get("thinking")):
+        given["thinking"] = {**thinking, "include_thoughts": False}
+    return given
+
+
+async def _loaded(runtime: Runtime, message: Message) -> Message:
+    if not any(isinstance(part, AttachmentPart | ToolResultPart) for part in message.parts):
+        return message
+    return replace(message, parts=[await _part_loaded(runtime, part) for part in message.parts])
+
+
+async def _part_loaded(runtime: Runtime, part: Part) -> Part:
+    if isinstance(part, AttachmentPart):
+        return replace(part, attachment=await loaded(runtime, part.attachment))
+    if isinstance(part, ToolResultPart) and part.attachments:
+        return replace(part, attachments=[await loaded(runtime, each) for each in part.attachments])
+    return part
+
+
+def _details(usage: Usage) -> dict[str, Any] | None:
+    counts = {
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+    return {name: count for name, count in counts.items() if count} or None
+
+
+def _as_json(reply: Reply) -> dict[str, Any] | None:
+    """Of a streamed answer: what the provider said at its end, put together."""
+    said = {
+        "id": reply.response_id,
+        "model": reply.provider_model_name,
+        "message": reply.raw_message,
+        "finish_reason": reply.raw_finish_reason,
+        "usage": reply.usage.raw if reply.usage else None,
+    }
+    made: dict[str, Any] = json.loads(json.dumps({name: value for name, value in said.items() if value is not None}))
+    return made or None

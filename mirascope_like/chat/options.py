@@ -1,0 +1,13 @@
+"""The base of a model's options: a Pydantic class, which is why this module is imported only when options are made."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Options"]
+
+
+class Options(BaseModel):
+    """Settings of a model. Subclass it inside a model class, with a field for each; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -1,0 +1,81 @@
+"""Chains that wait: what a `PauseChain` holds when it comes out, and how another process goes on from it.
+
+    try:
+        chain.text()
+    except chat.PauseChain as pause:
+        save(json.dumps(pause.to_dict()))
+    …
+    chain = chat.resume(json.loads(saved), tools=[…])
+
+The calls that were answered are in the history with their results, so they do not run again; the others run first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Unpack
+
+from .parts import Message
+from .prompts import ChainArgs, Prompt, result_part
+from .records import PauseDict, prompt_settings
+from .serial import VERSION
+from .tools import PauseChain
+
+if TYPE_CHECKING:
+    from .chains import AsyncChainResponse, ChainResponse
+    from .registry import AnyAsyncModel, AnySyncModel
+
+__all__ = ["messages_of", "note_pause", "resume", "resume_async", "settings_of"]
+
+
+def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Sequence[Message]) -> None:
+    """Put into a pause what it takes to go on: the history, with the results of the calls that ended."""
+    results = [result_part(result) for result in pause.tool_results]
+    pause.messages = [*messages, Message("tool", [*results])] if results else list(messages)
+    state: PauseDict = {
+        "version": VERSION,
+        "type": "pause",
+        "model": model_id,
+        "messages": [message.to_dict() for message in pause.messages],
+        **prompt_settings(prompt),
+    }
+    if str(pause):
+        state["reason"] = str(pause)
+    if (call := pause.tool_call) is not None:
+        state["tool_call"] = {"name": call.name, "arguments": call.arguments, "tool_call_id": call.tool_call_id}
+    pause.state = dict(state)
+
+
+def messages_of(state: Mapping[str, Any]) -> list[Message]:
+    """The history in a pause's JSON form. Raises `ValueError` if it is none, or of an unknown version."""
+    if state.get("type") != "pause" or state.get("version") != VERSION:
+        raise ValueError("This is not the JSON form of a pause, or one of an unknown version: see PauseChain.to_dict.")
+    return [Message.from_dict(message) for message in state["messages"]]
+
+
+def settings_of(state: Mapping[str, Any], args: ChainArgs) -> ChainArgs:
+    """What the chain was made with, as far as it can be stored, and what is given now."""
+    kept: Any = {name: state[name] for name in ("options", "schema", "hide_reasoning") if name in state}
+    return {**kept, **args}
+
+
+def resume(state: Mapping[str, Any], *, model: AnySyncModel | None = None, **args: Unpack[ChainArgs]) -> ChainResponse:
+    """Go on with a chain that paused, from `pause.to_dict()`: the calls without results run first.
+
+    `tools` must be given, since functions are not stored, and hooks and key if they are wanted. `model` is the one that
+    was asked, unless given. Raises `ValueError` for a form that is none, and `UnknownModelError`.
+    """
+    from .registry import get_model
+
+    return (model or get_model(state["model"])).chain(messages=messages_of(state), **settings_of(state, args))
+
+
+def resume_async(
+    state: Mapping[str, Any], *, model: AnyAsyncModel | None = None, **args: Unpack[ChainArgs]
+) -> AsyncChainResponse:
+    """See `resume`."""
+    from .registry import get_async_model
+
+    return (model or get_async_model(state["model"])).chain(messages=messages_of(state), **settings_of(state, args))

@@ -1,0 +1,243 @@
+"""What is asked: a prompt, with all that goes along. Making one checks what can be checked, and sends nothing.
+
+A prompt is a value. The next turn of a conversation is a copy with another history and another question, so whatever is
+not said anew (tools, options, schema, key, hooks) stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+
+from typing_extensions import TypeVar
+
+from ..schema.formats import AnyFormat, Format, make_format
+from ..schema.tools import ProviderTool
+from ..values.context import Context
+from ..values.params import Params
+from .attachments import Attachment
+from .fragments import joined, joined_system
+from .history import answered, with_system
+from .parts import AttachmentPart, Message, Part, TextPart, ToolResultPart
+from .toolbox import Toolbox, ToolLike, flatten
+from .tools import AfterCall, AnyTool, BeforeCall, Tool, ToolResult
+
+if TYPE_CHECKING:
+    from .models import BaseModel
+    from .options import Options
+
+__all__ = ["ChainArgs", "Prompt", "PromptArgs", "SchemaSpec", "result_part"]
+
+F = TypeVar("F", default=Any)
+
+SchemaSpec: TypeAlias = type[F] | Format[F] | Mapping[str, Any]
+"""What an answer must be: a type (a Pydantic class, `list[int]`, …), or a JSON Schema as a dict."""
+
+
+class PromptArgs(Params, total=False):
+    """What goes with a prompt. Beside these, each option of the model may be given by its name."""
+
+    fragments: Iterable[str]
+    """Texts to stand before the prompt, each on lines of its own."""
+    attachments: Iterable[Attachment]
+    """Files to look at."""
+    system: str | None
+    """What the model is told before and above all else."""
+    system_fragments: Iterable[str]
+    """Texts to stand before `system`."""
+    messages: Iterable[Message] | None
+    """The history, in place of the conversation's; the prompt is asked after it."""
+    stream: bool
+    """Whether the answer is sent bit by bit (True) or whole."""
+    tools: Iterable[ToolLike] | None
+    """What the model may call: functions, `Tool`s, `Toolbox`es, and tools that the provider runs."""
+    tool_results: Iterable[ToolResult] | None
+    """What earlier tool calls gave."""
+    key: str | None
+    """The API key to use."""
+    options: Mapping[str, Any] | None
+    """Options of the model, by name."""
+    hide_reasoning: bool
+    """Ask the model not to show its reasoning."""
+    before_call: BeforeCall | None
+    """Called with the tool (`None` if there is none of that name) and the call, before it runs."""
+    after_call: AfterCall | None
+    """Called with the tool, the call and its result, before the model sees it."""
+    max_concurrency: int | None
+    """How many tools of one answer run at once; blocking calls run one after the other unless this is given."""
+    context: Context[Any] | None
+    """What tools need and the model must not see: passed to their parameter that is annotated with `Context`."""
+
+
+class ChainArgs(PromptArgs, total=False):
+    """What goes with a chain."""
+
+    chain_limit: int | None
+    """How many calls of the model there may be; `None` or 0 for any number."""
+
+
+_OWN_NAMES = frozenset(PromptArgs.__annotations__) - frozenset(Params.__annotations__)
+_NOTHING_SAID: Mapping[str, Any] = {
+    "text": "",
+    "fragments": (),
+    "after": (),
+    "said_already": None,
+    "own_history": True,
+}
+_KEPT = ("key", "stream", "hide_reasoning", "before_call", "after_call", "max_concurrency", "context")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prompt:
+    """What is asked. `prompt` and `system` are the whole texts, with their fragments; `messages` is all that the model
+    is sent."""
+
+    model: BaseModel
+    text: str = ""
+    fragments: Sequence[str] = ()
+    system: str = ""
+    system_fragments: Sequence[str] = ()
+    attachments: Sequence[Attachment] = ()
+    tool_results: Sequence[ToolResult] = ()
+    history: Sequence[Message] = ()
+    """What was said before."""
+    after: Sequence[Message] = ()
+    """What is said after the prompt itself."""
+    said_already: Sequence[Message] | None = None
+    """All that the model was sent, of a prompt that was asked elsewhere."""
+    own_history: bool = False
+    """Whether `history` goes with the prompt, and is not the conversation's."""
+    given_tools: Sequence[ToolLike] = ()
+    given_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    format: AnyFormat | None = None
+    schema: dict[str, Any] | None = None
+    stream: bool = True
+    hide_reasoning: bool = False
+    key: str | None = field(default=None, repr=False)
+    before_call: BeforeCall | None = None
+    after_call: AfterCall | None = None
+    max_concurrency: int | None = None
+    context: Context[Any] | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The text, after its fragments."""
+        return joined(self.text, self.fragments)
+
+    @cached_property
+    def options(self) -> Options:
+        """The options, as an object of the model's `Options`."""
+        return self.model.Options(**self.given_options)
+
+    @property
+    def tools(self) -> list[AnyTool]:
+        """The tools, those of toolboxes among them."""
+        return flatten(self.given_tools)
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether there is nothing new in it."""
+        return not (self._said() or self.after)
+
+    @property
+    def messages(self) -> list[Message]:
+        """All that the model is sent, the history with it."""
+        if self.said_already is not None:
+            return list(self.said_already)
+        return answered(with_system([*self.history, *self._said(), *self.after], self.system))
+
+    def asking(self, text: str | None, args: Mapping[str, Any]) -> Prompt:
+        """This prompt with what `args` (see `PromptArgs`, and `schema`) say, checked. Raises `TypeError`, and
+        `ValueError` for what the model cannot do."""
+        options = {name: value for name, value in args.items() if name not in _OWN_NAMES and name != "schema"}
+        changes: dict[str, Any] = {name: args[name] for name in _KEPT if name in args}
+        changes |= {"text": text or "", **_texts(args), **_question(args), **_schema(args)}
+        if "tools" in args:
+            changes["given_tools"] = tuple(map(_described, args["tools"] or ()))
+        if args.get("messages") is not None:
+            changes |= {"history": tuple(args["messages"]), "own_history": True}
+        if options or args.get("options") is not None:
+            changes["given_options"] = {**self.given_options, **_merged(options, args.get("options"))}
+        asked = replace(self, **changes)
+        asked.model.check(asked)
+        return asked
+
+    def following(self, said: Sequence[Message], results: Sequence[ToolResult]) -> Prompt:
+        """The prompt of the turn that follows an answer: `said`, and what its tool calls gave."""
+        history = (*self.messages, *said)
+        return replace(self, history=history, **_NOTHING_SAID).with_results(results)
+
+    def with_results(self, results: Sequence[ToolResult]) -> Prompt:
+        """This prompt with results of tools, and the files that they attached."""
+        attached = tuple(attachment for result in results for attachment in result.attachments)
+        return replace(self, tool_results=tuple(results), attachments=attached)
+
+    def absorbed(self) -> Prompt:
+        """A prompt that has said what this one says, and asks nothing yet."""
+        said = (*self.history, *self._said(), *self.after)
+        return replace(self, history=said, tool_results=(), attachments=(), **_NOTHING_SAID)
+
+    def _said(self) -> list[Message]:
+        results: list[Part] = [result_part(result) for result in self.tool_results]
+        words: list[Part] = [TextPart(self.prompt)] if self.prompt else []
+        words += [AttachmentPart(attachment) for attachment in self.attachments]
+        said = [Message("tool", results)] if results else []
+        return [*said, Message("user", words)] if words else said
+
+
+def result_part(result: ToolResult) -> ToolResultPart:
+    """A tool's result as part of a message. Its attachments go beside it, in a message of the user's, since few
+    providers take them in a result."""
+    exception = None if result.exception is None else str(result.exception) or type(result.exception).__name__
+    return ToolResultPart(result.name, result.output, result.tool_call_id, exception=exception)
+
+
+def _texts(args: Mapping[str, Any]) -> dict[str, Any]:
+    system_fragments = tuple(args.get("system_fragments") or ())
+    changes: dict[str, Any] = {"fragments": tuple(args.get("fragments") or ())}
+    if system := joined_system(args.get("system"), system_fragments):
+        changes |= {"system": system, "system_fragments": system_fragments}
+    return changes
+
+
+def _question(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "attachments": tuple(args.get("attachments") or ()),
+        "tool_results": tuple(args.get("tool_results") or ()),
+        "after": (),
+    }
+
+
+def _schema(args: Mapping[str, Any]) -> dict[str, Any]:
+    if "schema" not in args:
+        return {}
+    spec = args["schema"]
+    if spec is None:
+        return {"schema": None, "format": None}
+    if isinstance(spec, Mapping):
+        given = dict(cast("Mapping[str, Any]", spec))
+        return {"schema": given, "format": _format_of(given)}
+    made = make_format(spec)
+    return {"schema": None if made is None or made.parser else made.schema, "format": made}
+
+
+def _format_of(schema: dict[str, Any]) -> AnyFormat:
+    """A format for a JSON Schema that comes as it is: what answers it is any JSON value."""
+    from pydantic import WithJsonSchema
+
+    made: AnyFormat = Format(Annotated[Any, WithJsonSchema(schema)])
+    vars(made)["name"] = str(schema.get("title") or "output")
+    return made
+
+
+def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
+    if both := sorted(set(by_name) & set(options or {})):
+        raise TypeError(f"These options are given by name and both in options=: {', '.join(both)}.")
+    return {**(options or {}), **by_name}
+
+
+def _described(tool: ToolLike) -> ToolLike:
+    """A function as a tool, so that it is described once; anything else as it is."""
+    return tool if isinstance(tool, Tool | Toolbox | ProviderTool) else flatten([tool])[0]

@@ -1,0 +1,85 @@
+"""The order of what is said in one conversation.
+
+Prompts of a conversation take their places when reading them begins, and each is answered after those before it. So
+none is lost from the history, however many are under way. Who comes second finishes the first, if need be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from ..engine.runtime import Runtime
+
+__all__ = ["Place", "Queue"]
+
+T = TypeVar("T")
+
+_running: ContextVar[tuple[Place[Any], ...]] = ContextVar("mirascope_like_chat_running", default=())
+
+
+class Place(Generic[T]):
+    """The place of a response or chain; `settle` brings that to its end. Once it is dropped, nobody waits for it."""
+
+    def __init__(self, owner: T, settle: Callable[[T], Awaitable[None]]) -> None:
+        self._owner = weakref.ref(owner)
+        self._settle = settle
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether its owner is still there."""
+        return self._owner() is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this code is part of its owner: in one of its tools."""
+        return self in _running.get()
+
+    async def settle(self) -> None:
+        """Bring its owner to its end, well or not."""
+        owner = self._owner()
+        if owner is not None:
+            with contextlib.suppress(Exception):  # told to those who read it
+                await self._settle(owner)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While its tools run: they cannot wait for its end."""
+        token = _running.set((*_running.get(), self))
+        try:
+            yield
+        finally:
+            _running.reset(token)
+
+
+class Queue:
+    """The places of one conversation."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._lock = runtime.lock()
+        self._places: list[Place[Any]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is under way."""
+        return not any(place.is_taken for place in self._places)
+
+    async def enter(self, place: Place[Any]) -> None:
+        """Take the last place, and wait until all before it have ended. Raises `RuntimeError` in a tool of one of
+        these."""
+        async with self._lock:
+            ahead = [other for other in self._places if other.is_taken]
+            if any(other.is_running for other in ahead):
+                raise RuntimeError(
+                    "This prompt would wait for the chain in whose tool it is made: use conversation.branch()."
+                )
+            self._places = [*ahead, place]
+        for other in ahead:
+            await other.settle()
+
+    def leave(self, place: Place[Any]) -> None:
+        """It has ended."""
+        self._places = [other for other in self._places if other is not place]

@@ -1,0 +1,107 @@
+"""Complete responses that no model was asked for: from their JSON form, from one another, and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .convert import args_text
+from .parts import (
+    Message,
+    ReasoningPart,
+    StreamEvent,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from .prompts import Prompt
+from .records import check_version, prompt_args, usage_from_dict
+from .turns import Turn, restore
+
+if TYPE_CHECKING:
+    from .attachments import Attachment
+    from .models import BaseModel
+
+__all__ = ["copied", "faked", "rebuilt"]
+
+R = TypeVar("R", bound=Turn[Any])
+
+
+def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> R:
+    """The response of its JSON form."""
+    check_version(data, "responses")
+    prompt_data: Mapping[str, Any] = data["prompt"]
+    prompt = Prompt(model=model or _model(kind, data["model"])).asking(
+        prompt_data.get("text"), prompt_args(prompt_data)
+    )
+    messages = [Message.from_dict(message) for message in prompt_data["messages"]]
+    turn = kind(replace(prompt, said_already=tuple(messages), history=tuple(messages), own_history=True))
+    said = [Message.from_dict(message) for message in data["messages"]]
+    usage = usage_from_dict(data.get("usage") or {})
+    turn.set_usage(input=usage.input, output=usage.output, details=usage.details)
+    turn.resolved_model = data.get("resolved_model")
+    turn.response_json = data.get("response_json")
+    started = datetime.fromisoformat(data["datetime_utc"]) if data.get("datetime_utc") else None
+    restore(
+        turn,
+        id=data["id"],
+        messages=said,
+        events=list(_events(said)),
+        started=started,
+        duration_ms=data.get("duration_ms", 0),
+    )
+    return turn
+
+
+def copied(kind: type[R], turn: Turn[Any]) -> R:
+    """The same response, of another colour. Its conversation does not come along."""
+    return rebuilt(kind, turn.to_dict(), turn.model)  # type: ignore[attr-defined]  # pyright: ignore
+
+
+def faked(
+    kind: type[R],
+    model: BaseModel,
+    prompt: str,
+    attachments: Sequence[Attachment],
+    system: str | None,
+    response: str,
+) -> R:
+    """A complete response that says `response`."""
+    turn = kind(Prompt(model=model).asking(prompt, {"attachments": attachments, "system": system}))
+    said = [Message("assistant", [TextPart(response)])] if response else []
+    restore(turn, id=turn.id, messages=said, events=list(_events(said)), started=None, duration_ms=0)
+    return turn
+
+
+def _model(kind: type[Turn[Any]], model_id: str) -> BaseModel:
+    from .registry import get_async_model, get_model
+    from .responses import AsyncResponse
+
+    return get_async_model(model_id) if issubclass(kind, AsyncResponse) else get_model(model_id)
+
+
+def _events(messages: Sequence[Message]) -> Iterator[StreamEvent]:
+    """The events that messages could have come of: one or two a part."""
+    for number, message in enumerate(messages):
+        for index, part in enumerate(message.parts):
+            for event in _events_of(part):
+                yield replace(event, part_index=index, message_index=number, provider_metadata=part.provider_metadata)
+
+
+def _events_of(part: object) -> Sequence[StreamEvent]:
+    match part:
+        case TextPart(text):
+            return [StreamEvent("text", text)]
+        case ReasoningPart(text, redacted):
+            return [StreamEvent("reasoning", text, redacted=redacted)]
+        case ToolCallPart(name, arguments, id, by_provider):
+            return [
+                StreamEvent("tool_call_name", name, tool_call_id=id, server_executed=by_provider),
+                StreamEvent("tool_call_args", args_text(arguments), tool_call_id=id, server_executed=by_provider),
+            ]
+        case ToolResultPart(name, output, id, by_provider):
+            return [StreamEvent("tool_result", output, tool_call_id=id, server_executed=by_provider, tool_name=name)]
+        case _:
+            return []

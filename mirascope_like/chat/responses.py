@@ -1,0 +1,298 @@
+"""Responses: promises of an answer, in two colours. All that they do is written in `turns`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
+
+from typing_extensions import TypeVar, Unpack
+
+from ..engine.runtime import BLOCKING, NATIVE, run
+from ..engine.tools import DEFAULT_LIMIT
+from ..values.messages import Message as LLMMessage
+from .convert import to_llm
+from .parts import Message, StreamEvent
+from .prompts import PromptArgs, SchemaSpec
+from .rebuilding import copied, faked, rebuilt
+from .records import ResponseDict
+from .toolbox import ToolLike
+from .tools import AfterCall, BeforeCall, ToolCall, ToolResult
+from .turns import Turn
+from .usage import Usage
+from .views import AsyncView, View
+
+if TYPE_CHECKING:
+    from .attachments import Attachment
+    from .models import BaseModel
+
+__all__ = ["AsyncResponse", "Response"]
+
+F = TypeVar("F", default=Any)
+
+
+class Response(Turn[F], Generic[F]):
+    """The answer to a prompt. Nothing is sent until it is read; then it is asked for once, however often it is read.
+
+    Iterating gives the text as it comes. Breaking off loses nothing: reading on, in whatever way, goes on with the same
+    answer. `with response:` or `close` gives up what has not come; what has failed stays failed.
+    """
+
+    _runtime = BLOCKING
+    _unread = "not yet done"
+    _at_once = 1
+
+    def __iter__(self) -> Iterator[str]:
+        return View(self._texts())
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self) -> str:
+        """The whole text. Raises what asking the model raises: see `mirascope_like.errors`."""
+        run(self._finish())
+        return self._said_text()
+
+    def parsed(self) -> F:
+        """The answer as a value of the schema's type (of a JSON Schema: as JSON).
+
+        Raises `ParseError` if it is none, and `ValueError` if there is no schema.
+        """
+        run(self._finish())
+        return cast("F", self._parsed())
+
+    def json(self) -> dict[str, Any] | None:
+        """The provider's own JSON, not the answer's; `None` if there is none."""
+        run(self._finish())
+        return self.response_json
+
+    def usage(self) -> Usage:
+        """The tokens used."""
+        run(self._finish())
+        return self._usage()
+
+    def tool_calls(self) -> list[ToolCall]:
+        """The tools that the model wants run."""
+        run(self._finish())
+        return self._tool_calls()
+
+    def messages(self) -> list[Message]:
+        """What the model said, usually one message. `prompt.messages` is what it was sent."""
+        run(self._finish())
+        return list(self._messages)
+
+    def stream_events(self) -> Iterator[StreamEvent]:
+        """Texts, reasoning and tool calls as they come."""
+        return View(self._each_event())
+
+    def duration_ms(self) -> int:
+        """How long the answer took, in milliseconds."""
+        run(self._finish())
+        return self._duration_ms()
+
+    def datetime_utc(self) -> str:
+        """When it was asked for, in ISO 8601."""
+        run(self._finish())
+        return self._datetime_utc()
+
+    def on_done(self, callback: Callable[[Self], Any]) -> None:
+        """Call `callback` with this response when it is complete, or now if it is."""
+        run(self._on_done(callback))
+
+    def execute_tool_calls(
+        self,
+        *,
+        before_call: BeforeCall | None = None,
+        after_call: AfterCall | None = None,
+        tool_calls_list: Sequence[ToolCall] | None = None,
+        tools: Sequence[ToolLike] | None = None,
+    ) -> list[ToolResult]:
+        """Run the tools that the model called (or those of `tool_calls_list`), and give the results in their order.
+
+        What goes wrong in a tool is a result that tells the model, with `exception` set. Raises what the hooks raise,
+        and `PauseChain`.
+        """
+        return run(self._execute_tool_calls(before_call, after_call, tool_calls_list, tools))
+
+    def execute_tool_call(self, tool_call: ToolCall) -> ToolResult:
+        """Run one tool, for models that do so while they answer. The call is not in `tool_calls()` then."""
+        return run(self._execute_one(tool_call))
+
+    def reply(
+        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
+    ) -> Self:
+        """The next response of this conversation, not asked for yet.
+
+        Tools that the model called are run first, unless `tool_results` are given. Tools, options, schema, key and
+        hooks stay as they were, unless they are given. `messages` are said after the prompt.
+        """
+        return run(self._reply(prompt, args if schema is None else {**args, "schema": schema}))
+
+    def to_dict(self) -> ResponseDict:
+        """The JSON form, from which `from_dict` makes it again."""
+        run(self._finish())
+        return self._to_dict()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None) -> Self:
+        """The response of a JSON form, complete. `model` is who replies (the one that answered).
+
+        Raises `UnknownModelError`, Pydantic's `ValidationError` for options that the model does not have, and
+        `ValueError` for a form of an unknown version.
+        """
+        return rebuilt(cls, data, model)
+
+    @classmethod
+    def fake(
+        cls,
+        model: BaseModel,
+        prompt: str,
+        *attachments: Attachment,
+        system: str | None = None,
+        response: str = "",
+    ) -> Self:
+        """A complete response, for tests."""
+        return faked(cls, model, prompt, attachments, system, response)
+
+    def to_llm(self) -> list[LLMMessage]:
+        """The conversation with this answer as messages of `mirascope_like.llm`; `chat.from_llm` is the way back."""
+        run(self._finish())
+        return to_llm([*self.prompt.messages, *self._messages])
+
+    def close(self) -> None:
+        """Give up what has not come yet, and the connection."""
+        run(self._close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncResponse(Turn[F], Generic[F]):
+    """See `Response`. Awaiting it reads it to its end, and gives it back. Several tasks may read it."""
+
+    _runtime = NATIVE
+    _unread = "not yet awaited"
+    _at_once = DEFAULT_LIMIT
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return AsyncView(self._texts())
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Self:
+        await self._finish()
+        return self
+
+    async def text(self) -> str:
+        """See `Response.text`."""
+        await self._finish()
+        return self._said_text()
+
+    async def parsed(self) -> F:
+        """See `Response.parsed`."""
+        await self._finish()
+        return cast("F", self._parsed())
+
+    async def json(self) -> dict[str, Any] | None:
+        """See `Response.json`."""
+        await self._finish()
+        return self.response_json
+
+    async def usage(self) -> Usage:
+        """See `Response.usage`."""
+        await self._finish()
+        return self._usage()
+
+    async def tool_calls(self) -> list[ToolCall]:
+        """See `Response.tool_calls`."""
+        await self._finish()
+        return self._tool_calls()
+
+    async def messages(self) -> list[Message]:
+        """See `Response.messages`."""
+        await self._finish()
+        return list(self._messages)
+
+    def astream_events(self) -> AsyncIterator[StreamEvent]:
+        """See `Response.stream_events`."""
+        return AsyncView(self._each_event())
+
+    async def duration_ms(self) -> int:
+        """See `Response.duration_ms`."""
+        await self._finish()
+        return self._duration_ms()
+
+    async def datetime_utc(self) -> str:
+        """See `Response.datetime_utc`."""
+        await self._finish()
+        return self._datetime_utc()
+
+    async def on_done(self, callback: Callable[[Self], Any]) -> None:
+        """See `Response.on_done`; the callback may be async."""
+        await self._on_done(callback)
+
+    async def execute_tool_calls(
+        self,
+        *,
+        before_call: BeforeCall | None = None,
+        after_call: AfterCall | None = None,
+        tool_calls_list: Sequence[ToolCall] | None = None,
+        tools: Sequence[ToolLike] | None = None,
+    ) -> list[ToolResult]:
+        """See `Response.execute_tool_calls`. They run at the same time; sync tools run in worker threads."""
+        return await self._execute_tool_calls(before_call, after_call, tool_calls_list, tools)
+
+    async def execute_tool_call(self, tool_call: ToolCall) -> ToolResult:
+        """See `Response.execute_tool_call`."""
+        return await self._execute_one(tool_call)
+
+    async def reply(
+        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
+    ) -> Self:
+        """See `Response.reply`."""
+        return await self._reply(prompt, args if schema is None else {**args, "schema": schema})
+
+    def to_dict(self) -> ResponseDict:
+        """See `Response.to_dict`; not awaited. Raises `ValueError` while it is not complete."""
+        self._check_done()
+        return self._to_dict()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None) -> Self:
+        """See `Response.from_dict`."""
+        return rebuilt(cls, data, model)
+
+    @classmethod
+    def fake(
+        cls,
+        model: BaseModel,
+        prompt: str,
+        *attachments: Attachment,
+        system: str | None = None,
+        response: str = "",
+    ) -> Self:
+        """See `Response.fake`."""
+        return faked(cls, model, prompt, attachments, system, response)
+
+    async def to_llm(self) -> list[LLMMessage]:
+        """See `Response.to_llm`."""
+        await self._finish()
+        return to_llm([*self.prompt.messages, *self._messages])
+
+    async def to_sync_response(self) -> Response[F]:
+        """A complete `Response` that says the same."""
+        await self._finish()
+        return copied(Response[F], self)
+
+    async def aclose(self) -> None:
+        """See `Response.close`."""
+        await self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

@@ -1,0 +1,422 @@
+"""One turn: a prompt and its answer, which is asked for when it is first read.
+
+Reading goes through one `LiveStream` of the engine, step by step under a lock, into a memory of events. So any number
+of tasks or threads may read one turn, each sees all of it, and the model is asked once. What reading failed with (an
+error, a cancellation, being closed) every later read fails with too: half an answer is never taken for a whole one.
+
+All is written once, as coroutines over a `Runtime`. The classes of the two colours, in `responses`, only say which. The
+functions at the end are for the other modules of this face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+
+from typing_extensions import TypeVar
+
+from ..engine.runtime import Runtime
+from ..engine.streams import LiveStream
+from ..errors import StreamClosedError
+from .answers import Answering
+from .history import client_calls
+from .ids import new_id
+from .parts import Message, StreamEvent
+from .pauses import note_pause
+from .prompts import Prompt
+from .queues import Place, Queue
+from .records import ResponseDict, response_to_dict
+from .toolbox import ToolLike, flatten, prepare_all
+from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, run_calls
+from .usage import Usage, usage_text
+from .views import Step, each
+
+if TYPE_CHECKING:
+    from .attachments import Attachment
+    from .conversations import AnyConversation
+    from .models import AnyModel
+
+__all__ = ["Turn", "calls_of", "close", "event_at", "followed", "restore", "resumed", "said", "settle"]
+
+F = TypeVar("F", default=Any)
+T = TypeVar("T", bound="Turn[Any]")
+
+
+class Turn(Generic[F]):
+    """A prompt and its answer. See the module's docstring."""
+
+    _runtime: ClassVar[Runtime]
+    _unread: ClassVar[str]
+    _at_once: ClassVar[int]
+
+    def __init__(self, prompt: Prompt, conversation: AnyConversation | None = None, queue: Queue | None = None) -> None:
+        self.id: str = new_id()
+        self.prompt: Prompt = prompt
+        self.conversation: AnyConversation | None = conversation
+        self.resolved_model: str | None = None
+        self.response_json: dict[str, Any] | None = None
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.token_details: dict[str, Any] | None = None
+        self.added_calls: list[ToolCall] = []
+        self.ran: Sequence[ToolResult] = ()
+        self._queue = queue
+        self._place = Place(self, settle)
+        self._lock = self._runtime.lock()
+        self._stream: LiveStream | None = None
+        self._answer: Answering | None = None
+        self._taken = 0
+        self._events: list[StreamEvent] = []
+        self._messages: list[Message] = []
+        self._executed: set[str] = set()
+        self._callbacks: list[Callable[[Self], Any]] = []
+        self._done = False
+        self._failure: Exception | None = None
+        self._started: datetime | None = None
+        self._ended: datetime | None = None
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> AnyModel:
+        """The model that is asked."""
+        return self.prompt.model
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is sent bit by bit."""
+        return self.prompt.stream
+
+    @property
+    def attachments(self) -> Sequence[Attachment]:
+        """The files that went with the prompt."""
+        return self.prompt.attachments
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer is complete. One that failed never is."""
+        return self._done
+
+    def text_or_raise(self) -> str:
+        """The text, if the answer is complete; `ValueError` if it is not."""
+        self._check_done()
+        return self._said_text()
+
+    def tool_calls_or_raise(self) -> list[ToolCall]:
+        """The tool calls, if the answer is complete; `ValueError` if it is not."""
+        self._check_done()
+        return self._tool_calls()
+
+    def token_usage(self) -> str:
+        """The tokens used, for people: "1,234 input, 5 output"."""
+        return usage_text(self._usage())
+
+    # -- for models that are executing --------------------------------------------------------------------------------
+
+    def set_usage(
+        self, *, input: int | None = None, output: int | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say what the answer took, in tokens; replaces what was said before."""
+        self.input_tokens, self.output_tokens = input, output
+        self.token_details = None if details is None else dict(details)
+
+    def set_resolved_model(self, model_id: str) -> None:
+        """Say which model answered."""
+        self.resolved_model = model_id
+
+    def add_tool_call(self, tool_call: ToolCall) -> None:
+        """Say that the model wants a tool run."""
+        self.added_calls.append(_with_id(tool_call))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _event(self, position: int) -> StreamEvent | None:
+        while position >= len(self._events):
+            if self._done:
+                return None
+            if self._failure is not None:
+                raise self._failure
+            async with self._lock:
+                completes = not self._settled(position) and await self._guarded()
+            if completes:
+                await self._call_back()
+        return self._events[position]
+
+    def _settled(self, position: int) -> bool:
+        return position < len(self._events) or self._done or self._failure is not None
+
+    def _each_event(self) -> Step[StreamEvent]:
+        return each(self._event)
+
+    def _texts(self) -> Step[str]:
+        events = self._each_event()
+
+        async def step() -> str | None:
+            while (event := await events()) is not None:
+                if event.type == "text":
+                    return event.chunk
+            return None
+
+        return step
+
+    async def _finish(self) -> None:
+        while not self._done:
+            await self._event(len(self._events))
+
+    async def _close(self) -> None:
+        if self._done:
+            return
+        if self._failure is None:
+            self._fail(StreamClosedError("The response was closed before its end."))
+        if self._stream is not None:
+            await self._stream.close()
+
+    async def _guarded(self) -> bool:
+        """One step; whether it was the last. What it fails with is what the turn failed with from then on."""
+        try:
+            return await self._step()
+        except Exception as error:
+            self._fail(error)
+            raise
+        except BaseException as error:
+            self._fail(StreamClosedError(f"Reading the response was interrupted ({type(error).__name__})."))
+            raise
+
+    async def _step(self) -> bool:
+        if self._stream is None or self._answer is None:
+            self._stream, self._answer = await self._begin()
+        chunk = await self._stream.pull(self._taken)
+        self._events.extend(self._answer.events(chunk))
+        if chunk is not None:
+            self._taken += 1
+            return False
+        self._messages = self._answer.messages(self, self._stream)
+        self._complete()
+        return True
+
+    async def _begin(self) -> tuple[LiveStream, Answering]:
+        self._started = datetime.now(UTC)
+        if self._queue is not None:
+            await self._queue.enter(self._place)
+        if self.conversation is not None and not self.prompt.own_history:
+            self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
+        await prepare_all(self._runtime, self.prompt.given_tools)
+        answer = self.model.answering(self.prompt)
+        plan = await answer.plan(self._runtime, self)
+        return LiveStream(self._runtime, plan, whole=answer.whole), answer
+
+    def _complete(self) -> None:
+        if self.conversation is not None:
+            self.conversation.add(self)
+        self._leave()
+        self._ended = datetime.now(UTC)
+        self._done = True
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._leave()
+
+    async def _call_back(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            await self._runtime.invoke_inline(partial(callback, self))
+
+    async def _on_done(self, callback: Callable[[Self], Any]) -> None:
+        if self._done:
+            await self._runtime.invoke_inline(partial(callback, self))
+        else:
+            self._callbacks.append(callback)
+
+    def _leave(self) -> None:
+        if self._queue is not None:
+            self._queue.leave(self._place)
+
+    # -- what there is at the end -------------------------------------------------------------------------------------
+
+    def _check_done(self) -> None:
+        if not self._done:
+            raise ValueError(f"Response {self._unread}")
+
+    def _said_text(self) -> str:
+        return "".join(event.chunk for event in self._events if event.type == "text")
+
+    def _usage(self) -> Usage:
+        return Usage(self.input_tokens, self.output_tokens, self.token_details)
+
+    def _tool_calls(self) -> list[ToolCall]:
+        calls = client_calls(self._messages)
+        return [
+            ToolCall(call.name, call.arguments, call.tool_call_id)
+            for call in calls
+            if call.tool_call_id not in self._executed
+        ]
+
+    def _duration_ms(self) -> int:
+        if self._started is None or self._ended is None:
+            return 0
+        return max(0, round((self._ended - self._started).total_seconds() * 1000))
+
+    def _datetime_utc(self) -> str:
+        return "" if self._started is None else self._started.isoformat()
+
+    def _parsed(self) -> Any:
+        format = self.prompt.format
+        if format is None:
+            raise ValueError("parsed() needs a prompt with schema=….")
+        return format.parser(self) if format.parser is not None else format.parse(self._said_text())
+
+    def _to_dict(self) -> ResponseDict:
+        return response_to_dict(self, self._messages, self._usage(), self._datetime_utc(), self._duration_ms())
+
+    def __repr__(self) -> str:
+        text = self._said_text() if self._done else f"... {self._unread} ..."
+        return f"<{type(self).__name__} prompt={self.prompt.prompt!r} text={text!r}>"
+
+    # -- tools, and what follows --------------------------------------------------------------------------------------
+
+    async def _execute(
+        self,
+        calls: Sequence[ToolCall],
+        tools: Sequence[ToolLike],
+        before_call: BeforeCall | None,
+        after_call: AfterCall | None,
+    ) -> list[ToolResult]:
+        await prepare_all(self._runtime, tools)
+        return await run_calls(
+            self._runtime,
+            flatten(tools),
+            calls,
+            before_call=before_call,
+            after_call=after_call,
+            context=self.prompt.context,
+            limit=self.prompt.max_concurrency or self._at_once,
+        )
+
+    async def _execute_tool_calls(
+        self,
+        before_call: BeforeCall | None,
+        after_call: AfterCall | None,
+        tool_calls_list: Sequence[ToolCall] | None,
+        tools: Sequence[ToolLike] | None,
+    ) -> list[ToolResult]:
+        await self._finish()
+        calls = self._tool_calls() if tool_calls_list is None else [_with_id(call) for call in tool_calls_list]
+        try:
+            return await self._execute(
+                calls, self.prompt.given_tools if tools is None else tools, before_call, after_call
+            )
+        except PauseChain as pause:
+            note_pause(pause, self.prompt, self.model.model_id, [*self.prompt.messages, *self._messages])
+            raise
+
+    async def _execute_one(self, call: ToolCall) -> ToolResult:
+        """For models that run their tools themselves: with the prompt's tools and hooks, and never again."""
+        call = _with_id(call)
+        self._executed.add(call.tool_call_id or "")
+        prompt = self.prompt
+        (result,) = await self._execute([call], prompt.given_tools, prompt.before_call, prompt.after_call)
+        return result
+
+    async def _reply(self, text: str | None, args: Mapping[str, Any]) -> Self:
+        await self._finish()
+        given = dict(args)
+        after: Sequence[Message] = tuple(given.pop("messages", None) or ())
+        results = given.get("tool_results")
+        if results is None and self._tool_calls():
+            results = await self._run_for_reply(given)
+        if given.get("tools", ()) is None:
+            given["tools"] = ()
+        base = self.prompt.following(self._messages, results or ())
+        if text or given.get("attachments"):  # what tools attached is said before
+            base = base.absorbed()
+        given |= {"tool_results": base.tool_results, "attachments": given.get("attachments") or base.attachments}
+        prompt = replace(base.asking(text, given), after=after)
+        conversation = None if self.conversation is None else self.conversation.continued_from(self)
+        return type(self)(prompt, conversation, None if conversation is None else conversation.queue)
+
+    async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
+        tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
+        before, after = (args.get(name, getattr(self.prompt, name)) for name in ("before_call", "after_call"))
+        return await self._execute_tool_calls(before, after, None, tools)
+
+
+# -- for the other modules of this face -------------------------------------------------------------------------------
+
+
+async def settle(turn: Turn[Any]) -> None:
+    """Read a turn to its end."""
+    await turn._finish()
+
+
+async def close(turn: Turn[Any]) -> None:
+    """Give up what has not come yet, and the connection."""
+    await turn._close()
+
+
+async def event_at(turn: Turn[Any], position: int) -> StreamEvent | None:
+    """The event at a position; `None` behind the last."""
+    return await turn._event(position)
+
+
+def said(turn: Turn[Any]) -> list[Message]:
+    """The messages of a complete answer."""
+    return list(turn._messages)
+
+
+def calls_of(turn: Turn[Any]) -> list[ToolCall]:
+    """The tool calls of a complete answer."""
+    return turn._tool_calls()
+
+
+async def followed(turn: T) -> T:
+    """Run the tools that an answer calls, and make the turn that tells the model what they gave."""
+    prompt = turn.prompt
+    try:
+        results = await turn._execute_tool_calls(prompt.before_call, prompt.after_call, None, None)
+    except PauseChain as pause:
+        if turn.conversation is not None:
+            turn.conversation.messages = list(pause.messages)
+        raise
+    made = type(turn)(prompt.following(turn._messages, results), turn.conversation)
+    made.ran = results
+    return made
+
+
+async def resumed(turn: T, calls: Sequence[ToolCall]) -> T:
+    """Before a turn is asked, run the tools that its history still calls."""
+    prompt = turn.prompt
+    try:
+        results = await turn._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call)
+    except PauseChain as pause:
+        note_pause(pause, prompt, turn.model.model_id, prompt.history)
+        if turn.conversation is not None:
+            turn.conversation.messages = list(pause.messages)
+        raise
+    made = type(turn)(prompt.with_results(results), turn.conversation)
+    made.ran = results
+    return made
+
+
+def restore(
+    turn: Turn[Any],
+    *,
+    id: str,
+    messages: Sequence[Message],
+    events: Sequence[StreamEvent],
+    started: datetime | None,
+    duration_ms: int,
+) -> None:
+    """Make a turn one that was answered before."""
+    turn.id = id
+    turn._messages = list(messages)
+    turn._events = list(events)
+    turn._started = started
+    turn._ended = None if started is None else started + timedelta(milliseconds=duration_ms)
+    turn._done = True
+
+
+def _with_id(call: ToolCall) -> ToolCall:
+    return call if call.tool_call_id else replace(call, tool_call_id=f"tc_{new_id()}")

@@ -1,0 +1,62 @@
+"""Ways to go over something that comes bit by bit and is kept: each iterator starts at the beginning, and dropping one
+loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any, Generic, Self, TypeVar
+
+from ..engine.runtime import run
+
+__all__ = ["AsyncView", "Step", "View", "each"]
+
+T = TypeVar("T")
+
+Step = Callable[[], Coroutine[Any, Any, T | None]]
+"""Gives the next item; `None` behind the last."""
+
+
+def each(at: Callable[[int], Awaitable[T | None]]) -> Step[T]:
+    """The items at 0, 1, 2, …"""
+    position = -1
+
+    async def step() -> T | None:
+        nonlocal position
+        item = await at(position + 1)
+        if item is not None:
+            position += 1
+        return item
+
+    return step
+
+
+class View(Iterator[T], Generic[T]):
+    """What the steps give, in the blocking colour."""
+
+    def __init__(self, step: Step[T]) -> None:
+        self._step = step
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        item = run(self._step())
+        if item is None:
+            raise StopIteration
+        return item
+
+
+class AsyncView(AsyncIterator[T], Generic[T]):
+    """See `View`."""
+
+    def __init__(self, step: Step[T]) -> None:
+        self._step = step
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        item = await self._step()
+        if item is None:
+            raise StopAsyncIteration
+        return item

@@ -1,0 +1,94 @@
+"""Rounds: ask, run the tools that the answer calls, ask again with what they gave, until an answer calls none.
+
+What a round is, its face knows (`Turn`); when there is another one is decided here. The turns are made one by one, as
+they are asked for, and kept: all readers see the same turns, and nothing is asked or run twice. What stopped the rounds
+stops every later reader in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, Self, TypeVar
+
+from ..errors import ChainLimitExceeded, StreamClosedError
+from .runtime import Runtime
+
+__all__ = ["Rounds", "Turn"]
+
+
+class Turn(Protocol):
+    """One question and its answer, in a row of them."""
+
+    async def settle(self) -> None:
+        """Read the answer to its end."""
+        ...
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the answer, once it is complete, asks for tools to be run."""
+        ...
+
+    async def follow(self) -> Self:
+        """Run those tools, and make the turn that tells the model what they gave."""
+        ...
+
+
+T = TypeVar("T", bound=Turn)
+
+
+class Rounds(Generic[T]):
+    """The turns of a loop. `begin` makes the first; `limit` is how many there may be (`None`: any number)."""
+
+    def __init__(self, runtime: Runtime, begin: Callable[[], Awaitable[T]], limit: int | None) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f"The limit is {limit}: at least one call of the model is needed. None means no limit.")
+        self.turns: list[T] = []
+        self.finished: bool = False
+        self._begin = begin
+        self._limit = limit
+        self._lock = runtime.lock()
+        self._failure: Exception | None = None
+
+    async def at(self, position: int) -> T | None:
+        """The turn at a position, once those before it are complete; `None` behind the last.
+
+        Raises `ChainLimitExceeded` where one more turn is needed than the limit allows; it runs no tools for it.
+        """
+        while position >= len(self.turns):
+            if self.finished:
+                return None
+            if self._failure is not None:
+                raise self._failure
+            async with self._lock:
+                if position >= len(self.turns) and not self.finished and self._failure is None:
+                    await self._guarded()
+        return self.turns[position]
+
+    def stop(self, reason: Exception) -> None:
+        """Make no more turns: who asks for one gets `reason`."""
+        if not self.finished and self._failure is None:
+            self._failure = reason
+
+    async def _guarded(self) -> None:
+        try:
+            await self._advance()
+        except Exception as error:
+            self._failure = error
+            raise
+        except BaseException as error:
+            # Tools may have run already, and must not run again.
+            self._failure = StreamClosedError(f"The chain was interrupted ({type(error).__name__}).")
+            raise
+
+    async def _advance(self) -> None:
+        if not self.turns:
+            self.turns.append(await self._begin())
+            return
+        last = self.turns[-1]
+        await last.settle()
+        if not last.calls_tools:
+            self.finished = True
+            return
+        if self._limit is not None and len(self.turns) >= self._limit:
+            raise ChainLimitExceeded(self._limit)
+        self.turns.append(await last.follow())
