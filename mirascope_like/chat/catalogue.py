@@ -28,7 +28,7 @@ LISTED: tuple[str, ...] = (
     "mistral/mistral-small-latest",
     "deepseek/deepseek-chat",
     "deepseek/deepseek-reasoner",
-    "local/smollm2-135m-instruct",
+    "local/smollm2-135m",
 )
 
 _STARTS = {

@@ -24,7 +24,7 @@ from .records import ChainDict
 from .responses import AsyncResponse, Response
 from .serial import VERSION
 from .tools import ToolCall
-from .turns import Turn, calls_of, close, event_at, followed, resumed, said, settle
+from .turns import Turn, calls_of, close, dict_of, event_at, followed, resumed, said, settle
 from .usage import Usage, total
 from .views import AsyncView, Step, View, each
 
@@ -78,7 +78,7 @@ class _Chain(Generic[F]):
     def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation = conversation
-        self._place = Place(self, _settle)
+        self._place = Place(self, type(self)._settle)
         begin = partial(_begin, self._kind, prompt, conversation, self._place)
         self._rounds: Rounds[_Round] = Rounds(self._runtime, begin, limit or None)
 
@@ -108,6 +108,9 @@ class _Chain(Generic[F]):
         while await self._at(len(self._rounds.turns)) is not None:
             pass
         return [each.turn for each in self._rounds.turns]
+
+    async def _settle(self) -> None:
+        await self._finish()
 
     async def _last(self) -> Any:
         return (await self._finish())[-1]
@@ -145,13 +148,12 @@ class _Chain(Generic[F]):
     async def _messages(self) -> list[Message]:
         return [message for turn in await self._finish() for message in (*_told(turn), *said(turn))]
 
+    def _to_dict(self) -> ChainDict:
+        return {"version": VERSION, "responses": [dict_of(round.turn) for round in self._rounds.turns]}
+
     def __repr__(self) -> str:
         state = "done" if self.done else "not yet done"
         return f"<{type(self).__name__} prompt={self.prompt.prompt!r} {len(self._rounds.turns)} responses, {state}>"
-
-
-async def _settle(chain: _Chain[Any]) -> None:
-    await chain._finish()
 
 
 def _told(turn: Turn[Any]) -> list[Message]:
@@ -277,7 +279,8 @@ class ChainResponse(_Chain[F]):
 
     def to_dict(self) -> ChainDict:
         """The JSON form."""
-        return {"version": VERSION, "responses": [turn.to_dict() for turn in run(self._finish())]}
+        run(self._finish())
+        return self._to_dict()
 
     def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
@@ -351,7 +354,7 @@ class AsyncChainResponse(_Chain[F]):
         """See `ChainResponse.to_dict`; not awaited. Raises `ValueError` while it is not done."""
         if not self.done:
             raise ValueError("Chain not yet awaited")
-        return {"version": VERSION, "responses": [each.turn.to_dict() for each in self._rounds.turns]}
+        return self._to_dict()
 
     async def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]

@@ -90,7 +90,8 @@ class _Conversation(Generic[R]):
         functions, keys and hooks are given again. Raises `ValueError` for an unknown version, `UnknownModelError`."""
         check_version(data, "conversations")
         kept: Any = prompt_args({**data.get("settings", {}), **({"tools": data["tools"]} if "tools" in data else {})})
-        made = cls(model or cls._model(data["model"]), **{**kept, **args})
+        settings: Any = {**kept, **args}
+        made = cls(model or cls._model(data["model"]), **settings)
         made.id = data["id"]
         made.name = data.get("name")
         made.messages = [Message.from_dict(message) for message in data["messages"]]

@@ -61,8 +61,8 @@ class Execution:
     def begin(self, turn: Turn[Any]) -> Iterator[Any] | AsyncIterator[Any]:
         """Call `execute`."""
         key = {"key": self._model.get_key(self._key)} if _takes_key(self._model) else {}
-        execute: Any = self._model.execute  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-        made = execute(turn.prompt, stream=turn.stream, response=turn, conversation=turn.conversation, **key)
+        execute = cast("Any", self._model).execute
+        made: Any = execute(turn.prompt, stream=turn.stream, response=turn, conversation=turn.conversation, **key)
         if hasattr(made, "__anext__"):
             return cast("AsyncIterator[Any]", made)
         if hasattr(made, "__aiter__"):
@@ -70,7 +70,7 @@ class Execution:
         if hasattr(made, "__await__"):
             made.close()
             raise TypeError(f"execute() of {self._model} must be an async generator: it should yield, not return.")
-        return iter(made)
+        return cast("Iterator[Any]", iter(made))
 
     def take(self, item: object) -> StreamEvent:
         """An item that was yielded, as an event. Raises `TypeError` for anything but texts and events."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..engine.exchanges import Endpoint
@@ -82,7 +82,7 @@ class _Library(BaseModel):
     supports_schema = True
     supports_tools = True
     attachment_types = _ATTACHMENT_TYPES
-    Options = _Params()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    Options = _Params()  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, model_id: str, provider: Provider | None = None) -> None:
         self.model_id = model_id
@@ -156,7 +156,7 @@ class _Answer:
     def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
         reply, endpoint = stream.reply, stream.prepared.endpoint
         turn.set_resolved_model(reply.provider_model_name or endpoint.model)
-        turn.response_json = stream.body if isinstance(stream.body, dict) else _as_json(reply)
+        turn.response_json = cast("dict[str, Any]", stream.body) if self.whole else _as_json(reply)
         if reply.usage is not None:
             turn.set_usage(
                 input=reply.usage.input_tokens, output=reply.usage.output_tokens, details=_details(reply.usage)

@@ -19,7 +19,7 @@ from typing_extensions import Unpack
 
 from .parts import Message
 from .prompts import ChainArgs, Prompt, result_part
-from .records import PauseDict, prompt_settings
+from .records import PauseDict, check_version, prompt_settings
 from .serial import VERSION
 from .tools import PauseChain
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .chains import AsyncChainResponse, ChainResponse
     from .registry import AnyAsyncModel, AnySyncModel
 
-__all__ = ["messages_of", "note_pause", "resume", "resume_async", "settings_of"]
+__all__ = ["note_pause", "resume", "resume_async"]
 
 
 def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Sequence[Message]) -> None:
@@ -39,13 +39,12 @@ def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Seque
         "type": "pause",
         "model": model_id,
         "messages": [message.to_dict() for message in pause.messages],
-        **prompt_settings(prompt),
     }
     if str(pause):
         state["reason"] = str(pause)
     if (call := pause.tool_call) is not None:
         state["tool_call"] = {"name": call.name, "arguments": call.arguments, "tool_call_id": call.tool_call_id}
-    pause.state = dict(state)
+    pause.state = {**state, **prompt_settings(prompt)}
 
 
 def messages_of(state: Mapping[str, Any]) -> list[Message]:
@@ -55,13 +54,9 @@ def messages_of(state: Mapping[str, Any]) -> list[Message]:
     return [Message.from_dict(message) for message in state["messages"]]
 
 
-def settings_of(state: Mapping[str, Any], args: ChainArgs) -> ChainArgs:
-    """What the chain was made with, as far as it can be stored, and what is given now."""
-    kept: Any = {name: state[name] for name in ("options", "schema", "hide_reasoning") if name in state}
-    return {**kept, **args}
-
-
-def resume(state: Mapping[str, Any], *, model: AnySyncModel | None = None, **args: Unpack[ChainArgs]) -> ChainResponse:
+def resume(
+    state: Mapping[str, Any], *, model: AnySyncModel | None = None, **args: Unpack[ChainArgs]
+) -> ChainResponse[Any]:
     """Go on with a chain that paused, from `pause.to_dict()`: the calls without results run first.
 
     `tools` must be given, since functions are not stored, and hooks and key if they are wanted. `model` is the one that
@@ -69,13 +64,22 @@ def resume(state: Mapping[str, Any], *, model: AnySyncModel | None = None, **arg
     """
     from .registry import get_model
 
-    return (model or get_model(state["model"])).chain(messages=messages_of(state), **settings_of(state, args))
+    return (model or get_model(state["model"])).chain(**_settings(state, args))
 
 
 def resume_async(
     state: Mapping[str, Any], *, model: AnyAsyncModel | None = None, **args: Unpack[ChainArgs]
-) -> AsyncChainResponse:
+) -> AsyncChainResponse[Any]:
     """See `resume`."""
     from .registry import get_async_model
 
-    return (model or get_async_model(state["model"])).chain(messages=messages_of(state), **settings_of(state, args))
+    return (model or get_async_model(state["model"])).chain(**_settings(state, args))
+
+
+def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
+    """What the chain was made with, as far as it is stored, and what is given now."""
+    if state.get("type") != "pause":
+        raise ValueError("This is not the JSON form of a pause: see PauseChain.to_dict.")
+    check_version(state, "pauses")
+    kept = {name: state[name] for name in ("options", "schema", "hide_reasoning") if name in state}
+    return {**kept, "messages": [Message.from_dict(message) for message in state["messages"]], **args}

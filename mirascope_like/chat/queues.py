@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
@@ -46,7 +46,7 @@ class Place(Generic[T]):
                 await self._settle(owner)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Generator[None]:
         """While its tools run: they cannot wait for its end."""
         token = _running.set((*_running.get(), self))
         try:

@@ -18,7 +18,7 @@ from .parts import (
 )
 from .prompts import Prompt
 from .records import check_version, prompt_args, usage_from_dict
-from .turns import Turn, restore
+from .turns import Turn, dict_of, restore
 
 if TYPE_CHECKING:
     from .attachments import Attachment
@@ -57,7 +57,7 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> 
 
 def copied(kind: type[R], turn: Turn[Any]) -> R:
     """The same response, of another colour. Its conversation does not come along."""
-    return rebuilt(kind, turn.to_dict(), turn.model)  # type: ignore[attr-defined]  # pyright: ignore
+    return rebuilt(kind, dict(dict_of(turn)), turn.model)
 
 
 def faked(

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, cast
-
-from typing_extensions import TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 from ..engine.endpoints import registry as providers
 from ..errors import NoRegisteredProviderError, UnknownModelError
@@ -45,7 +43,7 @@ ENTRY_POINTS = "mirascope_like"
 
 AnySyncModel: TypeAlias = Model | KeyModel
 AnyAsyncModel: TypeAlias = AsyncModel | AsyncKeyModel
-D = TypeVar("D", default=None)
+D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
-class Models(Generic[D]):
+class Models:
     """Models by name. `chat`'s functions use one for the whole process."""
 
     def __init__(self) -> None:
@@ -171,7 +169,7 @@ class Models(Generic[D]):
         return ModelWithAliases(entry.model, entry.async_model, names)
 
 
-_models: Models[Any] = Models()
+_models = Models()
 
 
 def register(
@@ -247,9 +245,13 @@ def remove_alias(alias: str) -> None:
     _models.remove_alias(alias)
 
 
-def get_default_model(*, default: D | str = DEFAULT_MODEL) -> D | str:
+@overload
+def get_default_model() -> str: ...
+@overload
+def get_default_model(*, default: D) -> str | D: ...
+def get_default_model(*, default: Any = DEFAULT_MODEL) -> Any:
     """The model that is meant by no name: what was set, else `default`."""
-    return cast("D | str", _models.default or default)
+    return _models.default or default
 
 
 def set_default_model(name: str | None) -> None:

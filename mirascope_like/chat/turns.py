@@ -8,6 +8,7 @@ All is written once, as coroutines over a `Runtime`. The classes of the two colo
 functions at the end are for the other modules of this face.
 """
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .conversations import AnyConversation
     from .models import AnyModel
 
-__all__ = ["Turn", "calls_of", "close", "event_at", "followed", "restore", "resumed", "said", "settle"]
+__all__ = ["Turn", "calls_of", "close", "dict_of", "event_at", "followed", "restore", "resumed", "said", "settle"]
 
 F = TypeVar("F", default=Any)
 T = TypeVar("T", bound="Turn[Any]")
@@ -72,7 +73,7 @@ class Turn(Generic[F]):
         self._events: list[StreamEvent] = []
         self._messages: list[Message] = []
         self._executed: set[str] = set()
-        self._callbacks: list[Callable[[Self], Any]] = []
+        self._callbacks: list[Callable[[Any], Any]] = []
         self._done = False
         self._failure: Exception | None = None
         self._started: datetime | None = None
@@ -364,6 +365,11 @@ async def event_at(turn: Turn[Any], position: int) -> StreamEvent | None:
 def said(turn: Turn[Any]) -> list[Message]:
     """The messages of a complete answer."""
     return list(turn._messages)
+
+
+def dict_of(turn: Turn[Any]) -> ResponseDict:
+    """The JSON form of a complete response."""
+    return turn._to_dict()
 
 
 def calls_of(turn: Turn[Any]) -> list[ToolCall]:
