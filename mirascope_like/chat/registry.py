@@ -270,6 +270,6 @@ def _unknown(message: str, name: str) -> UnknownModelError:
 
     error = UnknownModelError(message)
     known = [each for entry in _models.all() for each in (entry.model_id, *entry.aliases)]
-    if close := get_close_matches(name, known, n=1):
+    if name not in known and (close := get_close_matches(name, known, n=1)):
         error.add_note(f"Did you mean {close[0]!r}?")
     return error
