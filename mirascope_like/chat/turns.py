@@ -340,6 +340,9 @@ class Turn(Generic[F]):
 
     async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
         tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
+        if self.prompt.said_already is not None and tools is self.prompt.given_tools:
+            # Stored tools have no functions: the model would be told so, in place of results.
+            raise ValueError("The tool calls of this stored response wait for their tools: pass tools=[…].")
         before, after = (args.get(name, getattr(self.prompt, name)) for name in ("before_call", "after_call"))
         return await self._execute_tool_calls(before, after, None, tools)
 

@@ -74,15 +74,20 @@ def test_what_failed_stays_failed_W1(colour: Colour) -> None:
 
 
 def test_what_was_cancelled_stays_failed_W1(native: Colour) -> None:
-    class Endless(AsyncScripted):
-        async def execute(self, prompt, *, stream, response, conversation):
-            yield "part"
-            await anyio.sleep_forever()
-
     async def scenario() -> None:
+        waiting = anyio.Event()
+
+        class Endless(AsyncScripted):
+            async def execute(self, prompt, *, stream, response, conversation):
+                yield "part"
+                waiting.set()
+                await anyio.sleep_forever()
+
         response = Endless(Script()).prompt("Hi")
-        with anyio.move_on_after(0.01):
-            await response.text()
+        async with anyio.create_task_group() as group:
+            group.start_soon(response.text)
+            await waiting.wait()
+            group.cancel_scope.cancel()
         with pytest.raises(chat.StreamClosedError):
             await response.text()
 
