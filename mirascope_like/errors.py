@@ -23,14 +23,11 @@
     ├── FeatureNotSupportedError           the provider or model cannot do what was asked
     ├── NoRegisteredProviderError          no provider for this model id
     ├── MissingAPIKeyError                 the provider's key is not set
-<<<<<<< HEAD
-    └── LogError                           a log could not be written or read, or has no such entry
-=======
+    ├── LogError                           a log could not be written or read, or has no such entry
     ├── UnknownModelError                  no model of this name           (also a KeyError)
     ├── ChainLimitExceeded                 one more round of tools than allowed (also a ValueError)
     └── ModelError                         for models that users write
         └── NeedsKeyException              such a model's key is not set
->>>>>>> 83c6f84 (Add the lazy face: models, responses, chains, conversations)
 
 The three names that Python has too inherit from Python's, so that `except TimeoutError` works with either.
 """
@@ -337,10 +334,10 @@ class MissingAPIKeyError(Error):
         )
 
 
-<<<<<<< HEAD
 class LogError(Error):
     """A log could not be written or read, or has no such entry."""
-=======
+
+
 class UnknownModelError(Error, KeyError):
     """There is no model of this name, or none of this colour."""
 
@@ -367,7 +364,6 @@ class ModelError(Error):
 
 class NeedsKeyException(ModelError):
     """A model's key is not set."""
->>>>>>> 83c6f84 (Add the lazy face: models, responses, chains, conversations)
 
 
 class UnsupportedParamWarning(UserWarning):

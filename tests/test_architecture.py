@@ -151,6 +151,10 @@ def test_lazy_names_are_the_same_for_python_and_for_type_checkers(path: Path) ->
     assert {module: " ".join(sorted(names.split())) for module, names in listed.items()} == checked
 
 
+def test_importing_the_lazy_face_loads_nothing_heavy() -> None:
+    assert HEAVY & loaded_by("from mirascope_like import chat") == set()
+
+
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_files_and_functions_are_short(path: Path) -> None:
     tree = parsed(path)

@@ -45,6 +45,16 @@ REACHED = {
     "resumed._settle",
     "os._exit",
     "super()._create_connection",
+    # Of `chat.turns`, by its own functions:
+    "turn._close",
+    "turn._event",
+    "turn._finish",
+    "turn._follow",
+    "turn._messages",
+    "turn._restore",
+    "turn._resume",
+    "turn._to_dict",
+    "turn._tool_calls",
 }
 # Documented names of named tuples, which begin with an underscore so as not to meet a field's.
 NAMED_TUPLE = {"_make", "_fields", "_field_defaults", "_asdict", "_replace"}

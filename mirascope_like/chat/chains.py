@@ -42,7 +42,7 @@ F = TypeVar("F", default=Any)
 class _Round:
     """A turn in the engine's loop."""
 
-    def __init__(self, turn: Turn[Any], place: Place[Any]) -> None:
+    def __init__(self, turn: Turn[Any], place: Place) -> None:
         self.turn = turn
         self._place = place
 
@@ -58,7 +58,7 @@ class _Round:
             return _Round(await followed(self.turn), self._place)
 
 
-async def _begin(kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place[Any]) -> _Round:
+async def _begin(kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place) -> _Round:
     await conversation.queue.enter(place)
     if not prompt.own_history:
         prompt = replace(prompt, history=tuple(conversation.messages))
@@ -78,7 +78,7 @@ class _Chain(Generic[F]):
     def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation = conversation
-        self._place = Place(self, type(self)._settle)
+        self._place = Place(self._settle)
         begin = partial(_begin, self._kind, prompt, conversation, self._place)
         self._rounds: Rounds[_Round] = Rounds(self._runtime, begin, limit or None)
 

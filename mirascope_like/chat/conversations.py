@@ -6,6 +6,7 @@ history. To go several ways at once, `branch()`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias
 
@@ -61,8 +62,10 @@ class _Conversation(Generic[R]):
 
     def branch(self) -> Self:
         """A conversation with the same history, which goes its own way from here."""
-        other = type(self)(self.model, chain_limit=self.chain_limit, messages=self.messages)
-        other._base = self._base
+        other = copy.copy(self)
+        other.id = new_id()
+        other.queue = Queue(self._runtime)
+        other.messages = list(self.messages)
         other.responses = list(self.responses)
         return other
 

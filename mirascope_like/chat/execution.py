@@ -6,7 +6,7 @@ What an author's code raises goes through untouched.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,8 +20,10 @@ from ..values.params import Params
 from ..wire import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
-from .parts import Message, StreamEvent
+from .convert import OWN, to_llm
+from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart
 from .prompts import Prompt
+from .tools import make_toolkit
 
 if TYPE_CHECKING:
     from .models import BaseModel
@@ -44,8 +46,14 @@ class Execution:
         self._fresh: list[StreamEvent] = []
 
     async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
-        """The messages are in the prompt, which `execute` gets as it is."""
-        return Plan(model_id=self._model.model_id, params=Params(), messages=(), provider=_Provider(self, turn))
+        """`execute` gets the prompt as it is; messages and tools of the plan are for those who observe calls."""
+        return Plan(
+            model_id=self._model.model_id,
+            params=Params(),
+            messages=tuple(to_llm(map(_readable, turn.prompt.messages))),
+            toolkit=make_toolkit(turn.prompt.tools),
+            provider=_Provider(self, turn),
+        )
 
     def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
         fresh, self._fresh = self._fresh, []
@@ -83,6 +91,14 @@ class Execution:
         return event
 
 
+def _readable(message: Message) -> Message:
+    """The message, with the names of files in place of them: an observer must not make them be read."""
+    parts: list[Part] = [
+        TextPart(f"[{part.attachment!r}]") if isinstance(part, AttachmentPart) else part for part in message.parts
+    ]
+    return message if parts == message.parts else replace(message, parts=parts)
+
+
 def _takes_key(model: BaseModel) -> bool:
     from .models import AsyncKeyModel, KeyModel
 
@@ -96,7 +112,7 @@ class _Provider:
 
     @property
     def id(self) -> str:
-        return "own"
+        return OWN
 
     def endpoint(self, name: str, messages: Sequence[Any]) -> Endpoint:
         return _Endpoint(self.execution, self.turn, self.turn.prompt.model.model_id)
@@ -107,7 +123,7 @@ class _Endpoint:
     execution: Execution
     turn: Turn[Any]
     model: str
-    provider_id: str = "own"
+    provider_id: str = OWN
     features: Features = UNKNOWN
     schema_dialect: Dialect = PLAIN
 

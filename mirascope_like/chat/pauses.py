@@ -47,13 +47,6 @@ def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Seque
     pause.state = {**state, **prompt_settings(prompt)}
 
 
-def messages_of(state: Mapping[str, Any]) -> list[Message]:
-    """The history in a pause's JSON form. Raises `ValueError` if it is none, or of an unknown version."""
-    if state.get("type") != "pause" or state.get("version") != VERSION:
-        raise ValueError("This is not the JSON form of a pause, or one of an unknown version: see PauseChain.to_dict.")
-    return [Message.from_dict(message) for message in state["messages"]]
-
-
 def resume(
     state: Mapping[str, Any], *, model: AnySyncModel | None = None, **args: Unpack[ChainArgs]
 ) -> ChainResponse[Any]:

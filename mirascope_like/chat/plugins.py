@@ -19,7 +19,6 @@ pluggy is imported only if there is such a package; the extra `mirascope-like[pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
 __all__ = ["HookSpecs", "hookimpl", "load_plugins"]
@@ -36,13 +35,14 @@ class HookSpecs:
 
 def load_plugins(register: Callable[..., None]) -> None:
     """Let the installed packages register their models. Raises `ImportError` if pluggy is needed and not there."""
+    from importlib.metadata import entry_points
+
     if not entry_points(group=GROUP):
         return
     pluggy = _pluggy()
     manager: Any = pluggy.PluginManager(GROUP)
-    specs = HookSpecs
-    pluggy.HookspecMarker(GROUP)(specs.register_models)
-    manager.add_hookspecs(specs)
+    pluggy.HookspecMarker(GROUP)(HookSpecs.register_models)
+    manager.add_hookspecs(HookSpecs)
     manager.load_setuptools_entrypoints(GROUP)
     manager.hook.register_models(register=register)
 

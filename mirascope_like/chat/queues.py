@@ -10,28 +10,25 @@ import contextlib
 import weakref
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
 
 from ..engine.runtime import Runtime
 
 __all__ = ["Place", "Queue"]
 
-T = TypeVar("T")
-
-_running: ContextVar[tuple[Place[Any], ...]] = ContextVar("mirascope_like_chat_running", default=())
+_running: ContextVar[tuple[Place, ...]] = ContextVar("mirascope_like_chat_running", default=())
 
 
-class Place(Generic[T]):
-    """The place of a response or chain; `settle` brings that to its end. Once it is dropped, nobody waits for it."""
+class Place:
+    """The place of a response or chain; `finish` is its method that brings it to its end. Once it is dropped, nobody
+    waits for it."""
 
-    def __init__(self, owner: T, settle: Callable[[T], Awaitable[None]]) -> None:
-        self._owner = weakref.ref(owner)
-        self._settle = settle
+    def __init__(self, finish: Callable[[], Awaitable[None]]) -> None:
+        self._finish = weakref.WeakMethod(finish)
 
     @property
     def is_taken(self) -> bool:
         """Whether its owner is still there."""
-        return self._owner() is not None
+        return self._finish() is not None
 
     @property
     def is_running(self) -> bool:
@@ -40,10 +37,10 @@ class Place(Generic[T]):
 
     async def settle(self) -> None:
         """Bring its owner to its end, well or not."""
-        owner = self._owner()
-        if owner is not None:
+        finish = self._finish()
+        if finish is not None:
             with contextlib.suppress(Exception):  # told to those who read it
-                await self._settle(owner)
+                await finish()
 
     @contextlib.contextmanager
     def running(self) -> Generator[None]:
@@ -60,14 +57,14 @@ class Queue:
 
     def __init__(self, runtime: Runtime) -> None:
         self._lock = runtime.lock()
-        self._places: list[Place[Any]] = []
+        self._places: list[Place] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is under way."""
         return not any(place.is_taken for place in self._places)
 
-    async def enter(self, place: Place[Any]) -> None:
+    async def enter(self, place: Place) -> None:
         """Take the last place, and wait until all before it have ended. Raises `RuntimeError` in a tool of one of
         these."""
         async with self._lock:
@@ -80,6 +77,6 @@ class Queue:
         for other in ahead:
             await other.settle()
 
-    def leave(self, place: Place[Any]) -> None:
+    def leave(self, place: Place) -> None:
         """It has ended."""
         self._places = [other for other in self._places if other is not place]

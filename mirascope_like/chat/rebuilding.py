@@ -44,14 +44,8 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> 
     turn.resolved_model = data.get("resolved_model")
     turn.response_json = data.get("response_json")
     started = datetime.fromisoformat(data["datetime_utc"]) if data.get("datetime_utc") else None
-    restore(
-        turn,
-        id=data["id"],
-        messages=said,
-        events=list(_events(said)),
-        started=started,
-        duration_ms=data.get("duration_ms", 0),
-    )
+    turn.id = data["id"]
+    restore(turn, said, list(_events(said)), started, data.get("duration_ms", 0))
     return turn
 
 
@@ -71,7 +65,7 @@ def faked(
     """A complete response that says `response`."""
     turn = kind(Prompt(model=model).asking(prompt, {"attachments": attachments, "system": system}))
     said = [Message("assistant", [TextPart(response)])] if response else []
-    restore(turn, id=turn.id, messages=said, events=list(_events(said)), started=None, duration_ms=0)
+    restore(turn, said, list(_events(said)), None, 0)
     return turn
 
 

@@ -65,7 +65,7 @@ class Turn(Generic[F]):
         self.added_calls: list[ToolCall] = []
         self.ran: Sequence[ToolResult] = ()
         self._queue = queue
-        self._place = Place(self, settle)
+        self._place = Place(self._finish)
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None
         self._answer: Answering | None = None
@@ -346,8 +346,45 @@ class Turn(Generic[F]):
         before, after = (args.get(name, getattr(self.prompt, name)) for name in ("before_call", "after_call"))
         return await self._execute_tool_calls(before, after, None, tools)
 
+    async def _follow(self) -> Self:
+        prompt = self.prompt
+        try:
+            results = await self._execute_tool_calls(prompt.before_call, prompt.after_call, None, None)
+        except PauseChain as pause:
+            self._wait_in_conversation(pause)
+            raise
+        return self._next(prompt.following(self._messages, results), results)
 
-# -- for the other modules of this face -------------------------------------------------------------------------------
+    async def _resume(self, calls: Sequence[ToolCall]) -> Self:
+        prompt = self.prompt
+        try:
+            results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call)
+        except PauseChain as pause:
+            note_pause(pause, prompt, self.model.model_id, prompt.history)
+            self._wait_in_conversation(pause)
+            raise
+        return self._next(prompt.with_results(results), results)
+
+    def _next(self, prompt: Prompt, results: Sequence[ToolResult]) -> Self:
+        made = type(self)(prompt, self.conversation)
+        made.ran = results
+        return made
+
+    def _wait_in_conversation(self, pause: PauseChain) -> None:
+        if self.conversation is not None:
+            self.conversation.messages = list(pause.messages)
+
+    def _restore(
+        self, messages: Sequence[Message], events: Sequence[StreamEvent], started: datetime | None, duration_ms: int
+    ) -> None:
+        self._messages = list(messages)
+        self._events = list(events)
+        self._started = started
+        self._ended = None if started is None else started + timedelta(milliseconds=duration_ms)
+        self._done = True
+
+
+# -- for the other modules of this face, so that users need not see it ------------------------------------------------
 
 
 async def settle(turn: Turn[Any]) -> None:
@@ -382,49 +419,23 @@ def calls_of(turn: Turn[Any]) -> list[ToolCall]:
 
 async def followed(turn: T) -> T:
     """Run the tools that an answer calls, and make the turn that tells the model what they gave."""
-    prompt = turn.prompt
-    try:
-        results = await turn._execute_tool_calls(prompt.before_call, prompt.after_call, None, None)
-    except PauseChain as pause:
-        if turn.conversation is not None:
-            turn.conversation.messages = list(pause.messages)
-        raise
-    made = type(turn)(prompt.following(turn._messages, results), turn.conversation)
-    made.ran = results
-    return made
+    return await turn._follow()
 
 
 async def resumed(turn: T, calls: Sequence[ToolCall]) -> T:
-    """Before a turn is asked, run the tools that its history still calls."""
-    prompt = turn.prompt
-    try:
-        results = await turn._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call)
-    except PauseChain as pause:
-        note_pause(pause, prompt, turn.model.model_id, prompt.history)
-        if turn.conversation is not None:
-            turn.conversation.messages = list(pause.messages)
-        raise
-    made = type(turn)(prompt.with_results(results), turn.conversation)
-    made.ran = results
-    return made
+    """Run the tools that a turn's history still calls, and make the turn that tells the model what they gave."""
+    return await turn._resume(calls)
 
 
 def restore(
     turn: Turn[Any],
-    *,
-    id: str,
     messages: Sequence[Message],
     events: Sequence[StreamEvent],
     started: datetime | None,
     duration_ms: int,
 ) -> None:
     """Make a turn one that was answered before."""
-    turn.id = id
-    turn._messages = list(messages)
-    turn._events = list(events)
-    turn._started = started
-    turn._ended = None if started is None else started + timedelta(milliseconds=duration_ms)
-    turn._done = True
+    turn._restore(messages, events, started, duration_ms)
 
 
 def _with_id(call: ToolCall) -> ToolCall:
