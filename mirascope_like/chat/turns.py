@@ -189,11 +189,12 @@ class Turn(Generic[F]):
     async def _step(self) -> bool:
         if self._stream is None or self._answer is None:
             self._stream, self._answer = await self._begin()
-        chunk = await self._stream.pull(self._taken)
-        self._events.extend(self._answer.events(chunk))
-        if chunk is not None:
-            self._taken += 1
+        if await self._stream.pull(self._taken) is not None:
+            for chunk in self._stream.chunks[self._taken :]:  # all that came at once
+                self._events.extend(self._answer.events(chunk))
+            self._taken = len(self._stream.chunks)
             return False
+        self._events.extend(self._answer.events(None))
         self._messages = self._answer.messages(self, self._stream)
         self._complete()
         return True

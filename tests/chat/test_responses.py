@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import threading
 from typing import Any
 
@@ -389,3 +390,33 @@ def test_a_model_that_runs_its_tools_itself(colour: Colour) -> None:
         assert seen == ["seen here"]
 
     colour.run(scenario)
+
+
+def test_a_response_may_be_made_outside_of_the_loop_that_reads_it(native: Colour) -> None:
+    response = scripted(native, "Hi").prompt("Hi")
+    chain = scripted(native, "Hi").chain("Hi")
+
+    async def scenario() -> tuple[str, str]:
+        return await response.text(), await chain.text()
+
+    assert native.run(scenario) == ("Hi", "Hi")
+    assert native.run(scenario) == ("Hi", "Hi")
+
+
+@pytest.mark.parametrize(
+    ("sync", "asynchronous"),
+    [
+        (chat.Response, chat.AsyncResponse),
+        (chat.ChainResponse, chat.AsyncChainResponse),
+        (chat.Conversation, chat.AsyncConversation),
+        (chat.Model, chat.AsyncModel),
+    ],
+)
+def test_the_two_colours_take_the_same(sync: type, asynchronous: type) -> None:
+    plain, native = ({n: m for n, m in inspect.getmembers(k, callable) if n[0] != "_"} for k in (sync, asynchronous))
+    twins = {"aclose": "close", "astream_events": "stream_events"}
+    native = {twins.get(name, name): member for name, member in native.items() if name != "to_sync_response"}
+    assert plain.keys() == native.keys()
+    for name, member in plain.items():
+        assert list(inspect.signature(member).parameters) == list(inspect.signature(native[name]).parameters), name
+        assert member.__doc__ and native[name].__doc__, name
