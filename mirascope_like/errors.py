@@ -351,7 +351,7 @@ class ChainLimitExceeded(Error, ValueError):
 
     def __init__(self, limit: int, responses: Sequence[Any] = ()) -> None:
         self.limit = limit
-        self.responses = list(responses)
+        self.responses: list[Any] = list(responses)
         super().__init__(
             f"Chain limit of {limit} exceeded: the model still calls tools. What is finished is in `responses`; "
             "reply() to the last of them goes on."

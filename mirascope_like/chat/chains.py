@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
@@ -37,6 +37,7 @@ DEFAULT_LIMIT = 100
 """How many calls of the model a chain may make, unless it is told. Nobody needs as many; it ends what would not end."""
 
 F = TypeVar("F", default=Any)
+G = TypeVar("G")
 
 
 class _Round:
@@ -282,12 +283,16 @@ class ChainResponse(_Chain[F]):
         run(self._finish())
         return self._to_dict()
 
+    @overload
+    def reply(self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
+    @overload
+    def reply(self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]) -> Response[G]: ...
     def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Response[F]:
+    ) -> Any:
         """Go on from the last response; see `Response.reply`."""
         response: Response[F] = run(self._last())
-        return response.reply(prompt, schema=schema, **args)
+        return response.reply(prompt, schema=cast("Any", schema), **args)
 
     def close(self) -> None:
         """Give up what has not come yet."""
@@ -356,12 +361,20 @@ class AsyncChainResponse(_Chain[F]):
             raise ValueError("Chain not yet awaited")
         return self._to_dict()
 
+    @overload
+    async def reply(
+        self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]
+    ) -> AsyncResponse[F]: ...
+    @overload
+    async def reply(
+        self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]
+    ) -> AsyncResponse[G]: ...
     async def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> AsyncResponse[F]:
+    ) -> Any:
         """See `ChainResponse.reply`."""
         response: AsyncResponse[F] = await self._last()
-        return await response.reply(prompt, schema=schema, **args)
+        return await response.reply(prompt, schema=cast("Any", schema), **args)
 
     async def aclose(self) -> None:
         """See `ChainResponse.close`."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..engine.exchanges import Endpoint
@@ -28,7 +28,7 @@ from .tools import make_toolkit
 
 if TYPE_CHECKING:
     from .answers import Answering
-    from .options import Options
+    from .options import Options as OptionsClass
     from .turns import Turn
 
 __all__ = ["AsyncLibraryModel", "LibraryModel"]
@@ -59,7 +59,7 @@ _ATTACHMENT_TYPES = frozenset(
 
 
 @cache
-def _options() -> type[Options]:
+def _options() -> type[OptionsClass]:
     """The params of calls, as a Pydantic class."""
     from pydantic import create_model
     from typing_extensions import get_type_hints
@@ -71,7 +71,7 @@ def _options() -> type[Options]:
 
 
 class _Params:
-    def __get__(self, instance: object, owner: type | None = None) -> type[Options]:
+    def __get__(self, instance: object, owner: type | None = None) -> type[OptionsClass]:
         return _options()
 
 
@@ -81,8 +81,8 @@ class _Library(BaseModel):
     can_stream = True
     supports_schema = True
     supports_tools = True
-    attachment_types = _ATTACHMENT_TYPES
-    Options = _Params()  # pyright: ignore[reportAssignmentType]
+    attachment_types: Collection[str] = _ATTACHMENT_TYPES
+    Options: ClassVar[type[OptionsClass]] = _Params()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, model_id: str, provider: Provider | None = None) -> None:
         self.model_id = model_id

@@ -31,7 +31,7 @@ from .tools import AnyTool, Tool
 
 if TYPE_CHECKING:
     from .answers import Answering
-    from .options import Options
+    from .options import Options as OptionsClass
     from .parts import StreamEvent
 
 __all__ = ["AnyModel", "AsyncKeyModel", "AsyncModel", "BaseModel", "KeyModel", "Model"]
@@ -42,7 +42,7 @@ F = TypeVar("F", default=Any)
 class _EmptyOptions:
     """The `Options` of a model that has none; made when they are asked for, since they need Pydantic."""
 
-    def __get__(self, instance: object, owner: type | None = None) -> type[Options]:
+    def __get__(self, instance: object, owner: type | None = None) -> type[OptionsClass]:
         from .options import Options
 
         return Options
@@ -65,7 +65,7 @@ class BaseModel(ABC):
     """The environment variable with its key."""
     key: str | None = None
     """Its key; one that goes with a prompt stands before it."""
-    Options: ClassVar[type[Options]] = _EmptyOptions()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    Options: ClassVar[type[OptionsClass]] = _EmptyOptions()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     @property
     def supported_server_side_tools(self) -> tuple[type[ServerSideTool], ...]:

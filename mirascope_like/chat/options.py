@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 __all__ = ["Options"]
@@ -10,4 +12,4 @@ __all__ = ["Options"]
 class Options(BaseModel):
     """Settings of a model. Subclass it inside a model class, with a field for each; unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncResponse", "Response"]
 
 F = TypeVar("F", default=Any)
+G = TypeVar("G")
 
 
 class Response(Turn[F], Generic[F]):
@@ -117,9 +118,13 @@ class Response(Turn[F], Generic[F]):
         """Run one tool, for models that do so while they answer. The call is not in `tool_calls()` then."""
         return run(self._execute_one(tool_call))
 
+    @overload
+    def reply(self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]) -> Self: ...
+    @overload
+    def reply(self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]) -> Response[G]: ...
     def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Self:
+    ) -> Any:
         """The next response of this conversation, not asked for yet.
 
         Tools that the model called are run first, unless `tool_results` are given. Tools, options, schema, key and
@@ -249,9 +254,15 @@ class AsyncResponse(Turn[F], Generic[F]):
         """See `Response.execute_tool_call`."""
         return await self._execute_one(tool_call)
 
+    @overload
+    async def reply(self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]) -> Self: ...
+    @overload
+    async def reply(
+        self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]
+    ) -> AsyncResponse[G]: ...
     async def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Self:
+    ) -> Any:
         """See `Response.reply`."""
         return await self._reply(prompt, args if schema is None else {**args, "schema": schema})
 
