@@ -93,16 +93,12 @@ class _Chain(Generic[F]):
         try:
             found = await self._rounds.at(position)
         except ChainLimitExceeded as error:
-            error.responses = [each.turn for each in self._rounds.turns]
-            self.conversation.queue.leave(self._place)
+            error.responses = [round.turn for round in self._rounds.turns]
             raise
-        except BaseException:
-            self.conversation.queue.leave(self._place)
-            raise
-        if found is None:
-            self.conversation.queue.leave(self._place)
-            return None
-        return found.turn
+        finally:
+            if self._rounds.ended:
+                self.conversation.queue.leave(self._place)
+        return None if found is None else found.turn
 
     async def _finish(self) -> list[Any]:
         """All turns, complete."""

@@ -5,7 +5,8 @@ What an author's code raises goes through untouched.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -16,12 +17,13 @@ from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..schema.dialects import PLAIN, Dialect
 from ..values.chunks import Chunk
+from ..values.messages import Message as LLMMessage
 from ..values.params import Params
 from ..wire import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
 from .convert import OWN, to_llm
-from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart
+from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import Prompt
 from .tools import make_toolkit
 
@@ -50,7 +52,7 @@ class Execution:
         return Plan(
             model_id=self._model.model_id,
             params=Params(),
-            messages=tuple(to_llm(map(_readable, turn.prompt.messages))),
+            messages=_observable(turn.prompt.messages),
             toolkit=make_toolkit(turn.prompt.tools),
             provider=_Provider(self, turn),
         )
@@ -91,12 +93,20 @@ class Execution:
         return event
 
 
-def _readable(message: Message) -> Message:
-    """The message, with the names of files in place of them: an observer must not make them be read."""
-    parts: list[Part] = [
-        TextPart(f"[{part.attachment!r}]") if isinstance(part, AttachmentPart) else part for part in message.parts
-    ]
-    return message if parts == message.parts else replace(message, parts=parts)
+def _observable(messages: Iterable[Message]) -> tuple[LLMMessage, ...]:
+    """The messages in the library's form, as far as they have one."""
+    made: list[LLMMessage] = []
+    for message in messages:
+        with contextlib.suppress(ValueError):  # roles of the author's own
+            made += to_llm([replace(message, parts=list(map(_readable, message.parts)))])
+    return tuple(made)
+
+
+def _readable(part: Part) -> Part:
+    """The part, with the names of files in place of them: an observer must not make them be read."""
+    if isinstance(part, ToolResultPart):
+        return replace(part, attachments=[])
+    return TextPart(f"[{part.attachment!r}]") if isinstance(part, AttachmentPart) else part
 
 
 def _takes_key(model: BaseModel) -> bool:

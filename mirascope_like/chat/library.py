@@ -173,9 +173,11 @@ class _Answer:
         return from_llm([said])
 
     def _keyed(self) -> Provider | None:
-        if self._key is None or self._provider is not None:
+        if self._key is None:
             return self._provider
-        provider, name = registry.find(self._model_id)
+        provider, name = self._provider, self._model_id.partition("/")[2]
+        if provider is None:
+            provider, name = registry.find(self._model_id)
         if not isinstance(provider, HTTPProvider):
             raise ValueError(f"key= is for the library's providers; {provider.id!r} has keys of its own.")
         return _Keyed(replace(provider, api_key=self._key), name)

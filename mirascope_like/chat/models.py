@@ -27,7 +27,7 @@ from .conversations import AsyncConversation, Conversation
 from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec
 from .responses import AsyncResponse, Response
 from .toolbox import ServerSideTool, check_server_side
-from .tools import AnyTool, Tool
+from .tools import AnyTool, Tool, make_toolkit
 
 if TYPE_CHECKING:
     from .answers import Answering
@@ -104,6 +104,7 @@ class BaseModel(ABC):
     def _check_tools(self, tools: Sequence[AnyTool]) -> None:
         if not self.supports_tools and any(isinstance(tool, Tool) for tool in tools):
             raise ValueError(f"{self} does not support tools")
+        make_toolkit(tools)  # no two of one name
         check_server_side(tools, self.supported_server_side_tools, str(self))
 
     def __str__(self) -> str:

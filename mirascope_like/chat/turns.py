@@ -251,7 +251,7 @@ class Turn(Generic[F]):
     def _tool_calls(self) -> list[ToolCall]:
         calls = client_calls(self._messages)
         return [
-            ToolCall(call.name, call.arguments, call.tool_call_id)
+            ToolCall(call.name, dict(call.arguments), call.tool_call_id)  # hooks may change it
             for call in calls
             if call.tool_call_id not in self._executed
         ]

@@ -49,6 +49,11 @@ class Rounds(Generic[T]):
         self._lock = runtime.lock()
         self._failure: Exception | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more turns, for better or worse."""
+        return self.finished or self._failure is not None
+
     async def at(self, position: int) -> T | None:
         """The turn at a position, once those before it are complete; `None` behind the last.
 

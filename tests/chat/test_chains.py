@@ -393,3 +393,56 @@ def test_another_process_resumes() -> None:
     noted, state = process()
     assert noted == "noted"
     assert process("approved", input=state) == ["paid 5"]
+
+
+def test_one_of_two_readers_may_go_away_W5(native: Colour) -> None:
+    async def scenario() -> None:
+        in_tool, go_on = anyio.Event(), anyio.Event()
+
+        async def wait() -> str:
+            in_tool.set()
+            await go_on.wait()
+            return "waited"
+
+        chain = scripted(native, [call("wait")], "done").conversation().chain("Go", tools=[wait])
+        async with anyio.create_task_group() as group:
+            group.start_soon(chain.text)
+            await in_tool.wait()
+            with anyio.move_on_after(0.01):
+                await chain.text()
+            assert not chain.conversation.queue.is_empty
+            go_on.set()
+        assert await chain.text() == "done" and chain.conversation.queue.is_empty
+
+    native.run(scenario)
+
+
+def test_hooks_change_what_runs_and_not_what_the_model_said(colour: Colour) -> None:
+    def elsewhere(tool: chat.Tool | None, call: chat.ToolCall) -> None:
+        call.arguments["where"] = "elsewhere"
+
+    async def scenario() -> None:
+        chain = rounds(colour, "Three").chain("Go", tools=[look], before_call=elsewhere)
+        messages = await colour.got(chain.messages())
+        assert messages[1].parts[0].output == "seen elsewhere"
+        assert messages[0].parts[1].arguments == {"where": "here"}
+
+    colour.run(scenario)
+
+
+def test_tools_get_a_context_that_the_model_does_not_see_W33(colour: Colour) -> None:
+    def greet(ctx: chat.Context[str], name: str) -> str:
+        return f"{ctx.deps} {name}"
+
+    async def scenario() -> None:
+        model = scripted(colour, [call("greet", name="Ada")], "done")
+        chain = model.chain("Go", tools=[greet], context=chat.Context(deps="Hello"))
+        assert (await colour.got(chain.messages()))[1].parts[0].output == "Hello Ada"
+        assert list(model.script.prompts[0].tools[0].input_schema["properties"]) == ["name"]
+
+    colour.run(scenario)
+
+
+def test_two_tools_of_one_name_are_told_at_once() -> None:
+    with pytest.raises(ValueError, match="Two tools are named"):
+        scripted(Colour("blocking")).prompt("Go", tools=[look, chat.Tool("look")])
