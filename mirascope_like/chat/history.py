@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
-__all__ = ["answered", "client_calls", "pending_calls", "trimmed", "with_system"]
+__all__ = ["answered", "client_calls", "identified", "pending_calls", "trimmed", "with_system"]
 
 
 def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
@@ -23,6 +23,17 @@ def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
         for part in message.parts
         if isinstance(part, ToolCallPart) and not part.server_executed
     ]
+
+
+def identified(messages: Sequence[Message], new_id: Callable[[], str]) -> list[Message]:
+    """The messages, with an id for each tool call of the caller's that has none, so that its result can name it."""
+    return [replace(message, parts=[_identified(part, new_id) for part in message.parts]) for message in messages]
+
+
+def _identified(part: Part, new_id: Callable[[], str]) -> Part:
+    if isinstance(part, ToolCallPart) and not part.server_executed and part.tool_call_id is None:
+        return replace(part, tool_call_id=new_id())
+    return part
 
 
 def pending_calls(messages: Sequence[Message]) -> list[ToolCallPart]:

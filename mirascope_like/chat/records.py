@@ -202,7 +202,7 @@ def conversation_to_dict(id: str, name: str | None, messages: Sequence[Message],
 
 def _prompt_to_dict(prompt: Prompt) -> PromptDict:
     tools = [_tool_to_dict(tool) for tool in prompt.tools if isinstance(tool, Tool)]
-    made: dict[str, Any] = {"text": prompt.text, "system": prompt.system, "tools": tools, **prompt_settings(prompt)}
+    made: dict[str, Any] = {"text": prompt.prompt, "system": prompt.system, "tools": tools, **prompt_settings(prompt)}
     kept: dict[str, Any] = {name: value for name, value in made.items() if value}
     return cast("PromptDict", {"messages": [message.to_dict() for message in prompt.messages], **kept})
 

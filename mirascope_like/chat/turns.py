@@ -23,7 +23,7 @@ from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError
 from .answers import Answering
-from .history import client_calls
+from .history import client_calls, identified
 from .ids import new_id
 from .parts import Message, StreamEvent
 from .pauses import note_pause
@@ -195,7 +195,7 @@ class Turn(Generic[F]):
             self._taken = len(self._stream.chunks)
             return False
         self._events.extend(self._answer.events(None))
-        self._messages = self._answer.messages(self, self._stream)
+        self._messages = identified(self._answer.messages(self, self._stream), _new_call_id)
         self._complete()
         return True
 
@@ -440,4 +440,8 @@ def restore(
 
 
 def _with_id(call: ToolCall) -> ToolCall:
-    return call if call.tool_call_id else replace(call, tool_call_id=f"tc_{new_id()}")
+    return call if call.tool_call_id else replace(call, tool_call_id=_new_call_id())
+
+
+def _new_call_id() -> str:
+    return f"tc_{new_id()}"

@@ -364,3 +364,17 @@ def test_the_embedded_model(colour: Colour) -> None:
         assert await colour.got((await colour.got(rebuilt.reply("Thanks", schema=None))).text())
 
     colour.run(scenario)
+
+
+def test_every_tool_call_has_an_id(colour: Colour) -> None:
+    async def scenario() -> None:
+        said = [chat.StreamEvent("tool_call_name", "look"), chat.ToolCall("later", {})]
+        response = scripted(colour, said).prompt("Hi")
+        calls = await colour.got(response.tool_calls())
+        assert [call.name for call in calls] == ["look", "later"]
+        assert all(call.tool_call_id.startswith("tc_") for call in calls)
+        assert [part.tool_call_id for part in (await colour.got(response.messages()))[0].parts] == [
+            call.tool_call_id for call in calls
+        ]
+
+    colour.run(scenario)
