@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import (
     ChainLimitExceeded,
     Error,
+    LogError,
     MissingAPIKeyError,
     ModelError,
     NeedsKeyException,
@@ -67,6 +68,8 @@ from .tools import CancelToolCall, PauseChain, Tool, ToolCall, ToolOutput, ToolR
 from .usage import Usage
 
 if TYPE_CHECKING:
+    from ..log import log, open_log
+    from .logs import load_async_conversation, load_conversation
     from .options import Options
     from .templates import Template
 
@@ -86,6 +89,7 @@ __all__ = [
     "Error",
     "Fragment",
     "KeyModel",
+    "LogError",
     "Message",
     "MissingAPIKeyError",
     "Model",
@@ -125,6 +129,10 @@ __all__ = [
     "get_models",
     "get_models_with_aliases",
     "hookimpl",
+    "load_async_conversation",
+    "load_conversation",
+    "log",
+    "open_log",
     "register",
     "remove_alias",
     "resume",
@@ -138,12 +146,20 @@ __all__ = [
     "user",
 ]
 
-_PYDANTIC_CLASSES = {"Options": "options", "Template": "templates"}
+# Loaded when first used, since most programs have no use for them.
+_LATER = {
+    "Options": ".options",
+    "Template": ".templates",
+    "load_async_conversation": ".logs",
+    "load_conversation": ".logs",
+    "log": "..log",
+    "open_log": "..log",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in _PYDANTIC_CLASSES:
+    if name in _LATER:
         from importlib import import_module
 
-        return getattr(import_module(f".{_PYDANTIC_CLASSES[name]}", __name__), name)
+        return getattr(import_module(_LATER[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,13 +5,14 @@ What an author's code raises goes through untouched.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.exchanges import ChunkSource, Endpoint, WholeAnswer
+from ..engine.observers import is_observed
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
@@ -52,7 +53,7 @@ class Execution:
         return Plan(
             model_id=self._model.model_id,
             params=Params(),
-            messages=_observable(turn.prompt.messages),
+            messages=_observable(turn.prompt.messages) if is_observed() else (),
             toolkit=make_toolkit(turn.prompt.tools),
             provider=_Provider(self, turn),
         )
@@ -93,20 +94,21 @@ class Execution:
         return event
 
 
-def _observable(messages: Iterable[Message]) -> tuple[LLMMessage, ...]:
-    """The messages in the library's form, as far as they have one."""
-    made: list[LLMMessage] = []
+def _observable(messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
+    """The messages, as far as they can be said in the library's words. No file is read or fetched for it."""
+    said: list[LLMMessage] = []
     for message in messages:
-        with contextlib.suppress(ValueError):  # roles of the author's own
-            made += to_llm([replace(message, parts=list(map(_readable, message.parts)))])
-    return tuple(made)
+        with suppress(ValueError):  # roles of the author's own
+            said += to_llm([replace(message, parts=list(map(_readable, message.parts)))])
+    return tuple(said)
 
 
 def _readable(part: Part) -> Part:
-    """The part, with the names of files in place of them: an observer must not make them be read."""
     if isinstance(part, ToolResultPart):
         return replace(part, attachments=[])
-    return TextPart(f"[{part.attachment!r}]") if isinstance(part, AttachmentPart) else part
+    if isinstance(part, AttachmentPart) and part.attachment.content is None:
+        return TextPart(f"[{part.attachment.path or part.attachment.url}]")
+    return part
 
 
 def _takes_key(model: BaseModel) -> bool:

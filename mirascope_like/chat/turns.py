@@ -189,7 +189,7 @@ class Turn(Generic[F]):
     async def _step(self) -> bool:
         if self._stream is None or self._answer is None:
             self._stream, self._answer = await self._begin()
-        if await self._stream.pull(self._taken) is not None:
+        if await self._stream.pull(self._taken, self._stream.restarts) is not None:
             for chunk in self._stream.chunks[self._taken :]:  # all that came at once
                 self._events.extend(self._answer.events(chunk))
             self._taken = len(self._stream.chunks)
@@ -207,8 +207,11 @@ class Turn(Generic[F]):
             self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
         await prepare_all(self._runtime, self.prompt.given_tools)
         answer = self.model.answering(self.prompt)
-        plan = await answer.plan(self._runtime, self)
+        plan = replace(await answer.plan(self._runtime, self), labels=self._labels())
         return LiveStream(self._runtime, plan, whole=answer.whole), answer
+
+    def _labels(self) -> dict[str, str]:
+        return {"id": self.id} if self.conversation is None else {"id": self.id, "conversation": self.conversation.id}
 
     def _complete(self) -> None:
         if self.conversation is not None:

@@ -31,7 +31,7 @@ from .runtime import Runtime
 if TYPE_CHECKING:
     from .streams import LiveStream
 
-__all__ = ["FinishedCall", "Observer", "Watch", "observe", "observed", "watch", "within_tool"]
+__all__ = ["FinishedCall", "Observer", "Watch", "is_observed", "observe", "observed", "watch", "within_tool"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,11 @@ def observe(callback: Observer) -> Callable[[], None]:
         _observers.pop(key, None)
 
     return remove
+
+
+def is_observed() -> bool:
+    """Whether anybody listens."""
+    return bool(_observers)
 
 
 # -- where calls are made ---------------------------------------------------------------------------------------------
@@ -195,7 +200,9 @@ class Watch:
     def went_on(self, stream: LiveStream) -> None:
         """Its stream has been read on, and may be over, well or not."""
         if stream.finished or stream.failure is not None:
-            self._tell(stream.plan, stream.prepared, stream.reply, stream.failure, stream.raw, streamed=True)
+            streamed = stream.prepared.request.stream
+            raw = stream.raw if streamed else stream.body
+            self._tell(stream.plan, stream.prepared, stream.reply, stream.failure, raw, streamed=streamed)
 
     def _tell(
         self,

@@ -1,0 +1,70 @@
+"""Conversations out of a log. Writing one is `mirascope_like.log`'s, which hears of the calls of every face."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, TypeVar
+
+from typing_extensions import Unpack
+
+from ..log import LoggedConversation, LogReader, open_log
+from .conversations import AsyncConversation, Conversation
+from .convert import from_llm
+from .models import AsyncModel, Model
+from .prompts import ChainArgs
+from .records import ConversationDict
+from .serial import VERSION
+
+__all__ = ["load_async_conversation", "load_conversation"]
+
+C = TypeVar("C", Conversation, AsyncConversation)
+
+
+def load_conversation(
+    path: str | PathLike[str], id: str | None = None, *, model: Model | None = None, **args: Unpack[ChainArgs]
+) -> Conversation:
+    """A conversation of a log, to go on with; without an id, the one that went on last.
+
+    It has the messages up to the last good answer, and the options and tools of its last call; `model` and `args` take
+    the place of those. Tools come without their functions, so give them again. Blocks while it reads. Raises `LogError`
+    if there is no such log or conversation, `UnknownModelError` if its model is not registered.
+    """
+    return _loaded(Conversation, path, id, model, args)
+
+
+def load_async_conversation(
+    path: str | PathLike[str], id: str | None = None, *, model: AsyncModel | None = None, **args: Unpack[ChainArgs]
+) -> AsyncConversation:
+    """See `load_conversation`. It too blocks while it reads."""
+    return _loaded(AsyncConversation, path, id, model, args)
+
+
+def _loaded(
+    kind: type[C], path: str | PathLike[str], id: str | None, model: Model | AsyncModel | None, args: ChainArgs
+) -> C:
+    with open_log(path) as log:
+        data = _to_dict(log, log.conversation(id))
+    if model is not None:
+        data.pop("settings", None)  # another model has other options
+    return kind.from_dict(data, model=model, **args)
+
+
+def _to_dict(log: LogReader, found: LoggedConversation) -> ConversationDict:
+    made: ConversationDict = {
+        "version": VERSION,
+        "id": found.id,
+        "model": found.model_id,
+        "name": found.name,
+        "messages": [message.to_dict() for message in from_llm(found.messages)],
+    }
+    if found.params:
+        made["settings"] = {"options": dict(found.params)}
+    last = next(log.responses(conversation=found.id, limit=1))
+    tools: list[Any] = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+        for tool in log.tools(last.id)
+        if tool.parameters is not None
+    ]
+    if tools:
+        made["tools"] = tools
+    return made

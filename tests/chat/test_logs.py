@@ -1,0 +1,118 @@
+"""The lazy face's calls in a log, and conversations out of it (W4, W34, W39)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirascope_like import chat, llm
+
+from ..conftest import Colour
+from ..test_docs import played
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "calls.db"
+
+
+def model(colour: Colour) -> Any:
+    return (chat.get_async_model if colour.is_async else chat.get_model)("openai/gpt-5-mini")
+
+
+def load(colour: Colour, *args: Any, **options: Any) -> Any:
+    return (chat.load_async_conversation if colour.is_async else chat.load_conversation)(*args, **options)
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+CALL = llm.ToolCall(id="1", name="add", args='{"b": 2, "a": 1}')
+
+
+def test_a_chain_of_a_conversation(colour: Colour, path: Path) -> None:
+    async def scenario() -> Any:
+        conversation = model(colour).conversation(system="Be brief.", tools=[add], options={"temperature": 0.5})
+        await colour.got(conversation.chain("Add").text())
+        return conversation
+
+    with played([CALL], "It is 3."), chat.log(path):
+        conversation = colour.run(scenario)
+    with chat.open_log(path) as log:
+        logged = list(log.responses())
+        assert [each.id for each in logged] == [response.id for response in conversation.responses][::-1]
+        assert {each.conversation_id for each in logged} == {conversation.id}
+        assert log.conversation(conversation.id).messages == conversation.to_llm()
+        assert [each.text for each in log.search("it is")] == ["It is 3."]
+        assert log.verify() == []
+
+
+def test_going_on_with_a_conversation(colour: Colour, path: Path) -> None:
+    async def begin() -> Any:
+        conversation = model(colour).conversation(system="Be brief.", tools=[add], options={"temperature": 0.5})
+        await colour.got(conversation.chain("Add").text())
+        return conversation
+
+    async def go_on() -> Any:
+        conversation = load(colour, path)
+        await colour.got(conversation.prompt("And then?").text())
+        return conversation
+
+    with chat.log(path) as log, played([CALL], "It is 3.", "Nothing.") as scripted:
+        before = colour.run(begin)
+        log.flush()
+        after = colour.run(go_on)
+    assert after.id == before.id
+    assert after.messages[: len(before.messages)] == before.messages
+    assert scripted.requests[2]["messages"][:-1] == [
+        *scripted.requests[1]["messages"],
+        {"role": "assistant", "content": "It is 3."},
+    ]
+    assert scripted.requests[2]["temperature"] == 0.5
+    assert scripted.requests[2]["tools"] == scripted.requests[1]["tools"]
+    with chat.open_log(path) as log:
+        assert log.conversation(before.id).messages == after.to_llm()
+
+
+def test_replies_without_a_conversation(colour: Colour, path: Path) -> None:
+    """They are found by their messages, as those of the other face are."""
+
+    async def scenario() -> None:
+        first = model(colour).prompt("Begin")
+        await colour.got(first.text())
+        reply = await colour.got(first.reply("Go on"))
+        await colour.got(reply.text())
+
+    with played("one", "two"), chat.log(path):
+        colour.run(scenario)
+    with chat.open_log(path) as log:
+        second, first = log.responses()
+        assert (second.text, second.conversation_id) == ("two", first.conversation_id)
+
+
+def test_a_model_of_ones_own(path: Path) -> None:
+    class Echo(chat.Model):
+        model_id = "echo"
+        attachment_types = frozenset({"image/png"})
+
+        def execute(self, prompt, *, stream, response, conversation):
+            yield prompt.prompt.upper()
+
+    with chat.log(path):
+        response = Echo().prompt("hello", attachments=[chat.Attachment(path="no/such.png", type="image/png")])
+        assert response.text() == "HELLO"
+    with chat.open_log(path) as log:
+        (logged,) = log.responses()
+    assert (logged.id, logged.model_id, logged.text) == (response.id, "echo", "HELLO")
+    assert logged.prompt == "hello\n[no/such.png]"
+    loaded = chat.load_conversation(path, response.id, model=Echo())
+    assert [part.text for part in loaded.messages[-1].parts] == ["HELLO"]
+
+
+def test_what_is_not_there(path: Path) -> None:
+    with pytest.raises(chat.LogError, match="There is no log"):
+        chat.load_conversation(path)
