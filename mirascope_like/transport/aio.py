@@ -95,6 +95,7 @@ class AiohttpChannel:
         """Send the request and read the whole answer."""
         try:
             response = await self._send(request)
+            self._connections.connector.brings(response)
             return HttpReply(response.status, response.headers, await response.read())
         except Exception as exc:
             shown = _shown(exc, request)
@@ -109,6 +110,7 @@ class AiohttpChannel:
             shown = _shown(exc, request)
             await _next_round()
             raise shown from _cause(shown)
+        self._connections.connector.brings(response)
         stream = AiohttpByteStream(response, request, self)
         self._connections.streams.add(stream)
         return stream
@@ -214,18 +216,43 @@ class _Connector(aiohttp.BaseConnector):
         super().__init__(*args, **options)
         self.pid: int = os.getpid()
         self._connecting = asyncio.Semaphore(_CONNECTING)
-        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
+        # The last answer of a connection. (An answer knows its connection, so it is not held here.)
+        self._answers: weakref.WeakKeyDictionary[Any, weakref.ref[aiohttp.ClientResponse] | None]
+        self._answers = weakref.WeakKeyDictionary()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         """See `aiohttp.BaseConnector.connect`."""
         while True:
             connection = await super().connect(req, traces, timeout)
-            if connection.protocol not in self._used:
-                self._used.add(connection.protocol)
+            if connection.protocol not in self._answers:
+                self._answers[connection.protocol] = None
+                self._tell_of_end(connection.protocol)
                 return connection
             if not _has_input(connection):
                 return connection
             connection.close()
+
+    def brings(self, response: aiohttp.ClientResponse) -> None:
+        """The answer fails with its connection. aiohttp sees to that too, but for a broken chunk that its parser meets:
+        then whoever reads would wait for ever."""
+        if response.connection is not None:
+            self._answers[response.connection.protocol] = weakref.ref(response)
+
+    def _tell_of_end(self, protocol: Any) -> None:
+        connection, answers = weakref.ref(protocol), self._answers
+
+        def ended(closed: asyncio.Future[None]) -> None:
+            if not closed.cancelled():
+                closed.exception()  # or asyncio would report that nobody asked
+            still_there = connection()
+            reference = answers.get(still_there) if still_there is not None else None
+            response = reference() if reference is not None else None
+            if response is not None and not response.content.is_eof() and response.content.exception() is None:
+                lost = aiohttp.ClientConnectionError("it was closed in the middle of the answer")
+                response.content.set_exception(lost)
+
+        if protocol.closed is not None:
+            protocol.closed.add_done_callback(ended)
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         """See `aiohttp.BaseConnector`. Waiting for one's turn, and for a busy loop, does not count as connecting."""
