@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import chat as chat
-    from . import llm as llm
+    from . import chat as chat, llm as llm
 
 __all__ = ["__version__", "chat", "llm"]
 

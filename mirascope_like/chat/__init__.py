@@ -10,156 +10,166 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import (
-    ChainLimitExceeded,
-    Error,
-    LogError,
-    MissingAPIKeyError,
-    ModelError,
-    NeedsKeyException,
-    ParseError,
-    ProviderError,
-    StreamClosedError,
-    UnknownModelError,
-)
-from ..values.context import Context
-from .attachments import Attachment
-from .chains import AsyncChainResponse, ChainResponse
-from .conversations import AsyncConversation, Conversation
-from .convert import from_llm, to_llm
-from .fragments import Fragment
-from .models import AsyncKeyModel, AsyncModel, KeyModel, Model
-from .parts import (
-    AttachmentPart,
-    Message,
-    Part,
-    ReasoningPart,
-    StreamEvent,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    assistant,
-    system,
-    tool_message,
-    user,
-)
-from .pauses import resume, resume_async
-from .plugins import hookimpl
-from .prompts import Prompt
-from .registry import (
-    ModelWithAliases,
-    get_async_model,
-    get_async_model_aliases,
-    get_async_models,
-    get_default_model,
-    get_model,
-    get_model_aliases,
-    get_models,
-    get_models_with_aliases,
-    register,
-    remove_alias,
-    set_alias,
-    set_default_model,
-)
-from .responses import AsyncResponse, Response
-from .schemas import schema_dsl
-from .toolbox import ServerSideTool, Toolbox
-from .tools import CancelToolCall, PauseChain, Tool, ToolCall, ToolOutput, ToolResult
-from .usage import Usage
+from .. import lazy as _lazy
 
 if TYPE_CHECKING:
-    from ..log import log, open_log
-    from .logs import load_async_conversation, load_conversation
-    from .options import Options
-    from .templates import Template
-
-__all__ = [
-    "AsyncChainResponse",
-    "AsyncConversation",
-    "AsyncKeyModel",
-    "AsyncModel",
-    "AsyncResponse",
-    "Attachment",
-    "AttachmentPart",
-    "CancelToolCall",
-    "ChainLimitExceeded",
-    "ChainResponse",
-    "Context",
-    "Conversation",
-    "Error",
-    "Fragment",
-    "KeyModel",
-    "LogError",
-    "Message",
-    "MissingAPIKeyError",
-    "Model",
-    "ModelError",
-    "ModelWithAliases",
-    "NeedsKeyException",
-    "Options",
-    "ParseError",
-    "Part",
-    "PauseChain",
-    "Prompt",
-    "ProviderError",
-    "ReasoningPart",
-    "Response",
-    "ServerSideTool",
-    "StreamClosedError",
-    "StreamEvent",
-    "Template",
-    "TextPart",
-    "Tool",
-    "ToolCall",
-    "ToolCallPart",
-    "ToolOutput",
-    "ToolResult",
-    "ToolResultPart",
-    "Toolbox",
-    "UnknownModelError",
-    "Usage",
-    "assistant",
-    "from_llm",
-    "get_async_model",
-    "get_async_model_aliases",
-    "get_async_models",
-    "get_default_model",
-    "get_model",
-    "get_model_aliases",
-    "get_models",
-    "get_models_with_aliases",
-    "hookimpl",
-    "load_async_conversation",
-    "load_conversation",
-    "log",
-    "open_log",
-    "register",
-    "remove_alias",
-    "resume",
-    "resume_async",
-    "schema_dsl",
-    "set_alias",
-    "set_default_model",
-    "system",
-    "to_llm",
-    "tool_message",
-    "user",
-]
-
-# Loaded when first used, since most programs have no use for them.
-_LATER = {
-    "Options": ".options",
-    "Template": ".templates",
-    "load_async_conversation": ".logs",
-    "load_conversation": ".logs",
-    "log": "..log",
-    "open_log": "..log",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _LATER:
-        from importlib import import_module
-
-        return getattr(import_module(_LATER[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ..errors import (
+        ChainLimitExceeded as ChainLimitExceeded,
+        Error as Error,
+        LogError as LogError,
+        MissingAPIKeyError as MissingAPIKeyError,
+        ModelError as ModelError,
+        NeedsKeyException as NeedsKeyException,
+        ParseError as ParseError,
+        ProviderError as ProviderError,
+        StreamClosedError as StreamClosedError,
+        UnknownModelError as UnknownModelError,
+    )
+    from ..log import (
+        log as log,
+        open_log as open_log,
+    )
+    from ..values.context import (
+        Context as Context,
+    )
+    from ..values.retries import (
+        RetryConfig as RetryConfig,
+    )
+    from ..values.timeouts import (
+        Timeout as Timeout,
+    )
+    from .attachments import (
+        Attachment as Attachment,
+    )
+    from .chains import (
+        AsyncChainResponse as AsyncChainResponse,
+        ChainResponse as ChainResponse,
+    )
+    from .conversations import (
+        AsyncConversation as AsyncConversation,
+        Conversation as Conversation,
+    )
+    from .convert import (
+        from_llm as from_llm,
+        to_llm as to_llm,
+    )
+    from .fragments import (
+        Fragment as Fragment,
+    )
+    from .logs import (
+        load_async_conversation as load_async_conversation,
+        load_conversation as load_conversation,
+    )
+    from .models import (
+        AsyncKeyModel as AsyncKeyModel,
+        AsyncModel as AsyncModel,
+        KeyModel as KeyModel,
+        Model as Model,
+    )
+    from .options import (
+        Options as Options,
+    )
+    from .parts import (
+        AttachmentPart as AttachmentPart,
+        Message as Message,
+        Part as Part,
+        ReasoningPart as ReasoningPart,
+        StreamEvent as StreamEvent,
+        TextPart as TextPart,
+        ToolCallPart as ToolCallPart,
+        ToolResultPart as ToolResultPart,
+        assistant as assistant,
+        system as system,
+        tool_message as tool_message,
+        user as user,
+    )
+    from .pauses import (
+        resume as resume,
+        resume_async as resume_async,
+    )
+    from .plugins import (
+        hookimpl as hookimpl,
+    )
+    from .prompts import (
+        Prompt as Prompt,
+    )
+    from .registry import (
+        ModelWithAliases as ModelWithAliases,
+        get_async_model as get_async_model,
+        get_async_model_aliases as get_async_model_aliases,
+        get_async_models as get_async_models,
+        get_default_model as get_default_model,
+        get_model as get_model,
+        get_model_aliases as get_model_aliases,
+        get_models as get_models,
+        get_models_with_aliases as get_models_with_aliases,
+        register as register,
+        remove_alias as remove_alias,
+        set_alias as set_alias,
+        set_default_model as set_default_model,
+    )
+    from .responses import (
+        AsyncResponse as AsyncResponse,
+        Response as Response,
+    )
+    from .schemas import (
+        schema_dsl as schema_dsl,
+    )
+    from .templates import (
+        Template as Template,
+    )
+    from .toolbox import (
+        ServerSideTool as ServerSideTool,
+        Toolbox as Toolbox,
+    )
+    from .tools import (
+        CancelToolCall as CancelToolCall,
+        PauseChain as PauseChain,
+        Tool as Tool,
+        ToolCall as ToolCall,
+        ToolOutput as ToolOutput,
+        ToolResult as ToolResult,
+    )
+    from .usage import (
+        Usage as Usage,
+    )
+else:
+    __all__, __getattr__, __dir__ = _lazy.names(
+        __name__,
+        {
+            "..errors": """
+                ChainLimitExceeded Error LogError MissingAPIKeyError ModelError NeedsKeyException ParseError
+                ProviderError StreamClosedError UnknownModelError
+            """,
+            "..log": "log open_log",
+            "..values.context": "Context",
+            "..values.retries": "RetryConfig",
+            "..values.timeouts": "Timeout",
+            ".attachments": "Attachment",
+            ".chains": "AsyncChainResponse ChainResponse",
+            ".conversations": "AsyncConversation Conversation",
+            ".convert": "from_llm to_llm",
+            ".fragments": "Fragment",
+            ".logs": "load_async_conversation load_conversation",
+            ".models": "AsyncKeyModel AsyncModel KeyModel Model",
+            ".options": "Options",
+            ".parts": """
+                AttachmentPart Message Part ReasoningPart StreamEvent TextPart ToolCallPart ToolResultPart assistant
+                system tool_message user
+            """,
+            ".pauses": "resume resume_async",
+            ".plugins": "hookimpl",
+            ".prompts": "Prompt",
+            ".registry": """
+                ModelWithAliases get_async_model get_async_model_aliases get_async_models get_default_model
+                get_model get_model_aliases get_models get_models_with_aliases register remove_alias set_alias
+                set_default_model
+            """,
+            ".responses": "AsyncResponse Response",
+            ".schemas": "schema_dsl",
+            ".templates": "Template",
+            ".toolbox": "ServerSideTool Toolbox",
+            ".tools": "CancelToolCall PauseChain Tool ToolCall ToolOutput ToolResult",
+            ".usage": "Usage",
+        },
+    )

@@ -18,9 +18,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from ..errors import ToolExecutionError
-from ..values import content as c
-from ..values import messages as m
-from ..values import serial
+from ..values import content as c, messages as m, serial
 from ..values.results import result_images, result_text
 from .attachments import from_media, to_media
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict

@@ -50,6 +50,8 @@ class Execution:
 
     async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
         """`execute` gets the prompt as it is; messages and tools of the plan are for those who observe calls."""
+        if self._model.retry is not None and self._model.retry.fallback_models:
+            raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
         return Plan(
             model_id=self._model.model_id,
             params=Params(),

@@ -14,8 +14,7 @@ from ..engine.plan import Plan
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..values.chunks import Chunk, Reply, Usage
-from ..values.messages import AssistantMessage
-from ..values.messages import Message as LLMMessage
+from ..values.messages import AssistantMessage, Message as LLMMessage
 from ..values.params import Params, check_params
 from .assembly import ChunkReader
 from .attachments import loaded
@@ -166,7 +165,7 @@ class _Answer:
         said = AssistantMessage(
             content=reply.content,
             provider_id=endpoint.provider_id,
-            model_id=self._model_id,
+            model_id=stream.plan.model_id,
             provider_model_name=turn.resolved_model,
             raw_message=reply.raw_message,
         )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from typing_extensions import TypeVar, Unpack
 
 from ..errors import NeedsKeyException
+from ..values.retries import RetryConfig
 from .attachments import check_types
 from .chains import AsyncChainResponse, ChainResponse
 from .conversations import AsyncConversation, Conversation
@@ -65,6 +66,8 @@ class BaseModel(ABC):
     """The environment variable with its key."""
     key: str | None = None
     """Its key; one that goes with a prompt stands before it."""
+    retry: RetryConfig | None = None
+    """When a prompt is sent again, and to whom else; `None`: never. Models of one's own have no fallback models."""
     Options: ClassVar[type[OptionsClass]] = _EmptyOptions()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     @property

@@ -207,7 +207,7 @@ class Turn(Generic[F]):
             self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
         await prepare_all(self._runtime, self.prompt.given_tools)
         answer = self.model.answering(self.prompt)
-        plan = replace(await answer.plan(self._runtime, self), labels=self._labels())
+        plan = replace(await answer.plan(self._runtime, self), labels=self._labels(), retry=self.model.retry)
         return LiveStream(self._runtime, plan, whole=answer.whole), answer
 
     def _labels(self) -> dict[str, str]:

@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mirascope_like.chat.assembly import Assembler, ChunkReader, ChunkWriter
 from mirascope_like.chat.convert import OWN, from_llm
 from mirascope_like.chat.parts import Message, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from mirascope_like.chat.tools import ToolCall
-from mirascope_like.values import chunks as ch
-from mirascope_like.values import content as c
+from mirascope_like.values import chunks as ch, content as c
 from mirascope_like.values.messages import AssistantMessage
 
 from ..values import strategies as llm

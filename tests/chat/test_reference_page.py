@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from mirascope_like import chat
-from mirascope_like import llm as faces
+from mirascope_like import chat, llm as faces
 
 from ..llm.responses_server import Parts, answering
 from ..transport.server import Server

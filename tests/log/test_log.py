@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mirascope_like import llm
 from mirascope_like.engine.observers import FinishedCall, observe

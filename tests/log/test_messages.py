@@ -8,8 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mirascope_like import llm
 from mirascope_like.log.messages import Attachment, StoredMessage, chain, dump, hash_message, load

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel, Field, RootModel, TypeAdapter, create_model
 from typing_extensions import TypedDict
 

@@ -16,8 +16,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mirascope_like.errors import FeatureNotSupportedError, ToolError, UnsupportedParamWarning
 from mirascope_like.schema.tools import WebSearchTool

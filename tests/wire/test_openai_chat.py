@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mirascope_like.errors import FeatureNotSupportedError, ToolError, UnsupportedParamWarning
 from mirascope_like.schema.tools import WebSearchTool

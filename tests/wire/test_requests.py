@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from anthropic.types import message_create_params
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
 
