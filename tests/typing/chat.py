@@ -21,7 +21,7 @@ class Cat(BaseModel):
 class Echo(chat.Model):
     model_id = "echo"
 
-    class Options(chat.Options):
+    class Options(chat.Options):  # ty: ignore[incompatible-attribute-override]
         loud: bool = False
 
     def execute(
