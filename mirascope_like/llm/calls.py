@@ -23,7 +23,7 @@ from ..values.messages import Message
 from ..values.params import Params
 from ..values.retries import RetryConfig
 from .models import Model, use_model
-from .prompts import AsyncContextPrompt, AsyncPrompt, ContextPrompt, Decorated, Prompt, make_prompt
+from .prompts import AsyncContextPrompt, AsyncPrompt, ContextPrompt, Decorated, Prompt, make_prompt, prompt_class
 from .responses import (
     AsyncContextResponse,
     AsyncContextStreamResponse,
@@ -241,8 +241,7 @@ class CallDecorator(Generic[F]):
     def __call__(self, fn: Callable[P, Any]) -> Call[P, F]: ...
     def __call__(self, fn: Callable[..., Any]) -> Any:
         """The call of a function."""
-        kind = _KINDS[type(make_prompt(fn, self.toolkit, self.format))]
-        return kind(fn, self.model, self.toolkit, self.format)
+        return _KINDS[prompt_class(fn)](fn, self.model, self.toolkit, self.format)
 
 
 def call(

@@ -45,6 +45,7 @@ __all__ = [
     "as_model",
     "make_prompt",
     "prompt",
+    "prompt_class",
 ]
 
 P = ParamSpec("P")
@@ -237,14 +238,19 @@ def as_model(model: Model | str) -> Model:
     return model if isinstance(model, Model) else Model(model)
 
 
-def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:
-    """The prompt of a function, of the class that fits it."""
+def prompt_class(fn: Callable[..., Any]) -> type[AnyPrompt]:
+    """The class of prompt that fits a function. Raises `TypeError` if it is none."""
     inner = unwrapped(fn)
     if not callable(inner):
         raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
     if is_async(inner):
-        return (AsyncContextPrompt if takes_context(inner) else AsyncPrompt)(fn, toolkit, format)
-    return (ContextPrompt if takes_context(inner) else Prompt)(fn, toolkit, format)
+        return AsyncContextPrompt if takes_context(inner) else AsyncPrompt
+    return ContextPrompt if takes_context(inner) else Prompt
+
+
+def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:
+    """The prompt of a function."""
+    return prompt_class(fn)(fn, toolkit, format)
 
 
 class PromptDecorator(Generic[F]):

@@ -32,7 +32,6 @@ __all__ = [
     "arguments_of",
     "behave_like",
     "docs_of",
-    "first_parameter",
     "function_name",
     "is_async",
     "json_schema",
@@ -44,6 +43,8 @@ __all__ = [
 
 R = TypeVar("R")
 
+# Annotations that are no context, as such and as text.
+_PLAIN = (str, int, float, bool, "str", "int", "float", "bool")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -90,17 +91,15 @@ def reference(value: Any) -> Any:
     return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
 
 
-def first_parameter(fn: Callable[..., Any]) -> inspect.Parameter | None:
-    """The first parameter that a caller gives, after `self` or `cls`."""
+def takes_context(fn: Callable[..., Any]) -> bool:
+    """Whether the first parameter, after `self` or `cls`, is the call's `Context`: by its annotation, whatever its
+    name."""
+    if isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__") and not _first_is_annotated(fn):
+        return False  # seen without a signature, which takes time to make
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
     if parameters and parameters[0].name in ("self", "cls"):
         parameters = parameters[1:]
-    return parameters[0] if parameters else None
-
-
-def takes_context(fn: Callable[..., Any]) -> bool:
-    """Whether the first parameter is the call's `Context`: by its annotation, whatever its name."""
-    first = first_parameter(fn)
+    first = parameters[0] if parameters else None
     if first is None or first.annotation is inspect.Parameter.empty:
         return False
     annotation = first.annotation
@@ -110,6 +109,13 @@ def takes_context(fn: Callable[..., Any]) -> bool:
         except Exception:  # a name that only the type checker sees, say
             return first.name == "ctx" or re.search(r"\bContext\b", annotation) is not None
     return _is_context(annotation)
+
+
+def _first_is_annotated(fn: types.FunctionType) -> bool:
+    code = fn.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    names = names[1:] if names[:1] in (("self",), ("cls",)) else names
+    return bool(names) and get_annotations(fn, format=Format.FORWARDREF).get(names[0]) not in (None, *_PLAIN)
 
 
 def _is_context(annotation: object) -> bool:
