@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future
 
+    import anyio
+
 __all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Late", "Native", "Once", "Runtime", "run"]
 
 T = TypeVar("T")
@@ -274,6 +276,26 @@ if hasattr(os, "register_at_fork"):
 # -- native -----------------------------------------------------------------------------------------------------------
 
 
+class _LoopLock:
+    """A lock of the event loop in which it is first taken: so a lazy response can be made before there is one."""
+
+    def __init__(self) -> None:
+        self._lock: anyio.Lock | None = None
+
+    async def __aenter__(self) -> None:
+        if self._lock is None:
+            import anyio
+
+            self._lock = anyio.Lock()
+        await self._lock.acquire()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
 class Native:
     """Real awaits, under asyncio or trio. Sync functions of the user's run in worker threads, so the loop never
     blocks."""
@@ -347,9 +369,7 @@ class Native:
         return [results[position] for position in range(len(jobs))]
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
-        import anyio
-
-        return anyio.Lock()
+        return _LoopLock()
 
     async def wait(self, event: threading.Event) -> None:
         from anyio import CapacityLimiter, to_thread

@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[2]
 CHAT = PROTOCOLS[0]
 
 SCRIPT = """
-import asyncio, os, sys, threading
+import asyncio, os, signal, sys, threading
 from mirascope_like import llm
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been ignored where the tests were started
 llm.register_provider("openai:completions", scope="test/", base_url=sys.argv[1])
 model = llm.Model("test/model")
 
@@ -31,7 +32,7 @@ async def linger_async() -> str:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        print("cancelled", flush=True)
+        os.write(1, b"cancelled\\n")  # whole, whatever another thread writes
         raise
 
 def whole():
@@ -65,7 +66,7 @@ except KeyboardInterrupt:
     pass
 finally:
     left = [os.readlink(f"/proc/self/fd/{fd}") for fd in range(3, 64) if os.path.exists(f"/proc/self/fd/{fd}")]
-    print("sockets", sum(name.startswith("socket:") for name in left), flush=True)
+    os.write(1, f"sockets {sum(name.startswith('socket:') for name in left)}\\n".encode())
     os.read(0, 1)  # until the test has seen that the connection is gone
 """
 

@@ -146,6 +146,8 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="signals are otherwise there")
 def test_ctrl_c(path: Path) -> None:
     code = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been ignored where the tests were started
 llm.log(sys.argv[1])
 llm.scripted("written").call("Hi")
 print("ready", flush=True)
