@@ -133,7 +133,7 @@ def wheel(session: nox.Session) -> None:
             session.error(f"{needed} is not in {built.name}")
     session.install("--force-reinstall", "--no-deps", str(built))
     session.install(f"{built}[{EXTRAS}]", *dependencies("test"))
-    for name in ("tests", "docs", "examples"):
+    for name in ("tests", "docs", "examples", "benchmarks"):
         shutil.copytree(HERE / name, away / name)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(HERE / name, away)
