@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from mirascope_like.llm import LogError
 
 from ..conftest import PATIENCE, Colour
 from ..values.strategies import messages as any_messages
+from .databases import opened
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
 
@@ -89,7 +89,7 @@ def test_what_is_shared_is_stored_once(path: Path) -> None:
         first = model.call([llm.messages.user(["Look", llm.Image.from_bytes(PNG), llm.Image.from_bytes(PNG)])])
         first.resume("and then?")
         first.resume("or else?")
-    with sqlite3.connect(path) as connection:
+    with opened(path) as connection:
         count = {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("responses", "messages", "attachments", "conversations")
@@ -244,7 +244,7 @@ def library(request: pytest.FixtureRequest, path: Path) -> Iterator[llm.LogReade
     """With and without FTS5: a file that was made without it has no index."""
     llm.log(path).close()
     if request.param == "no index":
-        with sqlite3.connect(path) as connection:
+        with opened(path) as connection:
             connection.execute("DROP TABLE responses_search")
         connection.close()
     with llm.log(path):
@@ -292,7 +292,7 @@ def test_nobody_waits_for_a_locked_file(colour: Colour, path: Path, reader: llm.
             await colour.got(colour.ask(model, "Hi"))
 
     log = llm.log(path)
-    with sqlite3.connect(path, isolation_level=None) as other:
+    with opened(path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         colour.run(scenario)
         with pytest.raises(LogError, match="locked"):
@@ -354,7 +354,7 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("Hello, this is a text that is no database, whatever else it may be.\n" * 99)
     with pytest.raises(LogError, match="cannot be opened"):
         llm.log(tmp_path / "text")
-    with sqlite3.connect(tmp_path / "other.db") as other:
+    with opened(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE things (name)")
     other.close()
     with pytest.raises(LogError, match="no log"):
@@ -363,12 +363,11 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
 
 def test_a_log_from_the_future(path: Path) -> None:
     llm.log(path).close()
-    with sqlite3.connect(path) as connection:
+    with opened(path) as connection:
         connection.execute("INSERT INTO log_version VALUES (99, 'tomorrow')")
-    connection.close()
-    for opened in (llm.log, llm.open_log):
+    for open_it in (llm.log, llm.open_log):
         with pytest.raises(LogError, match="version 99"):
-            opened(path)
+            open_it(path)
 
 
 def test_ids_by_their_ends(path: Path, reader: llm.LogReader) -> None:
@@ -414,7 +413,7 @@ def test_what_was_changed_is_found(path: Path, reader: llm.LogReader, change: st
 
     with llm.log(path):
         llm.scripted("3").call(["Hi", llm.Image.from_bytes(PNG)], tools=[look], format=int)
-    with sqlite3.connect(path) as connection:
+    with opened(path) as connection:
         connection.execute(change)
     connection.close()
     assert any(re.search(finding, problem) for problem in reader.verify())
@@ -426,7 +425,7 @@ def test_what_was_changed_is_found(path: Path, reader: llm.LogReader, change: st
 def test_plain_sql(path: Path) -> None:
     with llm.log(path):
         llm.scripted("Hello!").call("Hi")
-    with sqlite3.connect(path) as connection:
+    with opened(path) as connection:
         (row,) = connection.execute("SELECT prompt, response, model FROM responses_view").fetchall()
         (message,) = connection.execute("SELECT message FROM messages WHERE role = 'user'").fetchone()
     connection.close()

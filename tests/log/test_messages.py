@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mirascope_like.log.messages import Attachment, StoredMessage, chain, dump, 
 from mirascope_like.values.messages import Message
 
 from ..values import strategies
+from .databases import opened
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
 
@@ -56,7 +56,7 @@ def test_a_hash_stands_for_all_before_it(messages: list[Message], other: Message
 @settings(max_examples=25)
 @given(st.lists(strategies.messages, max_size=3))
 def test_sqlite_takes_every_message(messages: list[Message]) -> None:
-    with sqlite3.connect(":memory:") as connection:
+    with opened(":memory:") as connection:
         for each in chain(messages):
             stored = connection.execute("SELECT ?, ?", (each.text, each.message)).fetchone()
             assert stored == (each.text, each.message)
