@@ -243,8 +243,8 @@ class LogReader:
 
     def _whole_id(self, table: str, end: str) -> str:
         """The one id of a table that ends so."""
-        query = f"SELECT id FROM {table} WHERE id = ?1 OR substr(id, -length(?1)) = ?1 ORDER BY id = ?1 DESC LIMIT 2"
-        found = [row[0] for row in self._connection.execute(query, (end,))] if end else []
+        query = f"SELECT id FROM {table} WHERE id = :end OR substr(id, -length(:end)) = :end ORDER BY id = :end DESC LIMIT 2"
+        found = [row[0] for row in self._connection.execute(query, {"end": end})] if end else []
         if len(found) == 1 or end in found:
             return str(found[0])
         what = f"Several {table} end with" if found else f"There is no {table.removesuffix('s')}"
