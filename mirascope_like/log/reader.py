@@ -243,7 +243,8 @@ class LogReader:
 
     def _whole_id(self, table: str, end: str) -> str:
         """The one id of a table that ends so."""
-        query = f"SELECT id FROM {table} WHERE id = :end OR substr(id, -length(:end)) = :end ORDER BY id = :end DESC LIMIT 2"
+        ends_so = "id = :end OR substr(id, -length(:end)) = :end"
+        query = f"SELECT id FROM {table} WHERE {ends_so} ORDER BY id = :end DESC LIMIT 2"
         found = [row[0] for row in self._connection.execute(query, {"end": end})] if end else []
         if len(found) == 1 or end in found:
             return str(found[0])
