@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar, copy_context
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport import Channel, Transport
 from .alarms import alarms
@@ -201,9 +201,10 @@ def _within(seconds: float, fn: Callable[[], T], discard: Callable[[T], object])
     from concurrent.futures import Future, wait
 
     future: Future[T] = Future()
-    context = copy_context()
-    threading.Thread(target=_fulfil, args=(future, context.run, fn), name="mirascope_like-limited", daemon=True).start()
+    arguments = future, copy_context().run, fn
+    thread = threading.Thread(target=_fulfil, args=arguments, name="mirascope_like-limited", daemon=True)
     try:
+        thread.start()
         if not wait((future,), seconds).done:
             raise Late
     except BaseException:  # Ctrl-C too
@@ -232,12 +233,13 @@ class _BackgroundLoop:
         """The awaitable's result; blocks this thread. It is cancelled after so many seconds, if they are given."""
         import asyncio
 
-        future = asyncio.run_coroutine_threadsafe(_one_deeper(awaitable), self._running())
-        try:
+        loop, errand, future = self._running(), _Errand(awaitable), None
+        try:  # from before it is handed over, for Ctrl-C may strike between two lines
+            future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
             return future.result(seconds)
         except BaseException as error:
-            ended = future.done()
-            future.cancel()
+            ended = future is not None and future.done()
+            loop.call_soon_threadsafe(errand.cancel)
             if isinstance(error, TimeoutError) and not ended:
                 raise Late from None
             raise
@@ -259,9 +261,29 @@ _depth: ContextVar[int] = ContextVar("mirascope_like_depth", default=0)
 _background: dict[int, _BackgroundLoop] = {}
 
 
-async def _one_deeper(awaitable: Awaitable[T]) -> T:
-    _depth.set(_depth.get() + 1)
-    return await awaitable
+class _Errand(Generic[T]):
+    """An awaitable for a background loop. It can be cancelled, in the loop's thread, before it has begun too."""
+
+    def __init__(self, awaitable: Awaitable[T]) -> None:
+        self._awaitable = awaitable
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+
+    async def run(self) -> T:
+        import asyncio
+
+        if self._cancelled:
+            if inspect.iscoroutine(self._awaitable):
+                self._awaitable.close()
+            raise asyncio.CancelledError
+        self._task = asyncio.current_task()
+        _depth.set(_depth.get() + 1)
+        return await self._awaitable
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _wait(awaitable: Awaitable[T], seconds: float | None = None) -> T:

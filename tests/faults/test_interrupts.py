@@ -105,6 +105,53 @@ def test_ctrl_c_cancels_async_tools_of_blocking_calls(server: Server) -> None:
     assert (said, err, process.returncode) == ({"cancelled", "sockets"}, "", 0)
 
 
+HANDING_OVER = """
+import asyncio, sys, threading
+from mirascope_like import llm
+
+async def tool() -> str:
+    "Wait."
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print("cancelled", flush=True)
+        raise
+
+hand_over = asyncio.run_coroutine_threadsafe
+gate, loops = threading.Event(), []
+
+def strike(tool, loop):
+    loops.append(loop)
+    if sys.argv[1] == "before":
+        loop.call_soon_threadsafe(gate.wait)
+    hand_over(tool, loop)
+    if sys.argv[1] == "after":
+        hand_over(asyncio.sleep(0.01), loop).result()
+    raise KeyboardInterrupt
+
+asyncio.run_coroutine_threadsafe = strike
+response = llm.scripted([llm.ToolCall(id="a", name="tool", args="{}")]).call("Hi", tools=[tool])
+try:
+    response.execute_tools()
+except KeyboardInterrupt:
+    gate.set()
+    print(hand_over(asyncio.sleep(0.01, "interrupted"), loops[0]).result(), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("when", "said"), [("after", "cancelled\ninterrupted\n"), ("before", "interrupted\n")])
+def test_ctrl_c_while_a_tool_is_handed_over(when: str, said: str) -> None:
+    """It strikes before the tool begins, or after that, and always before anything could wait for it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", HANDING_OVER, when],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
+
+
 def started(server: Server, what: str) -> subprocess.Popen[str]:
     """The script in a process of its own, with `what` to do."""
     return subprocess.Popen(
