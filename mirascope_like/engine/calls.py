@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import ParseError
@@ -86,15 +85,13 @@ async def _drop(_: WholeAnswer) -> None:
     """An answer that came too late holds nothing open."""
 
 
-def _fold(chunks: Iterable[Chunk], prepared: Prepared, plan: Plan) -> Reply:
-    accumulator = Accumulator()
-    filter = ChunkFilter(prepared)
+def _fold(chunks: Sequence[Chunk], prepared: Prepared, plan: Plan) -> Reply:
     if prepared.continues == "prefill":
         joint = Joint(plan.beginning or "")
-        chunks = chain(joint.beginning, *map(joint, chunks), joint.end())
-    for chunk in chunks:
-        for kept in filter(chunk):
-            accumulator.add(kept)
+        chunks = [*joint.beginning, *joint(chunks), *joint.end()]
+    accumulator = Accumulator()
+    for chunk in ChunkFilter(prepared)(chunks):
+        accumulator.add(chunk)
     return accumulator.reply()
 
 
@@ -111,7 +108,13 @@ class ChunkFilter:
         self._format_tool = prepared.format is not None and prepared.format.mode == "tool"
         self._hidden: set[str] = set()
 
-    def __call__(self, chunk: Chunk) -> Sequence[Chunk]:
+    def __call__(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """What is to be seen of chunks."""
+        if not self._no_thoughts and not self._format_tool:
+            return chunks
+        return [kept for chunk in chunks for kept in self._kept(chunk)]
+
+    def _kept(self, chunk: Chunk) -> Sequence[Chunk]:
         if self._no_thoughts and isinstance(chunk, ThoughtStartChunk | ThoughtChunk | ThoughtEndChunk):
             return ()
         if self._hidden and isinstance(chunk, _ASIDE):

@@ -8,8 +8,7 @@ in this process may give its chunks itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +17,7 @@ from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
 from ..values.timeouts import as_timeout
 from ..wire import Codec, Decoder, MalformedReply, Request, WireError
+from ..wire.parsing import parse_json
 from ..wire.secrets import secrets_of
 from .failures import check_status
 from .runtime import Runtime
@@ -146,17 +146,23 @@ class HTTPExchange:
     async def ask(self, runtime: Runtime) -> WholeAnswer:
         """See `Exchange`."""
         reply = await runtime.channel(self.transport).post(self.http)
-        with _noted(self.http, reply.headers):
+        try:
             check_status(reply.status, reply.body)
             body = _parsed(reply)
             return WholeAnswer(self.codec.decode(body), body)
+        except WireError as error:
+            _note(error, self.http, reply.headers)
+            raise
 
     async def open(self, runtime: Runtime) -> ChunkSource:
         """See `Exchange`."""
         body = await runtime.channel(self.transport).open(self.http)
         if not 200 <= body.status < 300:
-            with _noted(self.http, body.headers):
+            try:
                 check_status(body.status, await _read_all(body))
+            except WireError as error:
+                _note(error, self.http, body.headers)
+                raise
         return _Decoded(self.http, body, self.codec.decoder())
 
 
@@ -179,27 +185,23 @@ class _Decoded:
         try:
             data = await self._body.next()
             self._ended = data is None
-            with _noted(self._http, self._body.headers):
-                return self._decoder.end() if data is None else self._decoder.feed(data)
+            return self._decoder.end() if data is None else self._decoder.feed(data)
         except (ProviderError, WireError) as error:
-            if not self._decoder.complete:
-                raise
-            self._ended = True  # the answer is whole; only the end of its connection went wrong
-            return getattr(error, "chunks", ())
+            if self._decoder.complete:
+                self._ended = True  # the answer is whole; only the end of its connection went wrong
+                return getattr(error, "chunks", ())
+            if isinstance(error, WireError):
+                _note(error, self._http, self._body.headers)
+            raise
 
     async def close(self) -> None:
         await self._body.close()
 
 
-@contextmanager
-def _noted(http: HttpRequest, headers: Mapping[str, str]) -> Generator[None]:
-    """Add to what the codec raises what only the sender of a request knows."""
-    try:
-        yield
-    except WireError as error:
-        error.headers = headers
-        error.secrets = secrets_of(http.headers)
-        raise
+def _note(error: WireError, http: HttpRequest, headers: Mapping[str, str]) -> None:
+    """Add to what a codec raised what only the sender of the request knows."""
+    error.headers = headers
+    error.secrets = secrets_of(http.headers)
 
 
 async def _read_all(body: ByteStream) -> bytes:
@@ -214,14 +216,17 @@ async def _read_all(body: ByteStream) -> bytes:
 
 def _parsed(reply: HttpReply) -> Any:
     try:
-        return json.loads(reply.body)
+        return parse_json(reply.body)
     except (ValueError, RecursionError) as error:
         text = reply.body[:200].decode("utf-8", "replace")
         raise MalformedReply(f"the body is no JSON: {text!r}") from error
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _json_bytes(body: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(body).encode()
     except UnicodeEncodeError:  # half a surrogate pair has no UTF-8; JSON can escape it
         return json.dumps(body, separators=(",", ":")).encode()

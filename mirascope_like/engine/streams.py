@@ -269,10 +269,8 @@ class LiveStream:
         in_text = bool(self.chunks) and isinstance(self.chunks[-1], TextStartChunk | TextChunk)
         return beginning_of(self._accumulator.reply()) if in_text else ""
 
-    def _take(self, chunks: Iterable[Chunk]) -> None:
-        for chunk in chunks:
-            for kept in self._filter(chunk):
-                self._add(self._joint(kept))
+    def _take(self, chunks: Sequence[Chunk]) -> None:
+        self._add(self._joint(self._filter(chunks)))
         if len(self.chunks) > self._known:
             self._limits.content_came()
 

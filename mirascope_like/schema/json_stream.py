@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from io import SEEK_END, StringIO
+from typing import Protocol, TypeAlias, cast
 
 __all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError", "Sink"]
 
@@ -24,12 +24,25 @@ MAX_DEPTH = 200
 
 _MAX_SCALAR = 5000  # characters of a number; Python reads no longer ones either
 _BLANK = " \t\n\r"
-_HELD_BACK = 64  # characters of a name that may wait for its end
 _OPENING = re.compile(r"[{\[]")
-_SPACE = re.compile(r"[ \t\n\r]*")
 _WORD = re.compile(r"[-+.0-9A-Za-z]*")
 _SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
-_ENDED = re.compile(rf"(?:{_SCALAR.pattern})(?=[ \t\n\r,\]}}])")
+
+# Each of these reads as much at once as mostly comes at once. What none of them takes is read step by step.
+_W = rf"[{_BLANK}]*"
+_PLAIN = r'[^"\\\x00-\x1f]'
+_SPACE = re.compile(_W)
+_PIECE = re.compile(rf'({_PLAIN}*)("?)')
+_VALUE = re.compile(rf'{_W}(?:"({_PLAIN}*)("?)|([{{\[])|({_SCALAR.pattern})(?=[{_BLANK},\]}}]))')
+_STRING_VALUE, _CONTAINER = 2, 3  # which of its groups is the last
+_NAME = re.compile(rf'{_W}"({_PLAIN}*)"{_W}:{_W}')
+_MEMBER = re.compile(rf"{_W}(?:,{_NAME.pattern}|(}}))")
+_CLOSING = re.compile(rf"{_W}([\]}}])")
+_ITEM = re.compile(rf"{_W}(?:,|(\]))")
+# What may become one, and is short enough to be waited for.
+_SHORT = rf"[{_BLANK}]{{0,64}}"
+_PART_OF_NAME = re.compile(rf'{_SHORT}(?:"{_PLAIN}{{0,64}}(?:"{_SHORT})?)?\Z')
+_PART_OF_MEMBER = re.compile(rf"{_SHORT}(?:,{_PART_OF_NAME.pattern})?\Z")
 # What stands for itself and whole escapes; but not half a surrogate pair, whose other half may come.
 _RUN = re.compile(
     r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{4}'
@@ -63,8 +76,8 @@ class Sink(Protocol):
     def scalar(self, token: str) -> None:
         """A number, `true`, `false` or `null`, as written."""
 
-    def begin_string(self, start: int) -> None:
-        """A string opens, with its quotation mark at `start`."""
+    def begin_string(self, piece: str, start: int) -> None:
+        """A string opens, with its quotation mark at `start`, and a first piece, which may be empty."""
 
     def grow_string(self, piece: str) -> None:
         """The open string goes on."""
@@ -81,21 +94,19 @@ class JsonStream:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._pieces: list[str] = []
-        self._starts: list[int] = []  # of the pieces
+        self._all = StringIO()
         self._text = ""  # what is being read: the last piece, behind what was left of those before
         self._base = 0  # where it starts
         self._at = 0  # how much of it has been read
         self._open: list[tuple[int, str]] = []  # where the open containers start, and with what
         self._key: list[str] = []  # the pieces of a name that is long or has escapes
         self._state: _State = JsonStream._seek
-        self._closing = ""  # what ends the innermost container, and how what follows a comma in it is read
-        self._next: _State = JsonStream._value
+        self._within("[")
 
     @property
     def text(self) -> str:
         """All that came."""
-        return "".join(self._pieces)
+        return self._all.getvalue()
 
     @property
     def is_open(self) -> bool:
@@ -104,17 +115,18 @@ class JsonStream:
 
     def since(self, start: int) -> str:
         """The text from a position to where it has been read."""
-        return self._from(start)[: self._base + self._at - start]
+        return self._from(start, self._base + self._at - start)
 
-    def _from(self, start: int) -> str:
-        first = bisect_right(self._starts, start) - 1
-        return "".join(self._pieces[first:])[start - self._starts[first] :]
+    def _from(self, start: int, length: int = -1) -> str:
+        self._all.seek(start)
+        text = self._all.read(length)
+        self._all.seek(0, SEEK_END)
+        return text
 
     def feed(self, delta: str) -> None:
         """Take in more text. Raises `JsonSyntaxError`; then `seek` may go on behind what is wrong."""
         if delta:
-            self._starts.append(self._base + len(self._text))
-            self._pieces.append(delta)
+            self._all.write(delta)
             self._base += self._at
             self._text = self._text[self._at :] + delta
             self._at = 0
@@ -155,41 +167,44 @@ class JsonStream:
         return False
 
     def _value(self) -> bool:
-        char = self._text[self._at : self._at + 1]
-        if char <= " ":
-            char = self._peek()
-        if char == '"':
-            return self._begin_string()
-        if char == "{" or char == "[":
-            return self._begin(char)
-        return char != "" and self._scalar()
+        found = _VALUE.match(self._text, self._at)
+        if found is None:
+            return self._peek() != "" and self._no_scalar()
+        if found.lastindex == _STRING_VALUE:
+            return self._begin_string(found)
+        return self._begin(found) if found.lastindex == _CONTAINER else self._scalar(found)
 
     def _first(self) -> bool:
-        return self._end() if self._peek() == self._closing else self._next(self)
+        """What is first in an object or array."""
+        found = _CLOSING.match(self._text, self._at)
+        if found is not None and found[1] == self._closing:
+            return self._end(found)
+        return self._name() if self._closing == "}" else self._value()
 
     def _name(self) -> bool:
-        """A name, at once if it is short and plain, for which its end may be waited for."""
-        char = self._text[self._at : self._at + 1]
-        if char <= " ":
-            char = self._peek()
-        if char != '"':
-            return self._unless_text("a name")
-        text, start = self._text, self._at + 1
-        end = text.find('"', start)
-        if end < 0 and len(text) - start <= _HELD_BACK:
+        """A name and its colon."""
+        text, at = self._text, self._at
+        found = _NAME.match(text, at)
+        if found is not None:
+            return self._named(found)
+        if _PART_OF_NAME.match(text, at) is not None:
             return False
-        name = text[start:end]
-        if end < 0 or "\\" in name or not name.isprintable():
-            self._at = start
-            self._state = JsonStream._long_name
-            return True
-        self._at = end + 1
-        self._state = JsonStream._colon
-        self._sink.key(name)
+        if self._peek() != '"':
+            return self._unless_text("a name")
+        self._at += 1
+        self._state = JsonStream._long_name
         return True
 
     def _long_name(self) -> bool:
-        return self._more_of_string(self._key.append, self._end_name)
+        """A name that is long or has escapes."""
+        if self._text[self._at : self._at + 1] != '"':
+            return self._more_of_string(self._key.append)
+        self._at += 1
+        name = "".join(self._key)
+        self._key.clear()
+        self._state = JsonStream._colon
+        self._sink.key(name)
+        return True
 
     def _colon(self) -> bool:
         if self._text[self._at : self._at + 1] != ":" and self._peek() != ":":
@@ -198,41 +213,43 @@ class JsonStream:
         self._state = JsonStream._value
         return self._value()
 
-    def _after(self) -> bool:
-        """Behind a value in an object or array."""
-        char = self._text[self._at : self._at + 1]
-        if char <= " ":
-            char = self._peek()
-        if char == ",":
-            self._at += 1
-            self._state = self._next
-            return self._next(self)
-        return self._end() if char == self._closing else self._unless_text("a comma or the end")
+    def _after_member(self) -> bool:
+        """Behind a value in an object: a comma, a name and its colon, or the end."""
+        text, at = self._text, self._at
+        found = _MEMBER.match(text, at)
+        if found is not None:
+            return self._named(found) if found.lastindex == 1 else self._end(found)
+        return _PART_OF_MEMBER.match(text, at) is None and self._comma(JsonStream._name)
+
+    def _after_item(self) -> bool:
+        """Behind a value in an array: a comma, or the end."""
+        found = _ITEM.match(self._text, self._at)
+        if found is None:
+            return self._comma(JsonStream._value)
+        if found.lastindex is not None:
+            return self._end(found)
+        self._at = found.end()
+        self._state = JsonStream._value
+        return self._value()
 
     def _string(self) -> bool:
-        text, start = self._text, self._at
-        end = text.find('"', start)
-        piece = text[start:] if end < 0 else text[start:end]
-        if "\\" in piece or not piece.isprintable():
-            return self._more_of_string(self._sink.grow_string, self._end_string)
+        found = cast("re.Match[str]", _PIECE.match(self._text, self._at))  # it takes nothing too
+        piece, closing = found.groups()
+        self._at = found.end()
         if piece:
-            self._at += len(piece)
             self._sink.grow_string(piece)
-        return end >= 0 and self._end_string()
+        if closing:
+            self._state = self._behind
+            self._sink.end_string()
+            return True
+        return self._more_of_string(self._sink.grow_string)
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _peek(self) -> str:
         """The next character that is not white space; "" if it has not come."""
-        text, at = self._text, self._at
-        char = text[at : at + 1]
-        if char and char in _BLANK:
-            self._at = at = at + 1
-            char = text[at : at + 1]
-            if char and char in _BLANK:
-                self._at = at = _end_of(_SPACE, text, at)
-                char = text[at : at + 1]
-        return char
+        self._at = at = _end_of(_SPACE, self._text, self._at)
+        return self._text[at : at + 1]
 
     def _unless_text(self, expected: str) -> bool:
         """What was not found may still come, if nothing else has."""
@@ -240,39 +257,53 @@ class JsonStream:
             raise self._error(expected)
         return False
 
-    def _begin(self, opening: str) -> bool:
+    def _comma(self, state: _State) -> bool:
+        if self._peek() != ",":
+            return self._unless_text("a comma or the end")
+        self._at += 1
+        self._state = state
+        return True
+
+    def _named(self, found: re.Match[str]) -> bool:
+        self._at = found.end()
+        self._state = JsonStream._value
+        self._sink.key(found[1])
+        return True
+
+    def _begin(self, found: re.Match[str]) -> bool:
         if len(self._open) == MAX_DEPTH:
             raise JsonSyntaxError(f"The JSON is nested more than {MAX_DEPTH} deep.")
-        start = self._base + self._at
+        opening, start = found[_CONTAINER], self._base + found.end() - 1
         self._open.append((start, opening))
-        self._at += 1
+        self._at = found.end()
         self._within(opening)
         self._state = JsonStream._first
         self._sink.begin(opening, start)
         return True
 
     def _within(self, opening: str) -> None:
+        """Note what ends the innermost container, and how what is behind a value in it is read."""
         self._closing = "}" if opening == "{" else "]"
-        self._next = JsonStream._name if opening == "{" else JsonStream._value
+        self._behind: _State = JsonStream._after_member if opening == "{" else JsonStream._after_item
 
-    def _end(self) -> bool:
-        self._at += 1
+    def _end(self, found: re.Match[str]) -> bool:
+        self._at = found.end()
         self._open.pop()
         if self._open:
             self._within(self._open[-1][1])
-            self._state = JsonStream._after
+            self._state = self._behind
         else:
             self._state = JsonStream._done
         self._sink.end()
         return True
 
-    def _scalar(self) -> bool:
-        found = _ENDED.match(self._text, self._at)
-        if found is None or found.end() - self._at > _MAX_SCALAR:
-            return self._no_scalar()
+    def _scalar(self, found: re.Match[str]) -> bool:
+        token = found[found.lastindex or 0]
+        if len(token) > _MAX_SCALAR:
+            raise self._error("a shorter number")
         self._at = found.end()
-        self._state = JsonStream._after
-        self._sink.scalar(found[0])
+        self._state = self._behind
+        self._sink.scalar(token)
         return True
 
     def _no_scalar(self) -> bool:
@@ -282,38 +313,26 @@ class JsonStream:
             raise self._error("a value")
         return False
 
-    def _begin_string(self) -> bool:
-        start = self._base + self._at
-        self._at += 1
-        self._state = JsonStream._string
-        self._sink.begin_string(start)
-        return self._string()
+    def _begin_string(self, found: re.Match[str]) -> bool:
+        piece, closing = found.group(1, 2)
+        self._at = found.end()
+        self._state = self._behind if closing else JsonStream._string
+        self._sink.begin_string(piece, self._base + found.start(1) - 1)
+        if closing:
+            self._sink.end_string()
+        return self._at < len(self._text)
 
-    def _end_string(self) -> bool:
-        self._at += 1
-        self._state = JsonStream._after
-        self._sink.end_string()
-        return True
-
-    def _end_name(self) -> bool:
-        name = "".join(self._key)
-        self._key.clear()
-        self._at += 1
-        self._state = JsonStream._colon
-        self._sink.key(name)
-        return True
-
-    def _more_of_string(self, grow: Callable[[str], None], end_string: Callable[[], bool]) -> bool:
+    def _more_of_string(self, grow: Callable[[str], None]) -> bool:
         """A piece of a string that may have escapes, which stay whole."""
         text, start = self._text, self._at
+        if start == len(text):
+            return False
         self._at = end = _end_of(_RUN, text, start)
-        if end > start:
-            piece = text[start:end]
-            grow(json.loads(f'"{piece}"') if "\\" in piece else piece)
-            return True
-        if text[start : start + 1] == '"':
-            return end_string()
-        return start < len(text) and self._half(grow)
+        if end == start:
+            return self._half(grow)
+        piece = text[start:end]
+        grow(json.loads(f'"{piece}"') if "\\" in piece else piece)
+        return True
 
     def _half(self, grow: Callable[[str], None]) -> bool:
         """What is no whole escape: half of a surrogate pair, the start of an escape, or wrong."""

@@ -50,8 +50,8 @@ class Growing(Generic[F]):
             self._go_on()
         if sink.complete:
             self._complete()
-        if self._final:
-            return (self._value,)
+            if self._final:
+                return (self._value,)
         if not sink.changed:
             return ()
         sink.refresh()
@@ -171,13 +171,13 @@ class _Builder:
         if (shape := self._frame.next()) is not None:
             self._put(shape, token)
 
-    def begin_string(self, start: int) -> None:
+    def begin_string(self, piece: str, start: int) -> None:
         """See `Sink.begin_string`."""
         self._start_of_string = start
         self._next = shape = self._frame.next()
         self._grows = shape is not None and shape.grows
         if self._grows:
-            self._frame.put("")
+            self._frame.put(piece)
             self.changed = self.shown = True
 
     def grow_string(self, piece: str) -> None:

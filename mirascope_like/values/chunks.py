@@ -10,7 +10,7 @@ tool call: half a call can be neither run nor sent back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -306,29 +306,7 @@ class Accumulator:
 
     def add(self, chunk: Chunk) -> None:
         """Take in one chunk. Raises `RuntimeError` if it cannot follow those before it."""
-        match chunk:
-            case TextChunk() | ThoughtChunk():
-                self._current(chunk).pieces.append(chunk.delta)
-            case ToolCallChunk():
-                self._call(chunk).pieces.append(chunk.delta)
-            case TextStartChunk():
-                self._start(_OpenText())
-            case ThoughtStartChunk():
-                self._start(_OpenThought())
-            case ToolCallStartChunk():
-                self._start_call(chunk)
-            case CitationChunk():
-                self._current(chunk).citations.append(chunk.citation)
-            case TextEndChunk() | ThoughtEndChunk():
-                self._close(self._current(chunk))
-                self._open_text = None
-            case ToolCallEndChunk():
-                self._close(self._call(chunk))
-                del self._open_calls[chunk.id]
-            case ProviderChunk():
-                self._parts.append(chunk.part)
-            case _:
-                self._note(chunk)
+        self._FOLDS[type(chunk)](self, chunk)
 
     def reply(self) -> Reply:
         """What there is so far."""
@@ -351,29 +329,50 @@ class Accumulator:
             if not isinstance(part, _OpenToolCall)
         )
 
-    def _note(self, chunk: MetaChunk) -> None:
-        match chunk:
-            case UsageChunk():
-                self.usage = chunk.usage
-            case FinishReasonChunk():
-                self.finish_reason, self.raw_finish_reason = chunk.reason, chunk.raw
-            case RawMessageChunk():
-                self.raw_message = chunk.message
-            case ResponseInfoChunk():
-                self.response_id = chunk.id or self.response_id
-                self.provider_model_name = chunk.model or self.provider_model_name
-
-    def _start(self, part: _OpenText | _OpenThought) -> None:
+    def _start(self, chunk: TextStartChunk | ThoughtStartChunk) -> None:
         if self._open_text is not None:
             raise RuntimeError("A text or thought starts while another is open.")
-        self._open_text = part
+        self._open_text = part = _OpenText() if isinstance(chunk, TextStartChunk) else _OpenThought()
         self._parts.append(part)
+
+    def _go_on(self, chunk: TextChunk | ThoughtChunk) -> None:
+        self._current(chunk).pieces.append(chunk.delta)
+
+    def _cite(self, chunk: CitationChunk) -> None:
+        self._current(chunk).citations.append(chunk.citation)
+
+    def _end(self, chunk: TextEndChunk | ThoughtEndChunk) -> None:
+        self._close(self._current(chunk))
+        self._open_text = None
 
     def _start_call(self, chunk: ToolCallStartChunk) -> None:
         if chunk.id in self._open_calls:
             raise RuntimeError(f"Tool call {chunk.id!r} starts twice.")
         self._open_calls[chunk.id] = call = _OpenToolCall(chunk.id, chunk.name)
         self._parts.append(call)
+
+    def _go_on_with_call(self, chunk: ToolCallChunk) -> None:
+        self._call(chunk).pieces.append(chunk.delta)
+
+    def _end_call(self, chunk: ToolCallEndChunk) -> None:
+        self._close(self._call(chunk))
+        del self._open_calls[chunk.id]
+
+    def _take_whole(self, chunk: ProviderChunk) -> None:
+        self._parts.append(chunk.part)
+
+    def _note_usage(self, chunk: UsageChunk) -> None:
+        self.usage = chunk.usage
+
+    def _note_finish(self, chunk: FinishReasonChunk) -> None:
+        self.finish_reason, self.raw_finish_reason = chunk.reason, chunk.raw
+
+    def _note_message(self, chunk: RawMessageChunk) -> None:
+        self.raw_message = chunk.message
+
+    def _note_info(self, chunk: ResponseInfoChunk) -> None:
+        self.response_id = chunk.id or self.response_id
+        self.provider_model_name = chunk.model or self.provider_model_name
 
     def _current(self, chunk: _OfTextOrThought) -> _OpenText | _OpenThought:
         if self._open_text is None or self._open_text.content_type != chunk.content_type:
@@ -391,3 +390,21 @@ class Accumulator:
             if self._parts[index] is part:
                 self._parts[index] = part.part()
                 return
+
+    _FOLDS: ClassVar[Mapping[type[Chunk], Callable[[Any, Any], None]]] = {
+        TextStartChunk: _start,
+        TextChunk: _go_on,
+        CitationChunk: _cite,
+        TextEndChunk: _end,
+        ThoughtStartChunk: _start,
+        ThoughtChunk: _go_on,
+        ThoughtEndChunk: _end,
+        ToolCallStartChunk: _start_call,
+        ToolCallChunk: _go_on_with_call,
+        ToolCallEndChunk: _end_call,
+        ProviderChunk: _take_whole,
+        UsageChunk: _note_usage,
+        FinishReasonChunk: _note_finish,
+        RawMessageChunk: _note_message,
+        ResponseInfoChunk: _note_info,
+    }

@@ -53,6 +53,7 @@ _FINISH = {
     "refusal": FinishReason.REFUSAL,
 }
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+_PLAIN = frozenset({"content", "role"})  # most deltas have nothing else
 
 
 class _Call:
@@ -176,7 +177,8 @@ class ChatDecoder(EventDecoder):
         if self.complete:
             return
         self._note_info(body, chunks)
-        self._usage = body.get("usage") or _object(body.get("x_groq")).get("usage") or self._usage
+        if usage := body.get("usage") or _object(body.get("x_groq")).get("usage"):
+            self._usage = usage
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
@@ -203,12 +205,17 @@ class ChatDecoder(EventDecoder):
 
     def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
         id, model = self._info
+        if id and model:
+            return
         info = (id or _string(body.get("id")) or None, model or _string(body.get("model")) or None)
         if info != self._info:
             self._info = info
             chunks.append(ResponseInfoChunk(*info))
 
     def _message(self, message: JsonObject, chunks: list[Chunk]) -> None:
+        if message.keys() <= _PLAIN:
+            self._content(message.get("content"), chunks)
+            return
         self._reasoning(message, chunks)
         self._content(message.get("content"), chunks)
         if refusal := _string(message.get("refusal")):
@@ -340,19 +347,19 @@ def _citations(message: JsonObject) -> Iterable[c.Citation]:
 
 
 def _usage(raw: JsonObject) -> Usage:
-    def count(*path: str) -> int:
-        value: Any = raw
-        for name in path:
-            value = _object(value).get(name)
-        return value if isinstance(value, int) else 0
-
-    searches = count("num_sources_used") or count("server_tool_use", "web_search_requests")
+    asked, answered = _object(raw.get("prompt_tokens_details")), _object(raw.get("completion_tokens_details"))
+    searches = _count(raw, "num_sources_used") or _count(_object(raw.get("server_tool_use")), "web_search_requests")
     return Usage(
-        input_tokens=count("prompt_tokens"),
-        output_tokens=count("completion_tokens"),
-        cache_read_tokens=count("prompt_tokens_details", "cached_tokens") or count("prompt_cache_hit_tokens"),
-        cache_write_tokens=count("prompt_tokens_details", "cache_write_tokens"),
-        reasoning_tokens=count("completion_tokens_details", "reasoning_tokens"),
+        input_tokens=_count(raw, "prompt_tokens"),
+        output_tokens=_count(raw, "completion_tokens"),
+        cache_read_tokens=_count(asked, "cached_tokens") or _count(raw, "prompt_cache_hit_tokens"),
+        cache_write_tokens=_count(asked, "cache_write_tokens"),
+        reasoning_tokens=_count(answered, "reasoning_tokens"),
         provider_tool_usage=(ProviderToolUsage(name="web_search", call_count=searches),) if searches else (),
         raw=raw,
     )
+
+
+def _count(counts: JsonObject, name: str) -> int:
+    value = counts.get(name)
+    return value if isinstance(value, int) else 0

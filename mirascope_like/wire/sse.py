@@ -8,7 +8,6 @@ some servers omit it. Whether the answer is then complete is for the decoder to 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any, cast
@@ -16,6 +15,7 @@ from typing import Any, cast
 from ..values.chunks import Chunk
 from . import MalformedReply, TruncatedStream, WireError
 from .failures import WRONG_SHAPE, malformed
+from .parsing import parse_json
 
 __all__ = ["EventDecoder", "SSEParser"]
 
@@ -150,7 +150,7 @@ class EventDecoder:
     def parse(text: str) -> dict[str, Any]:
         """The JSON object of an event's data; `MalformedReply` if it is none."""
         try:
-            value: object = json.loads(text)
+            value = parse_json(text.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise MalformedReply(f"an event that is no JSON: {text[:200]!r}") from error
         if not isinstance(value, dict):

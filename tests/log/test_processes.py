@@ -15,7 +15,7 @@ from mirascope_like import llm
 from ..conftest import PATIENCE
 
 HEAD = """
-import multiprocessing, os, sys
+import multiprocessing, os, sys, time
 from mirascope_like import llm
 """
 
@@ -151,7 +151,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been ign
 llm.log(sys.argv[1])
 llm.scripted("written").call("Hi")
 print("ready", flush=True)
-sys.stdin.read()
+while True:
+    time.sleep(0.01)  # a longer wait might begin just after the signal, and not see it
 """
     process = start(code, path)
     assert process.stdout is not None

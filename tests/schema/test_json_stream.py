@@ -44,8 +44,8 @@ class Tree:
     def scalar(self, token: str) -> None:
         self.put(json.loads(token))
 
-    def begin_string(self, start: int) -> None:
-        self.string = ""
+    def begin_string(self, piece: str, start: int) -> None:
+        self.string = piece
 
     def grow_string(self, piece: str) -> None:
         self.string += piece
