@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """A whole answer, and what it answers. `raw` is the body as parsed JSON, `failures` are the attempts before."""
 

@@ -156,10 +156,15 @@ def has_audio(messages: Sequence[Message]) -> bool:
 
 
 def _chat(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    return _chat_codec(provider_id), name.removesuffix(":completions")
+
+
+@cache
+def _chat_codec(provider_id: str) -> Codec:
     from ..wire.features import chat_dialect
     from ..wire.openai_chat import OpenAIChat
 
-    return OpenAIChat(chat_dialect(provider_id)), name.removesuffix(":completions")
+    return OpenAIChat(chat_dialect(provider_id))
 
 
 def _responses(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:

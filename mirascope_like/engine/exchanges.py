@@ -49,7 +49,7 @@ class ChunkSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WholeAnswer:
     """A whole answer: its chunks, and its body as parsed JSON."""
 
@@ -97,7 +97,7 @@ class Endpoint(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class HTTPEndpoint:
     """A model behind a URL. `headers` hold secrets and are in no repr."""
 
@@ -135,7 +135,7 @@ class HTTPEndpoint:
         return HTTPExchange(self.transport, self.codec, http)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HTTPExchange:
     """A request over a transport."""
 

@@ -65,7 +65,7 @@ class Plan:
         return registry.find(self.model_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Prepared:
     """A plan made ready for its endpoint. `format` has its mode."""
 

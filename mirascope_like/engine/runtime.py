@@ -308,7 +308,7 @@ class _LoopLock:
         if self._lock is None:
             import anyio
 
-            self._lock = anyio.Lock()
+            self._lock = anyio.Lock(fast_acquire=True)  # there are other places to give way to other tasks
         await self._lock.acquire()
 
     async def __aexit__(

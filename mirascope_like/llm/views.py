@@ -211,15 +211,16 @@ class View(Iterator[T]):
     def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
         self._reader = reader or Reader(stream)
         self._step = step
-        self._ready: deque[T] = deque()
+        self._ready: Iterator[T] = iter(())
 
     def __next__(self) -> T:
-        while not self._ready:
+        while True:
+            for item in self._ready:
+                return item
             chunk = run(self._reader.next())
             if chunk is None:
                 raise StopIteration
-            self._ready.extend(self._step(chunk))
-        return self._ready.popleft()
+            self._ready = iter(self._step(chunk))
 
 
 class AsyncView(AsyncIterator[T]):
@@ -228,15 +229,16 @@ class AsyncView(AsyncIterator[T]):
     def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
         self._reader = reader or Reader(stream)
         self._step = step
-        self._ready: deque[T] = deque()
+        self._ready: Iterator[T] = iter(())
 
     async def __anext__(self) -> T:
-        while not self._ready:
+        while True:
+            for item in self._ready:
+                return item
             chunk = await self._reader.next()
             if chunk is None:
                 raise StopAsyncIteration
-            self._ready.extend(self._step(chunk))
-        return self._ready.popleft()
+            self._ready = iter(self._step(chunk))
 
 
 # -- one part at a time -----------------------------------------------------------------------------------------------

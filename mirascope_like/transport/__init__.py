@@ -33,7 +33,7 @@ class Timeouts:
     read: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpRequest:
     """One POST of a JSON body.
 
@@ -46,7 +46,7 @@ class HttpRequest:
     timeouts: Timeouts = Timeouts()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpReply:
     """A whole answer. Headers are looked up by names in lower case."""
 

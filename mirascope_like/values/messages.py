@@ -109,7 +109,7 @@ def system(content: SystemContent) -> SystemMessage:
 
 def user(content: UserContent, *, name: str | None = None) -> UserMessage:
     """A user message from text, a part, or a sequence of these."""
-    return UserMessage(content=_parts(content, _USER_PARTS, "user"), name=name)
+    return UserMessage(content=cast("Sequence[UserContentPart]", content), name=name)
 
 
 def assistant(
@@ -123,7 +123,7 @@ def assistant(
 ) -> AssistantMessage:
     """An assistant message from text, a part, or a sequence of these. See `AssistantMessage` for `raw_message`."""
     return AssistantMessage(
-        content=_parts(content, _ASSISTANT_PARTS, "assistant"),
+        content=cast("Sequence[AssistantContentPart]", content),
         model_id=model_id,
         provider_id=provider_id,
         provider_model_name=provider_model_name,
@@ -170,6 +170,8 @@ def promote_to_messages(value: object) -> list[Message]:
 
 
 def _parts(content: object, allowed: tuple[type, ...], role: str) -> tuple[Any, ...]:
+    if isinstance(content, str):
+        return (Text(content),)
     parts: list[object] = []
     for part in cast("Sequence[object]", content) if _is_list(content) else (content,):
         if not isinstance(part, (str, *allowed)):

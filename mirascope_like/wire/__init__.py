@@ -47,7 +47,7 @@ def _unknown() -> Features:
     return UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
     """All that a codec needs to know to ask. `model` is the name that is sent; `model_id` the one the user wrote."""
 
@@ -63,7 +63,7 @@ class Request:
     stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """A request as it goes out: the path below the provider's base URL, the JSON body, and headers of the protocol."""
 

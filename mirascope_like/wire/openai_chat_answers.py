@@ -53,7 +53,17 @@ _FINISH = {
     "refusal": FinishReason.REFUSAL,
 }
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
-_PLAIN = frozenset({"content", "role"})  # most deltas have nothing else
+# What most messages and deltas do not have beside their content.
+_BESIDE = (
+    *_THOUGHT_FIELDS,
+    "reasoning_details",
+    "refusal",
+    "annotations",
+    "tool_calls",
+    "function_call",
+    "audio",
+    "images",
+)
 
 
 class _Call:
@@ -213,7 +223,7 @@ class ChatDecoder(EventDecoder):
             chunks.append(ResponseInfoChunk(*info))
 
     def _message(self, message: JsonObject, chunks: list[Chunk]) -> None:
-        if message.keys() <= _PLAIN:
+        if not any(map(message.get, _BESIDE)):
             self._content(message.get("content"), chunks)
             return
         self._reasoning(message, chunks)
