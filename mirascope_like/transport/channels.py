@@ -84,6 +84,8 @@ class NativeChannel:
 
     def __init__(self, lender: Lender) -> None:
         self._lender = lender
+        if "trio" in sys.modules:
+            _defer_ctrl_c()
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
@@ -104,6 +106,16 @@ class NativeChannel:
             await self._lender.done(client)
             raise
         return NativeByteStream(response, request, self._lender, functools.partial(self._lender.done, client))
+
+
+@functools.cache
+def _defer_ctrl_c() -> None:
+    """Under trio, Ctrl-C strikes anywhere in the main task, also in the midst of what a client notes about its
+    connections, which are then never closed. Let it strike where the client waits, as it does under asyncio."""
+    import trio
+
+    for method in (NativeChannel.post, NativeChannel.open, NativeByteStream.next, NativeByteStream.close):
+        trio.lowlevel.enable_ki_protection(method)
 
 
 class _ResponseStream:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,11 @@ model = llm.Model("test/model")
 
 async def linger_async() -> str:
     "Wait."
-    print("ready", flush=True)
+    os.write(1, b"ready\\n")  # whole, whatever interrupts it
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        os.write(1, b"cancelled\\n")  # whole, whatever another thread writes
+        os.write(1, b"cancelled\\n")
         raise
 
 def whole():
@@ -40,7 +41,7 @@ def whole():
 
 def stream():
     for _ in model.stream("Hi").text_stream():
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")
 
 def async_tool():
     model.call("Hi", tools=[linger_async]).execute_tools()
@@ -50,7 +51,7 @@ async def whole_async():
 
 async def stream_async():
     async for _ in (await model.stream_async("Hi")).text_stream():
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")
 
 how, what = sys.argv[2].split()
 function = globals()[what]
@@ -70,11 +71,12 @@ finally:
     os.read(0, 1)  # until the test has seen that the connection is gone
 """
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="processes cannot be looked into here")
 CALLING = ["blocking whole", "asyncio whole_async", "trio whole_async"]
 STREAMING = ["blocking stream", "asyncio stream_async", "trio stream_async"]
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")
+@needs_proc
 @pytest.mark.parametrize("what", [*CALLING, *STREAMING])
 def test_ctrl_c_hangs_up(server: Server, what: str) -> None:
     streams = what in STREAMING
@@ -83,23 +85,22 @@ def test_ctrl_c_hangs_up(server: Server, what: str) -> None:
         server.arrived.get(timeout=PATIENCE)
         if streams:
             assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         server.wait_all_gone()  # while the process is still there
         out, err = process.communicate("\n", timeout=PATIENCE)
-    if (
-        what == "trio stream_async"
-    ):  # Ctrl-C may strike in the midst of the HTTP client, and trio tells of its generators
+    if what == "trio stream_async":  # where Ctrl-C may strike between any two lines, and Python tells what it cut off
         err = ""
     assert (out.splitlines()[-1], err, process.returncode) == ("sockets 0", "", 0)
 
 
+@needs_proc
 def test_ctrl_c_cancels_async_tools_of_blocking_calls(server: Server) -> None:
     from mirascope_like import llm
 
     server.answer = sized(CHAT.whole(llm.ToolCall(id="a", name="linger_async", args="{}")))
     with started(server, "blocking async_tool") as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         said = {process.stdout.readline().split()[0] for _ in range(2)}  # in any order
         _, err = process.communicate("\n", timeout=PATIENCE)
     assert (said, err, process.returncode) == ({"cancelled", "sockets"}, "", 0)
@@ -150,6 +151,16 @@ def test_ctrl_c_while_a_tool_is_handed_over(when: str, said: str) -> None:
         timeout=PATIENCE,
     )
     assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C, once the process waits: a signal just before a system call that waits is seen by Python only after it."""
+    status = Path(f"/proc/{process.pid}/stat")
+    end = time.monotonic() + PATIENCE
+    while status.read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < end, "the process never waits"
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
 
 
 def started(server: Server, what: str) -> subprocess.Popen[str]:
