@@ -26,7 +26,7 @@ from .serial import VERSION
 from .tools import ToolCall
 from .turns import Turn, calls_of, close, dict_of, event_at, followed, resumed, said, settle
 from .usage import Usage, total
-from .views import AsyncView, Step, View, each
+from .views import AsyncView, Step, View, each, texts
 
 if TYPE_CHECKING:
     from .conversations import AnyConversation
@@ -122,15 +122,7 @@ class _Chain(Generic[F]):
         return _ChainEvents(self._at).next
 
     def _texts(self) -> Step[str]:
-        events = self._events()
-
-        async def step() -> str | None:
-            while (event := await events()) is not None:
-                if event.type == "text":
-                    return event.chunk
-            return None
-
-        return step
+        return texts(self._events())
 
     async def _text(self) -> str:
         step = self._texts()

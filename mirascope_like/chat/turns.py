@@ -33,7 +33,7 @@ from .records import ResponseDict, response_to_dict
 from .toolbox import ToolLike, flatten, prepare_all
 from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, run_calls
 from .usage import Usage, usage_text
-from .views import Step, each
+from .views import Step, each, texts
 
 if TYPE_CHECKING:
     from .attachments import Attachment
@@ -153,15 +153,7 @@ class Turn(Generic[F]):
         return each(self._event)
 
     def _texts(self) -> Step[str]:
-        events = self._each_event()
-
-        async def step() -> str | None:
-            while (event := await events()) is not None:
-                if event.type == "text":
-                    return event.chunk
-            return None
-
-        return step
+        return texts(self._each_event())
 
     async def _finish(self) -> None:
         while not self._done:

@@ -4,11 +4,14 @@ loses nothing."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..engine.runtime import run
 
-__all__ = ["AsyncView", "Step", "View", "each"]
+if TYPE_CHECKING:
+    from .parts import StreamEvent
+
+__all__ = ["AsyncView", "Step", "View", "each", "texts"]
 
 T = TypeVar("T")
 
@@ -26,6 +29,18 @@ def each(at: Callable[[int], Awaitable[T | None]]) -> Step[T]:
         if item is not None:
             position += 1
         return item
+
+    return step
+
+
+def texts(events: Step[StreamEvent]) -> Step[str]:
+    """The pieces of text among events."""
+
+    async def step() -> str | None:
+        while (event := await events()) is not None:
+            if event.type == "text":
+                return event.chunk
+        return None
 
     return step
 

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable
 from io import SEEK_END, StringIO
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias
 
 __all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError", "Sink"]
 
@@ -32,7 +32,6 @@ _SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true
 _W = rf"[{_BLANK}]*"
 _PLAIN = r'[^"\\\x00-\x1f]'
 _SPACE = re.compile(_W)
-_PIECE = re.compile(rf'({_PLAIN}*)("?)')
 _VALUE = re.compile(rf'{_W}(?:"({_PLAIN}*)("?)|([{{\[])|({_SCALAR.pattern})(?=[{_BLANK},\]}}]))')
 _STRING_VALUE, _CONTAINER = 2, 3  # which of its groups is the last
 _NAME = re.compile(rf'{_W}"({_PLAIN}*)"{_W}:{_W}')
@@ -233,16 +232,20 @@ class JsonStream:
         return self._value()
 
     def _string(self) -> bool:
-        found = cast("re.Match[str]", _PIECE.match(self._text, self._at))  # it takes nothing too
-        piece, closing = found.groups()
-        self._at = found.end()
+        text, start = self._text, self._at
+        end = text.find('"', start)
+        piece = text[start:] if end < 0 else text[start:end]
+        if "\\" in piece or not piece.isprintable():
+            return self._more_of_string(self._sink.grow_string)
         if piece:
             self._sink.grow_string(piece)
-        if closing:
-            self._state = self._behind
-            self._sink.end_string()
-            return True
-        return self._more_of_string(self._sink.grow_string)
+        if end < 0:
+            self._at = len(text)
+            return False
+        self._at = end + 1
+        self._state = self._behind
+        self._sink.end_string()
+        return True
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -268,7 +271,7 @@ class JsonStream:
         self._at = found.end()
         self._state = JsonStream._value
         self._sink.key(found[1])
-        return True
+        return self._at < len(self._text)
 
     def _begin(self, found: re.Match[str]) -> bool:
         if len(self._open) == MAX_DEPTH:
@@ -304,7 +307,7 @@ class JsonStream:
         self._at = found.end()
         self._state = self._behind
         self._sink.scalar(token)
-        return True
+        return self._at < len(self._text)
 
     def _no_scalar(self) -> bool:
         """False if it may yet become one."""

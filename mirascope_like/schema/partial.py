@@ -52,10 +52,7 @@ class Growing(Generic[F]):
             self._complete()
             if self._final:
                 return (self._value,)
-        if not sink.changed:
-            return ()
-        sink.refresh()
-        return (sink.value,)
+        return (sink.refreshed(),) if sink.changed else ()
 
     def end(self) -> Sequence[Any]:
         """The text has ended. Gives the value if no piece of it could be shown: it may stand there alone, as a number
@@ -125,12 +122,13 @@ class _Builder:
         self._reset()
         self.stream.seek()
 
-    def refresh(self) -> None:
-        """Bring up to date what cannot be filled in place."""
+    def refreshed(self) -> Any:
+        """What is shown, with what cannot be filled in place brought up to date."""
         record = self._frame.record
         while record is not None:
             record.refresh()
             record = record.parent.record
+        return self._root.slots[0]
 
     # -- what the stream tells ----------------------------------------------------------------------------------------
 
