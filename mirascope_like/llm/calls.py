@@ -56,7 +56,14 @@ class BaseCall(Decorated, Generic[F]):
 
     def _stand_for(self, fn: Callable[..., Any]) -> None:
         super()._stand_for(fn)
-        self._prompt: Any = make_prompt(fn, self.toolkit, self.format)
+        self._made: Any = None
+
+    @property
+    def _prompt(self) -> Any:
+        """Made when it is first needed, so that a module with many calls is imported fast."""
+        if self._made is None:
+            self._made = make_prompt(self.fn, self.toolkit, self.format)
+        return self._made
 
     @property
     def model(self) -> Model:

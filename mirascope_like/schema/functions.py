@@ -52,7 +52,9 @@ def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` gives something to await: functions, methods, partials and callable objects alike."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
+    if inspect.iscoroutinefunction(fn):
+        return True
+    return not inspect.isroutine(fn) and inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
 
 
 def function_name(fn: Callable[..., Any]) -> str:
