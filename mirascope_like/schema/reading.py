@@ -22,9 +22,9 @@ _WRITE_JSON = "Answer again with the JSON alone: complete, and with nothing arou
 def read_json(text: str) -> object:
     """The value of a JSON text. Raises `ValueError`, also for NaN, infinities, halves of surrogate pairs, and what is
     nested more than 200 deep."""
-    from jiter import from_json
+    import jiter
 
-    value: object = from_json(text.encode(), allow_inf_nan=False)
+    value: object = jiter.from_json(text.encode(), allow_inf_nan=False)
     return value
 
 

@@ -12,10 +12,10 @@ def parse_json(data: bytes) -> object:
 
     Halves of surrogate pairs are taken: some servers cut a character between two events. So are other encodings than
     UTF-8, and `NaN`."""
-    from jiter import from_json  # not before there is something to read
+    import jiter  # not before there is something to read
 
     try:
-        value: object = from_json(data)
+        value: object = jiter.from_json(data)
     except ValueError:
         value = json.loads(data)
     return value
