@@ -93,6 +93,8 @@ class OpenAIChat:
         match message:
             case SystemMessage():
                 return ({"role": "system", "content": message.content.text},)
+            case UserMessage(content=(c.Text(text),), name=None) if text:  # as most are
+                return ({"role": "user", "content": text},)
             case UserMessage():
                 return self._user(message, request)
             case AssistantMessage():
