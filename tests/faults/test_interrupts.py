@@ -153,6 +153,39 @@ def test_ctrl_c_while_a_tool_is_handed_over(when: str, said: str) -> None:
     assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
 
 
+MIDST = """
+import signal, trio, httpx2
+from mirascope_like import llm
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been ignored where the tests were started
+
+class Busy(httpx2.AsyncBaseTransport):
+    async def handle_async_request(self, request):
+        signal.raise_signal(signal.SIGINT)
+        print("noted")
+        await trio.sleep_forever()
+
+client = httpx2.AsyncClient(transport=Busy())
+llm.register_provider("openai:completions", scope="test/", base_url="http://test", client=client)
+try:
+    trio.run(llm.Model("test/model").call_async, "Hi")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_under_trio_strikes_where_the_client_waits() -> None:
+    """And not between two of its lines, of which the second notes what the first has opened."""
+    done = subprocess.run(
+        [sys.executable, "-c", MIDST],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.stdout, done.returncode) == ("noted\ninterrupted\n", 0), done.stderr
+
+
 def interrupt(process: subprocess.Popen[str]) -> None:
     """Ctrl-C, once the process waits: a signal just before a system call that waits is seen by Python only after it."""
     status = Path(f"/proc/{process.pid}/stat")
