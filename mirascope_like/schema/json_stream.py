@@ -40,7 +40,7 @@ _CLOSING = re.compile(rf"{_W}([\]}}])")
 _ITEM = re.compile(rf"{_W}(?:,|(\]))")
 # What may become one, and is short enough to be waited for.
 _SHORT = rf"[{_BLANK}]{{0,64}}"
-_PART_OF_NAME = re.compile(rf'{_SHORT}(?:"{_PLAIN}{{0,64}}(?:"{_SHORT})?)?\Z')
+_PART_OF_NAME = re.compile(rf'{_SHORT}(?:"{_PLAIN}{{0,64}})?\Z')
 _PART_OF_MEMBER = re.compile(rf"{_SHORT}(?:,{_PART_OF_NAME.pattern})?\Z")
 # What stands for itself and whole escapes; but not half a surrogate pair, whose other half may come.
 _RUN = re.compile(
@@ -181,7 +181,7 @@ class JsonStream:
         return self._name() if self._closing == "}" else self._value()
 
     def _name(self) -> bool:
-        """A name and its colon."""
+        """A name, with its colon if that has come."""
         text, at = self._text, self._at
         found = _NAME.match(text, at)
         if found is not None:
