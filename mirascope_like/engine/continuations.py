@@ -45,14 +45,15 @@ class Joint:
     """Makes one text of a beginning and the chunks of what comes after it. Without a beginning it does nothing."""
 
     def __init__(self, beginning: str) -> None:
-        self._does_nothing = not beginning
         self._open = bool(beginning)
         self._drop_space = beginning != beginning.rstrip()
         self.beginning: Sequence[Chunk] = (TextStartChunk(), TextChunk(beginning)) if beginning else ()
 
     def __call__(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
         """What chunks become."""
-        return chunks if self._does_nothing else [joined for chunk in chunks for joined in self._joined(chunk)]
+        if not self._open and not self._drop_space:
+            return chunks
+        return [joined for chunk in chunks for joined in self._joined(chunk)]
 
     def _joined(self, chunk: Chunk) -> Sequence[Chunk]:
         if isinstance(chunk, TextChunk) and self._drop_space:
