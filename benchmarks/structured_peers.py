@@ -16,15 +16,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from structured_stream import PIECE, Library, Provider, event, library
+from structured_stream import Library, Provider, events, library, pieces
 
 from mirascope_like import llm
 
 SIZES = (3_000, 12_000, 48_000)  # characters of JSON
-
-
-def pieces(text: str) -> list[str]:
-    return [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
 
 
 def ours(text: str) -> Callable[[], int]:
@@ -36,14 +32,13 @@ def ours(text: str) -> Callable[[], int]:
 def instructor(text: str) -> Callable[[], int]:
     """Every partial value of `create_partial`, over OpenAI's client."""
     httpx2, openai = import_module("httpx2"), import_module("openai")
-    events = [*(event({"content": piece}) for piece in pieces(text)), event({}, "stop"), b"data: [DONE]\n\n"]
 
     def answer(request: Any) -> Any:
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Stream())
 
     class Stream(httpx2.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
-            return iter(events)
+            return iter(events(text))
 
     http = openai.DefaultHttpxClient(transport=httpx2.MockTransport(answer))
     library = import_module("instructor")

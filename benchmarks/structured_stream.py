@@ -83,8 +83,7 @@ class Provider:
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `llm.Provider`."""
-        pieces = [self.text[start : start + PIECE] for start in range(0, len(self.text), PIECE)]
-        answer = Pieces([event({"content": piece}) for piece in pieces] + [event({}, "stop"), b"data: [DONE]\n\n"])
+        answer = Pieces(events(self.text))
         return HTTPEndpoint(
             provider_id=self.id,
             model=name,
@@ -100,6 +99,16 @@ def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
     body = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "bench"}
     body |= {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
     return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def pieces(text: str) -> list[str]:
+    """The text as it arrives."""
+    return [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
+
+
+def events(text: str) -> list[bytes]:
+    """The server-sent events of an answer with this text."""
+    return [*(event({"content": piece}) for piece in pieces(text)), event({}, "stop"), b"data: [DONE]\n\n"]
 
 
 def seconds(read: Callable[[], Iterable[object]]) -> float:
