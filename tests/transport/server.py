@@ -9,14 +9,17 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from mirascope_like.transport import Timeouts
 
 PATIENCE = 10.0  # seconds after which something that should happen counts as not happening
+UNREAD = 1.0  # seconds after which a client that does not read is not going to
 PATIENT = Timeouts(PATIENCE, PATIENCE)
 
 
@@ -32,6 +35,14 @@ class Received:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def _unread(table: str, sock: socket.socket) -> bool:
+    """Whether the other end of a connection has bytes that it did not read, by the kernel's table of sockets."""
+    port, client = sock.getsockname()[1], sock.getpeername()[1]
+    rows = (row.split() for row in table.splitlines()[1:])
+    waiting = {(row[1][-4:], row[2][-4:]): row[4][-8:] for row in rows}  # (its port, our port): bytes not read
+    return waiting.get((f"{client:04X}", f"{port:04X}"), "0").strip("0") != ""
 
 
 class Exchange:
@@ -73,7 +84,8 @@ class Exchange:
         self._sock.sendall(data)
 
     def cut(self) -> None:
-        """Reset the connection; does not return."""
+        """Reset the connection, once the client has fetched what was sent; does not return."""
+        self._wait_fetched()
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise ConnectionAbortedError
 
@@ -95,6 +107,13 @@ class Exchange:
             return False
         except OSError:
             return True
+
+    def _wait_fetched(self) -> None:
+        """A reset throws away what lies in the client's socket. Only Linux tells how much that is."""
+        table = Path("/proc/net/tcp")
+        deadline = time.monotonic() + UNREAD
+        while table.exists() and _unread(table.read_text(), self._sock) and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def _head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
