@@ -193,6 +193,7 @@ class Turn(Generic[F]):
 
     async def _begin(self) -> tuple[LiveStream, Answering]:
         self._started = datetime.now(UTC)
+        await self._runtime.admit()
         if self._queue is not None:
             await self._queue.enter(self._place)
         if self.conversation is not None and not self.prompt.own_history:

@@ -54,6 +54,7 @@ class Answer:
 @observed
 async def ask(runtime: Runtime, plan: Plan) -> Answer:
     """Send a plan and read its answer, with as many attempts as it allows."""
+    await runtime.admit()
     attempts = Attempts(runtime, plan)
     while True:
         try:

@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport import Channel, Transport
+from ..transport.loops import asyncio_loop
+from .admission import admitted
 from .alarms import alarms
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ class Runtime(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; cancelling or Ctrl-C ends it."""
+        ...
+
+    async def admit(self) -> None:
+        """Wait until another call may begin, so that many that are asked for at once do not stop the others."""
         ...
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
@@ -127,6 +133,8 @@ class Blocking:
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    async def admit(self) -> None: ...
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
         return _within(seconds, lambda: _finish(job), lambda result: _finish(lambda: discard(result)))
@@ -329,6 +337,10 @@ class Native:
         from anyio import sleep
 
         await sleep(seconds)
+
+    async def admit(self) -> None:
+        if (loop := asyncio_loop()) is not None:  # trio lets its tasks take turns at each step of a request
+            await admitted(loop)
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
         from anyio import move_on_after

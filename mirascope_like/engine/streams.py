@@ -38,6 +38,7 @@ __all__ = ["LiveStream", "Reader", "open_stream"]
 
 async def open_stream(runtime: Runtime, plan: Plan) -> LiveStream:
     """Send a plan and return when the answer begins."""
+    await runtime.admit()
     stream = LiveStream(runtime, plan)
     await stream.open()
     return stream

@@ -1,0 +1,132 @@
+"""Many calls asked for at once: they begin in turn, a few in each round of the event loop, and never hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mirascope_like import chat, llm
+from mirascope_like.transport import HttpReply, HttpRequest
+from mirascope_like.transport.memory import MemoryTransport
+from mirascope_like.wire.chat_server import events, whole
+
+from ..conftest import Colour
+
+Asking = Callable[[str], Awaitable[Any]]
+
+
+class Rounds:
+    """Counts the rounds of the running loop."""
+
+    now = 0
+
+    def __enter__(self) -> Rounds:
+        self._counting = asyncio.ensure_future(self._count())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._counting.cancel()
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            self.now += 1
+
+
+class Seen:
+    """What a server in memory was asked, and in which round."""
+
+    def __init__(self) -> None:
+        self.rounds = Rounds()
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(self, request: HttpRequest) -> HttpReply:
+        question = request.body.decode().split("question ")[1].split('"')[0]
+        self.asked.append((question, self.rounds.now))
+        said = [llm.Text("Hello.")]
+        body, kind = whole(said), "application/json"
+        if b'"stream":true' in request.body:
+            body, kind = b"".join(events(said)), "text/event-stream"
+        return HttpReply(200, {"content-type": kind}, body)
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    seen = Seen()
+    llm.register_provider("openai:completions", "test/", base_url="http://x", transport=MemoryTransport(seen))
+    yield seen
+
+
+async def asked(question: str) -> None:
+    await llm.Model("test/a").call_async(f"question {question}")
+
+
+async def streamed(question: str) -> None:
+    await (await llm.Model("test/a").stream_async(f"question {question}")).finish()
+
+
+async def prompted(question: str) -> None:
+    await chat.get_async_model("test/a").prompt(f"question {question}").text()
+
+
+@pytest.mark.parametrize("ask", [asked, streamed, prompted])
+def test_they_begin_in_turn_and_others_run_meanwhile(seen: Seen, ask: Asking) -> None:
+    async def scenario() -> None:
+        with seen.rounds:
+            await asyncio.gather(*(ask(str(number)) for number in range(200)))
+
+    asyncio.run(scenario())
+    assert [question for question, _ in seen.asked] == [str(number) for number in range(200)]
+    assert max(Counter(round for _, round in seen.asked).values()) <= 16
+
+
+def test_a_few_begin_at_once(seen: Seen) -> None:
+    async def scenario() -> None:
+        with seen.rounds:
+            await asyncio.gather(*(asked(str(number)) for number in range(4)))
+
+    asyncio.run(scenario())
+    assert len({round for _, round in seen.asked}) == 1
+
+
+def test_one_that_is_cancelled_leaves_the_line(seen: Seen) -> None:
+    async def scenario() -> list[Any]:
+        tasks = [asyncio.ensure_future(asked(str(number))) for number in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks[50:90]:
+            task.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    results = asyncio.run(scenario())
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [50 <= n < 90 for n in range(100)]
+    assert [int(question) for question, _ in seen.asked] == [*range(50), *range(90, 100)]
+
+
+def test_each_loop_has_its_own_line(seen: Seen) -> None:
+    async def left_waiting() -> None:
+        for number in range(100):
+            asyncio.ensure_future(asked(f"early {number}"))  # noqa: RUF006
+        await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        await asyncio.gather(*(asked(f"late {number}") for number in range(20)))
+
+    asyncio.run(left_waiting())
+    asyncio.run(scenario())
+    assert [question for question, _ in seen.asked if question.startswith("late")] == [f"late {n}" for n in range(20)]
+
+
+def test_all_are_answered_in_every_colour(native: Colour, seen: Seen) -> None:
+    import anyio
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(asked, str(number))
+
+    native.run(scenario)
+    assert sorted(int(question) for question, _ in seen.asked) == list(range(100))
