@@ -2,17 +2,21 @@
 
     python benchmarks/structured_stream.py
 
-A library of books as JSON arrives in pieces of 8 characters over an in-process transport. The shapes: many small
-objects, and one long string. Times are of the process, the medians of several runs: on a shared machine the best of few
-long runs and the best of many short ones are not the same thing.
+A library of books as JSON arrives in pieces of 8 characters: over an in-process transport, where nothing but reading
+costs time, and over HTTP from another process. The shapes: many small objects, and one long string. Times are of this
+process, the medians of several runs: on a shared machine the best of few long runs and the best of many short ones are
+not the same thing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -139,6 +143,83 @@ def measure(name: str, make: Callable[[int], str], kind: type[BaseModel]) -> Non
         print(f"{len(text):>9} {chunks:>7} {plain:>7.2f} {structured:>11.2f} {structured / plain:>6.2f}")
 
 
-if __name__ == "__main__":
+# -- over HTTP --------------------------------------------------------------------------------------------------------
+
+OVER_HTTP = 48_000  # characters
+PAUSES = {"all events at once": None, "event by event": 0.0, "an event in half a millisecond": 0.0005}  # seconds
+
+
+async def serve() -> None:
+    """Answer with the library. The path begins with the number of one of `PAUSES`."""
+    stream = events(library(OVER_HTTP))
+    pauses = list(PAUSES.values())
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                return writer.close()
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]))
+            pause = pauses[int(head.split(b"/")[1])]
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            for data in stream:
+                writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+                if pause is not None:
+                    await asyncio.sleep(pause)
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def read_blocking(model: llm.Model, kind: str) -> float:
+    """CPU seconds to read a stream, as "text" or as "structured"."""
+    response = model.stream("Hi", format=Library)
+    return seconds(response.text_stream if kind == "text" else response.structured_stream)
+
+
+def read_async(model: llm.Model, kind: str) -> float:
+    """The same, under asyncio."""
+
+    async def read() -> float:
+        response = await model.stream_async("Hi", format=Library)
+        source: AsyncIterator[object] = response.text_stream() if kind == "text" else response.structured_stream()
+        gc.collect()
+        start = time.process_time()
+        async for _ in source:
+            pass
+        return time.process_time() - start
+
+    return asyncio.run(read())
+
+
+def measure_over_http(port: str) -> None:
+    """Print a table of the ways that events arrive, for both colours."""
+    chunks = -(-len(library(OVER_HTTP)) // PIECE)
+    print(f"\n{OVER_HTTP} characters over HTTP\n{'':>38} {'text':>7} {'structured':>11} {'ratio':>6}   (µs a chunk)")
+    for number, title in enumerate(PAUSES):
+        llm.register_provider("openai:completions", "http/", base_url=f"http://127.0.0.1:{port}/{number}", api_key="k")
+        model = llm.Model("http/model")
+        for colour, read in {"blocking": read_blocking, "async": read_async}.items():
+            both = [(read(model, "text"), read(model, "structured")) for _ in range(7)]
+            plain, structured = (median(times) / chunks * 1e6 for times in zip(*both, strict=True))
+            print(f"{title + ', ' + colour:>38} {plain:>7.2f} {structured:>11.2f} {structured / plain:>6.2f}")
+
+
+def main() -> None:
     measure("many objects", library, Library)
     measure("one long string", letter, Letter)
+    server = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        measure_over_http(server.stdout.readline().strip())
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve()) if sys.argv[1:] == ["serve"] else main()

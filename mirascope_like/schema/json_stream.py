@@ -50,6 +50,8 @@ _RUN = re.compile(
 _CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _HALF = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code, with what is still to come
 
+_unescaped = json.JSONDecoder().raw_decode  # without a look for white space around it
+
 
 def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
     found = pattern.match(text, at)
@@ -334,7 +336,7 @@ class JsonStream:
         if end == start:
             return self._half(grow)
         piece = text[start:end]
-        grow(json.loads(f'"{piece}"') if "\\" in piece else piece)
+        grow(_unescaped(f'"{piece}"')[0] if "\\" in piece else piece)
         return True
 
     def _half(self, grow: Callable[[str], None]) -> bool:
