@@ -74,17 +74,17 @@ class Limits:
         """There is no more waiting for the first token."""
         self._ends.pop("first_token", None)
 
-    async def opening(self, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
+    def opening(self, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> Awaitable[T]:
         """The result of a job that reaches a server; if it comes too late, `discard` gets it. Raises `TimeoutError`."""
         if not self._ends:
-            return await job()
-        return await self._limited(lambda seconds: self._runtime.within(seconds, job, discard))
+            return job()
+        return self._limited(lambda seconds: self._runtime.within(seconds, job, discard))
 
-    async def reading(self, job: Job[T], close: Job[None]) -> T:
+    def reading(self, job: Job[T], close: Job[None]) -> Awaitable[T]:
         """The result of a job that waits for a server's answer, which `close` ends. Raises `TimeoutError`."""
         if not self._ends:
-            return await job()
-        return await self._limited(lambda seconds: self._runtime.read_within(seconds, job, close))
+            return job()
+        return self._limited(lambda seconds: self._runtime.read_within(seconds, job, close))
 
     async def _limited(self, limited: Callable[[float], Awaitable[T]]) -> T:
         name, end = min(self._ends.items(), key=lambda item: item[1])

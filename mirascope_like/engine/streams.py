@@ -205,8 +205,12 @@ class LiveStream:
         """Do a step, in new attempts if need be. What it fails with in the end becomes `failure`, which readers are
         told when they have seen what came before."""
         try:
-            while (error := await self._error_of(step)) is not None:
-                await self._begin_again(error)
+            while True:
+                try:
+                    return await step()
+                except Exception as error:
+                    failure = error
+                await self._begin_again(await self._failed(failure))
         except StreamRestarted:
             raise
         except Exception as error:
@@ -228,19 +232,14 @@ class LiveStream:
             self.failure = StreamClosedError(f"Reading the stream was interrupted ({type(error).__name__}).")
             await self._close_source()
 
-    async def _error_of(self, step: Callable[[], Awaitable[None]]) -> Exception | None:
+    async def _failed(self, failure: Exception) -> Exception:
         """What a step failed with, in the library's words. Nothing is left open then."""
-        try:
-            await step()
-            return None
-        except FAILURES as error:
-            self._take(getattr(error, "chunks", ()))
+        if isinstance(failure, FAILURES):
+            self._take(getattr(failure, "chunks", ()))
             partial = self._accumulator.reply() if self._source is not None else None
-            signed = self.prepared.signed(error, partial)
+            signed = self.prepared.signed(failure, partial)
             signed.__cause__ = signed.original_exception
-            failure: Exception = signed
-        except Exception as error:
-            failure = error
+            failure = signed
         await self._close_source()
         return failure
 

@@ -101,7 +101,7 @@ class AiohttpChannel:
         except Exception as exc:
             shown = _shown(exc, request)
             await _next_round()
-            raise shown from _cause(shown)
+            raise shown from failures.cause_of(shown)
 
     async def open(self, request: HttpRequest) -> AiohttpByteStream:
         """Send the request and return as soon as status and headers are there."""
@@ -110,7 +110,7 @@ class AiohttpChannel:
         except Exception as exc:
             shown = _shown(exc, request)
             await _next_round()
-            raise shown from _cause(shown)
+            raise shown from failures.cause_of(shown)
         self._connections.connector.brings(response)
         stream = AiohttpByteStream(response, request, self)
         self._connections.streams.add(stream)
@@ -145,7 +145,7 @@ class AiohttpByteStream:
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
         if self._failure is not None:
-            raise self._failure from _cause(self._failure)
+            raise self._failure from failures.cause_of(self._failure)
         try:
             return await self._read() or None
         except Exception as exc:
@@ -153,7 +153,7 @@ class AiohttpByteStream:
             if arrived := self._kept_back():
                 return arrived
             await _next_round()
-            raise shown from _cause(shown)
+            raise shown from failures.cause_of(shown)
         except BaseException:
             self.hang_up()
             raise
@@ -328,8 +328,3 @@ def _shown(exc: Exception, request: HttpRequest) -> Exception:
     if isinstance(exc, aiohttp.ClientError | OSError):
         return failures.broken(request, str(exc) or type(exc).__name__, exc)
     return exc
-
-
-def _cause(shown: Exception) -> BaseException | None:
-    """What an error may show as its cause: that of a bad header would quote the API key."""
-    return getattr(shown, "original_exception", shown.__cause__)

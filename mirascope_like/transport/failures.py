@@ -5,7 +5,16 @@ from __future__ import annotations
 from .. import errors
 from . import HttpRequest
 
-__all__ = ["bad_header", "bad_url", "broken", "no_answer", "no_connection", "no_free_connection", "not_connected"]
+__all__ = [
+    "bad_header",
+    "bad_url",
+    "broken",
+    "cause_of",
+    "no_answer",
+    "no_connection",
+    "no_free_connection",
+    "not_connected",
+]
 
 
 def no_answer(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
@@ -50,6 +59,11 @@ def bad_header(request: HttpRequest) -> ValueError:
 def bad_url(request: HttpRequest, said: str) -> ValueError:
     """The URL is none that can be posted to."""
     return ValueError(f"Not a URL to post to: {request.url.partition('?')[0]!r}. {said} Check the base_url.")
+
+
+def cause_of(shown: BaseException) -> BaseException | None:
+    """What an error may show as its cause: that of a bad header would quote the API key."""
+    return getattr(shown, "original_exception", shown.__cause__)
 
 
 def _late(message: str, cause: Exception) -> errors.TimeoutError:
