@@ -185,7 +185,7 @@ class BaseResponse(Generic[F]):
 
     def text(self, sep: str = "\n") -> str:
         """All texts, joined."""
-        return sep.join(part.text for part in self.texts)
+        return sep.join([part.text for part in self.texts])
 
     def pretty(self) -> str:
         """All of it for a person to read: texts, thoughts and tool calls."""

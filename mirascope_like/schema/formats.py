@@ -155,8 +155,10 @@ class Format(Generic[F]):
         infinities are not JSON.
         """
         if self._as_written and "NaN" not in text and "Infinity" not in text:  # which Pydantic would take
-            with contextlib.suppress(ValueError):
+            try:
                 return self._adapter.validate_json(text.strip())
+            except ValueError:
+                pass  # it is not all JSON, or not of this type: what follows tells
         wrong: Exception | None = None
         broken: Exception | None = None
         for candidate in candidates(text):
@@ -197,7 +199,7 @@ class Format(Generic[F]):
         """Whether the model writes what the type reads, with nothing to undo."""
         return not self._described.wrapped and self._described.compiled(self.dialect).exact
 
-    @property
+    @cached_property
     def _adapter(self) -> TypeAdapter[F]:
         return self._described.adapter
 
