@@ -166,6 +166,11 @@ class HTTPExchange:
         return _Decoded(self.http, body, self.codec.decoder())
 
 
+# Bytes that are decoded before what is in them is shown: of all that came at once, the first words need not wait for
+# the last.
+_AT_ONCE = 16 * 1024
+
+
 class _Decoded:
     """The chunks of a body that is arriving."""
 
@@ -173,6 +178,8 @@ class _Decoded:
         self._http = http
         self._body = body
         self._decoder = decoder
+        self._data = b""
+        self._taken = 0  # how much of it was decoded
         self._ended = False
 
     @property
@@ -183,9 +190,14 @@ class _Decoded:
         if self._ended:
             return None
         try:
-            data = await self._body.next()
-            self._ended = data is None
-            return self._decoder.end() if data is None else self._decoder.feed(data)
+            if self._taken >= len(self._data):
+                data = await self._body.next()
+                if data is None:
+                    self._ended = True
+                    return self._decoder.end()
+                self._data, self._taken = data, 0
+            start, self._taken = self._taken, self._taken + _AT_ONCE
+            return self._decoder.feed(self._data[start : self._taken])
         except (ProviderError, WireError) as error:
             if self._decoder.complete:
                 self._ended = True  # the answer is whole; only the end of its connection went wrong

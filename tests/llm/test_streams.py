@@ -113,6 +113,20 @@ def test_text_comes_as_it_is_sent(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_the_first_words_do_not_wait_for_the_last(colour: Colour) -> None:
+    words = [f"word {number} " for number in range(2000)]
+    model = over(Pieces([b"".join([*(delta(content=word) for word in words), END])]))
+
+    async def scenario() -> None:
+        stream = await colour.got(colour.stream(model, "Hi"))
+        async for piece in colour.each(stream.text_stream()):
+            if piece == words[0]:
+                assert len(stream.text()) < len("".join(words)) / 2
+        assert stream.text() == "".join(words)
+
+    colour.run(scenario)
+
+
 # -- several readers --------------------------------------------------------------------------------------------------
 
 
