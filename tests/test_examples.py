@@ -106,6 +106,22 @@ def test_saved_conversation(show: Show, tmp_path: Path) -> None:
     assert [message["role"] for message in asked] == ["system", "user", "assistant", "user"]
 
 
+def test_approval(show: Show, tmp_path: Path) -> None:
+    file = str(tmp_path / "waiting.json")
+    asking = [call("pay", person="Ada", euros=120)]
+    question = "May I pay {'person': 'Ada', 'euros': 120}?"
+    assert show("approval.py", asking, arguments=[file, "Pay Ada's invoice."]) == [question]
+    told: list[dict[str, Any]] = []
+
+    def confirm(body: dict[str, Any]) -> str:
+        told.extend(body["messages"])
+        return "Ada is paid."
+
+    assert show("approval.py", confirm, arguments=[file, "--approve"]) == ["Ada is paid."]
+    assert told[-1] == {"role": "tool", "tool_call_id": "1", "content": "Ada has 120 euros more."}
+    assert not Path(file).exists()
+
+
 def test_testing_calls() -> None:
     tests = {name: test for name, test in runpy.run_path(str(EXAMPLES / "testing_calls.py")).items() if "test_" in name}
     assert len(tests) == 4
