@@ -210,7 +210,8 @@ class LiveStream:
                     return await step()
                 except Exception as error:
                     failure = error
-                await self._begin_again(await self._failed(failure))
+                failure = await self._failed(failure)
+                await self._begin_again(failure)
         except StreamRestarted:
             raise
         except Exception as error:

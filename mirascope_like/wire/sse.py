@@ -41,7 +41,8 @@ class SSEParser:
         if b"\n" not in data and b"\r" not in data:
             self._pieces.append(data)
             return []
-        *lines, rest = _LINE_END.split(b"".join((*self._pieces, data)))
+        text = b"".join((*self._pieces, data))
+        *lines, rest = _LINE_END.split(text) if b"\r" in text else text.split(b"\n")
         self._pieces = [rest]
         self._after_cr = not rest and data.endswith(b"\r")
         return self._events(lines)
