@@ -225,7 +225,7 @@ async def burst(one: Callable[[], Awaitable[object]], calls: int) -> tuple[float
 
 
 async def open_stream() -> dict[str, float]:
-    """Bytes of memory of one of 1,000 streams of which the first piece was read, more than of the 100 before."""
+    """Bytes of memory of an open stream."""
 
     @llm.call(serve())
     async def ask() -> str:
@@ -244,17 +244,22 @@ async def open_stream() -> dict[str, float]:
 
     (side,) = sys.argv[3:]
     async with session() as http:
-        one = {"ours": ours, "floor": floor}[side]
-        kept = [await one() for _ in range(100)]
-        gc.collect()
-        before = resident()
-        kept += await asyncio.gather(*(one() for _ in range(1000)))
-        gc.collect()
-        grown = resident() - before
-        for _, close in kept:
-            if (closing := close()) is not None:
-                await closing
-    return {"open": grown / 1000}
+        return {"open": await memory_of_streams({"ours": ours, "floor": floor}[side])}
+
+
+async def memory_of_streams(opened: Callable[[], Awaitable[Any]]) -> float:
+    """Bytes of memory of one of 1,000 streams of which the first piece was read, more than of the 100 before. `opened`
+    gives what keeps one open, and what closes it."""
+    kept = [await opened() for _ in range(100)]
+    gc.collect()
+    before = resident()
+    kept += await asyncio.gather(*(opened() for _ in range(1000)))
+    gc.collect()
+    grown = resident() - before
+    for _, close in kept:
+        if (closing := close()) is not None:
+            await closing
+    return grown / 1000
 
 
 def resident() -> int:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import scenarios
-from scenarios import QUESTION, base_url, burst, clock, repeated, resident
+from scenarios import QUESTION, base_url, burst, clock, memory_of_streams, repeated
 
 from mirascope_like import llm
 from mirascope_like.transport import Channel, HttpReply, HttpRequest, Transport
@@ -113,7 +113,13 @@ async def measured(transport: Transport) -> dict[str, float]:
     gc.collect()
     results["at_once"], results["lag"] = await burst(slow_call, 1000)
 
-    results["memory"] = await memory_of_streams(model())
+    async def opened() -> Any:
+        response = await streaming.stream_async(QUESTION)
+        await anext(reader := response.text_stream())
+        return reader, response.aclose
+
+    streaming = model()
+    results["memory"] = await memory_of_streams(opened) / 1e3
     return results
 
 
@@ -124,25 +130,6 @@ async def reading(model: llm.Model) -> float:
     async for _ in response.text_stream():
         pass
     return (clock() - start) / CHUNKS
-
-
-async def memory_of_streams(model: llm.Model) -> float:
-    """Kilobytes of one of 1,000 open streams."""
-
-    async def opened() -> Any:
-        response = await model.stream_async(QUESTION)
-        await anext(reader := response.text_stream())
-        return reader, response
-
-    kept = [await opened() for _ in range(100)]
-    gc.collect()
-    before = resident()
-    kept += await asyncio.gather(*(opened() for _ in range(1000)))
-    gc.collect()
-    grown = resident() - before
-    for _, response in kept:
-        await response.aclose()
-    return grown / 1e6
 
 
 async def left_by_cancelling(model: llm.Model) -> float:
