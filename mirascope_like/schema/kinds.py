@@ -95,7 +95,7 @@ def _union(kind: Any, args: tuple[Any, ...]) -> Shape:
 def _as(shape: Shape, kind: Any) -> Shape:
     """The shape with more asked of it: `None`, constraints, validators."""
     made = copy.copy(shape)
-    made.kind = kind
+    made.wanted = kind
     made.__dict__.pop("_validator", None)
     if get_origin(kind) is Annotated and not isinstance(shape, UnionShape):
         made.settled = False

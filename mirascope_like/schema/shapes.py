@@ -70,6 +70,8 @@ class Shape:
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
+        self.wanted = kind
+        """The same, with what is asked of it: `None` as well, constraints, validators."""
 
     def begin(self, opening: str) -> Frame:
         """The frame of an object ("{") or array ("[")."""
@@ -104,7 +106,7 @@ class Shape:
     def _validator(self) -> Any:
         from pydantic import TypeAdapter
 
-        return TypeAdapter(self.kind).validator
+        return TypeAdapter(self.wanted).validator
 
 
 class TextShape(Shape):
@@ -236,6 +238,9 @@ class _PairShape(Shape):
 
     def begin(self, opening: str) -> Frame:
         return PairFrame(self._whole, self._key) if opening == "{" else Frame()
+
+    def complete(self, text: str) -> Any:
+        raise ValueError("It is no pair.")
 
 
 class RecordShape(Shape):

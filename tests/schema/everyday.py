@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypeAlias, TypeVar
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -54,6 +54,9 @@ class Counts(BaseModel):
 
 class Place(BaseModel):
     city: str
+
+
+Home: TypeAlias = Annotated[Place, Field(description="Where they live.")]
 
 
 class Described(BaseModel):
@@ -278,6 +281,11 @@ VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Cat | Dog, cats | dogs),
     (dict[str, int] | list[str] | Pair, counts | st.lists(words) | st.builds(Pair, numbers, counts)),
     (Place | None, st.none() | places),
+    (Point | None, st.none() | st.builds(Point, x=numbers)),
+    (Movie | None, st.none() | st.fixed_dictionaries({"title": words})),
+    (list[Row | None], st.lists(st.none() | st.builds(Row, numbers, words), max_size=3)),
+    (dict[str, Numbers | None], st.dictionaries(words, st.none() | st.builds(Numbers, st.lists(numbers)), max_size=3)),
+    (Box[Home | None], st.builds(Box[Home | None], content=st.none() | places, spare=st.none() | places)),
     (tuple[int, tuple[str, ...], dict[str, int]], st.tuples(numbers, st.lists(words).map(tuple), counts)),
     (tuple[()], st.just(())),
     (Any, json_values),

@@ -16,6 +16,7 @@ from mirascope_like import llm
 from mirascope_like.schema.compile import compile_schema
 from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect, Inexpressible
 from mirascope_like.schema.formats import Format
+from mirascope_like.schema.partial import Growing
 from mirascope_like.schema.size import size_of
 
 from .everyday import SIXTEEN, VALUES, Bounded, Cat, Place, Tree
@@ -164,6 +165,24 @@ def test_plain_values_are_read_too(kind: Any, values: st.SearchStrategy[Any], da
     value = data.draw(values)
     form = compiled(kind, OPENAI)
     assert form.parse(json.dumps(written(value, form, briefly=False))) == value
+
+
+@pytest.mark.parametrize(("kind", "values"), VALUES, ids=[str(kind) for kind, _ in VALUES])
+@settings(max_examples=10, deadline=None)
+@given(data=st.data(), size=st.integers(1, 30))
+def test_every_type_grows_to_its_value(
+    kind: Any, values: st.SearchStrategy[Any], data: st.DataObject, size: int
+) -> None:
+    value = data.draw(values)
+    form = compiled(kind, OPENAI)
+    text = json.dumps(encode(written(value, form, briefly=False), form.schema, form.schema))
+    growing = Growing(form)
+    last: Any = "nothing"
+    for start in range(0, len(text), size):
+        for last in growing.feed(text[start : start + size]):
+            assert repr(last)
+    assert last == value
+    assert type(last) is type(value)
 
 
 @settings(max_examples=200, deadline=None)
