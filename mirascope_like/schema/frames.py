@@ -31,45 +31,96 @@ ENVELOPE = "output"
 
 
 class Frame:
-    """Something open of which nothing is shown: it is validated whole, once it is complete."""
+    """Something open of which nothing is shown: it is validated whole, once it is complete. It is the `Sink` of what is
+    in it."""
 
     shape: Shape | None
     """What it has to be; `None` if it does not matter."""
     parent: Frame
     """What it is in."""
-    record: RecordFrame | None = None
-    """The innermost record around what is next."""
-    undecided = False
-    """Whether it may turn out to be something of which more is shown; see `choice`."""
-    start: int = 0
-    """Where it begins in the text."""
     value: Any = None
     """What is shown of it; `None` if nothing is."""
+    next: Shape | None = None
+    """The shape of the value that is next, or open; `None` if it is not shown."""
+    undecided: bool = False
+    """See `Sink.undecided`."""
+    needs_whole: bool = False
+    """See `Sink.needs_whole`."""
+    _is_shown = False  # whether something is shown of the value that is open
 
-    @property
-    def shows(self) -> bool:
-        """Whether the next value will be seen at once."""
+    # -- what kinds of frames differ in -------------------------------------------------------------------------------
+
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
+        return False
+
+    def put(self, value: Any) -> bool:
+        """Set the value that is next. Gives whether it will be seen at once."""
         return True
 
-    def named(self, name: str) -> None:
-        """The name of the next value, in an object."""
+    def replace(self, value: Any) -> bool:
+        """Set it anew."""
+        return self.put(value)
 
-    def next(self) -> Shape | None:
-        """The shape of the next value; `None` if it is not shown."""
+    def grow_string(self, piece: str) -> None:
+        """See `Sink.grow_string`."""
+
+    def decided(self) -> Shape | None:
+        """What this turns out to be, if that was open."""
         return None
 
-    def put(self, value: Any) -> None:
-        """Set the value that is next, or set it anew."""
+    # -- what comes, see `Sink` ---------------------------------------------------------------------------------------
 
-    def grow(self, piece: str) -> None:
-        """Add to the string that is next."""
+    def begin(self, opening: str) -> Frame:
+        """See `Sink.begin`."""
+        shape = self.next
+        return self.opened(Frame() if shape is None else shape.begin(opening), shape)
 
-    def choice(self) -> Shape | None:
-        """What this turns out to be, if that was open: it is then read again as such."""
-        return None
+    def choice(self) -> Frame | None:
+        """See `Sink.choice`."""
+        shape = self.decided()
+        return None if shape is None else self.parent.opened(shape.begin("{"), self.shape)
 
-    def refresh(self) -> None:
-        """Show what has changed, where that takes more than `put`."""
+    def opened(self, frame: Frame, shape: Shape | None) -> Frame:
+        """Take a frame for the value that is next, which has to be of a shape. Gives the frame."""
+        frame.shape, frame.parent = shape, self
+        self._is_shown = frame.value is not None
+        if self._is_shown:
+            self.put(frame.value)
+        return frame
+
+    def scalar(self, token: str) -> bool:
+        """See `Sink.scalar`."""
+        self._is_shown = False
+        return self.complete(token)
+
+    def begin_string(self, piece: str) -> bool:
+        """See `Sink.begin_string`."""
+        shape = self.next
+        if shape is None or not shape.grows:
+            self._is_shown = False
+            self.needs_whole = shape is not None
+            return False
+        self._is_shown = True
+        self.needs_whole = not shape.settled
+        self.put(piece)
+        return True
+
+    def complete(self, text: str) -> bool:
+        """See `Sink.complete`. What is not valid stays as it was shown; the end will tell."""
+        if self.next is None:
+            return False
+        try:
+            value = self.next.complete(text)
+        except (ValueError, RecursionError):
+            if not self._is_shown:
+                self.put(None)
+            return False
+        return self.replace(value) if self._is_shown else self.put(value)
+
+    def end(self) -> bool:
+        """See `Sink.end`."""
+        return self.shape is not None and not (self.shape.settled and self.value is not None)
 
 
 class _Slots(Frame):
@@ -78,12 +129,13 @@ class _Slots(Frame):
     slots: Any
     slot: Any = 0
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any) -> bool:
         """See `Frame.put`."""
         self.slots[self.slot] = value
+        return True
 
-    def grow(self, piece: str) -> None:
-        """See `Frame.grow`. For a moment nothing else refers to the string, so that Python extends it in place."""
+    def grow_string(self, piece: str) -> None:
+        """See `Sink.grow_string`. For a moment nothing else refers to the string: Python extends it in place."""
         slots, slot = self.slots, self.slot
         text = slots[slot]
         slots[slot] = None
@@ -96,44 +148,37 @@ class RootFrame(_Slots):
 
     def __init__(self, shape: Shape) -> None:
         self.slots: list[Any] = [None]
-        self._shape = shape
-
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        return self._shape
+        self.next = shape
 
 
 class ObjectFrame(_Slots):
-    """An object with known members: by name, where they go in `slots` and their shape. `begun` collects the slots that
-    have a value."""
+    """An object with known members: by name, where they go in `slots` and their shape. `present` collects the slots
+    that have a value."""
 
     def __init__(
         self,
         value: Any,
         slots: MutableMapping[str, Any],
         members: Mapping[str, tuple[str, Shape]],
-        begun: set[str] | None = None,
+        present: set[str] | None = None,
     ) -> None:
         self.value = value
         self.slots = slots
         self._members = members
-        self._begun = begun
-        self._next: Shape | None = None
+        self._present = present
 
-    def named(self, name: str) -> None:
-        """See `Frame.named`."""
-        slot, self._next = self._members.get(name, ("", None))
-        self.slot: Any = slot
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
+        self.slot: Any
+        self.slot, self.next = self._members.get(name, ("", None))
+        return False
 
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        return self._next
-
-    def put(self, value: Any) -> None:
+    def put(self, value: Any) -> bool:
         """See `Frame.put`."""
         self.slots[self.slot] = value
-        if self._begun is not None:
-            self._begun.add(self.slot)
+        if self._present is not None:
+            self._present.add(self.slot)
+        return True
 
 
 class DictFrame(_Slots):
@@ -142,16 +187,13 @@ class DictFrame(_Slots):
     def __init__(self, key: Shape, item: Shape) -> None:
         self.value: dict[Any, Any] = {}
         self.slots: Any = self.value
+        self.next = item
         self._key = key
-        self._item = item
 
-    def named(self, name: str) -> None:
-        """See `Frame.named`."""
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
         self.slot: Any = self._key.key(name)
-
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        return self._item
+        return False
 
 
 class PairFrame(Frame):
@@ -160,61 +202,57 @@ class PairFrame(Frame):
     def __init__(self, whole: DictFrame, key: Shape) -> None:
         self._whole = whole
         self._key = key
-        self._name = ""
         self._has_key = False
 
-    def named(self, name: str) -> None:
-        """See `Frame.named`."""
-        self._name = name
-
-    @property
-    def shows(self) -> bool:
-        """See `Frame.shows`."""
-        return self._name == "value"
-
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        if self._name == "key":
-            return self._key
-        return self._whole.next() if self._name == "value" and self._has_key else None
-
-    def put(self, value: Any) -> None:
-        """See `Frame.put`."""
-        if self._name == "key":
-            self._has_key = True
-            self._whole.slot = value
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
+        if name == "key":
+            self.next = self._key
         else:
-            self._whole.put(value)
+            self.next = self._whole.next if name == "value" and self._has_key else None
+        return False
 
-    def grow(self, piece: str) -> None:
-        """See `Frame.grow`."""
-        self._whole.grow(piece)
+    def put(self, value: Any) -> bool:
+        """See `Frame.put`."""
+        if self.next is not self._key:
+            return self._whole.put(value)
+        self._has_key = True
+        self._whole.slot = value
+        return False
+
+    def grow_string(self, piece: str) -> None:
+        """See `Sink.grow_string`."""
+        self._whole.grow_string(piece)
+
+    def end(self) -> bool:
+        """See `Sink.end`. All of it is in the whole already."""
+        return False
 
 
 class ArrayFrame(_Slots):
     """An array."""
 
+    slot: Any = -1
+
     def __init__(self, item: Shape) -> None:
         self.slots: list[Any] = []
         self.value: Any = self.slots
-        self._item = item
+        self.next = item
 
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        self.slot: Any = len(self.slots)
-        return self._item
-
-    def put(self, value: Any) -> None:
+    def put(self, value: Any) -> bool:
         """See `Frame.put`."""
-        if self.slot == len(self.slots):
-            self.slots.append(value)
-        else:
-            self.slots[self.slot] = value
+        self.slots.append(value)
+        return True
+
+    def replace(self, value: Any) -> bool:
+        """See `Frame.replace`."""
+        self.slots[-1] = value
+        return True
 
 
 class RecordFrame(_Slots):
     """A tuple of fixed length, from an array or from an object with a name for each item. Tuples cannot be filled in
-    place: it is made anew when it is shown, and its length is bounded by its type."""
+    place: it is made anew whenever it grows; its length is bounded by its type."""
 
     def __init__(self, make: Callable[[Sequence[Any]], Any], names: Sequence[str], items: Sequence[Shape]) -> None:
         self.slots: list[Any] = [None] * len(items)
@@ -225,21 +263,44 @@ class RecordFrame(_Slots):
         self._items = items
         self._is_object = False
 
-    def named(self, name: str) -> None:
-        """See `Frame.named`."""
+    def _turn(self, slot: int) -> None:
+        self.slot = slot
+        self.next = self._items[slot] if slot < len(self._items) else None
+
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
         self._is_object = True
-        self.slot = self._names.index(name) if name in self._names else len(self._items)
+        self._turn(self._names.index(name) if name in self._names else len(self._items))
+        return False
 
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
+    def begin(self, opening: str) -> Frame:
+        """See `Sink.begin`."""
+        self._value_begins()
+        return super().begin(opening)
+
+    def scalar(self, token: str) -> bool:
+        """See `Sink.scalar`."""
+        self._value_begins()
+        return super().scalar(token)
+
+    def begin_string(self, piece: str) -> bool:
+        """See `Sink.begin_string`."""
+        self._value_begins()
+        return super().begin_string(piece)
+
+    def _value_begins(self) -> None:
         if not self._is_object:
-            self.slot += 1
-        index: int = self.slot
-        return self._items[index] if index < len(self._items) else None
+            self._turn(self.slot + 1)
 
-    def refresh(self) -> None:
-        """See `Frame.refresh`."""
-        self.parent.put(self._make(self.slots))
+    def put(self, value: Any) -> bool:
+        """See `Frame.put`."""
+        self.slots[self.slot] = value
+        return self.parent.replace(self._make(self.slots))
+
+    def grow_string(self, piece: str) -> None:
+        """See `Sink.grow_string`."""
+        super().grow_string(piece)
+        self.parent.replace(self._make(self.slots))
 
 
 class UndecidedFrame(Frame):
@@ -248,30 +309,23 @@ class UndecidedFrame(Frame):
     undecided = True
 
     def __init__(self, options: Sequence[ObjectShape], raw: Shape) -> None:
+        self.next = raw
         self._options = options
-        self._raw = raw
         self._name = ""
 
-    def named(self, name: str) -> None:
-        """See `Frame.named`."""
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
         self._name = name
         self._options = [option for option in self._options if name in option.members] or self._options
+        return len(self._options) == 1
 
-    @property
-    def shows(self) -> bool:
-        """See `Frame.shows`."""
-        return False
-
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        return self._raw
-
-    def put(self, value: Any) -> None:
+    def put(self, value: Any) -> bool:
         """See `Frame.put`."""
         self._options = [each for each in self._options if each.may_have(self._name, value)] or self._options
+        return False
 
-    def choice(self) -> Shape | None:
-        """See `Frame.choice`."""
+    def decided(self) -> Shape | None:
+        """See `Frame.decided`."""
         return self._options[0] if len(self._options) == 1 else None
 
 
@@ -283,26 +337,27 @@ class EnvelopeFrame(Frame):
     def __init__(self, bare: Shape) -> None:
         self._bare = bare
         self._name = ""
-        self._choice: Shape | None = None
+        self._is_bare = False
 
-    def named(self, name: str) -> None:
-        """See `Frame.named`."""
-        if not self._name and name != ENVELOPE:
-            self._choice = self._bare
+    def key(self, name: str) -> bool:
+        """See `Sink.key`."""
+        self._is_bare = not self._name and name != ENVELOPE
         self._name = name
+        self.next = self._bare if name == ENVELOPE else None
+        return self._is_bare
 
-    def next(self) -> Shape | None:
-        """See `Frame.next`."""
-        return self._bare if self._name == ENVELOPE else None
-
-    def put(self, value: Any) -> None:
+    def put(self, value: Any) -> bool:
         """See `Frame.put`."""
-        self.parent.put(value)
+        return self.parent.put(value)
 
-    def grow(self, piece: str) -> None:
-        """See `Frame.grow`."""
-        self.parent.grow(piece)
+    def replace(self, value: Any) -> bool:
+        """See `Frame.replace`."""
+        return self.parent.replace(value)
 
-    def choice(self) -> Shape | None:
-        """See `Frame.choice`."""
-        return self._choice
+    def grow_string(self, piece: str) -> None:
+        """See `Sink.grow_string`."""
+        self.parent.grow_string(piece)
+
+    def decided(self) -> Shape | None:
+        """See `Frame.decided`."""
+        return self._bare if self._is_bare else None

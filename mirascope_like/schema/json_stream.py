@@ -1,21 +1,22 @@
 """JSON that arrives in pieces, read once.
 
-A `JsonStream` is fed text and tells a `Sink` what begins, grows and ends in it; each piece costs time in proportion to
+A `JsonStream` is fed text and tells `Sink`s what begins, grows and ends in it; each piece costs time in proportion to
 its own length. It looks for the first object or array, so prose and fences before it do no harm, and ignores what
 follows it. A number counts only once something follows it, since another digit might; a string grows as it comes,
 escapes whole.
 
-States are functions that take one step: true when there was one to take, false when it needs more text. A state sets
-the next one before it tells the sink, so that the sink may `rewind`.
+What may come next is a pattern, whose groups are named after what they find. It also finds what may become something
+once more has come: `more`, or `comma` behind a comma. What no pattern finds has an escape in it, is a very long name,
+or is wrong.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import SEEK_END, StringIO
-from typing import Protocol, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 __all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError", "Sink"]
 
@@ -24,27 +25,51 @@ MAX_DEPTH = 200
 
 _MAX_SCALAR = 5000  # characters of a number; Python reads no longer ones either
 _BLANK = " \t\n\r"
-_OPENING = re.compile(r"[{\[]")
-_WORD = re.compile(r"[-+.0-9A-Za-z]*")
-_SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
-
-# Each of these reads as much at once as mostly comes at once. What none of them takes is read step by step.
 _W = rf"[{_BLANK}]*"
 _PLAIN = r'[^"\\\x00-\x1f]'
-_SPACE = re.compile(_W)
-_VALUE = re.compile(rf'{_W}(?:"({_PLAIN}*)("?)|([{{\[])|({_SCALAR.pattern})(?=[{_BLANK},\]}}]))')
-_STRING_VALUE, _CONTAINER = 2, 3  # which of its groups is the last
-_NAME = re.compile(rf'{_W}"({_PLAIN}*)"{_W}:{_W}')
-_MEMBER = re.compile(rf"{_W}(?:,{_NAME.pattern}|(}}))")
-_CLOSING = re.compile(rf"{_W}([\]}}])")
-_ITEM = re.compile(rf"{_W}(?:,|(\]))")
+_A_NAME = rf'"(?P<name>{_PLAIN}*)"(?:{_W}(?P<named>:))?'
+_A_SCALAR = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null"
+_A_VALUE = rf'"(?P<piece>{_PLAIN}*)(?P<closed>")?|(?P<opening>[{{\[])|(?P<scalar>{_A_SCALAR})(?=[{_BLANK},\]}}])'
 # What may become one, and is short enough to be waited for.
-_SHORT = rf"[{_BLANK}]{{0,64}}"
-_PART_OF_NAME = re.compile(rf'{_SHORT}(?:"{_PLAIN}{{0,64}})?\Z')
-_PART_OF_MEMBER = re.compile(rf"{_SHORT}(?:,{_PART_OF_NAME.pattern})?\Z")
+_NO_NAME = rf'(?:"{_PLAIN}{{0,64}})?\Z'
+_NO_VALUE = rf"[-+.0-9A-Za-z]{{0,{_MAX_SCALAR}}}\Z"
+
+
+class _Expected(NamedTuple):
+    """What may come next."""
+
+    what: str
+    match: Callable[[str, int], re.Match[str] | None]
+
+
+def _expected(what: str, *options: str, behind: str = _W) -> _Expected:
+    return _Expected(what, re.compile(f"{behind}(?:{'|'.join(options)})").match)
+
+
+_ANYTHING = _expected("an object or array", r"(?P<opening>[{\[])", r"(?P<more>\Z)", behind=r"[^{\[]*")
+_NOTHING = _expected("nothing", "(?P<more>)", behind="")
+_VALUE = _expected("a value", _A_VALUE, f"(?P<more>{_NO_VALUE})")
+_NAME = _expected("a name", _A_NAME, f"(?P<more>{_NO_NAME})")
+_COLON = _expected("a colon", "(?P<colon>:)", r"(?P<more>\Z)")
+_STRING = _expected("more of a string", rf'(?P<rest>{_PLAIN}+)(?P<end>")?|(?P<quote>")', behind="")
+_FIRST = {
+    "{": _expected("a name or the end", _A_NAME, "(?P<closing>})", f"(?P<more>{_NO_NAME})"),
+    "[": _expected("a value or the end", _A_VALUE, r"(?P<closing>\])", f"(?P<more>{_NO_VALUE})"),
+}
+_NEXT = {
+    "{": _expected(
+        "a comma or the end", f",{_W}(?:{_A_NAME}|(?P<comma>{_NO_NAME}))", "(?P<closing>})", r"(?P<more>\Z)"
+    ),
+    "[": _expected(
+        "a comma or the end", f",{_W}(?:{_A_VALUE}|(?P<comma>{_NO_VALUE}))", r"(?P<closing>\])", r"(?P<more>\Z)"
+    ),
+}
+_BEHIND_COMMA = {"{": _NAME, "[": _VALUE}
+
+_SPACE = re.compile(_W)
 # What stands for itself and whole escapes; but not half a surrogate pair, whose other half may come.
 _RUN = re.compile(
-    r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{4}'
+    rf'(?:{_PLAIN}+|\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{{4}}'
     r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))){0,1000}"
 )
 _CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -53,72 +78,102 @@ _HALF = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code
 _unescaped = json.JSONDecoder().raw_decode  # without a look for white space around it
 
 
-def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return at if found is None else found.end()
-
-
 class JsonSyntaxError(ValueError):
     """What came is not JSON, or is nested too deeply."""
 
 
 class Sink(Protocol):
-    """Who is told what is in the text. Positions count characters from the start of the text."""
+    """Who is told what is in an object or array; or in the text, where the outermost value is all there is."""
 
-    def begin(self, opening: str, start: int) -> None:
-        """An object or array opens, with "{" or "[" at `start`."""
+    value: Any
+    """What is shown of it; `None` if nothing is."""
+    undecided: bool
+    """Whether what is in it may be for another sink. A value that is not shown may make that clear; see `choice`."""
+    needs_whole: bool
+    """Whether the string that is open is told once more when it is complete."""
 
-    def key(self, name: str) -> None:
-        """The name of the next value of the open object."""
+    def key(self, name: str) -> bool:
+        """The name of the next value, in an object. Gives whether it makes clear that the object is for another sink,
+        see `choice`."""
+        ...
 
-    def end(self) -> None:
-        """The innermost object or array is complete; the text is read up to its end."""
+    def begin(self, opening: str) -> Sink:
+        """The next value is an object ("{") or array ("["). Gives who is told what is in it."""
+        ...
 
-    def scalar(self, token: str) -> None:
-        """A number, `true`, `false` or `null`, as written."""
+    def scalar(self, token: str) -> bool:
+        """The next value is a number, `true`, `false` or `null`, as written. Gives whether it is shown."""
+        ...
 
-    def begin_string(self, piece: str, start: int) -> None:
-        """A string opens, with its quotation mark at `start`, and a first piece, which may be empty."""
+    def begin_string(self, piece: str) -> bool:
+        """The next value is a string, of which this has come. Gives whether it is shown as it grows."""
+        ...
 
     def grow_string(self, piece: str) -> None:
-        """The open string goes on."""
+        """The string, which is shown, goes on."""
 
-    def end_string(self) -> None:
-        """The open string is complete; the text is read up to its end."""
+    def complete(self, text: str) -> bool:
+        """The value that had begun is complete: its JSON. Gives whether it is shown."""
+        ...
 
+    def end(self) -> bool:
+        """The object or array is complete. Gives whether `complete` is to be told of it."""
+        ...
 
-_State: TypeAlias = "Callable[[JsonStream], bool]"
+    def choice(self) -> Sink | None:
+        """Who is told of this object instead, from its first name on; `None` if that is not clear yet."""
 
 
 class JsonStream:
     """See the module's docstring."""
 
     def __init__(self, sink: Sink) -> None:
-        self._sink = sink
         self._all = StringIO()
+        self._new: list[str] = []  # what has come and is not in it yet
         self._text = ""  # what is being read: the last piece, behind what was left of those before
         self._base = 0  # where it starts
         self._at = 0  # how much of it has been read
-        self._open: list[tuple[int, str]] = []  # where the open containers start, and with what
-        self._key: list[str] = []  # the pieces of a name that is long or has escapes
-        self._state: _State = JsonStream._seek
-        self._within("[")
+        self.changed: bool = False
+        """Whether the last piece changed what is shown."""
+        self.seek(sink)
+
+    def seek(self, sink: Sink) -> None:
+        """Look for an object or array, from where the text has been read, and tell a sink of it."""
+        self._sink = sink  # who is told of what is next
+        self.shown: bool = False
+        """Whether there is anything to see but empty objects and arrays."""
+        self.outermost: str | None = None
+        """The JSON of the object or array that was found, once it is complete."""
+        self._open: list[tuple[int, str, Sink]] = []  # what is open: where, with what, and who was told that it began
+        self._inside = ""  # with what the innermost began
+        self._expected = _ANYTHING
+        self._start_of_string = 0
+        self._string_is_shown = False
+        self._name: list[str] | None = None  # the pieces of a name that is long or has escapes, while it is open
+
+    def stop(self) -> None:
+        """Read nothing more."""
+        self.outermost = None
+        self._open = []
+        self._expected = _NOTHING
 
     @property
     def text(self) -> str:
         """All that came."""
-        return self._all.getvalue()
+        return self._from(0)
 
     @property
     def is_open(self) -> bool:
         """Whether an object or array has begun and not ended."""
         return bool(self._open)
 
-    def since(self, start: int) -> str:
+    def _since(self, start: int) -> str:
         """The text from a position to where it has been read."""
         return self._from(start, self._base + self._at - start)
 
     def _from(self, start: int, length: int = -1) -> str:
+        self._all.writelines(self._new)
+        self._new.clear()
         self._all.seek(start)
         text = self._all.read(length)
         self._all.seek(0, SEEK_END)
@@ -126,220 +181,185 @@ class JsonStream:
 
     def feed(self, delta: str) -> None:
         """Take in more text. Raises `JsonSyntaxError`; then `seek` may go on behind what is wrong."""
-        if delta:
-            self._all.write(delta)
-            self._base += self._at
-            self._text = self._text[self._at :] + delta
-            self._at = 0
-        while self._state(self):
-            pass
+        self.changed = False
+        self._new.append(delta)
+        self._base += self._at
+        self._text = self._text[self._at :] + delta
+        self._at = 0
+        while self._at < len(self._text):
+            found = self._expected.match(self._text, self._at)
+            if found is None:
+                if not self._read_unusual():
+                    return
+            elif (kind := found.lastgroup) == "more":
+                self._at = found.start("more")
+                return
+            else:
+                self._at = found.end()
+                self._read[kind](self, found)
 
-    def seek(self) -> None:
-        """Forget what is open, and look for the next object or array, from where the text has been read."""
-        self._open = []
-        self._key = []
-        self._state = JsonStream._seek
+    # -- what patterns find -------------------------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Read nothing more."""
-        self._open = []
-        self._state = JsonStream._done
-
-    def rewind(self, start: int) -> None:
-        """Read an open object again, from its first name; it begins at `start`."""
-        while self._open[-1][0] > start:
-            self._open.pop()
-        self._text, self._base, self._at = self._from(start), start, 1
-        self._within("{")
-        self._state = JsonStream._first
-
-    # -- states -------------------------------------------------------------------------------------------------------
-
-    def _seek(self) -> bool:
-        found = _OPENING.search(self._text, self._at)
-        if found is None:
-            self._at = len(self._text)
-            return False
-        self._at = found.start()
-        self._state = JsonStream._value
-        return True
-
-    def _done(self) -> bool:
-        return False
-
-    def _value(self) -> bool:
-        found = _VALUE.match(self._text, self._at)
-        if found is None:
-            return self._peek() != "" and self._no_scalar()
-        if found.lastindex == _STRING_VALUE:
-            return self._begin_string(found)
-        return self._begin(found) if found.lastindex == _CONTAINER else self._scalar(found)
-
-    def _first(self) -> bool:
-        """What is first in an object or array."""
-        found = _CLOSING.match(self._text, self._at)
-        if found is not None and found[1] == self._closing:
-            return self._end(found)
-        return self._name() if self._closing == "}" else self._value()
-
-    def _name(self) -> bool:
-        """A name, with its colon if that has come."""
-        text, at = self._text, self._at
-        found = _NAME.match(text, at)
-        if found is not None:
-            return self._named(found)
-        if _PART_OF_NAME.match(text, at) is not None:
-            return False
-        if self._peek() != '"':
-            return self._unless_text("a name")
-        self._at += 1
-        self._state = JsonStream._long_name
-        return True
-
-    def _long_name(self) -> bool:
-        """A name that is long or has escapes."""
-        if self._text[self._at : self._at + 1] != '"':
-            return self._more_of_string(self._key.append)
-        self._at += 1
-        name = "".join(self._key)
-        self._key.clear()
-        self._state = JsonStream._colon
-        self._sink.key(name)
-        return True
-
-    def _colon(self) -> bool:
-        if self._text[self._at : self._at + 1] != ":" and self._peek() != ":":
-            return self._unless_text("a colon")
-        self._at += 1
-        self._state = JsonStream._value
-        return self._value()
-
-    def _after_member(self) -> bool:
-        """Behind a value in an object: a comma, a name and its colon, or the end."""
-        text, at = self._text, self._at
-        found = _MEMBER.match(text, at)
-        if found is not None:
-            return self._named(found) if found.lastindex == 1 else self._end(found)
-        return _PART_OF_MEMBER.match(text, at) is None and self._comma(JsonStream._name)
-
-    def _after_item(self) -> bool:
-        """Behind a value in an array: a comma, or the end."""
-        found = _ITEM.match(self._text, self._at)
-        if found is None:
-            return self._comma(JsonStream._value)
-        if found.lastindex is not None:
-            return self._end(found)
-        self._at = found.end()
-        self._state = JsonStream._value
-        return self._value()
-
-    def _string(self) -> bool:
-        text, start = self._text, self._at
-        end = text.find('"', start)
-        piece = text[start:] if end < 0 else text[start:end]
-        if "\\" in piece or not piece.isprintable():
-            return self._more_of_string(self._sink.grow_string)
-        if piece:
-            self._sink.grow_string(piece)
-        if end < 0:
-            self._at = len(text)
-            return False
-        self._at = end + 1
-        self._state = self._behind
-        self._sink.end_string()
-        return True
-
-    # -- steps --------------------------------------------------------------------------------------------------------
-
-    def _peek(self) -> str:
-        """The next character that is not white space; "" if it has not come."""
-        self._at = at = _end_of(_SPACE, self._text, self._at)
-        return self._text[at : at + 1]
-
-    def _unless_text(self, expected: str) -> bool:
-        """What was not found may still come, if nothing else has."""
-        if self._at < len(self._text):
-            raise self._error(expected)
-        return False
-
-    def _comma(self, state: _State) -> bool:
-        if self._peek() != ",":
-            return self._unless_text("a comma or the end")
-        self._at += 1
-        self._state = state
-        return True
-
-    def _named(self, found: re.Match[str]) -> bool:
-        self._at = found.end()
-        self._state = JsonStream._value
-        self._sink.key(found[1])
-        return self._at < len(self._text)
-
-    def _begin(self, found: re.Match[str]) -> bool:
+    def _read_opening(self, found: re.Match[str]) -> None:
         if len(self._open) == MAX_DEPTH:
             raise JsonSyntaxError(f"The JSON is nested more than {MAX_DEPTH} deep.")
-        opening, start = found[_CONTAINER], self._base + found.end() - 1
-        self._open.append((start, opening))
-        self._at = found.end()
-        self._within(opening)
-        self._state = JsonStream._first
-        self._sink.begin(opening, start)
-        return True
+        self._inside = found["opening"]
+        self._open.append((self._base + self._at - 1, self._inside, self._sink))
+        self._expected = _FIRST[self._inside]
+        self._become(self._sink.begin(self._inside))
 
-    def _within(self, opening: str) -> None:
-        """Note what ends the innermost container, and how what is behind a value in it is read."""
-        self._closing = "}" if opening == "{" else "]"
-        self._behind: _State = JsonStream._after_member if opening == "{" else JsonStream._after_item
+    def _read_closing(self, found: re.Match[str]) -> None:
+        start, _, outer = self._open.pop()
+        is_told = self._sink.end()
+        self._sink = outer
+        if not self._open:
+            self.outermost = self._since(start)
+            self._expected = _NOTHING
+            return
+        self._inside = self._open[-1][1]
+        self._expected = _NEXT[self._inside]
+        if is_told:
+            self._told(outer.complete(self._since(start)))
 
-    def _end(self, found: re.Match[str]) -> bool:
-        self._at = found.end()
-        self._open.pop()
-        if self._open:
-            self._within(self._open[-1][1])
-            self._state = self._behind
-        else:
-            self._state = JsonStream._done
-        self._sink.end()
-        return True
+    def _read_comma(self, found: re.Match[str]) -> None:
+        """A comma with nothing behind it yet."""
+        self._at = found.start("comma")
+        self._expected = _BEHIND_COMMA[self._inside]
 
-    def _scalar(self, found: re.Match[str]) -> bool:
-        token = found[found.lastindex or 0]
+    def _read_name(self, found: re.Match[str]) -> None:
+        self._named(found["name"])
+
+    def _read_named(self, found: re.Match[str]) -> None:
+        """A name and its colon."""
+        self._expected = _VALUE
+        if self._sink.key(found["name"]):
+            self._choose()
+
+    def _read_colon(self, found: re.Match[str]) -> None:
+        self._expected = _VALUE
+
+    def _read_scalar(self, found: re.Match[str]) -> None:
+        token = found["scalar"]
         if len(token) > _MAX_SCALAR:
+            self._at -= len(token)
             raise self._error("a shorter number")
-        self._at = found.end()
-        self._state = self._behind
-        self._sink.scalar(token)
-        return self._at < len(self._text)
+        self._expected = _NEXT[self._inside]
+        self._told(self._sink.scalar(token))
 
-    def _no_scalar(self) -> bool:
-        """False if it may yet become one."""
-        end = _end_of(_WORD, self._text, self._at)
-        if end < len(self._text) or end - self._at > _MAX_SCALAR:
-            raise self._error("a value")
-        return False
+    def _read_piece(self, found: re.Match[str]) -> None:
+        """The beginning of a string."""
+        self._start_of_string = self._base + found.start("piece") - 1
+        self._expected = _STRING
+        self._string_is_shown = self._sink.begin_string(found["piece"])
+        if self._string_is_shown:
+            self.changed = self.shown = True
 
-    def _begin_string(self, found: re.Match[str]) -> bool:
-        piece, closing = found.group(1, 2)
-        self._at = found.end()
-        self._state = self._behind if closing else JsonStream._string
-        self._sink.begin_string(piece, self._base + found.start(1) - 1)
-        if closing:
-            self._sink.end_string()
-        return self._at < len(self._text)
+    def _read_closed(self, found: re.Match[str]) -> None:
+        """A whole string."""
+        self._read_piece(found)
+        self._end_string()
 
-    def _more_of_string(self, grow: Callable[[str], None]) -> bool:
-        """A piece of a string that may have escapes, which stay whole."""
+    def _read_rest(self, found: re.Match[str]) -> None:
+        """More of a string, or of a name."""
+        self._grow(found["rest"])
+
+    def _read_end(self, found: re.Match[str]) -> None:
+        """The rest of a string, or of a name."""
+        self._grow(found["rest"])
+        self._end_string()
+
+    def _read_quote(self, found: re.Match[str]) -> None:
+        """The end of a string, or of a name."""
+        self._end_string()
+
+    _read: ClassVar[Mapping[str | None, Callable[..., None]]] = {
+        "opening": _read_opening,
+        "closing": _read_closing,
+        "comma": _read_comma,
+        "name": _read_name,
+        "named": _read_named,
+        "colon": _read_colon,
+        "scalar": _read_scalar,
+        "piece": _read_piece,
+        "closed": _read_closed,
+        "rest": _read_rest,
+        "end": _read_end,
+        "quote": _read_quote,
+    }
+
+    # -- what was read ------------------------------------------------------------------------------------------------
+
+    def _become(self, sink: Sink) -> None:
+        """Tell another sink of what is next."""
+        self._sink = sink
+        if sink.value is not None:
+            self.changed = True
+
+    def _named(self, name: str) -> None:
+        """A name without its colon."""
+        self._expected = _COLON
+        if self._sink.key(name):
+            self._choose()
+
+    def _grow(self, piece: str) -> None:
+        if self._name is not None:
+            self._name.append(piece)
+        elif self._string_is_shown:
+            self._sink.grow_string(piece)
+            self.changed = True
+
+    def _end_string(self) -> None:
+        if self._name is not None:
+            name, self._name = "".join(self._name), None
+            return self._named(name)
+        self._expected = _NEXT[self._inside]
+        if self._sink.needs_whole:
+            self._told(self._sink.complete(self._since(self._start_of_string)))
+
+    def _told(self, shown: bool) -> None:
+        """The sink was told of a value."""
+        if shown:
+            self.changed = self.shown = True
+        elif self._sink.undecided:
+            self._choose()
+
+    def _choose(self) -> None:
+        """Read an object again from its first name, if it is clear now who is told of it."""
+        sink = self._sink.choice()
+        if sink is not None:
+            start = self._open[-1][0]
+            self._text, self._base, self._at = self._from(start), start, 1
+            self._expected = _FIRST["{"]
+            self._become(sink)
+
+    # -- what no pattern finds: true if there was something, false if it needs more text ------------------------------
+
+    def _read_unusual(self) -> bool:
+        """An escape, a comma before what no pattern finds, a name that is long or has escapes, or an error."""
+        if self._expected is _STRING:
+            return self._read_escape()
+        self._at = _end_of(_SPACE, self._text, self._at)
+        following = self._text[self._at]
+        if following == "," and self._expected is _NEXT[self._inside]:
+            self._expected = _BEHIND_COMMA[self._inside]
+        elif following == '"' and (self._expected is _NAME or self._expected is _FIRST["{"]):
+            self._name = []
+            self._expected = _STRING
+        else:
+            raise self._error(self._expected.what)
+        self._at += 1
+        return True
+
+    def _read_escape(self) -> bool:
+        """A piece of a string that has escapes, which stay whole."""
         text, start = self._text, self._at
-        if start == len(text):
-            return False
         self._at = end = _end_of(_RUN, text, start)
         if end == start:
-            return self._half(grow)
-        piece = text[start:end]
-        grow(_unescaped(f'"{piece}"')[0] if "\\" in piece else piece)
+            return self._read_half()
+        self._grow(_unescaped(f'"{text[start:end]}"')[0])
         return True
 
-    def _half(self, grow: Callable[[str], None]) -> bool:
+    def _read_half(self) -> bool:
         """What is no whole escape: half of a surrogate pair, the start of an escape, or wrong."""
         text, at = self._text, self._at
         code = _CODE.match(text, at)
@@ -348,9 +368,14 @@ class JsonStream:
         if code is None:
             raise self._error("an escape, and no control character, in a string")
         self._at += 6
-        grow(chr(int(code[1], 16)))
+        self._grow(chr(int(code[1], 16)))
         return True
 
     def _error(self, expected: str) -> JsonSyntaxError:
         found = self._text[self._at : self._at + 20]
         return JsonSyntaxError(f"Expected {expected} at character {self._base + self._at}, found {found!r}.")
+
+
+def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return at if found is None else found.end()

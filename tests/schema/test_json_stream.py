@@ -13,45 +13,65 @@ from mirascope_like.schema.json_stream import MAX_DEPTH, JsonStream, JsonSyntaxE
 
 
 class Tree:
-    """A sink that builds plain values."""
+    """A sink that builds plain values, and is told of everything in them too."""
+
+    undecided = False
+    needs_whole = True
+    value: Any = "something"
 
     def __init__(self) -> None:
         self.open: list[Any] = []
         self.names: list[str] = []
         self.root: Any = None
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any) -> bool:
         if not self.open:
             self.root = value
         elif isinstance(self.open[-1], list):
             self.open[-1].append(value)
         else:
             self.open[-1][self.names[-1]] = value
+        return True
 
-    def begin(self, opening: str, start: int) -> None:
+    def begin(self, opening: str) -> Tree:
         value: Any = {} if opening == "{" else []
         self.put(value)
         self.open.append(value)
         self.names.append("")
+        return self
 
-    def key(self, name: str) -> None:
+    def key(self, name: str) -> bool:
         self.names[-1] = name
+        return False
 
-    def end(self) -> None:
-        self.open.pop()
-        self.names.pop()
+    def scalar(self, token: str) -> bool:
+        return self.put(json.loads(token))
 
-    def scalar(self, token: str) -> None:
-        self.put(json.loads(token))
-
-    def begin_string(self, piece: str, start: int) -> None:
-        self.string = piece
+    def begin_string(self, piece: str) -> bool:
+        self.string: str | None = piece
+        return True
 
     def grow_string(self, piece: str) -> None:
+        assert self.string is not None
         self.string += piece
 
-    def end_string(self) -> None:
-        self.put(self.string)
+    def complete(self, text: str) -> bool:
+        if self.string is not None:
+            assert json.loads(text) == self.string
+            self.put(self.string)
+            self.string = None
+        else:
+            assert json.loads(text) == self.ended
+        return True
+
+    def end(self) -> bool:
+        self.ended = self.open.pop()
+        self.string = None
+        self.names.pop()
+        return True
+
+    def choice(self) -> None:
+        raise AssertionError("It is decided.")
 
 
 def read(*pieces: str) -> Any:

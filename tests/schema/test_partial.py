@@ -127,6 +127,15 @@ CASES: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize("kind", [Book, Movie, Colour, list[Pair], dict[str, int]])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_json_of_another_type_is_prose(kind: Any, size: int) -> None:
+    (json_text,) = (text for each, text in CASES if each == kind)
+    text = f"[1.5] or {{this}}, no: {json_text} {{end}}"
+    values = shown(kind, *(text[start : start + size] for start in range(0, len(text), size)))
+    assert values[-1] == repr(Format(kind).parse(json_text))
+
+
 @pytest.mark.parametrize(("kind", "text"), CASES)
 def test_the_last_value_is_the_parsed_one(kind: Any, text: str) -> None:
     for pieces in ((text,), tuple(text), ("So: ```json\n", *text, "\n```", " {that} is all.")):
