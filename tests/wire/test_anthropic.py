@@ -359,6 +359,16 @@ def test_no_room_to_think() -> None:
     assert "thinking" not in body and body["max_tokens"] == 1_024
 
 
+def test_a_system_turn_may_stand_last() -> None:
+    features, params = replace(BUDGET, system_turns=True), Params(thinking={"level": "high"})
+    assert "thinking" in encode(user("hi"), system("Be brief."), params=params, features=features)
+    call = c.ToolCall(id="t1", name="look", args="{}")
+    called = [user("hi"), assistant(call), user(c.ToolOutput(id="t1", name="look", result="seen"))]
+    for messages in (called, [*called, system("Be brief.")]):
+        with pytest.warns(UnsupportedParamWarning, match="thinking"):
+            assert "thinking" not in encode(*messages, params=params, features=features, tools=[SomeTool()])
+
+
 @pytest.mark.parametrize(
     ("config", "features", "fields"),
     [
