@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from ..schema.formats import AnyFormat, Format, make_format
+from ..schema.given import GivenSchema
 from ..schema.tools import ProviderTool
 from ..values.context import Context
 from ..values.params import Params
@@ -218,18 +219,9 @@ def _schema(args: Mapping[str, Any]) -> dict[str, Any]:
         return {"schema": None, "format": None}
     if isinstance(spec, Mapping):
         given = dict(cast("Mapping[str, Any]", spec))
-        return {"schema": given, "format": _format_of(given)}
+        return {"schema": given, "format": Format(GivenSchema(given))}
     made = make_format(spec)
     return {"schema": None if made is None or made.parser else made.schema, "format": made}
-
-
-def _format_of(schema: dict[str, Any]) -> AnyFormat:
-    """A format for a JSON Schema that comes as it is: what answers it is any JSON value."""
-    from pydantic import WithJsonSchema
-
-    made: AnyFormat = Format(Annotated[Any, WithJsonSchema(schema)])
-    vars(made)["name"] = str(schema.get("title") or "output")
-    return made
 
 
 def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:

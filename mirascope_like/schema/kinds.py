@@ -26,6 +26,7 @@ from typing import (
 
 from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
 
+from .given import GivenSchema
 from .members import filled, hints_of
 from .objects import DataclassShape, ModelShape, RootModelShape, TypedDictShape, UnionShape
 from .shapes import AnyShape, ArrayShape, DictShape, LiteralShape, RecordShape, Shape, TextShape, shape_of
@@ -51,8 +52,8 @@ def make_shape(kind: Any) -> Shape:
         return _union(kind, args)
     if origin is Literal:
         return LiteralShape(kind, args)
-    if kind is Any or kind is object:
-        return AnyShape(kind)
+    if kind is Any or kind is object or isinstance(kind, GivenSchema):
+        return AnyShape(Any)
     return _class(kind, origin or kind, args)
 
 

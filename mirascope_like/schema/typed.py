@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
 from .dialects import Dialect
+from .given import GivenSchema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -60,6 +61,8 @@ def type_schema(kind: Any) -> TypeSchema:
         hash(kind)
     except TypeError:  # annotated with something that can change
         return _made(kind)
+    if isinstance(kind, GivenSchema):
+        return _made(kind)
     # Types that are equal need not be the same: Literal[1] and Literal[True], int | str and str | int.
     return _kept(kind, repr(kind))
 
@@ -92,6 +95,8 @@ def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
 
     from .functions import schema_generator
 
+    if isinstance(kind, GivenSchema):
+        return TypeAdapter(Any), dict(kind.schema)
     try:
         adapter = TypeAdapter(kind)
         return adapter, adapter.json_schema(by_alias=True, schema_generator=schema_generator())

@@ -1,0 +1,52 @@
+"""A JSON Schema that comes as it is, without a Python type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+__all__ = ["GivenSchema"]
+
+
+class GivenSchema:
+    """A format that is a JSON Schema: what answers it is any JSON value. References may point to its own `$defs`, or
+    `definitions` as they were called before 2019. Raises `ValueError` for others."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.__name__: str = str(schema.get("title") or str(schema.get("$ref", "output")).rpartition("/")[2])
+        made: dict[str, Any] = _with_defs(dict(schema))
+        if older := made.pop("definitions", None):
+            made["$defs"] = {**older, **made.get("$defs", {})}
+        for reference in _references(made):
+            start, _, name = reference.rpartition("/")
+            if start != "#/$defs" or name not in made.get("$defs", {}):
+                raise ValueError(f"The schema refers to {reference!r}, which is not among its $defs.")
+        self.schema: Mapping[str, Any] = made
+
+    def __repr__(self) -> str:
+        return f"GivenSchema({self.__name__})"
+
+
+def _with_defs(node: Any) -> Any:
+    """With references to `$defs` where they say `definitions`."""
+    if isinstance(node, list):
+        return [_with_defs(each) for each in cast("list[Any]", node)]
+    if not isinstance(node, Mapping):
+        return node
+    fields = {name: _with_defs(each) for name, each in cast("Mapping[str, Any]", node).items()}
+    reference = fields.get("$ref")
+    if isinstance(reference, str):
+        fields["$ref"] = reference.replace("#/definitions/", "#/$defs/", 1)
+    return fields
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for each in cast("list[Any]", node):
+            yield from _references(each)
+    elif isinstance(node, Mapping):
+        fields = cast("Mapping[str, Any]", node)
+        if isinstance(fields.get("$ref"), str):
+            yield fields["$ref"]
+        for each in fields.values():
+            yield from _references(each)
