@@ -196,7 +196,9 @@ class _Compiler:
             return _Form(self._described({"type": "string", "enum": texts}, node), JsonText())
         groups: dict[str, list[Any]] = {}
         for value in values:
-            groups.setdefault(value_type(value), []).append(value)
+            group = groups.setdefault(value_type(value), [])
+            if value not in group:  # of an enum whose members have other names too
+                group.append(value)
         schemas = [{"type": k} if k == "null" else {"type": k, "enum": group} for k, group in groups.items()]
         return _Form(self._described(_any_of(schemas), node))
 

@@ -3,6 +3,7 @@ made without a constructor, to be filled later."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_origin
 
@@ -27,16 +28,31 @@ class Attributes:
 
 def bare_model(model: Any, slots: dict[str, Any], begun: set[str]) -> Any:
     """An instance of a Pydantic model that has these attributes, of which `begun` are counted as set."""
+    private: Mapping[str, Any] = model.__private_attributes__
     instance = model.__new__(model)
     instance.__setstate__(
         {
             "__dict__": slots,
             "__pydantic_fields_set__": begun,
             "__pydantic_extra__": {} if model.model_config.get("extra") == "allow" else None,
-            "__pydantic_private__": None,
+            "__pydantic_private__": _defaults(private) if private else None,
         }
     )
     return instance
+
+
+def _defaults(private: Mapping[str, Any]) -> dict[str, Any]:
+    """What private attributes begin with, but for those that depend on values."""
+    from pydantic_core import PydanticUndefined
+
+    alone = {
+        name: each.default_factory
+        for name, each in private.items()
+        if each.default_factory is not None and not getattr(each, "default_factory_takes_validated_data", False)
+    }
+    plain = {name: each.default for name, each in private.items() if each.default_factory is None}
+    known = {name: copy.deepcopy(each) for name, each in plain.items() if each is not PydanticUndefined}
+    return known | {name: factory() for name, factory in alone.items()}
 
 
 def model_fields(fields: Mapping[str, Any]) -> Fields:

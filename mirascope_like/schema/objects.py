@@ -69,6 +69,8 @@ class ModelShape(ObjectShape):
 
     @cached_property
     def _fields(self) -> Fields:
+        if not self.kind.__pydantic_complete__:  # it mentions what was defined after it
+            self.kind.model_rebuild(raise_errors=False)
         return model_fields(self.kind.model_fields)
 
     def begin(self, opening: str) -> Frame:
@@ -112,8 +114,9 @@ class DataclassShape(ObjectShape):
     @cached_property
     def _fields(self) -> Fields:
         cls = get_origin(self.kind) or self.kind
+        kept = {field.name for field in dataclasses.fields(cls)}
         if hasattr(cls, "__pydantic_fields__"):
-            return model_fields(cls.__pydantic_fields__)
+            return {name: field for name, field in model_fields(cls.__pydantic_fields__).items() if name in kept}
         hints = hints_of(self.kind)
         names = [field.name for field in dataclasses.fields(cls) if field.init]
         return {name: hinted_field(name, hints[name]) for name in names}
@@ -186,6 +189,8 @@ class UnionShape(Shape):
         """See `Shape.plain`."""
         opening = "{" if isinstance(value, dict) else "["
         options = [option for option in self.options if option.takes(opening)]
+        if len(options) > 1 and isinstance(value, dict):
+            options = [option for option in options if _may_be(option, cast("dict[str, Any]", value))]
         return options[0].plain(value) if len(options) == 1 else cast("Any", value)
 
 
@@ -201,6 +206,13 @@ class EnvelopeShape(Shape):
         objects = [*self._bare.options] if isinstance(self._bare, UnionShape) else [self._bare]
         named = any(isinstance(each, ObjectShape) and ENVELOPE in each.members for each in objects)
         return self._bare.begin(opening) if named or opening == "[" else EnvelopeFrame(self._bare)
+
+
+def _may_be(option: Shape, value: Mapping[str, Any]) -> bool:
+    """Whether an object can be of a type, as far as its names and tags tell."""
+    if not isinstance(option, ObjectShape):
+        return True
+    return all(name in option.members and option.may_have(name, each) for name, each in value.items())
 
 
 def _takes_null(shape: Shape) -> bool:

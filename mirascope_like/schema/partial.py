@@ -34,6 +34,7 @@ class Growing(Generic[F]):
         self._stream = JsonStream(self._root)
         self._final = False
         self._value: Any = None
+        self._whole = ""  # its JSON, where that was found
 
     @property
     def value(self) -> Any:
@@ -52,11 +53,13 @@ class Growing(Generic[F]):
         return (self._root.slots[0],) if stream.changed else ()
 
     def end(self) -> Sequence[Any]:
-        """The text has ended. Gives the value if no piece of it could be shown: it may stand there alone, as a number
-        does, or not be JSON that a piece more would have gone on with."""
-        if self._final or self._stream.is_open or not self._parse(self._stream.text):
+        """The text has ended. Gives the value if it is not what was shown last: it may stand there alone, as a number
+        does, or further on, behind JSON that fits as well."""
+        text = self._stream.text
+        if self._stream.is_open or text.strip() == self._whole:
             return ()
-        return (self._value,)
+        was_final, shown = self._final, self._value
+        return (self._value,) if self._parse(text) and not (was_final and self._value == shown) else ()
 
     def _go_on(self) -> None:
         """What turns out not to be JSON was prose, as long as nothing came of it: read on behind it."""
@@ -73,6 +76,7 @@ class Growing(Generic[F]):
         """The outermost value is all there. If it is of another type, it was prose too."""
         while (text := self._stream.outermost) is not None:
             if self._parse(text):
+                self._whole = text
                 return True
             self._go_on()
         return False

@@ -82,14 +82,18 @@ class Shape:
         return False
 
     def complete(self, text: str) -> Any:
-        """The value that JSON text stands for. Raises `ValueError`."""
+        """The value that JSON text stands for. Raises `ValueError`, also if it can be validated only with what it is
+        in: it mentions `Self`, or a name of its module, or has a validator that needs what is beside it."""
+        if text[:1] in "{[":
+            value = json.loads(text)
+            if (plain := self.plain(value)) != value:
+                text = json.dumps(plain)
         try:
             return self._validator.validate_json(text)
         except ValueError:
-            value = json.loads(text)
-            if (plain := self.plain(value)) == value:
-                raise
-            return self._validator.validate_json(json.dumps(plain))
+            raise
+        except Exception as error:
+            raise ValueError("It cannot be validated alone.") from error
 
     def plain(self, value: Any) -> Any:
         """The JSON value in the type's own form, of one that a provider's schema made the model write otherwise."""
@@ -106,7 +110,10 @@ class Shape:
     def _validator(self) -> Any:
         from pydantic import TypeAdapter
 
-        return TypeAdapter(self.wanted).validator
+        try:
+            return TypeAdapter(self.wanted).validator
+        except Exception:  # kept, since trying again would cost time with every part
+            return None
 
 
 class TextShape(Shape):
