@@ -334,9 +334,14 @@ class Reader:
         if not self._begun:
             self._begun = True
             self._stream.join()
-        chunk = await self._stream.pull(self.position, self._restarts)
-        if chunk is not None:
-            self.position += 1
+        position = self.position
+        self.position = position + 1  # before it waits: tasks may share a reader, and none gets what another has
+        chunk = None
+        try:
+            chunk = await self._stream.pull(position, self._restarts)
+        finally:
+            if chunk is None and self.position == position + 1:
+                self.position = position
         return chunk
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:

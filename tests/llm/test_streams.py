@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import llm
+from mirascope_like.transport import HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
 from mirascope_like.wire.chat_server import events
 
@@ -163,6 +164,41 @@ def test_readers_in_tasks_at_once(native: Colour) -> None:
     native.run(scenario)
     assert read[0] == read[1] == read[2]
     assert "".join(read[0]) == "word " * 30
+
+
+class Hesitant(MemoryTransport):
+    """Lets other tasks run before each piece."""
+
+    async def open(self, request: HttpRequest) -> Any:
+        body: Any = await super().open(request)
+        following = body.next
+
+        async def hesitate() -> bytes | None:
+            await anyio.lowlevel.checkpoint()
+            return await following()
+
+        body.next = hesitate
+        return body
+
+
+def test_tasks_that_share_an_iterator_share_its_pieces(native: Colour) -> None:
+    answer = Pieces([*(delta(content=word) for word in ("one", " two", " three", " four")), END])
+    llm.register_provider("openai:completions", scope="raw/", transport=Hesitant(lambda _: answer))
+    read: list[str] = []
+
+    async def scenario() -> None:
+        shared = (await native.stream(llm.Model("raw/model"), "Hi")).text_stream()
+
+        async def reader() -> None:
+            async for text in shared:
+                read.append(text)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(reader)
+
+    native.run(scenario)
+    assert "".join(read) == "one two three four"
 
 
 def test_readers_in_threads_at_once() -> None:
