@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 __all__ = ["GivenSchema"]
@@ -30,7 +30,7 @@ class GivenSchema:
 def _with_defs(node: Any) -> Any:
     """With references to `$defs` where they say `definitions`."""
     if isinstance(node, list):
-        return [_with_defs(each) for each in cast("list[Any]", node)]
+        return [_with_defs(each) for each in cast("Sequence[Any]", node)]
     if not isinstance(node, Mapping):
         return node
     fields = {name: _with_defs(each) for name, each in cast("Mapping[str, Any]", node).items()}
@@ -42,7 +42,7 @@ def _with_defs(node: Any) -> Any:
 
 def _references(node: Any) -> Iterator[str]:
     if isinstance(node, list):
-        for each in cast("list[Any]", node):
+        for each in cast("Sequence[Any]", node):
             yield from _references(each)
     elif isinstance(node, Mapping):
         fields = cast("Mapping[str, Any]", node)

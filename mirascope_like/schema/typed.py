@@ -48,10 +48,10 @@ class TypeSchema:
 
     def unwrapped(self, value: object) -> object:
         """What is in the envelope, also in one that nobody asked for; a bare value as it is."""
-        if not isinstance(value, Mapping) or (ENVELOPE in self.schema["properties"] and not self.wrapped):
-            return cast("object", value)
-        fields = cast("Mapping[str, Any]", value)
-        return fields[ENVELOPE] if set(fields) == {ENVELOPE} else fields
+        if (self.wrapped or ENVELOPE not in self.schema["properties"]) and isinstance(value, Mapping):
+            fields = cast("Mapping[str, Any]", value)
+            return fields[ENVELOPE] if set(fields) == {ENVELOPE} else fields
+        return value
 
 
 def type_schema(kind: Any) -> TypeSchema:
