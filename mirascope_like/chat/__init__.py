@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ParseError as ParseError,
         ProviderError as ProviderError,
         StreamClosedError as StreamClosedError,
+        StreamRestarted as StreamRestarted,
         UnknownModelError as UnknownModelError,
     )
     from ..log import (
@@ -139,7 +140,7 @@ else:
         {
             "..errors": """
                 ChainLimitExceeded Error LogError MissingAPIKeyError ModelError NeedsKeyException ParseError
-                ProviderError StreamClosedError UnknownModelError
+                ProviderError StreamClosedError StreamRestarted UnknownModelError
             """,
             "..log": "log open_log",
             "..values.context": "Context",

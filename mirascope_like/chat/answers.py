@@ -33,6 +33,10 @@ class Answering(Protocol):
         """The events that came with a chunk; with `None`, those that came after the last."""
         ...
 
+    def begin_anew(self) -> None:
+        """Forget what has come: the answer broke off, and begins anew."""
+        ...
+
     def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
         """The messages of the complete answer; notes on the turn what else is known of it."""
         ...

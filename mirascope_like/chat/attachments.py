@@ -63,7 +63,7 @@ _BY_SUFFIX = {
 media.set_downloader(HTTPDownloader())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Attachment:
     """A file for a model to look at. Give its bytes as `content`, or a `path` or `url` where they are.
 
@@ -75,8 +75,16 @@ class Attachment:
     url: str | None = None
     content: bytes | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "content", self.content or None)  # no bytes are no content
+    def __init__(
+        self,
+        type: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+        url: str | None = None,
+        content: bytes | None = None,
+    ) -> None:
+        given = {"type": type, "path": None if path is None else os.fspath(path), "url": url}
+        for name, value in {**given, "content": content or None}.items():  # no bytes are no content
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         shown = [f"type={self.type!r}"] if self.type else []

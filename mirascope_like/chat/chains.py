@@ -7,6 +7,7 @@ nothing again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, cast, overload
@@ -24,7 +25,7 @@ from .records import ChainDict
 from .responses import AsyncResponse, Response
 from .serial import VERSION
 from .tools import ToolCall
-from .turns import Turn, calls_of, close, dict_of, event_at, followed, resumed, said, settle
+from .turns import Mark, Turn, calls_of, close, dict_of, event_at, followed, resumed, said, settle
 from .usage import Usage, total
 from .views import AsyncView, Step, View, each, texts
 
@@ -63,10 +64,12 @@ async def _begin(kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConvers
     await conversation.queue.enter(place)
     if not prompt.own_history:
         prompt = replace(prompt, history=tuple(conversation.messages))
-    turn = kind(replace(prompt, own_history=True), conversation)
+    turn = kind(replace(prompt, own_history=True), conversation, place=place)
     if prompt.asks_nothing and prompt.given_tools and (calls := pending_calls(prompt.history)):
+        # Hooks may change the arguments: the caller's messages stay as they are.
+        copies = [ToolCall(call.name, deepcopy(call.arguments), call.tool_call_id) for call in calls]
         with place.running():
-            turn = await resumed(turn, [ToolCall(call.name, call.arguments, call.tool_call_id) for call in calls])
+            turn = await resumed(turn, copies)
     return _Round(turn, place)
 
 
@@ -125,6 +128,7 @@ class _Chain(Generic[F]):
         return texts(self._events())
 
     async def _text(self) -> str:
+        await self._finish()  # first: an answer that began anew meanwhile is no text to show half of
         step = self._texts()
         pieces: list[str] = []
         while (piece := await step()) is not None:
@@ -163,7 +167,7 @@ class _ChainEvents:
         self._at = at
         self._turn: Turn[Any] | None = None
         self._number = -1
-        self._position = 0
+        self._mark = Mark()
         self._base = 0
         self._waiting: list[StreamEvent] = []
         self._last_character = ""
@@ -181,7 +185,7 @@ class _ChainEvents:
         if self._turn is None:
             return False
         self._number += 1
-        self._position = 0
+        self._mark = Mark()
         self._new_round = self._number > 0
         self._waiting += [
             StreamEvent(
@@ -199,12 +203,11 @@ class _ChainEvents:
     async def _read(self) -> None:
         if self._waiting or self._turn is None:
             return
-        event = await event_at(self._turn, self._position)
+        event = await event_at(self._turn, self._mark)
         if event is None:
             self._base += len(said(self._turn))
             self._turn = None
             return
-        self._position += 1
         if event.type == "text" and event.chunk:
             self._waiting += self._space_before(event)
         self._waiting.append(replace(event, message_index=self._base + event.message_index))

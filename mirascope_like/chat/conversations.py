@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias
 
 from typing_extensions import TypeVar, Unpack
@@ -21,7 +22,7 @@ from .ids import new_id
 from .parts import Message
 from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec
 from .queues import Queue
-from .records import ConversationDict, check_version, conversation_to_dict, prompt_args
+from .records import ConversationDict, check_version, conversation_args, conversation_to_dict, with_args
 from .responses import AsyncResponse, Response
 from .turns import Turn, said
 
@@ -57,8 +58,18 @@ class _Conversation(Generic[R]):
 
     def continued_from(self, turn: Turn[Any]) -> Self:
         """The conversation in which a reply to a turn belongs: this one, if that turn is its end, else a branch."""
-        is_end = bool(self.responses) and self.responses[-1] is turn and self.queue.is_empty
-        return self if is_end else self.branch()
+        return self if self.ends_with(turn) and self.queue.is_empty else self.branch_at(turn)
+
+    def ends_with(self, turn: Turn[Any]) -> bool:
+        """Whether a turn is its last one so far."""
+        return bool(self.responses) and self.responses[-1] is turn
+
+    def branch_at(self, turn: Any) -> Self:
+        """A branch that goes as far as one of its turns."""
+        branch = self.branch()
+        branch.responses = [*takewhile(lambda each: each is not turn, self.responses), turn]
+        branch.messages = [*turn.prompt.messages, *said(turn)]
+        return branch
 
     def branch(self) -> Self:
         """A conversation with the same history, which goes its own way from here."""
@@ -85,15 +96,15 @@ class _Conversation(Generic[R]):
 
     def to_dict(self) -> ConversationDict:
         """The JSON form: the history, and what went with each prompt as far as it can be stored."""
-        return conversation_to_dict(self.id, self.name, self.messages, self._base)
+        limit = None if self.chain_limit == DEFAULT_LIMIT else self.chain_limit or 0
+        return conversation_to_dict(self.id, self.name, self.messages, self._base, limit)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None, **args: Unpack[ChainArgs]) -> Self:
         """The conversation of a JSON form, to go on with: on the model that it was with, or on another. Tools with
         functions, keys and hooks are given again. Raises `ValueError` for an unknown version, `UnknownModelError`."""
         check_version(data, "conversations")
-        kept: Any = prompt_args({**data.get("settings", {}), **({"tools": data["tools"]} if "tools" in data else {})})
-        settings: Any = {**kept, **args}
+        settings: Any = with_args(conversation_args(data), args)
         made = cls(model or cls._model(data["model"]), **settings)
         made.id = data["id"]
         made.name = data.get("name")
@@ -110,6 +121,8 @@ class _Conversation(Generic[R]):
 
     def _asked(self, prompt: str | None, schema: object, args: Mapping[str, Any]) -> Prompt:
         given = {name: value for name, value in args.items() if not (value is None and name in _DEFAULTS)}
+        if prompt:  # else it only goes on with what was said
+            given = {"fragments": self._base.fragments, "attachments": self._base.attachments, **given}
         return self._base.asking(prompt, given if schema is None else {**given, "schema": schema})
 
     def _limit(self, args: dict[str, Any]) -> int | None:

@@ -5,7 +5,7 @@ What an author's code raises goes through untouched.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,17 +16,20 @@ from ..engine.observers import is_observed
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
+from ..errors import StreamClosedError
 from ..schema.dialects import PLAIN, Dialect
-from ..values.chunks import Chunk
+from ..values.chunks import Chunk, Usage, UsageChunk
 from ..values.messages import Message as LLMMessage
 from ..values.params import Params
 from ..wire import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
+from .attachments import Attachment, to_media
 from .convert import OWN, to_llm
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import Prompt
 from .tools import make_toolkit
+from .turns import begin_anew, running
 
 if TYPE_CHECKING:
     from .models import BaseModel
@@ -64,15 +67,30 @@ class Execution:
         fresh, self._fresh = self._fresh, []
         return fresh
 
-    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
-        return self.said(turn)
+    def begin_anew(self) -> None:
+        self._assembler = Assembler()
+        self._fresh = []
 
-    def said(self, turn: Turn[Any]) -> list[Message]:
-        """The messages so far."""
+    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
+        return self._said(turn)
+
+    def _said(self, turn: Turn[Any]) -> list[Message]:
         return self._assembler.messages(turn.added_calls)
 
+    def ending(self, turn: Turn[Any], writer: ChunkWriter) -> Sequence[Chunk]:
+        """The chunks at the end, with what the author said beside the events."""
+        made = writer.end(self._said(turn))
+        if turn.input_tokens is None and turn.output_tokens is None:
+            return made
+        return [
+            *made,
+            UsageChunk(Usage(input_tokens=turn.input_tokens or 0, output_tokens=turn.output_tokens or 0)),
+        ]
+
     def begin(self, turn: Turn[Any]) -> Iterator[Any] | AsyncIterator[Any]:
-        """Call `execute`."""
+        """Call `execute`. What an attempt before this one said is forgotten."""
+        self.begin_anew()
+        begin_anew(turn)
         key = {"key": self._model.get_key(self._key)} if _takes_key(self._model) else {}
         execute = cast("Any", self._model).execute
         made: Any = execute(turn.prompt, stream=turn.stream, response=turn, conversation=turn.conversation, **key)
@@ -108,9 +126,21 @@ def _observable(messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
 def _readable(part: Part) -> Part:
     if isinstance(part, ToolResultPart):
         return replace(part, attachments=[])
-    if isinstance(part, AttachmentPart) and part.attachment.content is None:
-        return TextPart(f"[{part.attachment.path or part.attachment.url}]")
+    if isinstance(part, AttachmentPart) and not _has_media(part.attachment):
+        attachment = part.attachment
+        return TextPart(f"[{attachment.path or attachment.url or attachment.type or 'attachment'}]")
     return part
+
+
+def _has_media(attachment: Attachment) -> bool:
+    """Whether the library has a value for what is at hand of it."""
+    if attachment.content is None:
+        return False
+    try:
+        to_media(attachment)
+    except ValueError:  # of an unknown type, or not of the one that it says
+        return False
+    return True
 
 
 def _takes_key(model: BaseModel) -> bool:
@@ -151,8 +181,9 @@ class _Exchange:
     turn: Turn[Any]
 
     async def open(self, runtime: Runtime) -> ChunkSource:
-        items = self.execution.begin(self.turn)
-        return _Source(runtime, items, self.execution.take, partial(self.execution.said, self.turn))
+        with running(self.turn):
+            items = self.execution.begin(self.turn)
+        return _Source(runtime, items, self.execution, self.turn)
 
     async def ask(self, runtime: Runtime) -> WholeAnswer:
         source = await self.open(runtime)
@@ -169,28 +200,46 @@ class _Source:
         self,
         runtime: Runtime,
         items: Iterator[Any] | AsyncIterator[Any],
-        take: Callable[[object], StreamEvent],
-        said: Callable[[], list[Message]],
+        execution: Execution,
+        turn: Turn[Any],
     ) -> None:
         self.raw: list[str] = []
         self._runtime = runtime
-        self._take = take
-        self._said = said
+        self._execution = execution
+        self._turn = turn
         self._items = items
         self._step: Any = partial(anext if hasattr(items, "__anext__") else next, cast("Any", items), _END)
         self._writer = ChunkWriter()
         self._ended = False
+        self._stepping = False
+        self._closed = False
 
     async def next(self) -> Sequence[Chunk] | None:
         if self._ended:
             return None
-        item = await self._runtime.invoke_inline(self._step)
+        item = await self._item()
         if item is _END:
             self._ended = True
-            return self._writer.end(self._said())
-        return self._writer.feed(self._take(item))
+            return self._execution.ending(self._turn, self._writer)
+        return self._writer.feed(self._execution.take(item))
+
+    async def _item(self) -> object:
+        self._stepping = True
+        try:
+            with running(self._turn):
+                item: object = await self._runtime.invoke_inline(self._step)
+        finally:
+            self._stepping = False
+        if self._closed:
+            await self.close()
+            raise StreamClosedError("The response was closed before its end.")
+        return item
 
     async def close(self) -> None:
+        """Close the generator; one that is at work just now, for another task or thread, when it gives its item."""
+        self._closed = True
+        if self._stepping:
+            return
         close = getattr(self._items, "aclose", None) or getattr(self._items, "close", None)
         if close is not None:
             await self._runtime.invoke_inline(close)

@@ -152,6 +152,9 @@ class _Answer:
     def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
         return [] if chunk is None else self._reader.feed(chunk)
 
+    def begin_anew(self) -> None:
+        self._reader = ChunkReader()
+
     def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
         reply, endpoint = stream.reply, stream.prepared.endpoint
         turn.set_resolved_model(reply.provider_model_name or endpoint.model)

@@ -155,6 +155,7 @@ class StreamEvent:
 
 def part_from_dict(data: Mapping[str, Any]) -> Part:
     """The part of a JSON form. Raises `ValueError` if it is none."""
+    _check_form(data, "a part of a message")
     kind = _PARTS.get(data.get("type", ""))
     if kind is None:
         raise ValueError(f"type={data.get('type')!r} is no part of a message; these are: {', '.join(_PARTS)}.")
@@ -183,9 +184,18 @@ def _attachment_to_dict(attachment: Attachment) -> AttachmentDict:
 
 
 def _attachment_from_dict(data: Mapping[str, Any]) -> Attachment:
+    _check_form(data, "an attachment")
     content = data.get("content")
-    decoded = None if content is None else base64.b64decode(content)
+    try:
+        decoded = None if content is None else base64.b64decode(content, validate=True)
+    except ValueError as error:
+        raise ValueError(f"The content of an attachment is no base64 text: {str(content)[:50]!r}") from error
     return Attachment(data.get("type"), data.get("path"), data.get("url"), decoded)
+
+
+def _check_form(data: object, what: str) -> None:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"The JSON form of {what} is an object, not {str(data)[:50]!r}.")
 
 
 # Fields that are not plain JSON: how they become it, and back.

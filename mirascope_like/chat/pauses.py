@@ -19,7 +19,7 @@ from typing_extensions import Unpack
 
 from .parts import Message
 from .prompts import ChainArgs, Prompt, result_part
-from .records import PauseDict, check_version, prompt_settings
+from .records import PauseDict, SettingsDict, check_version, prompt_settings, with_args
 from .serial import VERSION
 from .tools import PauseChain
 
@@ -57,7 +57,8 @@ def resume(
     """
     from .registry import get_model
 
-    return (model or get_model(state["model"])).chain(**_settings(state, args))
+    settings = _settings(state, args)
+    return (model or get_model(state["model"])).chain(**settings)
 
 
 def resume_async(
@@ -66,13 +67,15 @@ def resume_async(
     """See `resume`."""
     from .registry import get_async_model
 
-    return (model or get_async_model(state["model"])).chain(**_settings(state, args))
+    settings = _settings(state, args)
+    return (model or get_async_model(state["model"])).chain(**settings)
 
 
 def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
     """What the chain was made with, as far as it is stored, and what is given now."""
-    if state.get("type") != "pause":
+    if state.get("type") != "pause" or not {"model", "messages"} <= set(state):
         raise ValueError("This is not the JSON form of a pause: see PauseChain.to_dict.")
     check_version(state, "pauses")
-    kept = {name: state[name] for name in ("options", "schema", "hide_reasoning") if name in state}
-    return {**kept, "messages": [Message.from_dict(message) for message in state["messages"]], **args}
+    kept = {name: state[name] for name in SettingsDict.__annotations__ if name in state}
+    messages = [Message.from_dict(message) for message in state["messages"]]
+    return with_args({**kept, "messages": messages}, args)

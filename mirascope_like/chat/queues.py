@@ -32,7 +32,7 @@ class Place:
 
     @property
     def is_running(self) -> bool:
-        """Whether this code is part of its owner: in one of its tools."""
+        """Whether this code is part of its owner: in one of its tools, or in `execute`."""
         return self in _running.get()
 
     async def settle(self) -> None:
@@ -44,7 +44,7 @@ class Place:
 
     @contextlib.contextmanager
     def running(self) -> Generator[None]:
-        """While its tools run: they cannot wait for its end."""
+        """While its tools run, or `execute`: they cannot wait for its end."""
         token = _running.set((*_running.get(), self))
         try:
             yield
@@ -71,7 +71,8 @@ class Queue:
             ahead = [other for other in self._places if other.is_taken]
             if any(other.is_running for other in ahead):
                 raise RuntimeError(
-                    "This prompt would wait for the chain in whose tool it is made: use conversation.branch()."
+                    "This prompt would wait for the answer in whose tool, or execute(), it is made: "
+                    "use conversation.branch()."
                 )
             self._places = [*ahead, place]
         for other in ahead:

@@ -50,8 +50,11 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> 
 
 
 def copied(kind: type[R], turn: Turn[Any]) -> R:
-    """The same response, of another colour. Its conversation does not come along."""
-    return rebuilt(kind, dict(dict_of(turn)), turn.model)
+    """The same response, of another colour, with all that its prompt had. Its conversation does not come along."""
+    made = rebuilt(kind, dict(dict_of(turn)), turn.model)
+    made.prompt = turn.prompt
+    made.executed = set(turn.executed)
+    return made
 
 
 def faked(

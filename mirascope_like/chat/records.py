@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
-from .parts import Message
-from .serial import VERSION, MessageDict
+from .parts import AttachmentPart, Message, part_from_dict
+from .serial import VERSION, MessageDict, PartDict
 from .tools import Tool
 from .usage import Usage
 
@@ -24,6 +24,7 @@ __all__ = [
     "CallDict",
     "ChainDict",
     "ConversationDict",
+    "ConversationSettingsDict",
     "PauseDict",
     "PromptDict",
     "ResponseDict",
@@ -31,11 +32,13 @@ __all__ = [
     "ToolDict",
     "UsageDict",
     "check_version",
+    "conversation_args",
     "conversation_to_dict",
     "prompt_args",
     "prompt_settings",
     "response_to_dict",
     "usage_from_dict",
+    "with_args",
 ]
 
 
@@ -69,6 +72,16 @@ class SettingsDict(TypedDict, total=False):
     options: dict[str, Any]
     schema: dict[str, Any]
     hide_reasoning: bool
+    stream: bool
+
+
+class ConversationSettingsDict(SettingsDict, total=False):
+    """What goes with each prompt of a conversation, beside its words. `chain_limit` is 0 for any number."""
+
+    system: str
+    fragments: list[str]
+    attachments: list[PartDict]
+    chain_limit: int
 
 
 class PromptDict(SettingsDict, total=False):
@@ -78,7 +91,6 @@ class PromptDict(SettingsDict, total=False):
     text: str
     system: str
     tools: list[ToolDict]
-    stream: bool
 
 
 class ResponseDict(TypedDict):
@@ -123,7 +135,7 @@ class ConversationDict(TypedDict):
     model: str
     name: NotRequired[str]
     messages: list[MessageDict]
-    settings: NotRequired[SettingsDict]
+    settings: NotRequired[ConversationSettingsDict]
     tools: NotRequired[list[ToolDict]]
 
 
@@ -159,23 +171,50 @@ def prompt_settings(prompt: Prompt) -> SettingsDict:
     """What can be stored of what goes along with a prompt, but for its tools."""
     made: SettingsDict = {}
     if prompt.given_options:
-        options = prompt.options.model_dump(mode="json")
-        made["options"] = {name: value for name, value in options.items() if value is not None}
+        made["options"] = _options_to_dict(prompt)
     if prompt.schema is not None:
         made["schema"] = prompt.schema
     if prompt.hide_reasoning:
         made["hide_reasoning"] = True
+    if not prompt.stream:
+        made["stream"] = False
     return made
+
+
+def _options_to_dict(prompt: Prompt) -> dict[str, Any]:
+    """The options that are set, under the names by which they are given."""
+    given, fields = prompt.options, type(prompt.options).model_fields
+    values = {name: value for name, value in given.model_dump(mode="json").items() if value is not None}
+    names = {name: field.validation_alias for name, field in fields.items()}
+    return {alias if isinstance(alias := names[name], str) else name: value for name, value in values.items()}
+
+
+def conversation_args(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a stored conversation is made again from."""
+    stored: Mapping[str, Any] = data.get("settings", {})
+    args = prompt_args({**stored, **{name: data[name] for name in ("tools",) if name in data}})
+    args |= {name: stored[name] for name in ("fragments", "chain_limit") if name in stored}
+    if "attachments" in stored:
+        args["attachments"] = [
+            cast("AttachmentPart", part_from_dict(part)).attachment for part in stored["attachments"]
+        ]
+    return args
 
 
 def prompt_args(data: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that a stored prompt is made again from."""
-    args: dict[str, Any] = {
-        name: data[name] for name in ("options", "schema", "hide_reasoning", "system", "stream") if name in data
-    }
+    args: dict[str, Any] = {name: data[name] for name in (*SettingsDict.__annotations__, "system") if name in data}
     if "tools" in data:
         args["tools"] = [Tool(tool["name"], tool.get("description"), tool["input_schema"]) for tool in data["tools"]]
     return args
+
+
+def with_args(kept: Mapping[str, Any], args: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored arguments, and those that are given now in their place: of the options, each by its name."""
+    made = {**kept, **args}
+    if "options" in kept and "options" not in args:
+        made["options"] = {name: value for name, value in kept["options"].items() if name not in args}
+    return made
 
 
 def usage_from_dict(data: Mapping[str, Any]) -> Usage:
@@ -183,8 +222,10 @@ def usage_from_dict(data: Mapping[str, Any]) -> Usage:
     return Usage(data.get("input"), data.get("output"), data.get("details"))
 
 
-def conversation_to_dict(id: str, name: str | None, messages: Sequence[Message], base: Prompt) -> ConversationDict:
-    """The JSON form of a conversation."""
+def conversation_to_dict(
+    id: str, name: str | None, messages: Sequence[Message], base: Prompt, chain_limit: int | None
+) -> ConversationDict:
+    """The JSON form of a conversation; `chain_limit` is `None` if it is the usual one."""
     made: ConversationDict = {
         "version": VERSION,
         "id": id,
@@ -193,7 +234,16 @@ def conversation_to_dict(id: str, name: str | None, messages: Sequence[Message],
     }
     if name:
         made["name"] = name
-    if settings := prompt_settings(base):
+    settings = cast("ConversationSettingsDict", prompt_settings(base))
+    if base.system:
+        settings["system"] = base.system
+    if base.fragments:
+        settings["fragments"] = list(base.fragments)
+    if base.attachments:
+        settings["attachments"] = [AttachmentPart(attachment).to_dict() for attachment in base.attachments]
+    if chain_limit is not None:
+        settings["chain_limit"] = chain_limit
+    if settings:
         made["settings"] = settings
     if tools := [_tool_to_dict(tool) for tool in base.tools if isinstance(tool, Tool)]:
         made["tools"] = tools
@@ -202,9 +252,10 @@ def conversation_to_dict(id: str, name: str | None, messages: Sequence[Message],
 
 def _prompt_to_dict(prompt: Prompt) -> PromptDict:
     tools = [_tool_to_dict(tool) for tool in prompt.tools if isinstance(tool, Tool)]
-    made: dict[str, Any] = {"text": prompt.prompt, "system": prompt.system, "tools": tools, **prompt_settings(prompt)}
+    made: dict[str, Any] = {"text": prompt.prompt, "system": prompt.system, "tools": tools}
     kept: dict[str, Any] = {name: value for name, value in made.items() if value}
-    return cast("PromptDict", {"messages": [message.to_dict() for message in prompt.messages], **kept})
+    messages = [message.to_dict() for message in prompt.messages]
+    return cast("PromptDict", {"messages": messages, **kept, **prompt_settings(prompt)})
 
 
 def _tool_to_dict(tool: Tool) -> ToolDict:

@@ -3,6 +3,7 @@
 Reading goes through one `LiveStream` of the engine, step by step under a lock, into a memory of events. So any number
 of tasks or threads may read one turn, each sees all of it, and the model is asked once. What reading failed with (an
 error, a cancellation, being closed) every later read fails with too: half an answer is never taken for a whole one.
+An answer that broke off and began anew is another one: who has shown some of the old gets `StreamRestarted`.
 
 All is written once, as coroutines over a `Runtime`. The classes of the two colours, in `responses`, only say which. The
 functions at the end are for the other modules of this face.
@@ -12,7 +13,9 @@ functions at the end are for the other modules of this face.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
@@ -21,7 +24,7 @@ from typing_extensions import TypeVar
 
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
-from ..errors import StreamClosedError
+from ..errors import StreamClosedError, StreamRestarted
 from .answers import Answering
 from .history import client_calls, identified
 from .ids import new_id
@@ -33,17 +36,40 @@ from .records import ResponseDict, response_to_dict
 from .toolbox import ToolLike, flatten, prepare_all
 from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, run_calls
 from .usage import Usage, usage_text
-from .views import Step, each, texts
+from .views import Step, texts
 
 if TYPE_CHECKING:
     from .attachments import Attachment
     from .conversations import AnyConversation
     from .models import AnyModel
 
-__all__ = ["Turn", "calls_of", "close", "dict_of", "event_at", "followed", "restore", "resumed", "said", "settle"]
+__all__ = [
+    "Mark",
+    "Turn",
+    "begin_anew",
+    "calls_of",
+    "close",
+    "dict_of",
+    "event_at",
+    "followed",
+    "restore",
+    "resumed",
+    "running",
+    "said",
+    "settle",
+]
 
 F = TypeVar("F", default=Any)
 T = TypeVar("T", bound="Turn[Any]")
+
+
+@dataclass(slots=True)
+class Mark:
+    """Where somebody reads: how many events of which answer were shown. Who has seen none of an answer that began anew
+    reads the new one."""
+
+    events: Sequence[StreamEvent] = ()
+    position: int = 0
 
 
 class Turn(Generic[F]):
@@ -53,7 +79,14 @@ class Turn(Generic[F]):
     _unread: ClassVar[str]
     _at_once: ClassVar[int]
 
-    def __init__(self, prompt: Prompt, conversation: AnyConversation | None = None, queue: Queue | None = None) -> None:
+    def __init__(
+        self,
+        prompt: Prompt,
+        conversation: AnyConversation | None = None,
+        queue: Queue | None = None,
+        place: Place | None = None,
+        replies_to: Turn[Any] | None = None,
+    ) -> None:
         self.id: str = new_id()
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation | None = conversation
@@ -63,16 +96,18 @@ class Turn(Generic[F]):
         self.output_tokens: int | None = None
         self.token_details: dict[str, Any] | None = None
         self.added_calls: list[ToolCall] = []
+        self.executed: set[str] = set()
         self.ran: Sequence[ToolResult] = ()
         self._queue = queue
-        self._place = Place(self._finish)
+        self.place = place or Place(self._finish)  # that of its chain, if it is part of one
+        self._replies_to = replies_to
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None
         self._answer: Answering | None = None
         self._taken = 0
-        self._events: list[StreamEvent] = []
+        self._events: list[StreamEvent] = []  # another list for each answer, so that its readers notice
+        self._restarted: StreamRestarted | None = None
         self._messages: list[Message] = []
-        self._executed: set[str] = set()
         self._callbacks: list[Callable[[Any], Any]] = []
         self._done = False
         self._failure: Exception | None = None
@@ -134,30 +169,45 @@ class Turn(Generic[F]):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def _event(self, position: int) -> StreamEvent | None:
-        while position >= len(self._events):
-            if self._done:
+    async def _event(self, mark: Mark) -> StreamEvent | None:
+        while True:
+            done, failure = self._done, self._failure  # before the events are looked at, for they come first
+            if mark.position < len(mark.events):
+                mark.position += 1
+                return mark.events[mark.position - 1]
+            if mark.events is not self._events:
+                if mark.position and self._restarted is not None:
+                    raise StreamRestarted(self._restarted.failure)
+                mark.events = self._events
+            elif done:
                 return None
-            if self._failure is not None:
-                raise self._failure
-            async with self._lock:
-                completes = not self._settled(position) and await self._guarded()
-            if completes:
-                await self._call_back()
-        return self._events[position]
+            elif failure is not None:
+                raise failure
+            else:
+                await self._more(mark.events, mark.position)
 
-    def _settled(self, position: int) -> bool:
-        return position < len(self._events) or self._done or self._failure is not None
+    async def _more(self, events: Sequence[StreamEvent], position: int) -> None:
+        """Read on, until there is an event at this position of these, or there will be none."""
+        async with self._lock:
+            completes = not self._settled(events, position) and await self._guarded()
+        if completes:
+            await self._call_back()
+
+    def _settled(self, events: Sequence[StreamEvent], position: int) -> bool:
+        known = position < len(events) or events is not self._events
+        return known or self._done or self._failure is not None
 
     def _each_event(self) -> Step[StreamEvent]:
-        return each(self._event)
+        return partial(self._event, Mark())
 
     def _texts(self) -> Step[str]:
         return texts(self._each_event())
 
     async def _finish(self) -> None:
         while not self._done:
-            await self._event(len(self._events))
+            if self._failure is not None:
+                raise self._failure
+            await self._more(self._events, len(self._events))
 
     async def _close(self) -> None:
         if self._done:
@@ -181,7 +231,18 @@ class Turn(Generic[F]):
     async def _step(self) -> bool:
         if self._stream is None or self._answer is None:
             self._stream, self._answer = await self._begin()
-        if await self._stream.pull(self._taken, self._stream.restarts) is not None:
+            if self._failure is not None:  # closed in the meantime
+                raise self._failure
+        known = self._stream.restarts
+        try:
+            chunk = await self._stream.pull(self._taken, known)
+        except StreamRestarted as restarted:
+            if self._stream.restarts == known:  # what `execute` reads was restarted: that is its failure
+                raise
+            self._forget(restarted)
+            self._answer.begin_anew()
+            return False
+        if chunk is not None:
             for chunk in self._stream.chunks[self._taken :]:  # all that came at once
                 self._events.extend(self._answer.events(chunk))
             self._taken = len(self._stream.chunks)
@@ -194,14 +255,30 @@ class Turn(Generic[F]):
     async def _begin(self) -> tuple[LiveStream, Answering]:
         self._started = datetime.now(UTC)
         await self._runtime.admit()
-        if self._queue is not None:
-            await self._queue.enter(self._place)
+        await self._enter()
         if self.conversation is not None and not self.prompt.own_history:
             self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
         await prepare_all(self._runtime, self.prompt.given_tools)
         answer = self.model.answering(self.prompt)
         plan = replace(await answer.plan(self._runtime, self), labels=self._labels(), retry=self.model.retry)
         return LiveStream(self._runtime, plan, whole=answer.whole), answer
+
+    async def _enter(self) -> None:
+        if self._queue is not None:
+            await self._queue.enter(self.place)
+        if self.conversation is None or self._replies_to is None or self.conversation.ends_with(self._replies_to):
+            return
+        # It went on elsewhere since this reply was made, and must not lose that.
+        self._leave()
+        self.conversation = self.conversation.branch_at(self._replies_to)
+        self._queue = self.conversation.queue
+        await self._queue.enter(self.place)
+
+    def _forget(self, restarted: StreamRestarted) -> None:
+        """What came so far counts no more."""
+        self._restarted = restarted
+        self._events = []
+        self._taken = 0
 
     def _labels(self) -> dict[str, str]:
         return {"id": self.id} if self.conversation is None else {"id": self.id, "conversation": self.conversation.id}
@@ -219,8 +296,14 @@ class Turn(Generic[F]):
 
     async def _call_back(self) -> None:
         callbacks, self._callbacks = self._callbacks, []
+        failures: list[Exception] = []
         for callback in callbacks:
-            await self._runtime.invoke_inline(partial(callback, self))
+            try:
+                await self._runtime.invoke_inline(partial(callback, self))
+            except Exception as error:  # the others are called all the same
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     async def _on_done(self, callback: Callable[[Self], Any]) -> None:
         if self._done:
@@ -230,7 +313,7 @@ class Turn(Generic[F]):
 
     def _leave(self) -> None:
         if self._queue is not None:
-            self._queue.leave(self._place)
+            self._queue.leave(self.place)
 
     # -- what there is at the end -------------------------------------------------------------------------------------
 
@@ -247,9 +330,9 @@ class Turn(Generic[F]):
     def _tool_calls(self) -> list[ToolCall]:
         calls = client_calls(self._messages)
         return [
-            ToolCall(call.name, dict(call.arguments), call.tool_call_id)  # hooks may change it
+            ToolCall(call.name, deepcopy(call.arguments), call.tool_call_id)  # hooks may change it
             for call in calls
-            if call.tool_call_id not in self._executed
+            if call.tool_call_id not in self.executed
         ]
 
     def _duration_ms(self) -> int:
@@ -313,9 +396,10 @@ class Turn(Generic[F]):
     async def _execute_one(self, call: ToolCall) -> ToolResult:
         """For models that run their tools themselves: with the prompt's tools and hooks, and never again."""
         call = _with_id(call)
-        self._executed.add(call.tool_call_id or "")
+        self.executed.add(call.tool_call_id or "")
         prompt = self.prompt
-        (result,) = await self._execute([call], prompt.given_tools, prompt.before_call, prompt.after_call)
+        with self.place.running():
+            (result,) = await self._execute([call], prompt.given_tools, prompt.before_call, prompt.after_call)
         return result
 
     async def _reply(self, text: str | None, args: Mapping[str, Any]) -> Self:
@@ -333,7 +417,8 @@ class Turn(Generic[F]):
         given |= {"tool_results": base.tool_results, "attachments": given.get("attachments") or base.attachments}
         prompt = replace(base.asking(text, given), after=after)
         conversation = None if self.conversation is None else self.conversation.continued_from(self)
-        return type(self)(prompt, conversation, None if conversation is None else conversation.queue)
+        queue = None if conversation is None else conversation.queue
+        return type(self)(prompt, conversation, queue, replies_to=self)
 
     async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
         tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
@@ -363,8 +448,10 @@ class Turn(Generic[F]):
         return self._next(prompt.with_results(results), results)
 
     def _next(self, prompt: Prompt, results: Sequence[ToolResult]) -> Self:
-        made = type(self)(prompt, self.conversation)
+        made = type(self)(prompt, self.conversation, place=self.place)
         made.ran = results
+        if self.conversation is not None:  # now, in case the next answer fails: they must not run again
+            self.conversation.messages = prompt.messages
         return made
 
     def _wait_in_conversation(self, pause: PauseChain) -> None:
@@ -394,9 +481,22 @@ async def close(turn: Turn[Any]) -> None:
     await turn._close()
 
 
-async def event_at(turn: Turn[Any], position: int) -> StreamEvent | None:
-    """The event at a position; `None` behind the last."""
-    return await turn._event(position)
+async def event_at(turn: Turn[Any], mark: Mark) -> StreamEvent | None:
+    """The event at a mark, which moves on; `None` behind the last. Raises `StreamRestarted`, too."""
+    return await turn._event(mark)
+
+
+def running(turn: Turn[Any]) -> AbstractContextManager[None]:
+    """While its model's own code runs: that cannot wait for the turn's end."""
+    return turn.place.running()
+
+
+def begin_anew(turn: Turn[Any]) -> None:
+    """Forget what a model said of its answer in an attempt that failed."""
+    turn.resolved_model = turn.response_json = None
+    turn.set_usage()
+    turn.added_calls = []
+    turn.executed = set()
 
 
 def said(turn: Turn[Any]) -> list[Message]:

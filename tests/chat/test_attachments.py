@@ -28,6 +28,14 @@ def asked(colour: Colour, attachment: Attachment, what: str) -> Any:
     return colour.run(getattr(attachment, f"{what}_async"))
 
 
+def test_a_path_may_be_a_path_object(colour: Colour, tmp_path: Path) -> None:
+    file = tmp_path / "file.png"
+    file.write_bytes(PNG)
+    assert Attachment(path=file) == Attachment(path=str(file))
+    assert type_at_hand(Attachment(path=file)) == "image/png"
+    assert asked(colour, Attachment(path=file), "content_bytes") == PNG
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [(PNG, "image/png"), (WAV, "audio/wav"), (b"ID3", "audio/mpeg"), (b"%PDF-1.7", "application/pdf")],

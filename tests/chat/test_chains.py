@@ -321,6 +321,28 @@ def test_a_chain_resumes_from_its_history(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_what_is_given_to_resume_stands_in_place_of_what_is_stored(colour: Colour) -> None:
+    def louder(tool: chat.Tool | None, call: chat.ToolCall) -> None:
+        call.arguments["what"]["name"] = "IT"
+
+    async def scenario() -> None:
+        approval = Approval()
+        model = scripted(colour, [call("delete", what={"name": "it"})], "gone")
+        tools = [chat.Tool.function(lambda what: approval.delete(str(what["name"])), name="delete")]
+        pause = await paused(colour, model.chain("Go", tools=tools, temperature=1, stream=False))
+        approval.approved = True
+        resume = chat.resume_async if colour.is_async else chat.resume
+        chain = resume(pause.to_dict(), model=model, tools=tools, temperature=0.5)
+        assert await colour.got(chain.text()) == "gone"
+        assert model.script.prompts[-1].options.temperature == 0.5 and model.script.streams[-1] is False
+        model.script.turns.append("gone again")
+        await colour.got(model.chain(messages=pause.messages, tools=tools, before_call=louder).text())
+        assert model.script.prompts[-1].messages[-1].parts[0].output == "deleted IT"
+        assert pause.messages[-1].parts[0].arguments == {"what": {"name": "it"}}  # the caller's are as they were
+
+    colour.run(scenario)
+
+
 def test_a_paused_conversation_goes_on_or_changes_the_subject_W24(colour: Colour) -> None:
     async def scenario() -> None:
         approval = Approval()

@@ -6,11 +6,12 @@ import json
 
 import anyio
 import pytest
+from pydantic import BaseModel, Field
 
 from mirascope_like import chat, llm
 
 from ..conftest import Colour
-from .conftest import call, scripted
+from .conftest import Script, Scripted, call, scripted
 
 
 def look(where: str = "") -> str:
@@ -162,6 +163,91 @@ def test_branches_go_their_own_ways(colour: Colour) -> None:
     colour.run(scenario)
 
 
+@pytest.mark.parametrize("other", ["reply", "prompt"])
+def test_a_reply_loses_nothing_that_was_said_since_it_was_made(colour: Colour, other: str) -> None:
+    async def scenario() -> None:
+        conversation = listening(colour).conversation()
+        first = conversation.prompt("a")
+        await colour.got(first.text())
+        late = await colour.got(first.reply("late"))
+        sooner = await colour.got(first.reply("b")) if other == "reply" else conversation.prompt("b")
+        assert await colour.got(sooner.text()) == "a+b"
+        assert await colour.got(late.text()) == "a+late"
+        assert conversation.responses == [first, sooner]
+        assert conversation.messages[2:] == [chat.user("b"), chat.assistant("a+b")]
+        assert late.conversation is not conversation and late.conversation.responses == [first, late]
+        assert await colour.got(late.conversation.prompt("c").text()) == "a+late+c"
+        assert await colour.got(conversation.prompt("d").text()) == "a+b+d"
+
+    colour.run(scenario)
+
+
+def test_replies_at_the_same_time_lose_nothing(native: Colour) -> None:
+    async def scenario() -> None:
+        conversation = listening(native).conversation()
+        first = await conversation.prompt("a")
+        replies = [await first.reply(letter) for letter in "bc"]
+        async with anyio.create_task_group() as group:
+            for reply in replies:
+                group.start_soon(reply.text)
+        assert sorted([await reply.text() for reply in replies]) == ["a+b", "a+c"]
+        assert len(conversation.responses) == 2 and len(conversation.messages) == 4
+        assert [reply.conversation is conversation for reply in replies].count(True) == 1
+
+    native.run(scenario)
+
+
+def test_results_of_tools_outlive_a_failure(colour: Colour) -> None:
+    async def scenario() -> None:
+        ran: list[str] = []
+        model = scripted(colour, [call("act")], [ValueError("busy")], "done")
+        conversation = model.conversation(tools=[chat.Tool.function(lambda: ran.append("act"), name="act")])
+        with pytest.raises(ValueError, match="busy"):
+            await colour.got(conversation.chain("go").text())
+        assert [message.role for message in conversation.messages] == ["user", "assistant", "tool"]
+        assert await colour.got(conversation.chain().text()) == "done"
+        assert ran == ["act"]
+
+    colour.run(scenario)
+
+
+def test_execute_cannot_wait_for_its_own_answer(colour: Colour) -> None:
+    def ask() -> str:
+        return str(conversation.prompt("from a tool").text())
+
+    async def ask_async() -> str:
+        return await conversation.prompt("from a tool").text()
+
+    class Asking(chat.Model):
+        model_id, supports_tools = "asking", True
+
+        def execute(self, prompt, *, stream, response, conversation):
+            if prompt.tools:
+                yield response.execute_tool_call(call("ask")).output
+            else:
+                yield conversation.prompt("from execute").text()
+
+    class AsyncAsking(chat.AsyncModel):
+        model_id, supports_tools = "asking", True
+
+        async def execute(self, prompt, *, stream, response, conversation):
+            if prompt.tools:
+                yield (await response.execute_tool_call(call("ask"))).output
+            else:
+                yield await conversation.prompt("from execute").text()
+
+    conversation = (AsyncAsking if colour.is_async else Asking)().conversation()
+
+    async def scenario() -> None:
+        tool = chat.Tool.function(ask_async if colour.is_async else ask, name="ask")
+        for asked in (conversation.prompt, conversation.chain):
+            assert "use conversation.branch()" in await colour.got(asked("go", tools=[tool]).text())
+            with pytest.raises(RuntimeError, match="branch"):
+                await colour.got(asked("go").text())
+
+    colour.run(scenario)
+
+
 def test_trimming_splits_no_call_from_its_result(colour: Colour) -> None:
     async def scenario() -> None:
         model = scripted(colour, "one", [call("look")], "two", heard)
@@ -255,11 +341,25 @@ def test_sync_and_async_forms_are_one(native: Colour) -> None:
     native.run(scenario)
 
 
+def test_the_other_form_keeps_schema_and_tools(native: Colour) -> None:
+    async def scenario() -> None:
+        model = scripted(native, '{"name": "x"}', [call("look", where="here")], heard)
+        sync = await model.prompt("Hi", schema=Leaf).to_sync_response()
+        assert sync.parsed() == Leaf(name="x")
+        sync = await model.prompt("Look", tools=[look]).to_sync_response()
+        assert sync.reply().prompt.tool_results[0].output == "seen here"
+
+    native.run(scenario)
+
+
 def test_forms_of_another_version_are_refused() -> None:
     with pytest.raises(ValueError, match="Version 2"):
         chat.Response.from_dict({"version": 2})
     with pytest.raises(ValueError, match="not the JSON form of a pause"):
         chat.resume({"version": 1, "model": "gpt-4o"})
+    for nothing in ({}, {"type": "pause"}):
+        with pytest.raises(ValueError, match="not the JSON form of a pause"):
+            chat.resume(nothing)
 
 
 def test_a_stored_conversation_goes_on(colour: Colour) -> None:
@@ -273,6 +373,84 @@ def test_a_stored_conversation_goes_on(colour: Colour) -> None:
         assert await colour.got(rebuilt.prompt("b").text()) == "a+b"
         assert model.script.prompts[-1].options.temperature == 1
         assert model.script.prompts[-1].messages[0] == chat.system("S")
+
+    colour.run(scenario)
+
+
+def test_what_it_was_made_with_is_stored_before_anything_is_said(colour: Colour) -> None:
+    async def scenario() -> None:
+        model = listening(colour)
+        conversation = model.conversation(system="S", stream=False, chain_limit=None, temperature=1)
+        data = json.loads(json.dumps(conversation.to_dict()))
+        rebuilt = type(conversation).from_dict(data, model=model)
+        assert rebuilt.to_dict() == data and not rebuilt.chain_limit
+        await colour.got(rebuilt.prompt("a").text())
+        assert model.script.prompts[-1].messages[0] == chat.system("S") and model.script.streams == [False]
+        other = type(conversation).from_dict(data, model=model, temperature=0.5, chain_limit=3)
+        assert other.chain_limit == 3 and other.prompt("b").prompt.options.temperature == 0.5
+
+    colour.run(scenario)
+
+
+def test_fragments_and_files_of_a_conversation_go_with_each_prompt(colour: Colour) -> None:
+    picture = chat.Attachment(type="image/png", content=b"\x89PNG")
+
+    async def scenario() -> None:
+        model = scripted(colour, "one", [call("look")], "two", "three")
+        conversation = model.conversation(fragments=["F"], attachments=[picture], tools=[look])
+        stored = json.loads(json.dumps(conversation.to_dict()))
+        conversation = type(conversation).from_dict(stored, model=model, tools=[look])
+        await colour.got(conversation.prompt("a").text())
+        conversation.messages += [chat.user("b"), chat.assistant(chat.ToolCallPart("look", {}, "1"))]
+        await colour.got(conversation.chain().text())
+        assert await colour.got(conversation.prompt("c", fragments=(), attachments=()).text()) == "three"
+        said = [message for message in conversation.messages if message.role == "user"]
+        assert said == [chat.user("F\na", picture), chat.user("b"), chat.user("c")]
+
+    colour.run(scenario)
+
+
+def test_options_are_stored_by_the_names_they_are_given_by() -> None:
+    class Named(Scripted):
+        class Options(chat.Options):
+            top: int | None = Field(default=None, alias="top-k")
+
+    model = Named(Script("Hi"))
+    response = model.prompt("Hi", options={"top-k": 3})
+    rebuilt = chat.Response.from_dict(response.to_dict(), model=model)
+    assert rebuilt.prompt.options.top == 3 and rebuilt.to_dict() == response.to_dict()
+
+
+class Leaf(BaseModel):
+    name: str
+
+
+class Branch(BaseModel):
+    leaf: Leaf
+    branches: list[Branch] = []
+
+
+LEAF = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        Branch.model_json_schema(),
+        {"title": "Branch", "definitions": {"Leaf": LEAF}, "properties": {"leaf": {"$ref": "#/definitions/Leaf"}}},
+    ],
+    ids=["recursive", "older"],
+)
+def test_a_schema_with_definitions(colour: Colour, schema: dict[str, object]) -> None:
+    async def scenario() -> None:
+        model = scripted(colour, '{"leaf": {"name": "x"}}')
+        response = model.prompt("Hi", schema=schema)
+        assert response.prompt.format.name == "Branch"
+        assert await colour.got(response.parsed()) == {"leaf": {"name": "x"}}
+        rebuilt = type(response).from_dict(json.loads(json.dumps(response.to_dict())), model=model)
+        assert await colour.got(rebuilt.parsed()) == {"leaf": {"name": "x"}}
+        with pytest.raises(ValueError, match="Nothing"):
+            model.prompt("Hi", schema={"$ref": "#/$defs/Nothing"})
 
     colour.run(scenario)
 

@@ -113,6 +113,27 @@ def test_a_model_of_ones_own(path: Path) -> None:
     assert [part.text for part in loaded.messages[-1].parts] == ["HELLO"]
 
 
+def test_a_model_of_ones_own_tells_its_usage_and_what_it_was_shown(path: Path) -> None:
+    class Counting(chat.Model):
+        model_id = "counting"
+        attachment_types = frozenset({"text/plain", "image/png"})
+
+        def execute(self, prompt, *, stream, response, conversation):
+            response.set_usage(input=3, output=4)
+            yield "seen"
+
+    unreadable = chat.Attachment(type="text/plain", content="café".encode("latin-1"))
+    picture = chat.Attachment(type="image/png", content=b"\x89PNG")
+    with chat.log(path):
+        response = Counting().prompt("Look", attachments=[unreadable, picture])
+        assert response.text() == "seen"
+    with chat.open_log(path) as log:
+        (logged,) = log.responses()
+    assert (logged.usage.input_tokens, logged.usage.output_tokens) == (3, 4)
+    loaded = chat.load_conversation(path, response.id, model=Counting())
+    assert loaded.messages[0] == chat.user("Look", "[text/plain]", picture)
+
+
 def test_what_is_not_there(path: Path) -> None:
     with pytest.raises(chat.LogError, match="There is no log"):
         chat.load_conversation(path)

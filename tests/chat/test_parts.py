@@ -137,10 +137,13 @@ def test_the_json_form_is_as_its_types_say(message: Message) -> None:
         {"role": "user", "parts": [{"type": "smell"}]},
         {"role": "user", "parts": [{"type": "text"}]},
         {"role": "user", "parts": [{"type": "text", "text": "a", "extra": 1}]},
+        {"role": "user", "parts": ["a"]},
+        {"role": "user", "parts": [{"type": "attachment", "attachment": "a.png"}]},
+        {"role": "user", "parts": [{"type": "attachment", "attachment": {"content": "%%%"}}]},
     ],
 )
 def test_what_is_no_json_form_is_refused(data: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"(?i)message|part"):
+    with pytest.raises(ValueError, match=r"(?i)message|part|attachment"):
         Message.from_dict(data)
 
 

@@ -74,6 +74,64 @@ def test_what_failed_stays_failed_W1(colour: Colour) -> None:
     assert len(model.script.prompts) == 1
 
 
+def test_closing_while_a_task_reads(native: Colour) -> None:
+    async def scenario() -> None:
+        waiting, go_on, closed = anyio.Event(), anyio.Event(), anyio.Event()
+
+        class Slow(AsyncScripted):
+            async def execute(self, prompt, *, stream, response, conversation):
+                try:
+                    yield "part"
+                    waiting.set()
+                    await go_on.wait()
+                    yield "more"
+                finally:
+                    closed.set()
+
+        response = Slow(Script()).prompt("Hi")
+
+        async def read() -> None:
+            await failing(native, response.text, chat.StreamClosedError)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await waiting.wait()
+            await response.aclose()
+            go_on.set()
+        assert closed.is_set() and not response.done
+
+    native.run(scenario)
+
+
+def test_closing_while_a_thread_reads() -> None:
+    waiting, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Scripted):
+        def execute(self, prompt, *, stream, response, conversation):
+            try:
+                waiting.set()
+                assert go_on.wait(PATIENCE)
+                yield "more"
+            finally:
+                closed.set()
+
+    response = Slow(Script()).prompt("Hi")
+    failures: list[BaseException | None] = []
+
+    def read() -> None:
+        with pytest.raises(chat.StreamClosedError):
+            response.text()
+        failures.append(None)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert waiting.wait(PATIENCE)
+    response.close()
+    go_on.set()
+    thread.join(PATIENCE)
+    assert failures == [None] and closed.is_set() and not response.done
+
+
 def test_what_was_cancelled_stays_failed_W1(native: Colour) -> None:
     async def scenario() -> None:
         waiting = anyio.Event()
@@ -178,13 +236,17 @@ def test_a_callback_that_fails_is_told_and_the_response_is_done(colour: Colour) 
     def fail(_: object) -> None:
         raise LookupError("callback")
 
+    seen: list[str] = []
+
     async def scenario() -> str:
         response = scripted(colour, "a").prompt("Hi")
         await colour.got(response.on_done(fail))
+        await colour.got(response.on_done(lambda done: seen.append(done.text_or_raise())))
         await failing(colour, response.text, LookupError)
         return await colour.got(response.text())
 
     assert colour.run(scenario) == "a"
+    assert seen == ["a"]
 
 
 def test_what_is_known_before_and_after(colour: Colour) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mirascope_like import chat, errors
+from mirascope_like import chat, errors, llm
 
 from ..conftest import Colour
-from ..llm.chat_server import register, saying
+from ..llm.chat_server import pieces, register, saying
 from ..transport.server import Exchange, Server
-from .conftest import scripted
+from .conftest import call, events, scripted
 
 AT_ONCE = chat.RetryConfig(max_retries=2, initial_delay=0)
 
@@ -104,3 +104,107 @@ def test_a_model_of_ones_own_has_no_fallbacks(colour: Colour) -> None:
     model.retry = chat.RetryConfig(fallback_models=["test/other"])
     with pytest.raises(ValueError, match="only the library's own"):
         colour.run(lambda: colour.got(model.prompt("Where?").text()))
+
+
+# -- answers that break off -------------------------------------------------------------------------------------------
+
+RESTART = chat.RetryConfig(max_retries=2, initial_delay=0, after_output="restart")
+BUSY = errors.ServerError("busy")
+
+
+def cut_once(server: Server) -> None:
+    """The first answer breaks off after two words; the second says other ones."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.stream(*(pieces("It was London.")[:3] if len(server.received) < 2 else pieces("It is Paris.")))
+
+    server.answer = answer
+
+
+@pytest.mark.parametrize("after_output", ["restart", "continue"])
+def test_a_whole_read_goes_on_with_the_new_answer(colour: Colour, server: Server, after_output: str) -> None:
+    register(server)
+    cut_once(server)
+    model = get(colour, "test/model")
+    model.retry = chat.RetryConfig(max_retries=2, initial_delay=0, after_output=after_output)
+    try:
+
+        async def scenario() -> None:
+            response = model.prompt("Where?")
+            assert await colour.got(response.text()) == "It is Paris."
+            assert len(await colour.got(response.messages())) == 1
+            assert "".join(await colour.all(response)) == "It is Paris."
+
+        colour.run(scenario)
+        assert len(server.received) == 2
+    finally:
+        model.retry = None
+
+
+def test_who_has_shown_some_of_the_old_answer_is_told(colour: Colour) -> None:
+    async def scenario() -> None:
+        model = scripted(colour, ["It was ", BUSY], ["It is ", "Paris."])
+        model.retry = RESTART
+        conversation = model.conversation()
+        response = conversation.prompt("Where?")
+        begun, waiting = (colour.each(response) for _ in range(2))
+        assert await anext(begun) == "It was "
+        with pytest.raises(chat.StreamRestarted) as raised:
+            await anext(begun)
+        assert isinstance(raised.value.failure.exception, errors.ServerError)
+        assert [piece async for piece in waiting] == ["It is ", "Paris."]
+        assert await colour.all(response) == ["It is ", "Paris."]
+        assert conversation.messages == [chat.user("Where?"), chat.assistant("It is Paris.")]
+
+    colour.run(scenario)
+
+
+def test_a_chain_goes_on_with_the_new_answer(colour: Colour) -> None:
+    def look() -> str:
+        return "seen"
+
+    async def scenario() -> None:
+        def chain():
+            model = scripted(colour, [call("look")], ["It was ", BUSY], "It is Paris.")
+            model.retry = RESTART
+            return model.chain("Where?", tools=[look])
+
+        assert await colour.got(chain().text()) == "It is Paris."
+        watched = chain()
+        with pytest.raises(chat.StreamRestarted):
+            await colour.all(watched)
+        assert await colour.all(watched) == ["It is Paris."]
+        assert [event.type for event in await colour.all(events(watched))] == ["tool_result", "text"]
+
+    colour.run(scenario)
+
+
+@pytest.mark.parametrize("retry", [AT_ONCE, RESTART])
+def test_nothing_is_kept_of_a_failed_attempt(colour: Colour, retry: chat.RetryConfig) -> None:
+    found = chat.StreamEvent("tool_result", "found", tool_name="search", tool_call_id="s", server_executed=True)
+    shown = ["Hm. "] if retry is RESTART else []
+
+    async def scenario() -> None:
+        model = scripted(colour, [*shown, found, call("look"), BUSY], [found, call("look"), "Done."])
+        if retry is AT_ONCE:  # a result is shown at once, and then nothing is asked again
+            model = scripted(colour, [call("look", "old"), BUSY], [found, call("look"), "Done."])
+        model.retry = retry
+        response = model.prompt("Where?")
+        assert await colour.got(response.text()) == "Done."
+        (message,) = await colour.got(response.messages())
+        assert [part.type for part in message.parts] == ["tool_result", "text", "tool_call"]
+        assert [each.tool_call_id for each in await colour.got(response.tool_calls())] == ["call_look"]
+
+    colour.run(scenario)
+
+
+def test_a_restart_of_what_execute_reads_is_its_failure(colour: Colour) -> None:
+    async def scenario() -> None:
+        failure = llm.RetryFailure(llm.model("test/inner"), BUSY)
+        model = scripted(colour, ["It was ", errors.StreamRestarted(failure)], "never said")
+        response = model.prompt("Where?")
+        for _ in range(2):
+            with pytest.raises(errors.StreamRestarted):
+                await colour.got(response.text())
+
+    colour.run(scenario)
