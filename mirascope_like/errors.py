@@ -80,6 +80,17 @@ __all__ = [
 class Error(Exception):
     """The root of all errors of this library."""
 
+    def __reduce__(self) -> Any:
+        # Python would make a copy by passing the message to the class, where most have something else.
+        return _copy, (type(self), self.args, self.__dict__)
+
+
+def _copy(kind: type[Error], args: tuple[object, ...], state: Mapping[str, object]) -> Error:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class ProviderError(Error):
     """Talking to a model server failed.
@@ -214,9 +225,6 @@ class RetriesExhausted(Error):
         shown = "".join(f"\n- {failure}" for failure in self.failures)
         super().__init__(f"{head}.{f' No other was made: {reason}' if reason else ''}{shown}")
 
-    def __reduce__(self) -> Any:
-        return type(self), (self.failures, self.reason)
-
     @property
     def partial(self) -> Reply | None:
         """What the last attempt had delivered before it broke, if anything."""
@@ -233,9 +241,6 @@ class StreamRestarted(Error):
     def __init__(self, failure: RetryFailure) -> None:
         self.failure = failure
         super().__init__(f"The stream broke and begins anew; iterate over the response again. It broke with {failure}")
-
-    def __reduce__(self) -> Any:
-        return type(self), (self.failure,)
 
 
 class StreamClosedError(Error):

@@ -13,8 +13,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar, copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
@@ -83,7 +83,8 @@ class Runtime(Protocol):
         ...
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
-        """Call a user's function, sync or async, and give its result."""
+        """Call a user's function, sync or async, and give its result. A cancellation that is its own and not the
+        caller's comes out as `concurrent.futures.CancelledError`, which is an `Exception`."""
         ...
 
     async def invoke_inline(self, fn: Callable[[], Any]) -> Any:
@@ -200,7 +201,8 @@ def _finish(job: Job[T]) -> T:
 
 
 def _invoked(fn: Callable[[], Any], seconds: float | None = None) -> Any:
-    result = fn()
+    with _own_cancellation():
+        result = fn()
     return _wait(result, seconds) if inspect.isawaitable(result) else result
 
 
@@ -371,16 +373,18 @@ class Native:
 
         from ..schema.functions import is_async
 
-        if is_async(fn):
-            return await fn()
-        (result,) = await to_thread.run_sync(
-            lambda: (fn(),), abandon_on_cancel=abandon
-        )  # bare, trio refuses coroutines
-        return await result if inspect.isawaitable(result) else result
+        with _own_cancellation():
+            if is_async(fn):
+                return await fn()
+            (result,) = await to_thread.run_sync(
+                lambda: (fn(),), abandon_on_cancel=abandon
+            )  # bare, trio refuses coroutines
+            return await result if inspect.isawaitable(result) else result
 
     async def invoke_inline(self, fn: Callable[[], Any]) -> Any:
-        result = fn()
-        return await result if inspect.isawaitable(result) else result
+        with _own_cancellation():
+            result = fn()
+            return await result if inspect.isawaitable(result) else result
 
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
         if len(jobs) <= 1:
@@ -432,6 +436,31 @@ async def _leave(_: object) -> None:
 
 
 _spawned: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
+
+
+@contextmanager
+def _own_cancellation() -> Generator[None, None, None]:
+    """Make it an error like any other when a user's function is cancelled and the task that runs it is not: it awaited
+    something that was. Task groups would take it for their own cancellation."""
+    try:
+        yield
+    except BaseException as error:
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is None or not isinstance(error, asyncio.CancelledError) or _task_is_cancelled():
+            raise
+        from concurrent.futures import CancelledError
+
+        raise CancelledError(*error.args) from error
+
+
+def _task_is_cancelled() -> bool:
+    import asyncio
+
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # there is no loop here
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _first_leaf(error: BaseException) -> BaseException:

@@ -178,7 +178,7 @@ class _Run:
         except PauseTools as pause:
             return _Stopped(self.call, pause, by_hook=False)
         except Exception as error:
-            return tool.failure(self.call, error)
+            return tool.failure(self.call, _raised(error))
 
     async def _after(self, tool: AnyTool, ended: _Ended) -> _Ended:
         if self._batch.hooks.after is not None and not isinstance(ended, _Stopped):
@@ -187,6 +187,15 @@ class _Run:
             except Exception as error:
                 return _Stopped(self.call, error, by_hook=True)
         return ended
+
+
+def _raised(error: Exception) -> Exception:
+    """What a tool raised. Python lets no `StopIteration` out of a coroutine, and puts a `RuntimeError` in its place."""
+    match error:
+        case RuntimeError(__cause__=StopIteration() as stop) if str(error).endswith("raised StopIteration"):
+            return stop
+        case _:
+            return error
 
 
 def _outputs(ended: Sequence[_Ended]) -> list[Output]:

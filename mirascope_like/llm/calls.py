@@ -23,7 +23,16 @@ from ..values.messages import Message
 from ..values.params import Params
 from ..values.retries import RetryConfig
 from .models import Model, use_model
-from .prompts import AsyncContextPrompt, AsyncPrompt, ContextPrompt, Decorated, Prompt, make_prompt, prompt_class
+from .prompts import (
+    AsyncContextPrompt,
+    AsyncPrompt,
+    ContextPrompt,
+    Decorated,
+    Prompt,
+    context_at,
+    make_prompt,
+    prompt_class,
+)
 from .responses import (
     AsyncContextResponse,
     AsyncContextStreamResponse,
@@ -104,19 +113,19 @@ class Call(BaseCall[F], Generic[P, F]):
         """The prompt without its model."""
         return cast("Prompt[P, F]", self._prompt)
 
-    def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    def messages(self, /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """What the model would be told."""
         return self.prompt.messages(*args, **kwargs)
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """Ask, and wait for the whole answer."""
         return self.prompt.call(self.model, *args, **kwargs)
 
-    def stream(self, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
+    def stream(self, /, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
         """Ask, and return when the answer begins."""
         return self.prompt.stream(self.model, *args, **kwargs)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """See `call`."""
         return self.prompt.call(self.model, *args, **kwargs)
 
@@ -138,19 +147,19 @@ class AsyncCall(BaseCall[F], Generic[P, F]):
         """The prompt without its model."""
         return cast("AsyncPrompt[P, F]", self._prompt)
 
-    async def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    async def messages(self, /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Call.messages`."""
         return await self.prompt.messages(*args, **kwargs)
 
-    async def call(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+    async def call(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Call.call`."""
         return await self.prompt.call(self.model, *args, **kwargs)
 
-    async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
+    async def stream(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
         """See `Call.stream`."""
         return await self.prompt.stream(self.model, *args, **kwargs)
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Call.call`."""
         return await self.prompt.call(self.model, *args, **kwargs)
 
@@ -172,19 +181,23 @@ class ContextCall(BaseCall[F], Generic[P, D, F]):
         """The prompt without its model."""
         return cast("ContextPrompt[P, D, F]", self._prompt)
 
-    def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    @context_at(0)
+    def messages(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Call.messages`."""
         return self.prompt.messages(ctx, *args, **kwargs)
 
-    def call(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
+    @context_at(0)
+    def call(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Call.call`."""
         return self.prompt.call(self.model, ctx, *args, **kwargs)
 
-    def stream(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextStreamResponse[D, F]:
+    @context_at(0)
+    def stream(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> ContextStreamResponse[D, F]:
         """See `Call.stream`."""
         return self.prompt.stream(self.model, ctx, *args, **kwargs)
 
-    def __call__(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
+    @context_at(0)
+    def __call__(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Call.call`."""
         return self.prompt.call(self.model, ctx, *args, **kwargs)
 
@@ -200,19 +213,23 @@ class AsyncContextCall(BaseCall[F], Generic[P, D, F]):
         """The prompt without its model."""
         return cast("AsyncContextPrompt[P, D, F]", self._prompt)
 
-    async def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    @context_at(0)
+    async def messages(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Call.messages`."""
         return await self.prompt.messages(ctx, *args, **kwargs)
 
-    async def call(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
+    @context_at(0)
+    async def call(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
         """See `Call.call`."""
         return await self.prompt.call(self.model, ctx, *args, **kwargs)
 
-    async def stream(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextStreamResponse[D, F]:
+    @context_at(0)
+    async def stream(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> AsyncContextStreamResponse[D, F]:
         """See `Call.stream`."""
         return await self.prompt.stream(self.model, ctx, *args, **kwargs)
 
-    async def __call__(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
+    @context_at(0)
+    async def __call__(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> AsyncContextResponse[D, F]:
         """See `Call.call`."""
         return await self.prompt.call(self.model, ctx, *args, **kwargs)
 

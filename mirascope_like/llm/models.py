@@ -1,15 +1,16 @@
 """Models: what to call, with what params.
 
 A `Model` names a model and holds params; nothing is looked up until a call. Inside `with model:` that model, with its
-params, stands in for the model of every decorated call and of every `resume`, in this task or thread and those started
-from it, and in no other.
+params, stands in for the model of every decorated call and of every `resume`, in this thread or task and the tasks
+started from it, and in no other. A new thread has it only if it is given the context variables, as `asyncio.to_thread`
+and `contextvars.copy_context().run` do.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from copy import copy
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from typing_extensions import TypeVar, Unpack
 
@@ -51,8 +52,8 @@ class Model:
     """A model id such as "openai/gpt-5-mini", with params for its calls.
 
     `provider` asks that provider in place of the one registered for the id; `retry` says when to ask again, and of whom
-    else (by default calls are made once). Raises `ValueError` for an id without a slash, `TypeError` for an unknown
-    param.
+    else (by default calls are made once). Raises `ValueError` for an id without a slash, `TypeError` for one that is no
+    text and for an unknown param.
     """
 
     def __init__(
@@ -258,6 +259,8 @@ class Model:
 
 
 def _check_id(model_id: str) -> None:
+    if not isinstance(cast("object", model_id), str):
+        raise TypeError(f"A model id is text, such as 'openai/gpt-5-mini', not {model_id!r}.")
     scope, slash, name = model_id.partition("/")
     if not (scope and slash and name):
         raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-5-mini'; got {model_id!r}.")

@@ -11,13 +11,15 @@ it returns is promoted to messages (see `values.messages.promote`).
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import behave_like, is_async, reference, takes_context, unwrapped
+from ..schema.functions import behave_like, context_parameter, is_async, reference, takes_context, unwrapped
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message, promote_to_messages
@@ -43,6 +45,7 @@ __all__ = [
     "Prompt",
     "PromptDecorator",
     "as_model",
+    "context_at",
     "make_prompt",
     "prompt",
     "prompt_class",
@@ -54,6 +57,7 @@ F = TypeVar("F", default=None)
 D = TypeVar("D")
 G = TypeVar("G", default=None)
 S = TypeVar("S")
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 class Decorated:
@@ -75,11 +79,31 @@ class Decorated:
         bound._stand_for(bind(instance, owner))
         return bound
 
+    @functools.cached_property
+    def context_parameter(self) -> inspect.Parameter:
+        """Where the function takes its context."""
+        return context_parameter(unwrapped(self.fn))
+
     def __reduce__(self) -> Any:
         return reference(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {cast('Any', self).__qualname__}>"
+
+
+def context_at(place: int) -> Callable[[M], M]:
+    """Let a method that takes a context in this place be given it by name too: the name that its function uses."""
+
+    def decorate(method: M) -> M:
+        @functools.wraps(method)
+        def called(self: Decorated, /, *args: Any, **kwargs: Any) -> Any:
+            if (name := self.context_parameter.name) in kwargs:
+                args = (*args[:place], kwargs.pop(name), *args[place:])
+            return method(self, *args, **kwargs)
+
+        return cast("M", called)
+
+    return decorate
 
 
 class BasePrompt(Decorated, Generic[F]):
@@ -98,6 +122,12 @@ class BasePrompt(Decorated, Generic[F]):
         other.retry_config = retry
         return other
 
+    def _given(self, ctx: Context[Any]) -> Callable[..., Any]:
+        """The function with its context in place."""
+        if self.context_parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            return functools.partial(self.fn, **{self.context_parameter.name: ctx})
+        return functools.partial(self.fn, ctx)
+
     def _asked(self, model: Model | str) -> Model:
         return as_model(model).or_retry(self.retry_config)
 
@@ -107,19 +137,19 @@ class Prompt(BasePrompt[F], Generic[P, F]):
 
     fn: Callable[P, Any]
 
-    def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    def messages(self, /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """What the model would be told."""
         return promote_to_messages(self.fn(*args, **kwargs))
 
-    def call(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+    def call(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """Ask a model, given as such or by id, and wait for the whole answer."""
         return self._asked(model).call(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
 
-    def stream(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
+    def stream(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
         """Ask a model, and return when the answer begins."""
         return self._asked(model).stream(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
 
-    def __call__(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
+    def __call__(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """See `call`."""
         return self.call(model, *args, **kwargs)
 
@@ -138,21 +168,21 @@ class AsyncPrompt(BasePrompt[F], Generic[P, F]):
 
     fn: Callable[P, Awaitable[Any]]
 
-    async def messages(self, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    async def messages(self, /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Prompt.messages`."""
         return promote_to_messages(await self.fn(*args, **kwargs))
 
-    async def call(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+    async def call(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Prompt.call`."""
         messages = await self.messages(*args, **kwargs)
         return await self._asked(model).call_async(messages, tools=self.toolkit, format=self.format)
 
-    async def stream(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
+    async def stream(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
         """See `Prompt.stream`."""
         messages = await self.messages(*args, **kwargs)
         return await self._asked(model).stream_async(messages, tools=self.toolkit, format=self.format)
 
-    async def __call__(self, model: Model | str, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
+    async def __call__(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Prompt.call`."""
         return await self.call(model, *args, **kwargs)
 
@@ -173,23 +203,29 @@ class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
 
     fn: Callable[..., Any]
 
-    def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    @context_at(0)
+    def messages(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Prompt.messages`."""
-        return promote_to_messages(self.fn(ctx, *args, **kwargs))
+        return promote_to_messages(self._given(ctx)(*args, **kwargs))
 
-    def call(self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
+    @context_at(1)
+    def call(self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = self.messages(ctx, *args, **kwargs)
         return self._asked(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
+    @context_at(1)
     def stream(
-        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+        self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs
     ) -> ContextStreamResponse[D, F]:
         """See `Prompt.stream`."""
         messages = self.messages(ctx, *args, **kwargs)
         return self._asked(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
-    def __call__(self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
+    @context_at(1)
+    def __call__(
+        self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs
+    ) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
         return self.call(model, ctx, *args, **kwargs)
 
@@ -202,26 +238,30 @@ class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
 
     fn: Callable[..., Awaitable[Any]]
 
-    async def messages(self, ctx: Context[D], *args: P.args, **kwargs: P.kwargs) -> list[Message]:
+    @context_at(0)
+    async def messages(self, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
         """See `Prompt.messages`."""
-        return promote_to_messages(await self.fn(ctx, *args, **kwargs))
+        return promote_to_messages(await self._given(ctx)(*args, **kwargs))
 
+    @context_at(1)
     async def call(
-        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+        self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = await self.messages(ctx, *args, **kwargs)
         return await self._asked(model).context_call_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
+    @context_at(1)
     async def stream(
-        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+        self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncContextStreamResponse[D, F]:
         """See `Prompt.stream`."""
         messages = await self.messages(ctx, *args, **kwargs)
         return await self._asked(model).context_stream_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
+    @context_at(1)
     async def __call__(
-        self, model: Model | str, ctx: Context[D], *args: P.args, **kwargs: P.kwargs
+        self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncContextResponse[D, F]:
         """See `Prompt.call`."""
         return await self.call(model, ctx, *args, **kwargs)

@@ -255,8 +255,9 @@ class BaseResponse(Generic[F]):
         if content is None and not (self._unfinished() or self.finish_reason is FinishReason.MAX_TOKENS):
             raise ValueError("The answer is complete: resume(…) needs what to say to it.")
         said = () if content is None else (self._message, *promote(content))
+        context = plan.context if ctx is None else ctx
         following = (model or self.model).plan(
-            (*plan.messages, *said), tools=plan.toolkit, format=plan.format, ctx=ctx or plan.context
+            (*plan.messages, *said), tools=plan.toolkit, format=plan.format, ctx=context
         )
         return following if content is not None else replace(following, beginning=beginning_of(self._source.reply))
 
@@ -297,10 +298,9 @@ class _Acting(BaseResponse[F]):
     async def _tools_run(self, context: Context[Any] | None, limit: int) -> list[ToolOutput[Any]]:
         await self._settle()
         plan = self._source.plan
+        context = plan.context if context is None else context
         timeout = as_timeout(plan.params.get("timeout")).tool
-        return await run_tools(
-            self._runtime, plan.toolkit, self.tool_calls, context or plan.context, limit=limit, timeout=timeout
-        )
+        return await run_tools(self._runtime, plan.toolkit, self.tool_calls, context, limit=limit, timeout=timeout)
 
     async def _validated(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
         async def again(response: Self, message: str) -> Self:
@@ -410,12 +410,12 @@ class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
 
 def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, Context[Any] | None]:
     """Of arguments that may be a context and what is called `name`: first the one, then the context."""
-    given: dict[str, Any] = {name: value, "ctx": None, **kwargs}
-    for arg in args:
-        given["ctx" if isinstance(arg, Context) else name] = arg
-    if len(given) > 2 or len(args) > 2 or not isinstance(given["ctx"], Context | None):
-        raise TypeError(f"Here go the {name}, or a context and the {name}.")
-    return given[name], cast("Any", given["ctx"])
+    placed: list[tuple[str, Any]] = [("ctx" if isinstance(arg, Context) else name, arg) for arg in args]
+    given: dict[str, Any] = {**dict(placed), **kwargs}
+    context = given.get("ctx")
+    if len(given) < len(args) + len(kwargs) or given.keys() - {"ctx", name} or not isinstance(context, Context | None):
+        raise TypeError(f"Here go the {name}, or a context and the {name}, each of them once.")
+    return given.get(name, value), cast("Any", context)
 
 
 # -- where an answer comes from ---------------------------------------------------------------------------------------

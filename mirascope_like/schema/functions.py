@@ -31,6 +31,7 @@ __all__ = [
     "Docs",
     "arguments_of",
     "behave_like",
+    "context_parameter",
     "docs_of",
     "function_name",
     "is_async",
@@ -98,10 +99,7 @@ def takes_context(fn: Callable[..., Any]) -> bool:
     name."""
     if isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__") and not _first_is_annotated(fn):
         return False  # seen without a signature, which takes time to make
-    parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
-    if parameters and parameters[0].name in ("self", "cls"):
-        parameters = parameters[1:]
-    first = parameters[0] if parameters else None
+    first = next(iter(_parameters(fn)), None)
     if first is None or first.annotation is inspect.Parameter.empty:
         return False
     annotation = first.annotation
@@ -113,10 +111,30 @@ def takes_context(fn: Callable[..., Any]) -> bool:
     return _is_context(annotation)
 
 
+def context_parameter(fn: Callable[..., Any]) -> inspect.Parameter:
+    """The parameter for the context, of a function that takes one."""
+    return _parameters(fn)[0]
+
+
+def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that a caller gives, but for `*args` and `**kwargs`."""
+    parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
+    return parameters[1:] if parameters and _is_receiver(fn, parameters[0].name) else parameters
+
+
+def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
+    """Whether a function's first parameter is what it will be bound to: it is named so, and the function stands in a
+    class. Outside of one `cls` is a parameter like any other."""
+    if name not in ("self", "cls") or inspect.ismethod(fn):
+        return False
+    around = getattr(fn, "__qualname__", "").rpartition(".")[0]
+    return bool(around) and not around.endswith("<locals>")
+
+
 def _first_is_annotated(fn: types.FunctionType) -> bool:
     code = fn.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    names = names[1:] if names[:1] in (("self",), ("cls",)) else names
+    names = names[1:] if names and _is_receiver(fn, names[0]) else names
     return bool(names) and get_annotations(fn, format=Format.FORWARDREF).get(names[0]) not in (None, *_PLAIN)
 
 
@@ -182,18 +200,38 @@ class Docs:
 @_remembered
 def docs_of(fn: Callable[..., Any]) -> Docs:
     """The parts of a function's docstring; the function's name where there is none."""
-    text = inspect.getdoc(_underlying(fn)) or ""
+    text = _docstring(fn)
     if not text:
         return Docs(function_name(fn), {})
     from docstring_parser import ParseError, parse
 
     try:
-        parsed = parse(text)
+        parsed = parse(f"\n{_sections(text)}")  # a section in the first line is not seen
     except ParseError:
         return Docs(text, {})
     described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
     # A parameter's description stands in the schema; said twice it only costs tokens.
-    return Docs(_without_parameters(parsed) or text, described) if parsed.params else Docs(text, {})
+    return Docs(_without_parameters(parsed) or function_name(fn), described) if parsed.params else Docs(text, {})
+
+
+def _docstring(fn: Callable[..., Any]) -> str:
+    """What the author wrote of a function, or of a callable object or its class: not what these have from Python or
+    Pydantic."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    plain = _underlying(fn)
+    if inspect.isclass(plain):
+        return inspect.cleandoc(plain.__doc__ or "")
+    if not inspect.isroutine(fn) and plain is type(fn).__call__:
+        return inspect.cleandoc(plain.__doc__ or type(fn).__doc__ or "")
+    return inspect.getdoc(plain) or ""
+
+
+def _sections(text: str) -> str:
+    """A docstring with the indent of its only section, which it loses when that begins in the first line."""
+    first, end, rest = text.partition("\n")
+    lost = first in ("Args:", "Arguments:", "Parameters:", "Params:") and not rest.startswith((" ", "\n"))
+    return first + end + re.sub("^", "    ", rest, flags=re.MULTILINE) if lost else text
 
 
 def _without_parameters(parsed: Docstring) -> str:
@@ -209,8 +247,8 @@ class Arguments:
     def __init__(self, fn: Callable[..., Any], name: str, skip_first: bool, hidden: Container[str]) -> None:
         self._name = name
         self._parameters = _visible(fn, skip_first, hidden)
-        self._model = self._build(fn, docs_of(fn))
-        self.schema: dict[str, Any] = json_schema(self._model)
+        self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
+        self._model, self.schema = self._build(fn, docs_of(fn))
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
 
@@ -233,15 +271,16 @@ class Arguments:
         for field, parameter in self._parameters.items():
             if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
                 args.append(getattr(values, field))  # also a default: the next one's place depends on it
-            elif field in given or parameter.default is inspect.Parameter.empty:  # the default may be in a `Field`
+            elif field in given or field in self._filled:
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
 
-    def _build(self, fn: Callable[..., Any], docs: Docs) -> type[BaseModel]:
+    def _build(self, fn: Callable[..., Any], docs: Docs) -> tuple[type[BaseModel], dict[str, Any]]:
         from pydantic import ConfigDict, create_model
         from pydantic.errors import PydanticUserError
 
         open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(fn).parameters.values())
+        fields: dict[str, Any] = {}
         try:
             hints = _types_of(fn, self._parameters.values())
             # Fields are numbered, since a parameter may have a name that a model's field may not (`schema`, `_x`).
@@ -250,10 +289,13 @@ class Arguments:
                 for field, parameter in self._parameters.items()
             }
             config = ConfigDict(extra="allow" if open_ended else "forbid", use_enum_values=False)
-            return create_model(self._name, __config__=config, **fields)
+            model = create_model(self._name, __config__=config, **fields)
+            return model, json_schema(model)
         except (NameError, PydanticUserError) as error:
+            names = [self._parameters[field].name for field, kind in fields.items() if not _has_schema(kind)]
+            which = f"{', '.join(names)}: " if names else ""
             raise TypeError(
-                f"The tool {self._name!r} has a parameter that cannot be described to a model: {error}"
+                f"The tool {self._name!r} has a parameter that cannot be described to a model: {which}{error}"
             ) from error
 
 
@@ -265,11 +307,27 @@ def arguments_of(fn: Callable[..., Any], name: str, skip_first: bool, hidden: fr
 
 
 def _visible(fn: Callable[..., Any], skip_first: bool, hidden: Container[str]) -> dict[str, inspect.Parameter]:
-    parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
-    if parameters and parameters[0].name in ("self", "cls"):
-        parameters = parameters[1:]
+    parameters = _parameters(fn)
     shown = [p for p in (parameters[1:] if skip_first else parameters) if p.name not in hidden]
     return {f"p{i}": parameter for i, parameter in enumerate(shown)}
+
+
+def _fills_in(parameter: inspect.Parameter) -> bool:
+    """Whether the function itself fills in what is left out. A `Field` as the default means nothing to it."""
+    from pydantic.fields import FieldInfo
+
+    return parameter.default is not inspect.Parameter.empty and not isinstance(parameter.default, FieldInfo)
+
+
+def _has_schema(field: Any) -> bool:
+    from pydantic import create_model
+    from pydantic.errors import PydanticUserError
+
+    try:
+        json_schema(create_model("Alone", field=field))
+    except PydanticUserError:
+        return False
+    return True
 
 
 def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> Any:

@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from ..values.results import result_images, result_text
+from ..values.results import result_words
 from ..values.timeouts import check_seconds
 from .dialects import COMMON
 from .functions import (
@@ -23,6 +23,7 @@ from .functions import (
     Docs,
     arguments_of,
     behave_like,
+    context_parameter,
     docs_of,
     function_name,
     is_async,
@@ -169,7 +170,15 @@ class BaseTool(Generic[P, R]):
     def _arguments(self) -> Arguments:
         return arguments_of(self.fn, self.name, self.takes_context, self.hidden)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    @cached_property
+    def _context_keyword(self) -> str | None:
+        """The name of the context's parameter, if it is passed by name only."""
+        if not self.takes_context:
+            return None
+        parameter = context_parameter(self.fn)
+        return parameter.name if parameter.kind is parameter.KEYWORD_ONLY else None
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
         return self.fn(*args, **kwargs)
 
@@ -206,9 +215,9 @@ class BaseTool(Generic[P, R]):
 
     def output(self, call: ToolCall, result: Any) -> ToolOutput[Any]:
         """The output of a call that went well. Raises `TypeError` if the result has no JSON form."""
-        if not result_images(result):
-            result_text(result)  # fails here, as the tool's error, and not when it is sent
-        return output_of(call, result)
+        output = output_of(call, result)
+        result_words(output.result)  # fails here, as the tool's error, and not when it is sent
+        return output
 
     def failure(self, call: ToolCall, error: BaseException) -> ToolOutput[Any]:
         """The output of a call that failed."""
@@ -221,7 +230,9 @@ class BaseTool(Generic[P, R]):
         """
         args, kwargs = self._bind(self._plain(call.args))
         self.check_context(context)
-        if self.takes_context:
+        if self._context_keyword is not None:
+            kwargs[self._context_keyword] = context
+        elif self.takes_context:
             args = [context, *args]
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
 
@@ -302,16 +313,26 @@ def make_tool(
 
 def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
     """The output of a call that went well."""
-    return ToolOutput(id=call.id, name=call.name, result=result)
+    # What can be read only once is made a list: a result is read each time that it is sent.
+    kept: Any = list(cast("Any", result)) if isinstance(result, Iterator) else result
+    return ToolOutput(id=call.id, name=call.name, result=kept)
 
 
 def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
     """The output of a call that failed: tells the model what was wrong, and the program by `error`."""
     if not isinstance(error, ToolError):
-        text = str(error)
+        text = _words(error)
         message = f"{type(error).__name__}: {text}" if text else type(error).__name__
         error = ToolExecutionError(message, tool_exception=error)
-    return ToolOutput(id=call.id, name=call.name, result=str(error), error=error)
+    return ToolOutput(id=call.id, name=call.name, result=_words(error) or type(error).__name__, error=error)
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; nothing if it fails even at that."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 class Toolkit:

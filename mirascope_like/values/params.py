@@ -46,7 +46,7 @@ class Params(TypedDict, total=False):
     seed: int
     """Ask for the same answer to the same request; best effort of the provider."""
     stop_sequences: Sequence[str]
-    """Texts at which to stop."""
+    """Texts at which to stop; a single text is one of them."""
     thinking: ThinkingConfig | None
     """How much to think."""
     tool_choice: ToolChoice
@@ -78,6 +78,10 @@ def check_params(params: Mapping[str, object]) -> Params:
         raise ValueError(f"max_tokens is {tokens}: it must be at least 1.")
     if (thinking := params.get("thinking")) is not None:
         _check_thinking(thinking)
+    if (choice := params.get("tool_choice")) is not None:
+        _check_tool_choice(choice)
+    if isinstance(stop := params.get("stop_sequences"), str):  # text is a sequence too, of its letters
+        checked["stop_sequences"] = [stop]
     return checked
 
 
@@ -88,6 +92,13 @@ def _check_thinking(thinking: object) -> None:
     if unknown := set(config) - set(ThinkingConfig.__annotations__):
         known = ", ".join(ThinkingConfig.__annotations__)
         raise ValueError(f"thinking has no {', '.join(sorted(unknown))}; it has {known}.")
+
+
+def _check_tool_choice(choice: object) -> None:
+    given: Mapping[str, object] = cast("Mapping[str, object]", choice) if isinstance(choice, Mapping) else {}
+    named = given.keys() == {"name"} and isinstance(given["name"], str)
+    if not named and choice not in ("auto", "none", "required"):
+        raise ValueError(f"tool_choice is 'auto', 'none', 'required' or {{'name': 'the_tool'}}; got {choice!r}.")
 
 
 def _unknown_param(name: str) -> str:

@@ -15,7 +15,8 @@ def result_text(result: object) -> str:
     """The text of a tool's result.
 
     Pydantic models, dataclasses, dates, decimals, enums, UUIDs, sets and NumPy scalars and arrays become JSON (never
-    `\\\\uXXXX` escapes, never a Python repr); bytes become base64 text. Raises `TypeError` for what has no JSON form.
+    `\\\\uXXXX` escapes, never a Python repr); bytes become base64 text, of the URL-safe kind. Raises `TypeError`
+    for what has no JSON form.
     """
     if isinstance(result, str):
         return result

@@ -121,11 +121,17 @@ def dump_messages(messages: Iterable[Message]) -> MessagesDict:
 
 def load_messages(data: Mapping[str, Any]) -> list[Message]:
     """The messages of a conversation's JSON form. Raises `ValueError` if it is none, or of an unknown version."""
+    if not isinstance(cast("object", data), Mapping):
+        raise ValueError(f"This is not the JSON form of a conversation, which is an object: {str(data)[:200]}")
     if data.get("version") != VERSION:
         raise ValueError(f"Version {data.get('version')!r} of the message format is not known; this reads {VERSION}.")
     if not isinstance(data.get("messages"), list):
         raise ValueError("This is not the JSON form of a conversation: it has no list of messages.")
-    return [from_dict(message) for message in data["messages"]]
+    loaded = [from_dict(message) for message in data["messages"]]
+    for value in loaded:
+        if not isinstance(value, _MESSAGE_TYPES):
+            raise ValueError(f"A conversation is made of messages: a {type(value).__name__} cannot stand on its own.")
+    return loaded
 
 
 def _build(kinds: Mapping[str, type], tag: object, key: str, data: Mapping[str, Any]) -> Any:

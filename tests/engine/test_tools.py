@@ -235,6 +235,44 @@ def test_stopping_the_program_goes_through(colour: Colour) -> None:
         run_tools(colour, [stop], calling("stop"))
 
 
+@pytest.mark.parametrize("tools", [["awaits_cancelled"], ["awaits_cancelled", "takes_number"]])
+def test_a_cancellation_of_its_own_is_a_tools_error(tools: list[str]) -> None:
+    async def awaits_cancelled() -> None:
+        task = asyncio.create_task(asyncio.sleep(PATIENCE))
+        task.cancel()
+        await task
+
+    kit = [awaits_cancelled, takes_number]
+
+    def model() -> llm.ScriptedModel:
+        return calling(*tools, takes_number='{"n": 1}')
+
+    async def scenario() -> list[llm.ToolOutput[Any]]:
+        return await (await model().call_async("Hi", tools=kit)).execute_tools()
+
+    for outputs in (asyncio.run(scenario()), model().call("Hi", tools=kit).execute_tools()):
+        assert "CancelledError" in outputs[0].result and isinstance(outputs[0].error, llm.ToolExecutionError)
+        assert [output.output for output in outputs[1:]] == [1] * (len(tools) - 1)
+
+
+def test_cancelling_the_caller_goes_through() -> None:
+    inside = asyncio.Event()
+
+    async def sleep() -> None:
+        inside.set()
+        await asyncio.sleep(PATIENCE)
+
+    async def scenario() -> None:
+        response = await calling("sleep", "sleep").call_async("Hi", tools=[llm.tool(timeout=PATIENCE)(sleep)])
+        task = asyncio.create_task(response.execute_tools())
+        await inside.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+
+
 def broken() -> None:
     raise ValueError("no such city")
 
@@ -247,6 +285,27 @@ def unserialisable() -> object:
     return object()
 
 
+def unserialisable_beside_an_image() -> object:
+    return [llm.Image.from_url("https://example.com/a.png"), object()]
+
+
+def stops() -> None:
+    raise StopIteration("no more")
+
+
+async def stops_async() -> None:
+    raise StopIteration("no more")
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def unspeakable() -> None:
+    raise Unspeakable
+
+
 def takes_number(n: int) -> int:
     return n
 
@@ -257,6 +316,10 @@ def takes_number(n: int) -> int:
         (broken, "{}", "ValueError: no such city"),
         (broken_async, "{}", "LookupError"),
         (unserialisable, "{}", "object"),
+        (unserialisable_beside_an_image, "{}", "object"),
+        (stops, "{}", "StopIteration: no more"),
+        (stops_async, "{}", "StopIteration: no more"),
+        (unspeakable, "{}", "Unspeakable"),
         (takes_number, '{"n": "many"}', "n: Input should be a valid integer"),
         (takes_number, "{}", "n: Field required"),
         (takes_number, '{"n": 1, "m": 2}', "m: Extra inputs are not permitted"),
@@ -271,6 +334,17 @@ def test_what_goes_wrong_is_told_to_the_model(colour: Colour, tool: Callable[...
     assert told in output.result
     with pytest.raises(llm.ToolError):
         _ = output.output
+
+
+def test_a_result_that_can_be_read_once_is_a_list(colour: Colour) -> None:
+    def squares() -> Any:
+        yield from (1, 4)
+
+    def words() -> Any:
+        return map(str, [1, 2])
+
+    outputs = run_tools(colour, [squares, words], calling("squares", "words"))
+    assert [output.output for output in outputs] == [[1, 4], ["1", "2"]]
 
 
 def test_a_missing_tool_is_told_to_the_model(colour: Colour) -> None:

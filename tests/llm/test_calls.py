@@ -90,6 +90,59 @@ def test_a_context_goes_first(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_parameters_may_be_named_as_the_librarys_own(colour: Colour) -> None:
+    @colour.fn
+    def review(self: str, model: str) -> str:
+        return f"{self} {model}"
+
+    @colour.fn
+    def ask(context: llm.Context[str], model: str, ctx: str) -> str:
+        return f"{context.deps} {model} {ctx}"
+
+    async def scenario() -> None:
+        texts = {"self": "Ford", "model": "T"}
+        with echoing() as model:
+            call, prompt = llm.call("test/model")(review), llm.prompt(review)
+            for answer in (call(**texts), call.call(**texts), call.stream(**texts), prompt(model, **texts)):
+                response = await colour.got(answer)
+                if isinstance(response, llm.StreamResponse | llm.AsyncStreamResponse):
+                    await colour.got(response.finish())
+                assert response.text() == "Ford T"
+            assert await colour.got(call.messages(**texts)) == [llm.messages.user("Ford T")]
+            with_context, named = llm.call("test/model")(ask), {"model": "T", "ctx": "c"}
+            ctx = llm.Context(deps="Ann")
+            assert (await colour.got(with_context(ctx, **named))).text() == "Ann T c"
+            assert (await colour.got(with_context.prompt(model, ctx, **named))).text() == "Ann T c"
+
+    colour.run(scenario)
+
+
+def test_a_context_may_be_given_by_its_name(colour: Colour) -> None:
+    @colour.fn
+    def ask(who: llm.Context[str], question: str) -> str:
+        return f"{who.deps}: {question}"
+
+    @colour.fn
+    def ask_by_name(*, who: llm.Context[str], question: str) -> str:
+        return f"{who.deps}: {question}"
+
+    async def scenario() -> None:
+        ctx = llm.Context(deps="Ann")
+        for fn in (ask, ask_by_name):
+            call: Any = llm.call(echoing())(fn)
+            for response in (
+                await colour.got(call(who=ctx, question="why?")),
+                await colour.got(call(ctx, question="why?")),
+                await colour.got(call.prompt(echoing(), who=ctx, question="why?")),
+            ):
+                assert (response.text(), response.context) == ("Ann: why?", ctx)
+            stream = await colour.got(call.stream(who=ctx, question="why?"))
+            assert "".join(await colour.all(stream.text_stream())) == "Ann: why?"
+            assert await colour.got(call.messages(who=ctx, question="why?")) == [llm.messages.user("Ann: why?")]
+
+    colour.run(scenario)
+
+
 def test_the_class_follows_the_function() -> None:
     def plain(q: str) -> str: ...
     async def native(q: str) -> str: ...
@@ -163,6 +216,11 @@ def test_unknown_params(make: Any) -> None:
 def test_an_id_that_is_none(model_id: str) -> None:
     with pytest.raises(ValueError, match="'provider/name'"):
         llm.call(model_id)
+
+
+def test_an_id_that_is_no_text() -> None:
+    with pytest.raises(TypeError, match="'openai/gpt-5-mini', not None"):
+        llm.Model(None)  # type: ignore[arg-type]
 
 
 def test_what_is_no_function() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from mirascope_like import llm
+from mirascope_like import errors, llm
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server
@@ -193,6 +194,20 @@ def test_errors_go_through_pickle() -> None:
     failure = llm.RetryFailure(llm.Model("test/a"), llm.ServerError("busy"))
     for error in (llm.RetriesExhausted([failure], "no time"), llm.StreamRestarted(failure)):
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(errors.ChainLimitExceeded(3, ["one"]), errors.ToolNotFoundError("f", known=("g",))),
+        *(errors.MissingAPIKeyError("openai", "KEY"), errors.FeatureNotSupportedError("audio", "openai")),
+        *(errors.PermissionError("no", status_code=403), errors.TimeoutError("late", provider="openai")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_every_error_can_be_copied(error: errors.Error) -> None:
+    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize(

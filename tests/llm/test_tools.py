@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -128,6 +129,37 @@ def test_a_docstring_without_parameters_is_said_whole() -> None:
     assert llm.tool(roll).description == "Roll a die.\n\nExample: roll() gives 4."
 
 
+def test_a_docstring_of_parameters_alone() -> None:
+    def roll(sides: int, times: int) -> None:
+        """Args:
+        sides: How many it has.
+        times: How often.
+        """
+
+    def toss(coin: str) -> None:
+        """Args:
+            coin: Which.
+
+        Returns:
+            A side.
+        """
+
+    assert [schema["description"] for schema in properties(roll).values()] == ["How many it has.", "How often."]
+    assert llm.tool(roll).description == "roll"
+    assert properties(toss)["coin"]["description"] == "Which."
+
+
+def test_docs_that_nobody_wrote_are_not_told() -> None:
+    class Ping(BaseModel):
+        host: str
+
+    class Documented(BaseModel):
+        """Ours."""
+
+    descriptions = [llm.tool(fn).description for fn in (Ping, Documented, Doubler(), AsyncDoubler(), Tripler())]
+    assert descriptions == ["Ping", "Ours.", "Double a number.", "AsyncDoubler", "Triples."]
+
+
 def test_field_metadata_is_kept() -> None:
     def book(
         seats: Annotated[int, Field(ge=1, le=8, description="How many.")],
@@ -158,6 +190,16 @@ def test_defaults_in_field() -> None:
     assert "required" not in tool.parameters
     assert call_with(tool, '{"limit": 2, "tags": ["a"]}') == (2, ["a"])
     assert call_with(tool, "{}") == (5, [])
+
+
+def test_a_field_as_the_default() -> None:
+    def find(limit: int = Field(5, description="How many."), tags: list[str] = Field(default_factory=list)) -> Any:  # noqa: B008
+        return limit, tags
+
+    assert "required" not in llm.tool(find).parameters
+    assert properties(find)["limit"] == {"type": "integer", "default": 5, "description": "How many."}
+    assert call_with(find, '{"tags": ["a"]}') == (5, ["a"])
+    assert call_with(find, "{}") == (5, [])
 
 
 def test_name_description_and_strictness_can_be_given() -> None:
@@ -201,10 +243,14 @@ def test_what_cannot_be_described_is_a_clear_error() -> None:
 
     def opaque(value: inspect.Signature) -> None: ...
 
+    def later(seconds: int, then: Callable[[int], int]) -> None: ...
+
     with pytest.raises(TypeError, match="'odd' has a parameter that cannot be described"):
         _ = llm.tool(odd).parameters
-    with pytest.raises(TypeError, match="'opaque' has a parameter that cannot be described"):
+    with pytest.raises(TypeError, match=r"'opaque' has a parameter that cannot be described to a model: value: "):
         _ = llm.tool(opaque).parameters
+    with pytest.raises(TypeError, match=r"'later' has a parameter that cannot be described to a model: then: "):
+        _ = llm.tool(later).parameters
 
 
 def test_types_of_the_scope_around_are_found() -> None:
@@ -354,6 +400,13 @@ class Doubler:
         return n * 2
 
 
+class Tripler:
+    """Triples."""
+
+    def __call__(self, n: int) -> int:
+        return n * 3
+
+
 class AsyncDoubler:
     async def __call__(self, n: int) -> int:
         return n * 2
@@ -386,6 +439,19 @@ def test_methods_callable_objects_and_partials_are_tools(colour: Colour) -> None
         return [output.output for output in await colour.got(response.execute_tools())]
 
     assert colour.run(scenario) == [result for _, result in asked.values()]
+
+
+def test_outside_of_a_class_no_name_is_special() -> None:
+    def enrol(cls: str, self: int) -> Any:
+        return cls, self
+
+    def greet(self: llm.Context[str], name: str) -> str:
+        return f"{self.deps} {name}"
+
+    assert list(properties(enrol)) == ["cls", "self"]
+    assert call_with(enrol, '{"cls": "1b", "self": 2}') == ("1b", 2)
+    assert list(properties(greet)) == ["name"]
+    assert call_with(greet, '{"name": "Ann"}', llm.Context(deps="Hello")) == "Hello Ann"
 
 
 def test_a_tool_is_still_its_function() -> None:
@@ -480,64 +546,3 @@ def test_a_toolkit() -> None:
     assert kit.execute(llm.ToolCall(id="1", name="bing", args="{}")).error == llm.ToolNotFoundError(
         "bing", known=("google",)
     )
-
-
-# -- context ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Deps:
-    city: str
-
-
-class Special(llm.Context[Deps]):
-    """A context of one's own."""
-
-
-def local_weather(ctx: llm.Context[Deps], day: str = "today") -> str:
-    return f"{ctx.deps.city} {day}"
-
-
-async def local_weather_async(context: Special | None, day: str = "today") -> str:
-    assert context is not None
-    return f"{context.deps.city} {day}"
-
-
-def test_the_context_goes_to_tools_and_is_remembered(colour: Colour) -> None:
-    calls = [llm.ToolCall(id=name, name=name, args="{}") for name in ("local_weather", "local_weather_async")]
-    model = llm.scripted(calls, calls, calls)
-
-    @llm.call(model, tools=[local_weather, local_weather_async])
-    @colour.fn
-    def ask(ctx: llm.Context[Deps]) -> str:
-        return f"Weather in {ctx.deps.city}?"
-
-    async def outputs(response: Any, *args: Any) -> list[Any]:
-        return [output.output for output in await colour.got(response.execute_tools(*args))]
-
-    async def scenario() -> None:
-        rome, oslo = Special(deps=Deps("Rome")), Special(deps=Deps("Oslo"))
-        response = await colour.got(ask(rome))
-        assert await outputs(response) == ["Rome today", "Rome today"]
-        assert await outputs(response, oslo) == ["Oslo today", "Oslo today"]
-        response = await colour.got(response.resume("And now?"))
-        assert await outputs(response) == ["Rome today", "Rome today"]
-        response = await colour.got(response.resume(oslo, "And there?"))
-        assert await outputs(response) == ["Oslo today", "Oslo today"]
-
-    colour.run(scenario)
-    assert [tool["function"]["parameters"]["properties"].keys() for tool in model.requests[0]["tools"]] == [
-        {"day"},
-        {"day"},
-    ]
-
-
-def test_a_context_tool_without_a_context_is_an_error(colour: Colour) -> None:
-    model = llm.scripted([llm.ToolCall(id="1", name="local_weather", args="{}")])
-
-    async def scenario() -> None:
-        response = await colour.got(colour.ask(model, "Hi", tools=[local_weather]))
-        await colour.got(response.execute_tools())
-
-    with pytest.raises(TypeError, match="context"):
-        colour.run(scenario)

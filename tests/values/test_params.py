@@ -45,11 +45,25 @@ def test_a_typo_is_an_error_that_helps(name: str, hint: str) -> None:
         ({"thinking": "high"}, "needs a level"),
         ({"thinking": True}, "needs a level"),
         ({"thinking": {"level": "high", "budget": 5}}, "budget"),
+        ({"tool_choice": "any"}, "'required'.*got 'any'"),
+        ({"tool_choice": {}}, "the_tool"),
+        ({"tool_choice": {"name": 3}}, "the_tool"),
+        ({"tool_choice": {"name": "f", "type": "function"}}, "the_tool"),
+        ({"tool_choice": ["auto"]}, "the_tool"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(params: dict[str, Any], hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
         check_params(params)
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", "required", {"name": "f"}])
+def test_tools_may_be_chosen(choice: object) -> None:
+    assert check_params({"tool_choice": choice}) == {"tool_choice": choice}
+
+
+def test_one_stop_sequence_is_not_taken_for_its_letters() -> None:
+    assert check_params({"stop_sequences": "END"}) == {"stop_sequences": ["END"]}
 
 
 def test_the_callers_dict_is_not_touched() -> None:

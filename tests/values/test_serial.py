@@ -99,7 +99,13 @@ def test_what_is_no_json_form_is_refused(data: Any, hint: str) -> None:
         from_dict(data)
 
 
-@pytest.mark.parametrize("data", [{}, {"version": 2, "messages": []}, {"version": 1}, {"version": 1, "messages": {}}])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *({}, {"version": 2, "messages": []}, {"version": 1}, {"version": 1, "messages": {}}),
+        *([], None, {"version": 1, "messages": [{"type": "text", "text": "x"}]}),
+    ],
+)
 def test_conversations_of_another_form_are_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match=r"Version .* is not known|no list of messages"):
+    with pytest.raises(ValueError, match=r"Version .* is not known|no list of messages|an object: |a Text cannot"):
         load_messages(data)
