@@ -99,7 +99,7 @@ class Turn(Generic[F]):
         self.executed: set[str] = set()
         self.ran: Sequence[ToolResult] = ()
         self._queue = queue
-        self.place = place or Place(self._finish)  # that of its chain, if it is part of one
+        self.place: Place = place or Place(self._finish)  # that of its chain, if it is part of one
         self._replies_to = replies_to
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None

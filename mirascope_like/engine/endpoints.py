@@ -94,7 +94,7 @@ class HTTPProvider:
     def _base_url(self) -> str:
         url = self.base_url
         if url is None and self.base_url_env:
-            url = os.environ.get(self.base_url_env)
+            url = os.environ.get(self.base_url_env) or None  # empty is unset
         return (self.default_base_url if url is None else url).rstrip("/")
 
     def _key_headers(self) -> Mapping[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -121,7 +122,7 @@ class LogReader:
     def search(self, text: str, *, limit: int | None = None) -> Iterator[LoggedResponse]:
         """Calls whose prompt or answer has each of the words of `text` in it, the newest first. Case does not matter,
         and parts of words count."""
-        words = text.split()
+        words = text.replace("\0", " ").split()  # which the index takes for the end of the text
         clauses = ["(contains(prompts.text, ?) OR contains(answers.text, ?))"] * len(words)
         values: list[str | int] = [word for word in words for _ in range(2)]
         if phrases := self._phrases(words):
@@ -206,10 +207,11 @@ class LogReader:
         return " AND ".join(_quoted(word) for word in words if len(word) >= 3) if self.has_index else ""
 
     def _responses(self, clauses: str, *values: str | int) -> Iterator[LoggedResponse]:
-        cursor = self._connection.execute(_RESPONSES + clauses, values)
-        names = [column[0] for column in cursor.description]
-        for row in cursor:
-            yield self._made(dict(zip(names, row, strict=True)))
+        with self._in_words():
+            cursor = self._connection.execute(_RESPONSES + clauses, values)
+            names = [column[0] for column in cursor.description]
+            for row in cursor:
+                yield self._made(dict(zip(names, row, strict=True)))
 
     def _made(self, row: dict[str, Any]) -> LoggedResponse:
         reason = row["finish_reason"]
@@ -237,6 +239,16 @@ class LogReader:
             raw=json.loads(row["raw"]) if row["raw"] else None,
         )
 
+    @contextmanager
+    def _in_words(self) -> Generator[None]:
+        """What the database cannot do, such as read a damaged file or look for what is no text, as the log's error."""
+        import sqlite3
+
+        try:
+            yield
+        except (sqlite3.Error, UnicodeError) as error:
+            raise LogError(f"The log {self.path} cannot be read: {error}.") from error
+
     def _schema(self, hash: str | None) -> Any:
         row = self._connection.execute("SELECT schema FROM formats WHERE hash = ?", (hash,)).fetchone()
         return json.loads(row[0]) if row else None
@@ -245,7 +257,8 @@ class LogReader:
         """The one id of a table that ends so."""
         ends_so = "id = :end OR substr(id, -length(:end)) = :end"
         query = f"SELECT id FROM {table} WHERE {ends_so} ORDER BY id = :end DESC LIMIT 2"
-        found = [row[0] for row in self._connection.execute(query, {"end": end})] if end else []
+        with self._in_words():
+            found = [row[0] for row in self._connection.execute(query, {"end": end})] if end else []
         if len(found) == 1 or end in found:
             return str(found[0])
         what = f"Several {table} end with" if found else f"There is no {table.removesuffix('s')}"

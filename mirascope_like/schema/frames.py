@@ -148,7 +148,7 @@ class RootFrame(_Slots):
 
     def __init__(self, shape: Shape) -> None:
         self.slots: list[Any] = [None]
-        self.next = shape
+        self.next: Shape | None = shape
 
 
 class ObjectFrame(_Slots):
@@ -170,6 +170,7 @@ class ObjectFrame(_Slots):
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
         self.slot: Any
+        self.next: Shape | None
         self.slot, self.next = self._members.get(name, ("", None))
         return False
 
@@ -187,7 +188,7 @@ class DictFrame(_Slots):
     def __init__(self, key: Shape, item: Shape) -> None:
         self.value: dict[Any, Any] = {}
         self.slots: Any = self.value
-        self.next = item
+        self.next: Shape | None = item
         self._key = key
 
     def key(self, name: str) -> bool:
@@ -203,6 +204,7 @@ class PairFrame(Frame):
         self._whole = whole
         self._key = key
         self._has_key = False
+        self.next: Shape | None = None
 
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
@@ -237,7 +239,7 @@ class ArrayFrame(_Slots):
     def __init__(self, item: Shape) -> None:
         self.slots: list[Any] = []
         self.value: Any = self.slots
-        self.next = item
+        self.next: Shape | None = item
 
     def put(self, value: Any) -> bool:
         """See `Frame.put`."""
@@ -265,7 +267,7 @@ class RecordFrame(_Slots):
 
     def _turn(self, slot: int) -> None:
         self.slot = slot
-        self.next = self._items[slot] if slot < len(self._items) else None
+        self.next: Shape | None = self._items[slot] if slot < len(self._items) else None
 
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
@@ -309,7 +311,7 @@ class UndecidedFrame(Frame):
     undecided = True
 
     def __init__(self, options: Sequence[ObjectShape], raw: Shape) -> None:
-        self.next = raw
+        self.next: Shape | None = raw
         self._options = options
         self._name = ""
 
@@ -343,7 +345,7 @@ class EnvelopeFrame(Frame):
         """See `Sink.key`."""
         self._is_bare = not self._name and name != ENVELOPE
         self._name = name
-        self.next = self._bare if name == ENVELOPE else None
+        self.next: Shape | None = self._bare if name == ENVELOPE else None
         return self._is_bare
 
     def put(self, value: Any) -> bool:

@@ -248,6 +248,7 @@ class Arguments:
         self._name = name
         self._parameters = _visible(fn, skip_first, hidden)
         self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
+        self.schema: dict[str, Any]
         self._model, self.schema = self._build(fn, docs_of(fn))
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})

@@ -235,7 +235,8 @@ class MessagesDecoder(EventDecoder):
         if message.get("id") or message.get("model"):
             chunks.append(ResponseInfoChunk(message.get("id"), message.get("model")))
         if usage := message.get("usage"):
-            self._usage = {**self._usage, **usage}
+            known = {name: count for name, count in usage.items() if count is not None}
+            self._usage = {**self._usage, **known}
             chunks.append(UsageChunk(_usage(self._usage)))
         self._finish_raw = message.get("stop_reason") or self._finish_raw
 

@@ -269,7 +269,7 @@ class ChatDecoder(EventDecoder):
             case str() | {"type": "text", "text": str()}:
                 self._content(part if isinstance(part, str) else part["text"], chunks)
             case {"type": "thinking", "thinking": [*pieces]}:
-                thought = "".join(piece["text"] for piece in pieces)
+                thought = "".join(piece.get("text") or "" for piece in pieces)  # some are references
                 self._raw.add_part("thinking", thought)
                 self._say("thought", thought, chunks)
             case _:

@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from mirascope_like import llm
+from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
 from mirascope_like.wire.chat_server import whole
 from mirascope_like.wire.features import UNKNOWN, chat_dialect
@@ -238,6 +239,21 @@ def test_an_http_client_alone_is_not_another_server(server: Server, monkeypatch:
     with httpx2.Client() as client:
         llm.register_provider("openai", scope="by-proxy/", client=client)
         assert ask("by-proxy/gpt-5", server).headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    seen: list[str] = []
+
+    def answer(request: HttpRequest) -> HttpReply:
+        seen.append(request.url)
+        raise llm.ConnectionError("enough")
+
+    llm.register_provider("openai", scope="plain/", transport=MemoryTransport(answer))
+    with pytest.raises(llm.ConnectionError):
+        llm.Model("plain/gpt-5").call("Hi")
+    assert seen == ["https://api.openai.com/v1/responses"]
 
 
 def test_an_async_client_cannot_serve_blocking_calls(server: Server) -> None:

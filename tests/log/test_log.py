@@ -270,11 +270,19 @@ def library(request: pytest.FixtureRequest, path: Path) -> Iterator[llm.LogReade
         ("naïve hello", []),
         ("hidden", []),
         ("nothing", []),
+        ("naïve\0köln", ["Grüße aus Köln"]),
         ("", ["Hi", "日本語は?", "Grüße aus Köln"]),
     ],
 )
 def test_searching(library: llm.LogReader, text: str, prompts: list[str]) -> None:
     assert [response.prompt for response in library.search(text)] == prompts
+
+
+def test_what_is_no_text_is_told_in_words(library: llm.LogReader) -> None:
+    with pytest.raises(llm.LogError, match="surrogates"):
+        library.response("\udcff")
+    with pytest.raises(llm.LogError, match="surrogates"):
+        list(library.search("\udcff"))
 
 
 def test_searching_for_the_newest(library: llm.LogReader) -> None:

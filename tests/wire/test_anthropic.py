@@ -695,3 +695,9 @@ def test_errors_inside_a_stream(kind: str, status: int | None) -> None:
 def test_what_is_no_answer(body: Any) -> None:
     with pytest.raises(MalformedReply):
         CODEC.decode(body)
+
+
+def test_a_count_that_is_null_at_the_end_is_as_it_was() -> None:
+    reply = streamed(START, end(input_tokens=None, output_tokens=5), STOP)
+    assert reply.usage is not None
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (3, 5)

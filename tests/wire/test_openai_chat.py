@@ -394,3 +394,9 @@ def test_two_calls_of_one_id_stay_two() -> None:
 def test_a_message_that_is_no_object_is_malformed() -> None:
     with pytest.raises(MalformedReply):
         OpenAIChat(chat_dialect("vllm")).decode({"choices": [{"message": 3}]})
+
+
+def test_references_in_a_thought_are_no_words() -> None:
+    thinking = [{"type": "reference", "reference_ids": [1]}, {"type": "text", "text": "Hm."}]
+    body = {"choices": [{"message": {"content": [{"type": "thinking", "thinking": thinking}]}}]}
+    assert fold(OpenAIChat(chat_dialect("mistral")).decode(body)).content == (c.Thought("Hm."),)
