@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -188,3 +189,19 @@ def test_a_script_that_is_over() -> None:
 def test_repr_hides_headers() -> None:
     model = llm.Model("test/mine", temperature=0, extra_headers={"authorization": "Bearer secret"})
     assert repr(model) == "Model('test/mine', temperature=0)"
+
+
+def test_a_thread_knows_the_model_of_a_with_block_if_it_is_given_the_context() -> None:
+    call = llm.call(llm.scripted("outer", repeat=True))(lambda: "Hi")
+
+    def ask() -> str:
+        return call().text()
+
+    async def in_a_thread() -> str:
+        return await asyncio.to_thread(ask)
+
+    with llm.scripted("inner", repeat=True), ThreadPoolExecutor(1) as pool:
+        assert ask() == "inner"
+        assert pool.submit(ask).result() == "outer"
+        assert pool.submit(contextvars.copy_context().run, ask).result() == "inner"
+        assert asyncio.run(in_a_thread()) == "inner"
