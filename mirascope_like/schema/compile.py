@@ -15,11 +15,12 @@ Rules: each form stands in a method with its inverse.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from .dialects import PLAIN, Dialect, Inexpressible
+from .given import references
 from .inverse import BOX, SAME, Boxed, Choice, Inverse, Items, JsonText, Named, Pairs, Record, TupleItems, value_type
 from .size import check_size
 
@@ -102,7 +103,7 @@ class _Compiler:
 
     def compiled(self, schema: Node) -> Compiled:
         root = self._form(schema)
-        while missing := set(_references([root.schema, *self._schemas.values()])) - set(self._schemas):
+        while missing := _references([root.schema, *self._schemas.values()]) - set(self._schemas):
             for name in sorted(missing):
                 self._schemas[name], self._inverses[name] = self._form(self._definitions[name])
         definitions = {"$defs": self._schemas} if self._schemas else {}
@@ -354,24 +355,16 @@ def _name_in(reference: str) -> str:
     return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 
-def _references(node: object) -> Iterator[str]:
+def _references(node: object) -> set[str]:
     """The names of the definitions that are referred to in a schema."""
-    if isinstance(node, Mapping):
-        for keyword, value in cast("Node", node).items():
-            if keyword == "$ref" and isinstance(value, str):
-                yield _name_in(value)
-            else:
-                yield from _references(value)
-    elif isinstance(node, list):
-        for item in cast("Sequence[object]", node):
-            yield from _references(item)
+    return set(map(_name_in, references(node)))
 
 
 def _reachable(node: Node, definitions: Mapping[str, Node]) -> set[str]:
     found: set[str] = set()
     waiting = [node]
     while waiting:
-        new = set(_references(waiting.pop())) - found
+        new = _references(waiting.pop()) - found
         found |= new
         waiting += [definitions[name] for name in new if name in definitions]
     return found

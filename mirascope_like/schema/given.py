@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["GivenSchema"]
+__all__ = ["GivenSchema", "references"]
 
 
 class GivenSchema:
@@ -17,7 +17,7 @@ class GivenSchema:
         made: dict[str, Any] = _with_defs(dict(schema))
         if older := made.pop("definitions", None):
             made["$defs"] = {**older, **made.get("$defs", {})}
-        for reference in _references(made):
+        for reference in references(made):
             start, _, name = reference.rpartition("/")
             if start != "#/$defs" or name not in made.get("$defs", {}):
                 raise ValueError(f"The schema refers to {reference!r}, which is not among its $defs.")
@@ -40,13 +40,14 @@ def _with_defs(node: Any) -> Any:
     return fields
 
 
-def _references(node: Any) -> Iterator[str]:
-    if isinstance(node, list):
-        for each in cast("Sequence[Any]", node):
-            yield from _references(each)
-    elif isinstance(node, Mapping):
-        fields = cast("Mapping[str, Any]", node)
-        if isinstance(fields.get("$ref"), str):
-            yield fields["$ref"]
-        for each in fields.values():
-            yield from _references(each)
+def references(node: object) -> Iterator[str]:
+    """What is referred to in a schema."""
+    if isinstance(node, Mapping):
+        for keyword, value in cast("Mapping[str, object]", node).items():
+            if keyword == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for item in cast("Sequence[object]", node):
+            yield from references(item)

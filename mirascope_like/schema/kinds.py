@@ -26,7 +26,6 @@ from typing import (
 
 from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
 
-from .given import GivenSchema
 from .members import filled, hints_of
 from .objects import DataclassShape, ModelShape, RootModelShape, TypedDictShape, UnionShape
 from .shapes import AnyShape, ArrayShape, DictShape, LiteralShape, RecordShape, Shape, TextShape, shape_of
@@ -52,8 +51,8 @@ def make_shape(kind: Any) -> Shape:
         return _union(kind, args)
     if origin is Literal:
         return LiteralShape(kind, args)
-    if kind is Any or kind is object or isinstance(kind, GivenSchema):
-        return AnyShape(Any)
+    if kind is Any or kind is object:
+        return AnyShape(kind)
     return _class(kind, origin or kind, args)
 
 

@@ -45,14 +45,14 @@ def _defaults(private: Mapping[str, Any]) -> dict[str, Any]:
     """What private attributes begin with, but for those that depend on values."""
     from pydantic_core import PydanticUndefined
 
-    alone = {
-        name: each.default_factory
-        for name, each in private.items()
-        if each.default_factory is not None and not getattr(each, "default_factory_takes_validated_data", False)
-    }
-    plain = {name: each.default for name, each in private.items() if each.default_factory is None}
-    known = {name: copy.deepcopy(each) for name, each in plain.items() if each is not PydanticUndefined}
-    return known | {name: factory() for name, factory in alone.items()}
+    made: dict[str, Any] = {}
+    for name, attribute in private.items():
+        if attribute.default_factory is None:
+            if attribute.default is not PydanticUndefined:
+                made[name] = copy.deepcopy(attribute.default)
+        elif not getattr(attribute, "default_factory_takes_validated_data", False):
+            made[name] = attribute.default_factory()
+    return made
 
 
 def model_fields(fields: Mapping[str, Any]) -> Fields:

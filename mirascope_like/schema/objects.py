@@ -114,8 +114,8 @@ class DataclassShape(ObjectShape):
     @cached_property
     def _fields(self) -> Fields:
         cls = get_origin(self.kind) or self.kind
-        kept = {field.name for field in dataclasses.fields(cls)}
         if hasattr(cls, "__pydantic_fields__"):
+            kept = {field.name for field in dataclasses.fields(cls)}  # `InitVar`s are not
             return {name: field for name, field in model_fields(cls.__pydantic_fields__).items() if name in kept}
         hints = hints_of(self.kind)
         names = [field.name for field in dataclasses.fields(cls) if field.init]

@@ -61,7 +61,7 @@ def type_schema(kind: Any) -> TypeSchema:
         hash(kind)
     except TypeError:  # annotated with something that can change
         return _made(kind)
-    if isinstance(kind, GivenSchema):
+    if isinstance(kind, GivenSchema):  # one for each prompt, which would push types out of what is kept
         return _made(kind)
     # Types that are equal need not be the same: Literal[1] and Literal[True], int | str and str | int.
     return _kept(kind, repr(kind))

@@ -181,8 +181,10 @@ def _end_turns(body: JsonObject, request: Request) -> None:
 
 def _think_from_the_start(body: JsonObject, request: Request) -> None:
     """Where thoughts have a budget, a turn that calls tools has to begin with one: who called without goes on so."""
+    if not _thinks(body, "enabled"):
+        return
     turns = [message["content"] for message in body["messages"] if message["role"] != "system"]
-    if not _thinks(body, "enabled") or len(turns) < 2:
+    if len(turns) < 2:
         return
     calls, results = turns[-2][0], turns[-1][0]
     if results["type"] == "tool_result" and calls["type"] not in _THOUGHTS:
