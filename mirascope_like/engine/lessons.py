@@ -39,7 +39,7 @@ async def sent(
         try:
             answer = await send(prepared)
         except ReportedError as failure:
-            learned = _learned(failure)
+            learned = _learned(failure, prepared)
             if lessons and learned != lessons[-1]:
                 remember(prepared.endpoint, lessons[-1])
             if learned is None or learned in lessons:
@@ -52,10 +52,10 @@ async def sent(
             return prepared, answer
 
 
-def _learned(failure: ReportedError) -> Lesson | None:
+def _learned(failure: ReportedError, prepared: Prepared) -> Lesson | None:
     from ..wire.lessons import lesson
 
-    return lesson(failure)
+    return lesson(failure, prepared.request)
 
 
 def _changed(prepared: Prepared, prepare: Callable[[], Prepared], failure: ReportedError, learned: Lesson) -> Prepared:

@@ -14,7 +14,7 @@ Rules
   too short to be cached is ignored by the API.
 * `max_tokens` must be sent. Callers set it as the most they pay for, so a thinking budget yields to it, never it to the
   budget. Unset, it is 16,000 or the model's limit, and for models not known the smallest limit of all.
-* Params that a model refuses, alone or beside thinking, are left out with a warning.
+* Params that a model refuses, alone or beside others, are left out with a warning.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .anthropic_answers import MessagesDecoder
 from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged
+from .sampling import add_sampling
 
 if TYPE_CHECKING:
     from ..schema.tools import ProviderTool, ToolSchema
@@ -342,13 +343,7 @@ def _budget(level: str, max_tokens: int, request: Request) -> JsonObject:
 
 def _sampling(request: Request, body: JsonObject) -> None:
     params, thinks = request.params, _thinks(body, "enabled", "adaptive")
-    for name in ("temperature", "top_p", "top_k"):
-        if (value := params.get(name)) is None:
-            continue
-        if request.features.sampling is False or (thinks and name != "top_p"):
-            left_out(name, request)
-        else:
-            body[name] = value
+    add_sampling(request, body, ("temperature", "top_p", "top_k"), refused=("temperature", "top_k") if thinks else ())
     if params.get("seed") is not None:
         left_out("seed", request)
     if stop := params.get("stop_sequences"):

@@ -24,8 +24,9 @@ ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 class Features:
     """What one model takes. Every `None` is "not known"."""
 
-    sampling: bool | None = None
-    """Whether temperature and top_p are taken (reasoning models of OpenAI refuse them)."""
+    sampling: bool | Literal["one", "unthinking"] | None = None
+    """Whether temperature and top_p are taken (reasoning models of OpenAI refuse them): "one" if not both at once
+    (Claude from Opus 4.1 on), "unthinking" if not beside an effort of thinking (GPT from 5.1 on)."""
     strict_format: bool | None = None
     """Whether answers can be constrained to a JSON schema."""
     json_object: bool | None = None
@@ -142,9 +143,9 @@ def chat_dialect(provider_id: str) -> ChatDialect:
 _CHAT = Features(sampling=True, strict_format=True, json_object=True, strict_tools=True, thinking=False)
 _OLD_CHAT = replace(_CHAT, strict_format=False)
 _REASONING = replace(_CHAT, sampling=False, thinking="effort", efforts=("low", "medium", "high"))
-# These think only if they are asked to, and take temperature as long as they do not.
-_GPT_5_1 = replace(_REASONING, sampling=None, efforts=("none", "low", "medium", "high"))
-_GPT_5_2 = replace(_REASONING, sampling=None, efforts=("none", "low", "medium", "high", "xhigh"))
+# These think only if they are asked to.
+_GPT_5_1 = replace(_REASONING, sampling="unthinking", efforts=("none", "low", "medium", "high"))
+_GPT_5_2 = replace(_REASONING, sampling="unthinking", efforts=("none", "low", "medium", "high", "xhigh"))
 _RESPONSES_ONLY = replace(_REASONING, responses=True, completions=False)
 
 _Row: TypeAlias = tuple[str, Features]
@@ -179,7 +180,7 @@ _OPENAI: Sequence[_Row] = (
 )
 
 _PLAIN_CLAUDE = Features(sampling=True, strict_format=False, strict_tools=False, prefill=True)
-_STRICT_CLAUDE = Features(sampling=True, strict_format=True, strict_tools=True, prefill=True)
+_STRICT_CLAUDE = Features(sampling="one", strict_format=True, strict_tools=True, prefill=True)
 _ADAPTIVE_CLAUDE = replace(_STRICT_CLAUDE, thinking="adaptive", prefill=False, max_output_tokens=128_000)
 _LATER_CLAUDE = replace(_ADAPTIVE_CLAUDE, sampling=False)
 _CLAUDE_5_5 = replace(_LATER_CLAUDE, system_turns=True, forced_tools=False)
@@ -190,8 +191,12 @@ _ANTHROPIC: Sequence[_Row] = (
     (r".*claude-3-5-.*", replace(_PLAIN_CLAUDE, thinking=False, max_output_tokens=8_192)),
     (r".*claude-3-7-.*", replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=64_000)),
     (
-        r".*claude-(opus-4|4-opus)(-[01])?([-@]\d{8}.*)?",
+        r".*claude-(opus-4|4-opus)(-0)?([-@]\d{8}.*)?",
         replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=32_000),
+    ),
+    (
+        r".*claude-opus-4-1([-@]\d{8}.*)?",
+        replace(_PLAIN_CLAUDE, sampling="one", thinking="budget", max_output_tokens=32_000),
     ),
     (
         r".*claude-(sonnet-4|4-sonnet)(-0)?([-@]\d{8}.*)?",

@@ -128,10 +128,11 @@ def data_url(mime_type: str, base64_text: str) -> str:
     return f"data:{mime_type};base64,{base64_text}"
 
 
-def left_out(name: str, request: Request) -> None:
-    """Warn that the param `name` cannot be sent to this model."""
+def left_out(name: str, request: Request, beside: str = "") -> None:
+    """Warn that the param `name` cannot be sent to this model, if only `beside` another."""
+    what = f"{name!r} beside {beside!r}" if beside else repr(name)
     warnings.warn(
-        f"{request.model_id or request.model} does not take {name!r}: it is left out of the request.",
+        f"{request.model_id or request.model} does not take {what}: it is left out of the request.",
         UnsupportedParamWarning,
         stacklevel=2,
     )

@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
-from . import ReportedError
+from . import ReportedError, Request
 from .features import EFFORTS, Features
+from .sampling import asks_to_think
 
 __all__ = ["Lesson", "lesson"]
 
@@ -38,8 +39,8 @@ class Lesson:
         return replace(features, **self.features, dialect={**features.dialect, **self.dialect})
 
 
-def lesson(failure: ReportedError) -> Lesson | None:
-    """What a failure teaches; `None` if nothing."""
+def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | None:
+    """What a failure teaches, of this request if it is known; `None` if nothing."""
     if failure.status not in (400, 422):
         return None
     words = f"{_place(failure.body)} {failure.message} {failure.code or ''}"
@@ -51,7 +52,11 @@ def lesson(failure: ReportedError) -> Lesson | None:
     if efforts := _efforts(words):
         return Lesson(what="this effort of thinking", features={"efforts": efforts})
     named = [(found.start(), taught) for name, taught in _FIELDS.items() if (found := _named(name, words))]
-    return min(named, key=lambda pair: pair[0])[1] if named else None
+    if not named:
+        return None
+    taught = min(named, key=lambda pair: pair[0])[1]
+    # In the same words servers refuse temperature always, and only beside an effort: the lesser lesson is tried first.
+    return _UNTHINKING if taught is _NO_SAMPLING and request and asks_to_think(request) else taught
 
 
 _REFUSED = (
@@ -60,13 +65,14 @@ _REFUSED = (
     r"|additional properties|not (available|permitted|allowed)"
 )
 
-_NO_SAMPLING = {"sampling": False}
+_NO_SAMPLING = Lesson(what="'temperature' and 'top_p'", features={"sampling": False})
+_UNTHINKING = Lesson(what="'temperature' and 'top_p' beside 'thinking'", features={"sampling": "unthinking"})
 _NO_STRICT = Lesson(what="a schema for the answer", features={"strict_format": False})
 
 # Names of fields, in the words of servers.
 _FIELDS: Mapping[str, Lesson] = {
-    "temperature": Lesson(what="'temperature' and 'top_p'", features=_NO_SAMPLING),
-    "top_p": Lesson(what="'temperature' and 'top_p'", features=_NO_SAMPLING),
+    "temperature": _NO_SAMPLING,
+    "top_p": _NO_SAMPLING,
     "top_k": Lesson(what="'top_k'", dialect={"top_k": False}),
     "max_tokens": Lesson(what="'max_tokens'", dialect={"max_tokens": "max_completion_tokens"}),
     "max_completion_tokens": Lesson(what="'max_completion_tokens'", dialect={"max_tokens": "max_tokens"}),
@@ -91,6 +97,10 @@ _FIELDS: Mapping[str, Lesson] = {
 
 # Whole sayings, whose words alone would teach nothing or something else.
 _SAYINGS: Sequence[tuple[str, Lesson]] = (
+    (
+        r"temperature\W{1,3}and \W?top_p\W.{0,20}cannot both",
+        Lesson(what="'top_p' beside 'temperature'", features={"sampling": "one"}),
+    ),
     (
         r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string",
         Lesson(what="a 'tool_choice' that names a tool", features={"tool_choice": "words"}),

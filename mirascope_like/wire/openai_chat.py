@@ -30,6 +30,7 @@ from .chat_order import ordered
 from .features import ChatDialect, effort_of
 from .history import CallIds, arguments_object, data_url, left_out, sendable_name, sent_verbatim, spoken
 from .openai_chat_answers import ChatDecoder
+from .sampling import add_sampling
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChat"]
 
-_SAYING = ("content", "tool_calls", "refusal", "audio", "function_call")
+_SAYING = ("content", "tool_calls", "refusal", "audio", "images", "function_call")
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 
 
@@ -179,12 +180,7 @@ class OpenAIChat:
 
     def _params(self, request: Request, body: JsonObject) -> None:
         params, features = request.params, request.features
-        for name in ("temperature", "top_p"):
-            if (value := params.get(name)) is not None:
-                if features.sampling is False:
-                    left_out(name, request)
-                else:
-                    body[name] = value
+        add_sampling(request, body)
         if (top_k := params.get("top_k")) is not None:
             if self.dialect.top_k is False:
                 left_out("top_k", request)

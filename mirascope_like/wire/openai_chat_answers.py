@@ -6,12 +6,15 @@ Rules
 * A whole answer is decoded as a stream of one delta: one state machine for both.
 * Only the first choice is read; `n` > 1 is for callers of the raw answer.
 * Nothing is trusted to be there: fields are absent, null, or filled with zero values by some servers.
-* `raw_message` keeps the fields that a server needs to see again (reasoning with signatures), and no others.
+* `raw_message` keeps the fields that a server needs to see again (reasoning with signatures, images, the id of spoken
+  words), and no others.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from os import urandom
 from typing import Any, cast
@@ -53,6 +56,7 @@ _FINISH = {
     "refusal": FinishReason.REFUSAL,
 }
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
+_AUDIO_TEXTS = ("data", "transcript")  # of which each delta brings more
 # What most messages and deltas do not have beside their content.
 _BESIDE = (
     *_THOUGHT_FIELDS,
@@ -91,6 +95,8 @@ class _RawMessage:
 
     def __init__(self) -> None:
         self.calls: list[_Call] = []
+        self.images: list[JsonObject] = []
+        self._audio: dict[str, list[Any]] = {}
         self._parts: list[JsonObject] = []
         self._strings: dict[str, list[str]] = {}
         self._details: list[JsonObject] = []
@@ -122,6 +128,19 @@ class _RawMessage:
             elif value is not None:
                 last[name] = value
 
+    def add_audio(self, audio: JsonObject) -> None:
+        """More of what is said aloud. Fields without a value say nothing."""
+        for name, value in audio.items():
+            if value and (name not in _AUDIO_TEXTS or isinstance(value, str)):
+                self._audio.setdefault(name, []).append(value)
+
+    def audio(self) -> JsonObject:
+        """What was said aloud, as the server would have sent it whole; empty if nothing was."""
+        texts = {name: "".join(pieces) for name, pieces in self._audio.items() if name in _AUDIO_TEXTS}
+        if "data" in texts:
+            texts["data"] = _one_base64(texts["data"])
+        return {name: texts.get(name, values[-1]) for name, values in self._audio.items()}
+
     def build(self) -> JsonObject:
         """The message."""
         raw: JsonObject = {"role": "assistant", "content": self._content()}
@@ -130,12 +149,16 @@ class _RawMessage:
             raw["tool_calls"] = [call.raw() for call in self.calls]
         if self._details:
             raw["reasoning_details"] = self._details
+        if ids := self._audio.get("id"):
+            raw["audio"] = {"id": ids[-1]}
+        if self.images:
+            raw["images"] = self.images
         return raw
 
     def _content(self) -> str | list[JsonObject] | None:
         if all(part["type"] == "text" for part in self._parts):
             text = "".join(piece for part in self._parts for piece in part["text"])
-            return text or (None if self.calls or self._strings else "")
+            return text or (None if self.calls or self._strings or self._audio or self.images else "")
         return [_joined(part) for part in self._parts]
 
 
@@ -165,7 +188,7 @@ class ChatDecoder(EventDecoder):
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if text.strip() == "[DONE]":
-            self._finish(chunks)
+            self._finish(self.raw_events, chunks)
             return
         if name == "error":
             raise read_failure(None, text.encode())
@@ -173,13 +196,11 @@ class ChatDecoder(EventDecoder):
 
     def on_end(self, chunks: list[Chunk]) -> None:
         if self._finish_raw and self._ends_with == "finish_reason":
-            self._finish(chunks)
+            self._finish(self.raw_events, chunks)
 
     def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
         self._take_in(body, "message", chunks)
-        if not self._answered:
-            raise MalformedReply(f"the answer has no choices: {str(body)[:200]}")
-        self._finish(chunks)
+        self._finish(body, chunks)
 
     def _take_in(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
         """Take in one event, or a whole answer (`key` says where the message is)."""
@@ -198,15 +219,19 @@ class ChatDecoder(EventDecoder):
             self._message(_numbered(message) if key == "message" else message, chunks)
             self._finish_raw = _string(choice.get("finish_reason")) or self._finish_raw
 
-    def _finish(self, chunks: list[Chunk]) -> None:
-        """The answer is whole: close what is open, and say how it ended."""
+    def _finish(self, said: object, chunks: list[Chunk]) -> None:
+        """The answer is whole, and this is what was `said`: close what is open, and say how it ended."""
         if self.complete:
             return
+        if not self._answered:
+            raise MalformedReply(f"the answer has no choices: {str(said)[:200]}")
         self.complete = True
         self._switch(None, chunks)
         for call in self._raw.calls:
             self._start_call(call, chunks)
             chunks.append(ToolCallEndChunk(call.id))
+        if audio := self._raw.audio():
+            chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
         if self._usage:
             chunks.append(UsageChunk(_usage(self._usage)))
         reason = FinishReason.REFUSAL if self._refused else _FINISH.get(self._finish_raw or "")
@@ -240,10 +265,9 @@ class ChatDecoder(EventDecoder):
         legacy = _object(message.get("function_call"))
         if legacy.get("name") or legacy.get("arguments"):
             self._tool_delta({"index": 0, "function": legacy}, chunks)
-        audio = _object(message.get("audio"))
-        if audio.get("id") or audio.get("data"):
-            chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
+        self._raw.add_audio(_object(message.get("audio")))
         for image in message.get("images") or ():
+            self._raw.images.append(image)
             chunks.append(ProviderChunk(c.ProviderBlock(kind="image", raw=image)))
 
     def _reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
@@ -342,6 +366,14 @@ def _numbered(message: JsonObject) -> JsonObject:
     if not message.get("tool_calls"):
         return message
     return {**message, "tool_calls": [{**call, "index": i} for i, call in enumerate(message["tool_calls"])]}
+
+
+def _one_base64(text: str) -> str:
+    """Base64 texts, one after the other, as one: each may have been padded by itself."""
+    pieces = re.findall("[^=]+=*", text)
+    if len(pieces) < 2 or any(len(piece) % 4 for piece in pieces):
+        return text
+    return b64encode(b"".join(map(b64decode, pieces))).decode()
 
 
 def _string(value: object) -> str:

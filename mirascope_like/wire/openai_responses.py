@@ -26,6 +26,7 @@ from . import JsonObject, Outgoing, Request
 from .features import effort_of
 from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken
 from .openai_responses_answers import ResponsesDecoder
+from .sampling import add_sampling
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -205,12 +206,7 @@ def _input_item(item: JsonObject) -> JsonObject:
 
 def _add_params(request: Request, body: JsonObject) -> None:
     params: Mapping[str, Any] = request.params
-    for name in ("temperature", "top_p"):
-        if (value := params.get(name)) is not None:
-            if request.features.sampling is False:
-                left_out(name, request)
-            else:
-                body[name] = value
+    add_sampling(request, body)
     for name in _UNSUPPORTED:
         if params.get(name) not in (None, (), []):
             left_out(name, request)

@@ -133,11 +133,20 @@ class _Parts(_Item):
 
 
 class _Message(_Parts):
+    """Texts with their sources. Since a source may come after its text, the next text waits until this one is known to
+    be whole."""
+
     _start, _piece, _end = TextStartChunk, TextChunk, TextEndChunk
 
     def __init__(self, raw: JsonObject) -> None:
         super().__init__(raw)
         self._cited = 0
+        self._whole = False  # whether the open part has all its sources
+
+    def say(self, index: int, text: str, chunks: list[Chunk]) -> bool:
+        if index > self._index and not self._whole:
+            return False
+        return super().say(index, text, chunks)
 
     def delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
         index = event.get("content_index") or 0
@@ -147,28 +156,37 @@ class _Message(_Parts):
             case "response.output_text.annotation.added" if annotation := _object(event.get("annotation")):
                 if self.say(index, "", chunks):
                     self._cite([annotation], chunks)
+            case "response.content_part.done" if self._open and index == self._index:
+                self._say_part(index, _object(event.get("part")), chunks)
+                self._whole = True
             case _:
                 pass
 
     def close(self, chunks: list[Chunk]) -> None:
         super().close(chunks)
         self._cited = 0
+        self._whole = False
 
     def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
         for index, part in enumerate(_objects(item.get("content"))):
             if index < self._index:
                 continue
-            text = part.get("text") or part.get("refusal")
-            if isinstance(text, str):
-                self.say_rest(index, text, chunks)
-                if annotations := _objects(part.get("annotations"))[self._cited :]:
-                    self.say(index, "", chunks)
-                    self._cite(annotations, chunks)
-            elif part.get("type") not in ("output_text", "refusal"):
+            if not self._say_part(index, part, chunks) and part.get("type") not in ("output_text", "refusal"):
                 chunks.append(ProviderChunk(c.ProviderBlock(kind=str(part.get("type")), raw=part)))
             self.close(chunks)
         if self._open:
             self.close(chunks)
+
+    def _say_part(self, index: int, part: JsonObject, chunks: list[Chunk]) -> bool:
+        """Say what has not been said of a part, if it is a text."""
+        text = part.get("text") or part.get("refusal")
+        if not isinstance(text, str):
+            return False
+        self.say_rest(index, text, chunks)
+        if annotations := _objects(part.get("annotations"))[self._cited :]:
+            self.say(index, "", chunks)
+            self._cite(annotations, chunks)
+        return True
 
     def _cite(self, annotations: Sequence[JsonObject], chunks: list[Chunk]) -> None:
         self._cited += len(annotations)
@@ -176,7 +194,8 @@ class _Message(_Parts):
 
 
 class _Reasoning(_Parts):
-    """Summaries of what was thought; the thoughts themselves where there are no summaries."""
+    """The thoughts themselves; their summaries where there are none, as of most models. Thoughts come before what sums
+    them up: so a stream, which says what comes first, says what the whole answer does."""
 
     _start, _piece, _end = ThoughtStartChunk, ThoughtChunk, ThoughtEndChunk
     _FIELDS: ClassVar[Mapping[str, tuple[str, str]]] = {
@@ -195,7 +214,7 @@ class _Reasoning(_Parts):
             self.say(event.get(index) or 0, event.get("delta") or "", chunks)
 
     def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
-        field = self._field or ("summary" if item.get("summary") else "content")
+        field = self._field or ("content" if item.get("content") else "summary")
         for index, part in enumerate(_objects(item.get(field))):
             if index >= self._index:
                 self.say_rest(index, part.get("text") or "", chunks)

@@ -177,6 +177,33 @@ def test_several_lessons_in_one_call(server: Server) -> None:
     assert server.received[4].json.keys() == {"model", "messages", "max_completion_tokens"}
 
 
+def test_temperature_beside_an_effort_is_refused_only_there(server: Server) -> None:
+    def check(body: dict[str, Any]) -> object:
+        return unsupported("temperature")(body) if "reasoning_effort" in body else None
+
+    server.answer = quirky(check)
+    register(server)
+    thinking = llm.Model("test/model", temperature=0.5, thinking={"level": "high"})
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        thinking.call("Hi")
+        thinking.call("Hi")
+    assert "'temperature' and 'top_p' beside 'thinking', and is asked without" in str(warned[1].message)
+    llm.Model("test/model", temperature=0.5).call("Hi")
+    assert [received.json.get("temperature") for received in server.received] == [0.5, None, None, 0.5]
+
+
+def test_temperature_that_is_always_refused_is_learned_in_two_steps(server: Server) -> None:
+    server.answer = quirky(unsupported("temperature"))
+    register(server)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        llm.Model("test/model", temperature=0.5, thinking={"level": "high"}).call("Hi")
+        llm.Model("test/model", temperature=0.5).call("Hi")
+        llm.Model("test/model", temperature=0.5).call("Hi")
+    assert [received.json.get("temperature") for received in server.received] == [0.5, None, 0.5, None, None]
+
+
 def test_named_tool_becomes_the_only_one(server: Server) -> None:
     server.answer = quirky(lm_studio_choice)
     register(server)
@@ -279,9 +306,11 @@ def detail(*place: str | int) -> dict[str, Any]:
 EFFORT = (
     "Unsupported value: 'minimal' is not supported with this model. Supported values are: 'low', 'medium', and 'high'."
 )
+BOTH = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
 PREFILL = "This model does not support assistant message prefill. The conversation must end with a user message."
 TAUGHT: list[tuple[object, dict[str, Any]]] = [
     (openai_error("Unsupported value: 'temperature' does not support 0.2. Use 1.", "temperature"), {"sampling": False}),
+    ({"type": "error", "error": {"type": "invalid_request_error", "message": BOTH}}, {"sampling": "one"}),
     (openai_error(EFFORT, "reasoning.effort"), {"efforts": ("low", "medium", "high")}),
     ({"error": {"message": "Unrecognized request argument supplied: parallel_tool_calls"}}, {"parallel_tools": False}),
     ({"error": "'response_format.type' must be 'json_schema' or 'text'"}, {"json_object": False}),

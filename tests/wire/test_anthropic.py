@@ -406,6 +406,13 @@ def test_what_is_not_taken_is_left_out_aloud(params: Params, features: Features,
         assert gone not in encode(user("hi"), params=params, features=features)
 
 
+def test_temperature_counts_where_one_way_to_sample_is_taken() -> None:
+    both: Params = {"temperature": 0.5, "top_p": 0.9}
+    with pytest.warns(UnsupportedParamWarning, match="'top_p' beside 'temperature'"):
+        body = encode(user("hi"), params=both, features=features_of("anthropic", "claude-sonnet-4-5"))
+    assert (body["temperature"], "top_p" in body) == (0.5, False)
+
+
 def test_sampling() -> None:
     params: Params = {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "stop_sequences": ("a", "b")}
     body = encode(user("hi"), params=params)
@@ -475,11 +482,12 @@ def test_what_later_calls_begin_with_is_marked_for_the_cache() -> None:
     [
         ("claude-3-haiku-20240307", {"thinking": False, "max_output_tokens": 4_096}),
         ("claude-3-7-sonnet-latest", {"thinking": "budget", "strict_format": False}),
-        ("claude-opus-4-20250514", {"thinking": "budget", "max_output_tokens": 32_000}),
-        ("claude-opus-4-1-20250805", {"thinking": "budget", "max_output_tokens": 32_000}),
+        ("claude-opus-4-20250514", {"thinking": "budget", "sampling": True, "max_output_tokens": 32_000}),
+        ("claude-opus-4-1-20250805", {"thinking": "budget", "sampling": "one", "max_output_tokens": 32_000}),
         ("claude-sonnet-4-0", {"thinking": "budget", "strict_format": False, "max_output_tokens": 64_000}),
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", {"thinking": "budget", "strict_format": True}),
-        ("claude-opus-4-6", {"thinking": "adaptive", "sampling": True}),
+        ("claude-haiku-4-5", {"thinking": "budget", "sampling": "one"}),
+        ("claude-opus-4-6", {"thinking": "adaptive", "sampling": "one"}),
         ("claude-opus-4-8", {"thinking": "adaptive", "sampling": False, "system_turns": True, "thinking_off": None}),
         ("claude-opus-5", {"forced_tools": None, "system_turns": True, "thinking_off": None}),
         ("claude-opus-5-5", {"forced_tools": False, "thinking_off": False}),

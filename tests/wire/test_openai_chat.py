@@ -103,6 +103,15 @@ def test_answers_of_others_are_said_in_words() -> None:
     assert "hm" in sent(user("Hi"), foreign, params=params)["messages"][1]["content"]
 
 
+def test_spoken_and_drawn_answers_go_back() -> None:
+    audio = {"id": "audio_1", "data": "QUI=", "transcript": "Hello", "expires_at": 1}
+    drawn = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
+    for said, returned in (({"audio": audio}, {"audio": {"id": "audio_1"}}), ({"images": [drawn]},) * 2):
+        reply = answered(content=None, **said)
+        message = assistant(reply.content, raw_message=reply.raw_message, provider_id="openai", model_id="openai/m")
+        assert sent(user("Hi"), message)["messages"][1] == {"role": "assistant", "content": None, **returned}
+
+
 @pytest.mark.parametrize(
     ("part", "hint"),
     [
@@ -162,6 +171,23 @@ def test_params_that_are_refused_are_left_out_with_a_warning(provider: str, feat
     with pytest.warns(UnsupportedParamWarning, match=f"{provider}/m does not take '{next(iter(params))}'"):
         body = sent(provider=provider, features=features, params=params)
     assert set(body) == {"model", "messages"}
+
+
+def test_temperature_counts_where_one_way_to_sample_is_taken() -> None:
+    both: Params = {"temperature": 0.5, "top_p": 0.9}
+    with pytest.warns(UnsupportedParamWarning, match="'top_p' beside 'temperature'"):
+        body = sent(features=Features(sampling="one"), params=both)
+    assert (body["temperature"], "top_p" in body) == (0.5, False)
+    assert sent(features=Features(sampling="one"), params={"top_p": 0.9})["top_p"] == 0.9
+
+
+@pytest.mark.parametrize("level", ["none", "default"])
+def test_who_does_not_think_may_be_sampled(level: Any) -> None:
+    params: Params = {"temperature": 0.5, "thinking": {"level": level}}
+    assert sent(features=Features(sampling="unthinking"), params=params)["temperature"] == 0.5
+    params = {"temperature": 0.5, "thinking": {"level": "low"}}
+    with pytest.warns(UnsupportedParamWarning, match="'temperature' beside 'thinking'"):
+        assert "temperature" not in sent(features=Features(sampling="unthinking"), params=params)
 
 
 def test_what_asks_for_nothing_warns_of_nothing() -> None:
@@ -227,6 +253,34 @@ def test_an_empty_answer_can_be_sent_back() -> None:
 def test_answers_of_another_protocol_are_malformed(body: Any) -> None:
     with pytest.raises(MalformedReply):
         OpenAIChat(chat_dialect("openai")).decode(body)
+
+
+@pytest.mark.parametrize("event", [{}, {"choices": []}, {"choices": None}, {"choices": [{"index": 0}]}])
+def test_streams_without_an_answer_are_malformed(event: JsonObject) -> None:
+    for events in ([event, "[DONE]"], ["[DONE]"]):
+        with pytest.raises(MalformedReply, match="no choices"):
+            streamed(*events)
+    assert streamed(delta("stop", content="x"), event, "[DONE]").content == (c.Text("x"),)
+
+
+def test_what_is_said_aloud_is_one_part_however_it_comes() -> None:
+    """The server makes each piece of the sound base64 by itself."""
+    whole = {"id": "audio_1", "data": "QUJD", "transcript": "Hello", "expires_at": 1}
+    pieces: list[JsonObject] = [
+        {"id": "audio_1", "transcript": "Hel"},
+        {"transcript": "lo", "expires_at": None},
+        {"id": "", "data": "QUI="},
+        {"data": "Qw=="},
+        {"expires_at": 1},
+    ]
+    reply = streamed(*(delta(audio=piece) for piece in pieces), delta("stop"), "[DONE]")
+    assert reply.content == (c.ProviderBlock(kind="audio", raw=whole),)
+    assert reply == answered(content=None, audio=whole)
+
+
+def test_fields_of_sound_without_a_value_are_no_sound() -> None:
+    silence = {"id": "", "data": "", "transcript": "", "expires_at": 0}
+    assert answered(content="Yes.", audio=silence).content == (c.Text("Yes."),)
 
 
 def test_parallel_calls_without_index_or_id_are_told_apart() -> None:

@@ -286,6 +286,14 @@ def test_params_that_would_be_refused_are_left_out(model: str, params: Any, left
         assert encode(model=model, params=params) == encode(model=model)
 
 
+@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.2", "gpt-5.4-mini"])
+def test_who_does_not_think_may_be_sampled(model: str) -> None:
+    for params in ({}, {"thinking": {"level": "none"}}, {"thinking": {"level": "default"}}):
+        assert encode(model=model, params={"temperature": 0.2, **params})["temperature"] == 0.2
+    with pytest.warns(UnsupportedParamWarning, match="'temperature' beside 'thinking'"):
+        assert "temperature" not in encode(model=model, params={"temperature": 0.2, "thinking": {"level": "high"}})
+
+
 @pytest.mark.parametrize(
     ("model", "level", "effort"),
     [
@@ -440,11 +448,23 @@ def test_citations() -> None:
     )
 
 
-def test_thoughts_are_summaries_else_the_thoughts_themselves_else_none() -> None:
+def test_thoughts_are_themselves_else_their_summaries_else_none() -> None:
     content = [{"type": "reasoning_text", "text": "Long."}]
-    assert decode(reasoning("Short.", content=content)).content == (Thought("Short."),)
-    assert decode(reasoning(content=content)).content == (Thought("Long."),)
+    assert decode(reasoning("Short.", content=content)).content == (Thought("Long."),)
+    assert decode(reasoning("Short.")).content == (Thought("Short."),)
     assert decode(reasoning(encrypted_content="gAAA")).content == ()
+
+
+def test_thoughts_that_are_summed_up_are_streamed_as_they_are() -> None:
+    output = reasoning("Short.", content=[{"type": "reasoning_text", "text": "Long."}])
+    assert read(
+        CREATED,
+        added(0, reasoning()),
+        delta("reasoning_text", 0, "Lo", content_index=0),
+        delta("reasoning_summary_text", 0, "Short.", summary_index=0),
+        done(0, output),
+        completed(output),
+    ) == decode(output)
 
 
 @pytest.mark.parametrize(
@@ -561,6 +581,30 @@ def test_a_stream_says_what_its_last_event_says_whatever_it_leaves_out(missing: 
     ]
     kept = [event for place, event in enumerate(events) if place not in missing]
     assert read(*kept) == decode(*output, usage={"input_tokens": 1, "output_tokens": 2})
+
+
+@pytest.mark.parametrize("part_done", [False, True])
+def test_sources_that_come_late_are_of_their_own_text(part_done: bool) -> None:
+    cited = {"type": "url_citation", "url": "https://example.org"}
+    parts: list[JsonObject] = [
+        {"type": "output_text", "text": "One.", "annotations": [cited]},
+        {"type": "output_text", "text": "Two.", "annotations": []},
+    ]
+    output = {**message(""), "content": parts}
+    ended = {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": parts[0]}
+    decoder = OpenAIResponses().decoder()
+    chunks = decoder.feed(
+        stream(
+            CREATED,
+            added(0, {"type": "message", "content": []}),
+            delta("output_text", 0, "One", content_index=0),
+            *([ended] if part_done else []),
+            delta("output_text", 0, "Two.", content_index=1),
+        )
+    )
+    assert (TextChunk("Two.") in chunks) == part_done  # it waits only as long as a source may come
+    chunks += decoder.feed(stream(done(0, output), completed(output)))
+    assert fold(chunks) == decode(output)
 
 
 def test_a_stream_that_is_read_from_its_middle_says_everything_at_its_end() -> None:
