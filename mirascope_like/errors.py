@@ -35,6 +35,7 @@ The three names that Python has too inherit from Python's, so that `except Timeo
 from __future__ import annotations
 
 import builtins
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ __all__ = [
     "UnknownModelError",
     "UnsupportedParamWarning",
     "api_error",
+    "error_text",
 ]
 
 
@@ -386,6 +388,14 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     404: NotFoundError,
     429: RateLimitError,
 }
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says; the name of its type if it says nothing, or fails even at that."""
+    with contextlib.suppress(Exception):
+        if text := str(error):
+            return text
+    return type(error).__name__
 
 
 def api_error(status: int | None, message: str, *, meaning: int | None = None, **details: Any) -> APIError:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, overload
 
 from typing_extensions import TypeVar, Unpack
 
@@ -38,7 +38,7 @@ DEFAULT_LIMIT = 100
 """How many calls of the model a chain may make, unless it is told. Nobody needs as many; it ends what would not end."""
 
 F = TypeVar("F", default=Any)
-G = TypeVar("G")
+G = TypeVar("G", default=Any)
 
 
 class _Round:
@@ -275,15 +275,15 @@ class ChainResponse(_Chain[F]):
         return self._to_dict()
 
     @overload
-    def reply(self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
+    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
     @overload
-    def reply(self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]) -> Response[G]: ...
     def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Any:
+        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
+    ) -> Response[G]: ...
+    def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """Go on from the last response; see `Response.reply`."""
         response: Response[F] = run(self._last())
-        return response.reply(prompt, schema=cast("Any", schema), **args)
+        return response.reply(prompt, **args)
 
     def close(self) -> None:
         """Give up what has not come yet."""
@@ -353,19 +353,15 @@ class AsyncChainResponse(_Chain[F]):
         return self._to_dict()
 
     @overload
-    async def reply(
-        self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]
-    ) -> AsyncResponse[F]: ...
+    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> AsyncResponse[F]: ...
     @overload
     async def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]
+        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
     ) -> AsyncResponse[G]: ...
-    async def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Any:
+    async def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """See `ChainResponse.reply`."""
         response: AsyncResponse[F] = await self._last()
-        return await response.reply(prompt, schema=cast("Any", schema), **args)
+        return await response.reply(prompt, **args)
 
     async def aclose(self) -> None:
         """See `ChainResponse.close`."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias
 
 from typing_extensions import TypeVar, Unpack
 
-from ..engine.runtime import BLOCKING, NATIVE, Runtime
 from ..values.messages import Message as LLMMessage
 from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
 from .convert import to_llm
@@ -38,8 +37,6 @@ R = TypeVar("R", bound=Turn[Any])
 class _Conversation(Generic[R]):
     """A conversation of either colour."""
 
-    _runtime: ClassVar[Runtime]
-
     def __init__(self, model: BaseModel, **args: Unpack[ChainArgs]) -> None:
         settings: dict[str, Any] = dict(args)
         self.chain_limit: int | None = settings.pop("chain_limit", DEFAULT_LIMIT)
@@ -48,7 +45,7 @@ class _Conversation(Generic[R]):
         self.model: BaseModel = model
         self.responses: list[R] = []
         self.messages: list[Message] = list(settings.pop("messages", None) or ())
-        self.queue: Queue = Queue(self._runtime)
+        self.queue: Queue = Queue()
         self._base = Prompt(model=model).asking(None, settings)
 
     def add(self, turn: Any) -> None:
@@ -75,7 +72,7 @@ class _Conversation(Generic[R]):
         """A conversation with the same history, which goes its own way from here."""
         other = copy.copy(self)
         other.id = new_id()
-        other.queue = Queue(self._runtime)
+        other.queue = Queue()
         other.messages = list(self.messages)
         other.responses = list(self.responses)
         return other
@@ -145,8 +142,6 @@ class Conversation(_Conversation[Response[Any]]):
     (tools, system, options, hooks, …) goes with every prompt that does not say otherwise.
     """
 
-    _runtime = BLOCKING
-
     def prompt(
         self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
     ) -> Response[F]:
@@ -170,8 +165,6 @@ class Conversation(_Conversation[Response[Any]]):
 
 class AsyncConversation(_Conversation[AsyncResponse[Any]]):
     """See `Conversation`."""
-
-    _runtime = NATIVE
 
     def prompt(
         self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]

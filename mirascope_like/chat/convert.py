@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from ..errors import ToolExecutionError
+from ..errors import ToolExecutionError, error_text
 from ..values import content as c, messages as m, serial
 from ..values.results import result_images, result_text
 from .attachments import from_media, to_media
@@ -261,7 +261,7 @@ def _result(output: c.ToolOutput[Any]) -> ToolResultPart:
         "\n".join(result_text(item) for item in said),
         output.id or None,
         attachments=[from_media(image) for image in images],
-        exception=None if output.error is None else str(output.error) or type(output.error).__name__,
+        exception=None if output.error is None else error_text(output.error),
     )
 
 

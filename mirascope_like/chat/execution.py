@@ -28,6 +28,7 @@ from .attachments import Attachment, to_media
 from .convert import OWN, to_llm
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import Prompt
+from .records import prompt_settings
 from .tools import make_toolkit
 from .turns import begin_anew, running
 
@@ -52,12 +53,12 @@ class Execution:
         self._fresh: list[StreamEvent] = []
 
     async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
-        """`execute` gets the prompt as it is; messages and tools of the plan are for those who observe calls."""
+        """`execute` gets the prompt as it is; all else in the plan is for those who observe calls."""
         if self._model.retry is not None and self._model.retry.fallback_models:
             raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
         return Plan(
             model_id=self._model.model_id,
-            params=Params(),
+            params=_observable_options(turn.prompt) if is_observed() else Params(),
             messages=_observable(turn.prompt.messages) if is_observed() else (),
             toolkit=make_toolkit(turn.prompt.tools),
             provider=_Provider(self, turn),
@@ -80,12 +81,12 @@ class Execution:
     def ending(self, turn: Turn[Any], writer: ChunkWriter) -> Sequence[Chunk]:
         """The chunks at the end, with what the author said beside the events."""
         made = writer.end(self._said(turn))
-        if turn.input_tokens is None and turn.output_tokens is None:
+        if turn.input_tokens is None and turn.output_tokens is None and turn.token_details is None:
             return made
-        return [
-            *made,
-            UsageChunk(Usage(input_tokens=turn.input_tokens or 0, output_tokens=turn.output_tokens or 0)),
-        ]
+        usage = Usage(
+            input_tokens=turn.input_tokens or 0, output_tokens=turn.output_tokens or 0, raw=turn.token_details
+        )
+        return [*made, UsageChunk(usage)]
 
     def begin(self, turn: Turn[Any]) -> Iterator[Any] | AsyncIterator[Any]:
         """Call `execute`. What an attempt before this one said is forgotten."""
@@ -121,6 +122,14 @@ def _observable(messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
         with suppress(ValueError):  # roles of the author's own
             said += to_llm([replace(message, parts=list(map(_readable, message.parts)))])
     return tuple(said)
+
+
+def _observable_options(prompt: Prompt) -> Params:
+    """The options, as far as they have a JSON form, without those that the engine would act on."""
+    options: dict[str, Any] = {}
+    with suppress(ValueError):
+        options = prompt_settings(prompt).get("options", {})
+    return cast("Params", {name: value for name, value in options.items() if name not in ("thinking", "timeout")})
 
 
 def _readable(part: Part) -> Part:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
+from ..errors import error_text
 from ..schema.formats import AnyFormat, Format, make_format
 from ..schema.given import GivenSchema
 from ..schema.tools import ProviderTool
@@ -191,7 +192,7 @@ class Prompt:
 def result_part(result: ToolResult) -> ToolResultPart:
     """A tool's result as part of a message. Its attachments go beside it, in a message of the user's, since few
     providers take them in a result."""
-    exception = None if result.exception is None else str(result.exception) or type(result.exception).__name__
+    exception = None if result.exception is None else error_text(result.exception)
     return ToolResultPart(result.name, result.output, result.tool_call_id, exception=exception)
 
 

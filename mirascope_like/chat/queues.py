@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 
-from ..engine.runtime import Runtime
+from ..engine.runtime import BLOCKING
 
 __all__ = ["Place", "Queue"]
 
@@ -55,8 +55,8 @@ class Place:
 class Queue:
     """The places of one conversation."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._lock = runtime.lock()
+    def __init__(self) -> None:
+        self._lock = BLOCKING.lock()  # in both colours: nothing waits under it, and event loops may come and go
         self._places: list[Place] = []
 
     @property

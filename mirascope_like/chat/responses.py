@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncResponse", "Response"]
 
 F = TypeVar("F", default=Any)
-G = TypeVar("G")
+G = TypeVar("G", default=Any)
 
 
 class Response(Turn[F], Generic[F]):
@@ -119,18 +119,19 @@ class Response(Turn[F], Generic[F]):
         return run(self._execute_one(tool_call))
 
     @overload
-    def reply(self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]) -> Self: ...
+    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Self: ...
     @overload
-    def reply(self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]) -> Response[G]: ...
     def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Any:
+        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
+    ) -> Response[G]: ...
+    def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """The next response of this conversation, not asked for yet.
 
         Tools that the model called are run first, unless `tool_results` are given. Tools, options, schema, key and
-        hooks stay as they were, unless they are given. `messages` are said after the prompt.
+        hooks stay as they were, unless they are given; `schema=None` asks for plain text. `messages` are said after
+        the prompt.
         """
-        return run(self._reply(prompt, args if schema is None else {**args, "schema": schema}))
+        return run(self._reply(prompt, args))
 
     def to_dict(self) -> ResponseDict:
         """The JSON form, from which `from_dict` makes it again."""
@@ -255,16 +256,14 @@ class AsyncResponse(Turn[F], Generic[F]):
         return await self._execute_one(tool_call)
 
     @overload
-    async def reply(self, prompt: str | None = None, *, schema: None = None, **args: Unpack[PromptArgs]) -> Self: ...
+    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Self: ...
     @overload
     async def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[G], **args: Unpack[PromptArgs]
+        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
     ) -> AsyncResponse[G]: ...
-    async def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[Any] | None = None, **args: Unpack[PromptArgs]
-    ) -> Any:
+    async def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """See `Response.reply`."""
-        return await self._reply(prompt, args if schema is None else {**args, "schema": schema})
+        return await self._reply(prompt, args)
 
     def to_dict(self) -> ResponseDict:
         """See `Response.to_dict`; not awaited. Raises `ValueError` while it is not complete."""

@@ -65,13 +65,25 @@ class Toolbox(_Configured):
                 return "kept"
 
     Override `prepare` or `prepare_async` to connect or to `add_tool`, and `teardown` or `teardown_async` to undo it;
-    `with toolbox:` and `async with toolbox:` do both. Preparing happens once, however many calls begin together.
+    `with toolbox:` and `async with toolbox:` do both. Preparing happens once, however many calls begin together. A
+    copy has tools of its own, and is prepared for itself.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls, *args, **kwargs)
-        vars(made).update(_extra_tools={}, _method_tools={}, _prepared=Once())
+        vars(made).update(_extra_tools={}, _passed_self=set(), _method_tools={}, _prepared=Once())
         return made
+
+    def __getstate__(self) -> Any:
+        # Without what is bound to this one, and what cannot be copied.
+        state = {name: value for name, value in vars(self).items() if name not in ("_method_tools", "_prepared")}
+        extra = {name: replace(tool) for name, tool in state["_extra_tools"].items()}
+        return {**state, "_extra_tools": extra, "_passed_self": set(state["_passed_self"])}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        tools: dict[str, Tool] = state["_extra_tools"]
+        tools.update({name: _rebound(tools[name], self) for name in state["_passed_self"]})
 
     def tools(self) -> Iterable[Tool]:
         """The tools as they are now: methods by name, then those that were added. May be overridden."""
@@ -97,6 +109,8 @@ class Toolbox(_Configured):
         elif pass_self and tool.implementation is not None:
             tool = replace(tool, implementation=MethodType(tool.implementation, self))
         vars(self)["_extra_tools"][tool.name] = tool
+        names: set[str] = vars(self)["_passed_self"]
+        (names.add if pass_self and tool.implementation is not None else names.discard)(tool.name)
 
     def prepare(self) -> None:
         """Called once before the model is first asked."""
@@ -130,6 +144,11 @@ class Toolbox(_Configured):
 
 
 _RESERVED = {name for name in vars(Toolbox) if not name.startswith("_")}
+
+
+def _rebound(tool: Tool, toolbox: Toolbox) -> Tool:
+    """A tool that gets its toolbox passed, for another one."""
+    return replace(tool, implementation=MethodType(cast("MethodType", tool.implementation).__func__, toolbox))
 
 
 def _is_tool(kind: type[Toolbox], name: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, cast
 
 from ..engine.runtime import Runtime
 from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run_tools
-from ..errors import ToolExecutionError, ToolNotFoundError
+from ..errors import ToolExecutionError, ToolNotFoundError, error_text
 from ..schema import tools as schema
 from ..schema.functions import Docs, function_name, is_async, json_schema
 from ..values import content as c
@@ -271,8 +271,7 @@ class _Runnable(schema.Tool[..., Any]):
 
     def failure(self, call: c.ToolCall, error: BaseException) -> c.ToolOutput[Any]:
         """See `BaseTool.failure`."""
-        message = str(error) or type(error).__name__
-        return self._told(call, f"Error: {message}", exception=error)
+        return self._told(call, f"Error: {error_text(error)}", exception=error)
 
     def _told(self, call: c.ToolCall, text: str, **details: Any) -> _Told:
         told = ToolResult(

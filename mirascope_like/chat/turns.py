@@ -281,7 +281,9 @@ class Turn(Generic[F]):
         self._taken = 0
 
     def _labels(self) -> dict[str, str]:
-        return {"id": self.id} if self.conversation is None else {"id": self.id, "conversation": self.conversation.id}
+        if self.conversation is not None:
+            return {"id": self.id, "conversation": self.conversation.id}
+        return {"id": self.id} if self._replies_to is None else {"id": self.id, "replies_to": self._replies_to.id}
 
     def _complete(self) -> None:
         if self.conversation is not None:
@@ -407,7 +409,8 @@ class Turn(Generic[F]):
         given = dict(args)
         after: Sequence[Message] = tuple(given.pop("messages", None) or ())
         results = given.get("tool_results")
-        if results is None and self._tool_calls():
+        runs_tools = results is None and bool(self._tool_calls())
+        if runs_tools:
             results = await self._run_for_reply(given)
         if given.get("tools", ()) is None:
             given["tools"] = ()
@@ -417,6 +420,8 @@ class Turn(Generic[F]):
         given |= {"tool_results": base.tool_results, "attachments": given.get("attachments") or base.attachments}
         prompt = replace(base.asking(text, given), after=after)
         conversation = None if self.conversation is None else self.conversation.continued_from(self)
+        if conversation is not None and runs_tools:  # now, in case the next answer fails
+            conversation.messages = base.messages
         queue = None if conversation is None else conversation.queue
         return type(self)(prompt, conversation, queue, replies_to=self)
 

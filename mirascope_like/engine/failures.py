@@ -20,6 +20,7 @@ from ..errors import (
     ResponseValidationError,
     TimeoutError,
     api_error,
+    error_text,
 )
 from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
 from ..wire.failures import read_failure
@@ -72,15 +73,11 @@ def _made(error: BaseException) -> ProviderError:
         case MalformedReply():
             return ResponseValidationError(f"The answer is not of the protocol: {error}.")
         case builtins.TimeoutError():
-            return TimeoutError(_said(error), original_exception=error)
+            return TimeoutError(error_text(error), original_exception=error)
         case OSError():
-            return ConnectionError(_said(error), original_exception=error)
+            return ConnectionError(error_text(error), original_exception=error)
         case _:
-            return ResponseValidationError(_said(error))
-
-
-def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+            return ResponseValidationError(error_text(error))
 
 
 def _reported(failure: ReportedError) -> APIError:

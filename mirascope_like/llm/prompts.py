@@ -72,7 +72,8 @@ class Decorated:
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this object is found on an instance or class."""
         bind = getattr(self.fn, "__get__", None)  # callable objects have none, and do not bind
-        if bind is None or (instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod)):
+        fn = cast("object", self.fn)
+        if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
             return self
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)  # what copy.copy would do, were it not to ask `__reduce__`
@@ -82,7 +83,7 @@ class Decorated:
     @functools.cached_property
     def context_parameter(self) -> inspect.Parameter:
         """Where the function takes its context."""
-        return context_parameter(unwrapped(self.fn))
+        return context_parameter(self.fn)
 
     def __reduce__(self) -> Any:
         return reference(self)
@@ -280,12 +281,11 @@ def as_model(model: Model | str) -> Model:
 
 def prompt_class(fn: Callable[..., Any]) -> type[AnyPrompt]:
     """The class of prompt that fits a function. Raises `TypeError` if it is none."""
-    inner = unwrapped(fn)
-    if not callable(inner):
+    if not callable(unwrapped(fn)):
         raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
-    if is_async(inner):
-        return AsyncContextPrompt if takes_context(inner) else AsyncPrompt
-    return ContextPrompt if takes_context(inner) else Prompt
+    if is_async(fn):
+        return AsyncContextPrompt if takes_context(fn) else AsyncPrompt
+    return ContextPrompt if takes_context(fn) else Prompt
 
 
 def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engine.observers import FinishedCall
+from ..errors import error_text
 from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
 from ..values.chunks import Usage
@@ -78,7 +79,7 @@ def _answered(call: FinishedCall) -> dict[str, Any]:
         "finish_reason": reply.finish_reason if reply is not None else None,
         "raw_finish_reason": reply.raw_finish_reason if reply is not None else None,
         "error_type": type(error).__name__ if error is not None else None,
-        "error": _plain(str(error)) if error is not None else None,
+        "error": _plain(error_text(error)) if error is not None else None,
     }
 
 
@@ -116,24 +117,26 @@ def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMes
 
 
 def _conversation(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str:
-    """The conversation that a call goes on with, or a new one: named by its label, else found by its messages."""
-    found = call.plan.labels.get("conversation") or _continued(connection, prompt) or call.id
+    """The conversation that a call goes on with, or a new one: named by its labels, else found by its messages."""
+    found = call.plan.labels.get("conversation") or _continued(connection, call, prompt) or call.id
     words = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
     _insert(connection, "conversations", {"id": found, "name": _shortened(words)})
     return found
 
 
-def _continued(connection: sqlite3.Connection, prompt: Sequence[StoredMessage]) -> str | None:
-    """The conversation whose last message is among these; also one with a failed answer that is gone on from. One that
-    has gone on otherwise since is not meant: this is a fork of it."""
-    answers = [each.hash for each in prompt if each.role == "assistant"]
-    query = """
-        SELECT conversations.id FROM responses JOIN conversations ON conversations.id = conversation
-        WHERE responses.tip = ? AND (responses.tip = conversations.tip OR error_type IS NOT NULL)
-        ORDER BY number DESC LIMIT 1
-    """
-    for hash in reversed(answers):
-        if row := connection.execute(query, (hash,)).fetchone():
+def _continued(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str | None:
+    """The conversation that ends with the call that is replied to, or with one of these messages; also one with a
+    failed answer that is gone on from. One that has gone on otherwise since is not meant: this is a fork of it."""
+    answers = [("tip", each.hash) for each in reversed(prompt) if each.role == "assistant"]
+    if "replies_to" in call.plan.labels:
+        answers.insert(0, ("id", call.plan.labels["replies_to"]))
+    for column, value in answers:
+        query = f"""
+            SELECT conversations.id FROM responses JOIN conversations ON conversations.id = conversation
+            WHERE responses.{column} = ? AND (responses.tip = conversations.tip OR error_type IS NOT NULL)
+            ORDER BY number DESC LIMIT 1
+        """
+        if row := connection.execute(query, (value,)).fetchone():
             return str(row[0])
     return None
 

@@ -137,17 +137,16 @@ class LogReader:
 
     def messages(self, id: str) -> list[Message]:
         """What was sent in a call, and the answer, as they were."""
-        row = self._connection.execute(
-            "SELECT coalesce(tip, prompt_tip) FROM responses WHERE id = ?", (self._whole_id("responses", id),)
-        ).fetchone()
-        return self._chain(row[0])
+        whole_id = self._whole_id("responses", id)
+        ((tip,),) = self._rows("SELECT coalesce(tip, prompt_tip) FROM responses WHERE id = ?", whole_id)
+        return self._chain(tip)
 
     def tools(self, id: str) -> list[LoggedTool]:
         """The tools that a call had."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT name, description, parameters FROM response_tools JOIN tools ON tool = hash WHERE response = ? "
             "ORDER BY position",
-            (self._whole_id("responses", id),),
+            self._whole_id("responses", id),
         )
         return [LoggedTool(name=row[0], description=row[1], parameters=json.loads(row[2])) for row in rows]
 
@@ -155,19 +154,15 @@ class LogReader:
 
     def conversations(self) -> Iterator[LoggedConversation]:
         """All conversations, the one that went on last first."""
-        rows = self._connection.execute(
-            "SELECT conversation FROM responses GROUP BY conversation ORDER BY max(number) DESC"
-        ).fetchall()
-        return (self.conversation(row[0]) for row in rows)
+        rows = self._rows("SELECT conversation FROM responses GROUP BY conversation ORDER BY max(number) DESC")
+        return (self.conversation(id) for (id,) in list(rows))
 
     def conversation(self, id: str | None = None) -> LoggedConversation:
         """One conversation: its messages up to its last good answer. Without an id, the one that went on last."""
         last = next(self.responses(limit=1) if id is None else self.responses(conversation=id, limit=1), None)
         if last is None:
             raise LogError(f"No call is in the log {self.path} yet.")
-        name, tip = self._connection.execute(
-            "SELECT name, tip FROM conversations WHERE id = ?", (last.conversation_id,)
-        ).fetchone()
+        ((name, tip),) = self._rows("SELECT name, tip FROM conversations WHERE id = ?", last.conversation_id)
         return LoggedConversation(
             id=last.conversation_id,
             name=name,
@@ -181,7 +176,8 @@ class LogReader:
     @cached_property
     def has_index(self) -> bool:
         """Whether searching uses an index; it gives the same without one, more slowly."""
-        return has_index(self._connection)
+        with self._in_words():
+            return has_index(self._connection)
 
     def verify(self) -> list[str]:
         """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything."""
@@ -212,6 +208,10 @@ class LogReader:
             names = [column[0] for column in cursor.description]
             for row in cursor:
                 yield self._made(dict(zip(names, row, strict=True)))
+
+    def _rows(self, query: str, *values: str | None, **named: str) -> Iterator[tuple[Any, ...]]:
+        with self._in_words():
+            yield from self._connection.execute(query, named or values)
 
     def _made(self, row: dict[str, Any]) -> LoggedResponse:
         reason = row["finish_reason"]
@@ -250,47 +250,44 @@ class LogReader:
             raise LogError(f"The log {self.path} cannot be read: {error}.") from error
 
     def _schema(self, hash: str | None) -> Any:
-        row = self._connection.execute("SELECT schema FROM formats WHERE hash = ?", (hash,)).fetchone()
+        row = next(self._rows("SELECT schema FROM formats WHERE hash = ?", hash), None)
         return json.loads(row[0]) if row else None
 
     def _whole_id(self, table: str, end: str) -> str:
         """The one id of a table that ends so."""
         ends_so = "id = :end OR substr(id, -length(:end)) = :end"
         query = f"SELECT id FROM {table} WHERE {ends_so} ORDER BY id = :end DESC LIMIT 2"
-        with self._in_words():
-            found = [row[0] for row in self._connection.execute(query, {"end": end})] if end else []
+        found = [id for (id,) in self._rows(query, end=end)] if end else []
         if len(found) == 1 or end in found:
             return str(found[0])
         what = f"Several {table} end with" if found else f"There is no {table.removesuffix('s')}"
         raise LogError(f"{what} {end!r} in the log {self.path}.")
 
     def _chain(self, tip: str | None) -> list[Message]:
-        rows = self._connection.execute(_CHAIN, (tip,)).fetchall()
-        return [self._loaded(text) for (text,) in rows]
+        return [self._loaded(text) for (text,) in self._rows(_CHAIN, tip)]
 
     def _loaded(self, text: str) -> Message:
         return load(text, self._attachment)
 
     def _attachment(self, hash: str) -> bytes:
-        row = self._connection.execute("SELECT content FROM attachments WHERE hash = ?", (hash,)).fetchone()
+        row = next(self._rows("SELECT content FROM attachments WHERE hash = ?", hash), None)
         if row is None:
             raise LogError(f"The attachment {hash} is missing in the log {self.path}.")
         return bytes(row[0])
 
     def _altered(self) -> Iterator[str]:
-        execute = self._connection.execute
-        for hash, parent, message in execute("SELECT hash, parent, message FROM messages"):
+        for hash, parent, message in self._rows("SELECT hash, parent, message FROM messages"):
             yield from _difference("message", hash, hash_message(parent, message))
-        for hash, content in execute("SELECT hash, content FROM attachments"):
+        for hash, content in self._rows("SELECT hash, content FROM attachments"):
             yield from _difference("attachment", hash, digest(content))
-        for hash, name, schema in execute("SELECT hash, name, schema FROM formats"):
+        for hash, name, schema in self._rows("SELECT hash, name, schema FROM formats"):
             yield from _difference("format", hash, hash_json({"name": name, "schema": json.loads(schema)}))
-        for hash, name, description, parameters in execute("SELECT hash, name, description, parameters FROM tools"):
+        for hash, name, description, parameters in self._rows("SELECT hash, name, description, parameters FROM tools"):
             described = {"name": name, "description": description, "parameters": json.loads(parameters)}
             yield from _difference("tool", hash, hash_json(described))
 
     def _missing(self) -> Iterator[str]:
-        for table, row, parent, _ in self._connection.execute("PRAGMA foreign_key_check"):
+        for table, row, parent, _ in self._rows("PRAGMA foreign_key_check"):
             yield f"Row {row} of {table} names a row of {parent} that is not there."
 
 

@@ -53,6 +53,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` gives something to await: functions, methods, partials and callable objects alike."""
     while isinstance(fn, functools.partial):
         fn = fn.func
+    fn = unwrapped(fn)
     if inspect.iscoroutinefunction(fn):
         return True
     return not inspect.isroutine(fn) and inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
@@ -118,17 +119,20 @@ def context_parameter(fn: Callable[..., Any]) -> inspect.Parameter:
 
 def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters that a caller gives, but for `*args` and `**kwargs`."""
-    parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind not in _VARIADIC]
-    return parameters[1:] if parameters and _is_receiver(fn, parameters[0].name) else parameters
+    called = unwrapped(fn) if isinstance(cast("object", fn), classmethod) else fn
+    parameters = [p for p in inspect.signature(called).parameters.values() if p.kind not in _VARIADIC]
+    return parameters[1:] if parameters and _is_receiver(called, parameters[0].name) else parameters
 
 
 def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
     """Whether a function's first parameter is what it will be bound to: it is named so, and the function stands in a
-    class. Outside of one `cls` is a parameter like any other."""
-    if name not in ("self", "cls") or inspect.ismethod(fn):
+    class. Outside of one, only a `self` without a type is, for a class may get the function later."""
+    if name not in ("self", "cls") or isinstance(fn, staticmethod) or inspect.ismethod(fn):
         return False
     around = getattr(fn, "__qualname__", "").rpartition(".")[0]
-    return bool(around) and not around.endswith("<locals>")
+    if around and not around.endswith("<locals>"):
+        return True
+    return name == "self" and inspect.isfunction(fn) and name not in get_annotations(fn, format=Format.FORWARDREF)
 
 
 def _first_is_annotated(fn: types.FunctionType) -> bool:

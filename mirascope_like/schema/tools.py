@@ -6,16 +6,17 @@ the engine's affair. The four classes only say what calling the tool object itse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
+from ..errors import ToolError, ToolExecutionError, ToolNotFoundError, error_text
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from ..values.results import result_words
+from ..values.results import lasting, result_words
 from ..values.timeouts import check_seconds
 from .dialects import COMMON
 from .functions import (
@@ -55,6 +56,8 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True, default=Any)
+
+_NAMES = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI and Anthropic ask
 
 
 class ToolSchema(Protocol):
@@ -106,7 +109,8 @@ class BaseTool(Generic[P, R]):
     (in async calls, on the event loop), one at a time, for functions that are tied to a thread; otherwise several
     sync tools of one answer run in worker threads. At most `max_concurrency` calls of one answer run at once. `timeout`
     is how many seconds a call may take: then an async tool is cancelled, a sync one is left to itself, and the model is
-    told. Raises `ValueError` for an inline tool with a timeout, since nothing can end it.
+    told. Raises `ValueError` for a name that providers do not take, and for an inline tool with a timeout, since
+    nothing can end it.
     """
 
     hidden: ClassVar[frozenset[str]] = frozenset()
@@ -130,13 +134,13 @@ class BaseTool(Generic[P, R]):
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}: at least one call must run at a time.")
         self.fn = fn
-        self.name: str = name or _checked_name(fn)
+        self.name: str = _checked_name(name or function_name(unwrapped(fn)))
         self.strict = strict
         self.inline = inline
         self.max_concurrency = max_concurrency
         self.timeout = timeout
-        self.takes_context: bool = takes_context(unwrapped(fn))
-        self.is_async: bool = is_async(unwrapped(fn))
+        self.takes_context: bool = takes_context(fn)
+        self.is_async: bool = is_async(fn)
         self._given_description = description
         self._given_parameters = None if parameters is None else dict(parameters)
         behave_like(self, fn)
@@ -185,7 +189,8 @@ class BaseTool(Generic[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """On a method: the tool of the bound method."""
         bind = getattr(self.fn, "__get__", None)  # callable objects have none, and do not bind
-        if bind is None or (instance is None and not isinstance(cast("object", self.fn), classmethod | staticmethod)):
+        fn = cast("object", self.fn)
+        if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
             return self
         return type(self)(
             bind(instance, owner),
@@ -297,8 +302,7 @@ def make_tool(
     timeout: float | None = None,
 ) -> AnyTool:
     """The tool of a function, of the class that fits it."""
-    inner = unwrapped(fn)
-    if not callable(inner):
+    if not callable(unwrapped(fn)):
         raise TypeError(f"A tool is made of a function, not of {fn!r}.")
     kinds: dict[tuple[bool, bool], type[AnyTool]] = {
         (False, False): Tool,
@@ -306,33 +310,22 @@ def make_tool(
         (True, False): AsyncTool,
         (True, True): AsyncContextTool,
     }
-    kind = kinds[is_async(inner), takes_context(inner)]
+    kind = kinds[is_async(fn), takes_context(fn)]
     options: dict[str, Any] = {"strict": strict, "inline": inline, "max_concurrency": max_concurrency}
     return kind(fn, name=name, description=description, timeout=timeout, **options)
 
 
 def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
     """The output of a call that went well."""
-    # What can be read only once is made a list: a result is read each time that it is sent.
-    kept: Any = list(cast("Any", result)) if isinstance(result, Iterator) else result
-    return ToolOutput(id=call.id, name=call.name, result=kept)
+    return ToolOutput(id=call.id, name=call.name, result=lasting(result))
 
 
 def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
     """The output of a call that failed: tells the model what was wrong, and the program by `error`."""
     if not isinstance(error, ToolError):
-        text = _words(error)
-        message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        error = ToolExecutionError(message, tool_exception=error)
-    return ToolOutput(id=call.id, name=call.name, result=_words(error) or type(error).__name__, error=error)
-
-
-def _words(error: BaseException) -> str:
-    """What an error says; nothing if it fails even at that."""
-    try:
-        return str(error)
-    except Exception:
-        return ""
+        kind, text = type(error).__name__, error_text(error)
+        error = ToolExecutionError(kind if text == kind else f"{kind}: {text}", tool_exception=error)
+    return ToolOutput(id=call.id, name=call.name, result=error_text(error), error=error)
 
 
 class Toolkit:
@@ -392,10 +385,14 @@ def make_toolkit(tools: ToolsLike | None) -> Toolkit:
     return Toolkit(tools)
 
 
-def _checked_name(fn: Callable[..., Any]) -> str:
-    name = function_name(unwrapped(fn))
+def _checked_name(name: str) -> str:
     if name == "<lambda>":
         raise ValueError("A lambda has no name for the model to call: use a function, or llm.tool(name='…').")
+    if not _NAMES.fullmatch(name):
+        raise ValueError(
+            f"A tool cannot be named {name!r}: providers take 1 to 64 of the letters a to z and A to Z, digits, _ "
+            "and -. Give it such a name: llm.tool(name='…')."
+        )
     return name
 
 

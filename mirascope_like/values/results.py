@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from .content import Image
 
-__all__ = ["result_images", "result_text", "result_words"]
+__all__ = ["lasting", "result_images", "result_text", "result_words"]
+
+_SCALARS = frozenset({str, int, float, bool})
+
+
+def lasting(result: Any) -> Any:
+    """A result that can be read each time that it is sent: what can be read only once is made a list, also inside of
+    dicts, lists and tuples. A result without such things stays as it is."""
+    try:
+        return _lasting(result)
+    except RecursionError:  # a circle, say: `result_text` tells what is wrong
+        return result
+
+
+def _lasting(value: Any) -> Any:
+    if value is None or type(value) in _SCALARS:  # most are, and asking for an iterator takes time
+        return value
+    if isinstance(value, dict):
+        old = cast("Mapping[Any, Any]", value)
+        new = {key: _lasting(item) for key, item in old.items()}
+        return new if any(new[key] is not item for key, item in old.items()) else old
+    if isinstance(value, list | tuple):
+        items = cast("Sequence[Any]", value)
+        made = [_lasting(item) for item in items]
+        return made if any(new is not old for new, old in zip(made, items, strict=True)) else items
+    if isinstance(value, Iterator):
+        return [_lasting(item) for item in cast("Iterable[Any]", value)]
+    return value
 
 
 def result_text(result: object) -> str:

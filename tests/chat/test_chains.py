@@ -52,6 +52,23 @@ def test_a_chain_is_its_rounds_and_runs_once_W21(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_a_tool_s_error_without_words_is_told_and_the_chain_goes_on(colour: Colour) -> None:
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def look() -> str:
+        raise Unprintable
+
+    async def scenario() -> None:
+        chain = scripted(colour, [call("look")], "done").chain("Go", tools=[look])
+        assert await colour.got(chain.text()) == "done"
+        told = (await colour.got(chain.messages()))[1].parts[0]
+        assert (told.output, told.exception) == ("Error: Unprintable", "Unprintable")
+
+    colour.run(scenario)
+
+
 def test_a_chain_can_be_awaited(native: Colour) -> None:
     async def scenario() -> None:
         chain = await rounds(native, "Three").chain("Go", tools=[look])

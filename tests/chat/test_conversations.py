@@ -211,6 +211,43 @@ def test_results_of_tools_outlive_a_failure(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_results_of_tools_outlive_a_reply_that_fails(colour: Colour) -> None:
+    async def scenario() -> None:
+        ran: list[str] = []
+        model = scripted(colour, [call("act")], [ValueError("busy")], "done")
+        conversation = model.conversation(tools=[chat.Tool.function(lambda: ran.append("act"), name="act")])
+        first = conversation.prompt("go")
+        await colour.got(first.text())
+        reply = await colour.got(first.reply("well?"))
+        with pytest.raises(ValueError, match="busy"):
+            await colour.got(reply.text())
+        assert [message.role for message in conversation.messages] == ["user", "assistant", "tool"]
+        assert await colour.got(conversation.chain().text()) == "done"
+        assert ran == ["act"]
+
+    colour.run(scenario)
+
+
+@pytest.mark.parametrize("loops", [("asyncio", "trio"), ("trio", "asyncio")])
+def test_a_conversation_goes_from_one_kind_of_loop_to_another(loops: tuple[str, str]) -> None:
+    conversation = scripted(Colour("asyncio"), *[heard] * 3).conversation()
+
+    async def scenario() -> list[str]:
+        """The second is asked for while the first is under way, and waits for it."""
+        said: list[str] = []
+
+        async def read(word: str) -> None:
+            said.append(await conversation.prompt(word).text())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, "a")
+            group.start_soon(read, "a")
+        return said
+
+    counts = [max(len(text) for text in Colour(loop).run(scenario)) for loop in loops]
+    assert counts == [len("a+a"), len("a+a+a")]
+
+
 def test_execute_cannot_wait_for_its_own_answer(colour: Colour) -> None:
     def ask() -> str:
         return str(conversation.prompt("from a tool").text())

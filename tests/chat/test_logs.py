@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field, SecretStr
 
 from mirascope_like import chat, llm
 
 from ..conftest import Colour
 from ..test_docs import played
+from .conftest import call, scripted
 
 
 @pytest.fixture
@@ -132,6 +134,52 @@ def test_a_model_of_ones_own_tells_its_usage_and_what_it_was_shown(path: Path) -
     assert (logged.usage.input_tokens, logged.usage.output_tokens) == (3, 4)
     loaded = chat.load_conversation(path, response.id, model=Counting())
     assert loaded.messages[0] == chat.user("Look", "[text/plain]", picture)
+
+
+def test_a_model_of_ones_own_tells_its_options_and_the_details_of_its_usage(path: Path) -> None:
+    class Counting(chat.Model):
+        model_id = "counting"
+
+        class Options(chat.Options):
+            warmth: float | None = Field(None, validation_alias="heat")
+            token: SecretStr | None = None
+            timeout: str | None = None
+
+        def execute(self, prompt, *, stream, response, conversation):
+            response.set_usage(details={"cached": 2})
+            yield prompt.options.timeout
+
+    with chat.log(path):
+        response = Counting().prompt("Count", options={"heat": 0.5, "token": "secret", "timeout": "soon"})
+        assert response.text() == "soon"  # the author's affair
+    with chat.open_log(path) as log:
+        (logged,) = log.responses()
+    assert logged.params == {"heat": 0.5, "token": "**********"}
+    assert logged.usage.raw == {"cached": 2}
+
+
+def test_replies_of_a_model_of_ones_own(colour: Colour, path: Path) -> None:
+    """They are one conversation, unless they go several ways."""
+
+    async def scenario() -> None:
+        first = scripted(colour, [call("add", a=1, b=2)], "three").prompt("Add", tools=[add])
+        await colour.got(first.text())
+        second = await colour.got(first.reply())
+        await colour.got(second.text())
+        third = await colour.got(second.reply("And then?"))
+        await colour.got(third.text())
+        aside = await colour.got(second.reply("Or else?"))
+        await colour.got(aside.text())
+
+    with chat.log(path):
+        colour.run(scenario)
+    with chat.open_log(path) as log:
+        aside, *others = log.responses()
+        assert {each.conversation_id for each in others} == {others[-1].id}
+        assert aside.conversation_id == aside.id
+        roles = [message.role for message in log.conversation(others[-1].id).messages]
+        assert roles == ["user", "assistant"] * 3
+        assert log.verify() == []
 
 
 def test_what_is_not_there(path: Path) -> None:

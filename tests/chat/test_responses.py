@@ -339,6 +339,19 @@ def test_reply_runs_the_tools_and_keeps_what_was_asked_for_W20(colour: Colour) -
     colour.run(scenario)
 
 
+def test_a_reply_keeps_the_schema_unless_it_is_told_otherwise(colour: Colour) -> None:
+    async def scenario() -> None:
+        model = scripted(colour, *['{"name": "Rex"}'] * 3)
+        response, chain = (ask("Invent", schema=Dog) for ask in (model.prompt, model.chain))
+        for begun in (response, chain):
+            kept = await colour.got(begun.reply("Another"))
+            assert kept.prompt.schema == response.prompt.schema
+            plain = await colour.got(begun.reply("Why?", schema=None))
+            assert (plain.prompt.schema, plain.prompt.format) == (None, None)
+
+    colour.run(scenario)
+
+
 def test_reply_with_results_runs_no_tools(colour: Colour) -> None:
     def never() -> None:
         raise AssertionError

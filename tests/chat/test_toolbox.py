@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -101,6 +103,27 @@ def test_tools_can_be_added(colour: Colour) -> None:
     assert [each.output for each in told] == ["3", "3"]
     with pytest.raises(TypeError, match="not 5"):
         notes.add_tool(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_s_tools_are_its_own(colour: Colour, copied: Callable[[Notes], Notes]) -> None:
+    def size(box: Notes, plus: int) -> int:
+        return box.size + plus
+
+    notes = Notes(1)
+    notes.add_tool(plain)
+    notes.add_tool(size, pass_self=True)
+    runtime = NATIVE if colour.is_async else BLOCKING
+    asked = [ToolCall("Notes_all", {}), ToolCall("size", {"plus": 2})]
+    before = colour.run(lambda: run_calls(runtime, flatten([notes]), asked))
+    other = copied(notes)
+    other.size = 5
+    told = colour.run(lambda: run_calls(runtime, flatten([other]), asked))
+    assert [each.instance for each in (*before, *told)] == [notes, notes, other, other]
+    assert [each.output for each in told[1:]] == ["7"]
+    assert names(other) == names(notes) and config_of(other) == config_of(notes)
+    other.add_tool(Tool("more"))
+    assert "more" not in names(notes)
 
 
 def test_what_a_toolbox_was_made_with_is_kept() -> None:

@@ -267,13 +267,27 @@ def fail_silently() -> None:
     raise LookupError
 
 
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def fail_unprintably() -> None:
+    raise Unprintable
+
+
 def cancel_itself() -> None:
     raise CancelToolCall("too late")
 
 
 @pytest.mark.parametrize(
     ("tool", "output"),
-    [(fail, "Error: no such city"), (fail_silently, "Error: LookupError"), (cancel_itself, "Error: too late")],
+    [
+        (fail, "Error: no such city"),
+        (fail_silently, "Error: LookupError"),
+        (fail_unprintably, "Error: Unprintable"),
+        (cancel_itself, "Error: too late"),
+    ],
 )
 def test_failures_are_told(colour: Colour, tool: Callable[..., Any], output: str) -> None:
     failed = result(colour, tool)

@@ -347,6 +347,25 @@ def test_a_result_that_can_be_read_once_is_a_list(colour: Colour) -> None:
     assert [output.output for output in outputs] == [[1, 4], ["1", "2"]]
 
 
+def test_so_is_one_inside_of_a_result(colour: Colour) -> None:
+    pair = (1, 2)
+
+    def table() -> Any:
+        return {"rows": (map(str, row) for row in ([1], [2])), "pairs": [pair], "last": (pair, iter("ab"))}
+
+    model = calling("table")
+
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(model, "Hi", tools=[table]))
+        (output,) = await colour.got(response.execute_tools())
+        assert output.output == {"rows": [["1"], ["2"]], "pairs": [pair], "last": [pair, ["a", "b"]]}
+        await colour.got(response.resume([output]))
+
+    colour.run(scenario)
+    told = '{"rows":[["1"],["2"]],"pairs":[[1,2]],"last":[[1,2],["a","b"]]}'
+    assert model.requests[-1]["messages"][-1]["content"] == told
+
+
 def test_a_missing_tool_is_told_to_the_model(colour: Colour) -> None:
     bad, good = run_tools(colour, [takes_number], calling("nothing", "takes_number", takes_number='{"n": 1}'))
     assert isinstance(bad.error, llm.ToolNotFoundError)

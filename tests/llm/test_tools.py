@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import functools
 import inspect
@@ -454,6 +455,44 @@ def test_outside_of_a_class_no_name_is_special() -> None:
     assert call_with(greet, '{"name": "Ann"}', llm.Context(deps="Hello")) == "Hello Ann"
 
 
+def found_later(self, ctx: llm.Context[str], title: str) -> str:  # type: ignore[no-untyped-def]
+    return f"{ctx.deps} {title} in {self.place}"
+
+
+class Museum:
+    place = "Cairo"
+    find = llm.tool(found_later)
+    ask = llm.call(llm.scripted("It is here.", repeat=True))(found_later)
+
+    @llm.tool
+    @staticmethod
+    def grade(cls: str, marks: list[int]) -> str:
+        return f"{cls} {sum(marks)}"
+
+    @llm.tool
+    @staticmethod
+    async def visit(self: llm.Context[int], day: int) -> int:
+        return self.deps + day
+
+
+def test_a_function_may_become_a_method_later() -> None:
+    ctx = llm.Context(deps="old")
+    for find in (Museum.find, Museum().find):
+        assert isinstance(find, llm.ContextTool)
+        assert list(properties(find)) == ["title"]
+    assert call_with(Museum().find, '{"title": "map"}', ctx) == "old map in Cairo"
+    assert isinstance(Museum().ask(ctx, "map"), llm.ContextResponse)
+
+
+def test_a_static_method_is_bound_to_nothing() -> None:
+    for grade in (Museum.grade, Museum().grade):
+        assert list(properties(grade)) == ["cls", "marks"]
+        assert call_with(grade, '{"cls": "1b", "marks": [1, 2]}') == "1b 3"
+    assert isinstance(Museum.visit, llm.AsyncContextTool)
+    assert list(Museum.visit.parameters["properties"]) == ["day"]
+    assert asyncio.run(Museum().visit(llm.Context(deps=1), day=2)) == 3
+
+
 def test_a_tool_is_still_its_function() -> None:
     @llm.tool
     def add(a: int, b: int = 1) -> int:
@@ -527,6 +566,24 @@ def test_a_lambda_is_an_error_unless_it_is_named() -> None:
     with pytest.raises(ValueError, match="lambda"):
         llm.call("a/b", tools=[lambda: 1])
     assert llm.tool(name="one")(lambda: 1).name == "one"
+
+
+def größe() -> int:
+    return 1
+
+
+@pytest.mark.parametrize("name", ["bad näme", "größe", "a.b", "x" * 65, "line\n"])
+def test_a_name_that_providers_do_not_take_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot be named .* llm\.tool\(name="):
+        llm.tool(name=name)(google)
+    assert llm.tool(name="x" * 64)(google).name == "x" * 64
+
+
+def test_a_function_without_such_a_name_is_given_one() -> None:
+    for make in (llm.tool, lambda fn: llm.call("a/b", tools=[fn])):
+        with pytest.raises(ValueError, match="cannot be named 'größe'"):
+            make(größe)
+    assert llm.tool(name="size")(größe).name == "size"
 
 
 @pytest.mark.parametrize("tools", [google, llm.tool(google), [1], "google"])

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -367,6 +367,36 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(LogError, match="no log"):
         llm.log(tmp_path / "other.db")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda log, id: log.response(id),
+        lambda log, id: log.messages(id),
+        lambda log, id: log.tools(id),
+        lambda log, id: list(log.conversations()),
+        lambda log, id: log.conversation(),
+        lambda log, id: list(log.search("Hello")),
+        lambda log, id: log.verify(),
+    ],
+)
+def test_a_damaged_log_is_told_in_words(path: Path, read: Callable[[llm.LogReader, str], object]) -> None:
+    with llm.log(path):
+        llm.scripted("Hello!").call("Hi")
+    with llm.open_log(path) as log:
+        id = only(log).id
+    with opened(path) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        pages = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE tbl_name IN ('messages', 'tools', 'response_tools')"
+        ).fetchall()
+    with path.open("r+b") as file:
+        for (page,) in pages:
+            file.seek((page - 1) * size)
+            file.write(b"\xff" * size)
+    with llm.open_log(path) as log, pytest.raises(LogError, match="cannot be read"):
+        read(log, id)
 
 
 def test_a_log_from_the_future(path: Path) -> None:
