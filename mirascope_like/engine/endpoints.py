@@ -48,6 +48,14 @@ def default_transport() -> Transport:
 CodecFactory: TypeAlias = Callable[[str, str, Sequence[Message]], tuple[Codec, str]]
 
 
+def _bearer(key: str) -> Mapping[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+def _x_api_key(key: str) -> Mapping[str, str]:
+    return {"x-api-key": key}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPProvider:
     """A server that speaks a known protocol.
@@ -55,7 +63,7 @@ class HTTPProvider:
     `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
     (`gpt-5:responses`). `api_key` and `base_url` stand before the environment variables `key_env` and `base_url_env`,
     which are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the
-    shared HTTP transport.
+    shared HTTP transport. It pickles, its key with it, as long as its parts do; transports that hold clients do not.
     """
 
     id: str
@@ -65,7 +73,7 @@ class HTTPProvider:
     key_env: str | None = None
     base_url_env: str | None = None
     needs_key: bool = True
-    key_header: Callable[[str], Mapping[str, str]] = field(default=lambda key: {"authorization": f"Bearer {key}"})
+    key_header: Callable[[str], Mapping[str, str]] = field(default=_bearer)
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     transport: Transport | Callable[[], Transport] | None = None
@@ -240,7 +248,7 @@ _BUILT_IN: Mapping[str, HTTPProvider] = {
             scopes=("anthropic/",),
             key_env="ANTHROPIC_API_KEY",
             base_url_env="ANTHROPIC_BASE_URL",
-            key_header=lambda key: {"x-api-key": key},
+            key_header=_x_api_key,
         ),
         _compatible("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
         _compatible("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),

@@ -32,6 +32,7 @@ def register_provider(
 
     `client` is an HTTP client (httpx2 or httpx) or a vendor SDK's client (`openai.AsyncAzureOpenAI(…)`, …) to send
     through, with its keys, base URL and proxies, but without its retries; or a pair of them, a sync and an async one.
+    A `base_url` that is given here stands before that of an HTTP client.
     `transport` replaces the transport altogether. What is registered last counts; `reset_provider_registry` undoes all.
     """
     made = provider if not isinstance(provider, str) else registry.built_in(provider)
@@ -89,8 +90,16 @@ def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
             provider, transport=SDKTransport(*clients), default_base_url="", base_url="", needs_key=False, key_env=None
         )
     if all(is_http_client(each) for each in clients):
-        return replace(provider, transport=ClientTransport(*clients))
+        return replace(provider, transport=ClientTransport(*clients), base_url=provider.base_url or _base_url(clients))
     kinds = ", ".join(type(each).__name__ for each in clients)
     raise TypeError(
         f"client= takes HTTP clients (httpx2, httpx) or clients of the openai and anthropic packages; got {kinds}."
     )
+
+
+def _base_url(clients: Sequence[Any]) -> str | None:
+    """The base URL of some HTTP clients, if they have one."""
+    urls = {str(client.base_url) for client in clients} - {""}
+    if len(urls) > 1:
+        raise ValueError(f"The clients have different base URLs ({', '.join(sorted(urls))}): say which by base_url=.")
+    return next(iter(urls), None)

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from ..engine.exchanges import HTTPEndpoint
 from ..transport import HttpReply, HttpRequest
 from ..transport.memory import MemoryTransport, Pieces
+from ..values.chunks import FinishReason, Reply, Usage
 from ..values.content import AssistantContentPart
 from ..values.messages import AssistantMessage, Message, assistant
 from ..wire.chat_server import events, whole
@@ -28,9 +29,11 @@ from .models import Model
 
 __all__ = ["ScriptedModel", "ScriptedReply", "scripted"]
 
-_Said: TypeAlias = str | AssistantContentPart | Sequence[str | AssistantContentPart] | AssistantMessage | Exception
+_Piece: TypeAlias = str | AssistantContentPart | FinishReason | Usage
+_Said: TypeAlias = _Piece | Sequence[_Piece] | AssistantMessage | Exception
 ScriptedReply: TypeAlias = _Said | Callable[[dict[str, Any]], _Said]
-"""What a scripted model does at one request: says text or parts, raises an error, or decides by the request's body."""
+"""What a scripted model does at one request: says text or parts, raises an error, or decides by the request's body.
+Among the parts may stand why the answer ended and what it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,32 @@ class ScriptedModel(Model):
             reply = next(self._replies)
         except StopIteration:
             raise LookupError(f"The script has no reply for request {len(self.requests)}.") from None
-        content = _content(reply, body)
+        said = _said(reply, body)
         if body.get("stream"):
-            return Pieces(events(content))
-        return HttpReply(200, {"content-type": "application/json"}, whole(content))
+            return Pieces(events(said.content, said.finish_reason, said.usage))
+        answer = whole(said.content, said.finish_reason, said.usage)
+        return HttpReply(200, {"content-type": "application/json"}, answer)
 
 
 def scripted(*replies: ScriptedReply, repeat: bool = False, model_id: str = "scripted/model") -> ScriptedModel:
     """A model that gives one of `replies` after the other, and then raises `LookupError`; or, with `repeat`, starts
-    over.
+    over. Among the parts of a reply, a `FinishReason` says why it ended and a `Usage` what it took.
 
-    Use it as any model: `with model:` makes it stand in for the models of all decorated calls.
+    Raises `TypeError` for parts, and `ValueError` for reasons, that chat completions have no words for. Use it as any
+    model: `with model:` makes it stand in for the models of all decorated calls.
     """
     return ScriptedModel(itertools.cycle(replies) if repeat else replies, model_id)
 
 
-def _content(reply: ScriptedReply, body: dict[str, Any]) -> Sequence[AssistantContentPart]:
+def _said(reply: ScriptedReply, body: dict[str, Any]) -> Reply:
     if isinstance(reply, Exception):
         raise reply
     if isinstance(reply, AssistantMessage):
-        return reply.content
+        return Reply(content=tuple(reply.content))
     if callable(reply):
-        return _content(reply(body), body)
-    return assistant(reply).content
+        return _said(reply(body), body)
+    pieces = reply if isinstance(reply, Sequence) and not isinstance(reply, str) else (reply,)
+    parts = [piece for piece in pieces if not isinstance(piece, FinishReason | Usage)]
+    reason = next((piece for piece in pieces if isinstance(piece, FinishReason)), None)
+    usage = next((piece for piece in pieces if isinstance(piece, Usage)), None)
+    return Reply(content=tuple(assistant(parts).content), finish_reason=reason, usage=usage)

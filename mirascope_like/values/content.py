@@ -206,9 +206,11 @@ class Document:
     def from_file(
         cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
     ) -> Document:
-        """A document from a file; its kind is read from the name unless given. Reads at once (blocking)."""
-        kind = mime_type or media.document_type_by_name(path)
-        return cls.from_bytes(media.read(path, max_size), mime_type=kind, max_size=max_size)
+        """A document from a file: PDF by its bytes, text by its name, or as `mime_type` says. Reads at once (blocking);
+        errors as `from_bytes`, and `OSError`."""
+        data = media.read(path, max_size)
+        kind = mime_type or media.document_type_of_file(path, data)
+        return cls.from_bytes(data, mime_type=kind, max_size=max_size)
 
     @classmethod
     def download(cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES) -> Document:

@@ -22,6 +22,7 @@ __all__ = [
     "check_size",
     "document_type",
     "document_type_by_name",
+    "document_type_of_file",
     "download",
     "download_async",
     "encode",
@@ -36,6 +37,8 @@ MAX_AUDIO_BYTES = 25 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 
 _FTYP_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
+
+_PDF = b"%PDF-"
 
 DOCUMENT_TYPES = {
     ".pdf": "application/pdf",
@@ -90,7 +93,7 @@ def audio_type(data: bytes) -> str:
 
 def document_type(data: bytes) -> str:
     """The MIME type of a document, which must be a PDF: text has no signature and must be named."""
-    if data.startswith(b"%PDF"):
+    if data.startswith(_PDF):
         return "application/pdf"
     raise ValueError("These bytes are no PDF. For a text document, say which kind: mime_type='text/plain'.")
 
@@ -101,6 +104,14 @@ def document_type_by_name(path: str | PathLike[str]) -> str:
     if suffix not in DOCUMENT_TYPES:
         raise ValueError(f"No document type is known for {suffix or 'a name without extension'!r}: pass mime_type='…'.")
     return DOCUMENT_TYPES[suffix]
+
+
+def document_type_of_file(path: str | PathLike[str], data: bytes) -> str:
+    """The MIME type of a file: PDF by its bytes, text by its extension; `ValueError` if it is neither."""
+    if data.startswith(_PDF):
+        return document_type(data)
+    kind = document_type_by_name(path)
+    return kind if is_text(kind) else document_type(data)
 
 
 def is_text(mime_type: str) -> bool:

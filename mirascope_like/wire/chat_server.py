@@ -9,37 +9,59 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from ..values.chunks import FinishReason
-from ..values.content import AssistantContentPart, Text, Thought, ToolCall
+from ..values.chunks import FinishReason, Usage
+from ..values.content import AssistantContentPart, Citation, Text, Thought, ToolCall
 from . import JsonObject
 
 __all__ = ["events", "whole"]
 
 _WORDS = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
+_REASONS = {
+    FinishReason.MAX_TOKENS: "length",
+    FinishReason.REFUSAL: "content_filter",
+    FinishReason.CONTEXT_LENGTH_EXCEEDED: "model_length",
+}
 
 
-def whole(content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None) -> bytes:
-    """The body of a whole answer with this content (texts, thoughts and tool calls), as UTF-8 JSON."""
+def whole(
+    content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None, usage: Usage | None = None
+) -> bytes:
+    """The body of a whole answer, as UTF-8 JSON. Without a usage, a word counts as a token.
+
+    Raises `TypeError` for anything but texts, thoughts and tool calls, and `ValueError` for a reason that chat
+    completions have no word for."""
+    _check(content)
     message: JsonObject = {"role": "assistant", "content": _texts(content) or None}
+    if annotations := [_annotation(each) for part in content if isinstance(part, Text) for each in part.citations]:
+        message["annotations"] = annotations
     if thoughts := "".join(part.thought for part in content if isinstance(part, Thought)):
         message["reasoning_content"] = thoughts
     if calls := [_call(part) for part in content if isinstance(part, ToolCall)]:
         message["tool_calls"] = calls
     choice = {"index": 0, "message": message, "finish_reason": _finish(content, finish_reason)}
-    return _json({**_head("chat.completion"), "choices": [choice], "usage": _usage(content)})
+    return _json({**_head("chat.completion"), "choices": [choice], "usage": _usage(content, usage)})
 
 
-def events(content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None) -> list[bytes]:
-    """The server-sent events of a streamed answer with this content, word by word."""
+def events(
+    content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None, usage: Usage | None = None
+) -> list[bytes]:
+    """The server-sent events of a streamed answer, word by word; see `whole`."""
+    _check(content)
     deltas = [*_deltas(content), {}]
     ends = [None] * (len(deltas) - 1) + [_finish(content, finish_reason)]
     chunks: list[JsonObject] = [
         {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
         for delta, end in zip(deltas, ends, strict=True)
     ]
-    chunks.append({"choices": [], "usage": _usage(content)})
+    chunks.append({"choices": [], "usage": _usage(content, usage)})
     bodies = [_json({**_head("chat.completion.chunk"), **chunk}) for chunk in chunks]
     return [b"data: " + body + b"\n\n" for body in (*bodies, b"[DONE]")]
+
+
+def _check(content: Sequence[AssistantContentPart]) -> None:
+    for part in content:
+        if not isinstance(part, Text | Thought | ToolCall):
+            raise TypeError(f"A scripted answer holds texts, thoughts and tool calls, not a {type(part).__name__}.")
 
 
 def _deltas(content: Sequence[AssistantContentPart]) -> Iterator[JsonObject]:
@@ -47,8 +69,9 @@ def _deltas(content: Sequence[AssistantContentPart]) -> Iterator[JsonObject]:
     index = -1
     for part in content:
         match part:
-            case Text(text):
+            case Text(text, citations):
                 yield from ({"content": word} for word in _WORDS.findall(text))
+                yield from ({"annotations": [_annotation(each)]} for each in citations)
             case Thought(thought):
                 yield from ({"reasoning_content": word} for word in _WORDS.findall(thought))
             case ToolCall():
@@ -59,7 +82,7 @@ def _deltas(content: Sequence[AssistantContentPart]) -> Iterator[JsonObject]:
                     {"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in _halves(part.args)
                 )
             case _:
-                raise TypeError(f"A scripted answer holds texts, thoughts and tool calls, not a {type(part).__name__}.")
+                pass
 
 
 def _halves(text: str) -> list[str]:
@@ -77,14 +100,29 @@ def _head(kind: str) -> JsonObject:
 
 def _finish(content: Sequence[AssistantContentPart], reason: FinishReason | None) -> str:
     if reason is not None:
-        return {FinishReason.MAX_TOKENS: "length", FinishReason.REFUSAL: "content_filter"}.get(reason, reason.value)
+        if reason not in _REASONS:
+            raise ValueError(f"A scripted answer may end by {', '.join(_REASONS)}, not by {reason}.")
+        return _REASONS[reason]
     return "tool_calls" if any(isinstance(part, ToolCall) for part in content) else "stop"
 
 
-def _usage(content: Sequence[AssistantContentPart]) -> JsonObject:
-    """A word counts as a token."""
-    said = len(_WORDS.findall(_texts(content))) + sum(isinstance(part, ToolCall) for part in content)
-    return {"prompt_tokens": 0, "completion_tokens": said, "total_tokens": said}
+def _annotation(citation: Citation) -> JsonObject:
+    cited = {"url": citation.url, "title": citation.title, "content": citation.cited_text}
+    return {"type": "url_citation", "url_citation": cited}
+
+
+def _usage(content: Sequence[AssistantContentPart], usage: Usage | None) -> JsonObject:
+    if usage is None:
+        said = len(_WORDS.findall(_texts(content))) + sum(isinstance(part, ToolCall) for part in content)
+        return {"prompt_tokens": 0, "completion_tokens": said, "total_tokens": said}
+    asked = {"cached_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens}
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": asked,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
 
 
 def _texts(content: Sequence[AssistantContentPart]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -184,6 +185,44 @@ def test_a_script_that_is_over() -> None:
         model.call("Hi")
     with pytest.raises(llm.RateLimitError):
         llm.scripted(llm.RateLimitError("slow down")).call("Hi")
+
+
+def test_a_script_says_why_an_answer_ended_and_what_it_took(colour: Colour) -> None:
+    usage = llm.Usage(input_tokens=9, output_tokens=5, cache_read_tokens=4, cache_write_tokens=3, reasoning_tokens=2)
+    said = ["Once upon a", llm.FinishReason.MAX_TOKENS, usage]
+
+    async def scenario() -> None:
+        whole = await colour.got(colour.ask(llm.scripted(said), "Hi"))
+        stream = await colour.got(colour.stream(llm.scripted(said), "Hi"))
+        await colour.got(stream.finish())
+        for response in (whole, stream):
+            assert (response.text(), response.finish_reason) == ("Once upon a", llm.FinishReason.MAX_TOKENS)
+            assert replace(response.usage, raw=None) == usage
+
+    colour.run(scenario)
+    cited = llm.Text("Tea.", (llm.Citation(url="https://example.com", title="Tea"),))
+    stream = llm.scripted(cited).stream("Hi")
+    stream.finish()
+    for response in (llm.scripted(cited).call("Hi"), stream):
+        (text,) = response.content
+        assert isinstance(text, llm.Text)
+        assert [replace(each, raw={}) for each in text.citations] == [*cited.citations]
+    assert llm.scripted([llm.FinishReason.REFUSAL]).call("Hi").finish_reason is llm.FinishReason.REFUSAL
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "told"),
+    [
+        (llm.messages.assistant(llm.ProviderBlock(kind="audio")), TypeError, "not a ProviderBlock"),
+        (["Tea.", llm.ServerToolCall(id="1", name="web_search", args="{}")], TypeError, "not a ServerToolCall"),
+        (["Tea.", llm.FinishReason.PAUSE], ValueError, "not by pause"),
+    ],
+)
+def test_a_script_loses_nothing_unseen(reply: Any, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        llm.scripted(reply).call("Hi")
+    with pytest.raises(error, match=told):
+        llm.scripted(reply).stream("Hi").text()
 
 
 def test_repr_hides_headers() -> None:

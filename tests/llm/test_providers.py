@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -239,6 +240,38 @@ def test_an_http_client_alone_is_not_another_server(server: Server, monkeypatch:
     with httpx2.Client() as client:
         llm.register_provider("openai", scope="by-proxy/", client=client)
         assert ask("by-proxy/gpt-5", server).headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("kind", [httpx2, httpx])
+def test_an_http_client_has_a_base_url(server: Server, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with kind.Client(base_url=f"{server.url}/v9") as client, kind.Client(base_url=f"{server.url}/no") as other:
+        llm.register_provider("openai", client=client)
+        assert ask("openai/gpt-5", server).path == "/v9/responses"
+        llm.register_provider("openai:completions", scope="mine/", client=client)
+        asked = ask("mine/x", server)
+        assert (asked.path, "authorization" in asked.headers) == ("/v9/chat/completions", False)
+        llm.register_provider("openai", client=other, base_url=server.url)
+        assert ask("openai/gpt-5", server).path == "/responses"
+
+
+def test_two_clients_of_different_servers() -> None:
+    async def scenario() -> None:
+        async with httpx2.AsyncClient(base_url="http://b") as native:
+            with httpx2.Client(base_url="http://a") as client:
+                with pytest.raises(ValueError, match=r"http://a.*http://b.*base_url="):
+                    llm.register_provider("openai", client=(client, native))
+                provider = llm.register_provider("openai", client=(client, native), base_url="http://c")
+            assert isinstance(provider, llm.HTTPProvider) and provider.base_url == "http://c"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "mistral", "local"])
+def test_providers_can_be_pickled(server: Server, name: str) -> None:
+    provider = llm.register_provider(name, scope="mine/", base_url=server.url, api_key=KEY, headers={"x-y": "z"})
+    assert pickle.loads(pickle.dumps(provider)) == provider
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,9 @@ def test_documents_are_pdf_or_named_text(tmp_path: Path) -> None:
     notes.write_text("# Grüße", "utf-8")
     assert c.Document.from_file(notes).source == c.TextDocumentSource("# Grüße", "text/markdown")
     assert c.Document.from_bytes(b"a,b", mime_type="text/csv").source == c.TextDocumentSource("a,b", "text/csv")
+    for name in ("paper", "paper.txt", "paper.pdf"):
+        (tmp_path / name).write_bytes(b"%PDF-1.7 ...")
+        assert c.Document.from_file(tmp_path / name) == c.Document.from_bytes(b"%PDF-1.7 ...")
     pdf = c.Document.from_bytes(b"%PDF-1.7 ...").source
     assert isinstance(pdf, c.Base64DocumentSource) and pdf.media_type == "application/pdf"
     assert c.Document.from_url("https://example.org/a.pdf").source == c.URLDocumentSource("https://example.org/a.pdf")
@@ -73,6 +76,10 @@ def test_documents_that_are_not_what_they_say_are_refused(tmp_path: Path) -> Non
         c.Document.from_bytes(b"plain words")
     with pytest.raises(ValueError, match="utf-8"):
         c.Document.from_bytes(b"\xff\xfe", mime_type="text/plain")
+    misnamed = tmp_path / "words.pdf"
+    misnamed.write_text("plain words")
+    with pytest.raises(ValueError, match=r"no PDF.*mime_type='text/plain'"):
+        c.Document.from_file(misnamed)
     unnamed = tmp_path / "README"
     unnamed.write_text("words")
     with pytest.raises(ValueError, match="pass mime_type="):
