@@ -71,19 +71,21 @@ class Toolbox(_Configured):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls, *args, **kwargs)
-        vars(made).update(_extra_tools={}, _passed_self=set(), _method_tools={}, _prepared=Once())
+        vars(made).update(_extra_tools={}, _method_tools={}, _prepared=Once())
         return made
 
     def __getstate__(self) -> Any:
-        # Without what is bound to this one, and what cannot be copied.
+        # Without what cannot be copied, and what is bound to this one.
         state = {name: value for name, value in vars(self).items() if name not in ("_method_tools", "_prepared")}
-        extra = {name: replace(tool) for name, tool in state["_extra_tools"].items()}
-        return {**state, "_extra_tools": extra, "_passed_self": set(state["_passed_self"])}
+        tools: dict[str, Tool] = state["_extra_tools"]
+        bound = [name for name, tool in tools.items() if getattr(tool.implementation, "__self__", None) is self]
+        return {**state, "_extra_tools": {name: replace(tool) for name, tool in tools.items()}, "_bound": bound}
 
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        bound = state.pop("_bound")
         vars(self).update(state)
         tools: dict[str, Tool] = state["_extra_tools"]
-        tools.update({name: _rebound(tools[name], self) for name in state["_passed_self"]})
+        tools.update({name: _bound_to(self, tools[name]) for name in bound})
 
     def tools(self) -> Iterable[Tool]:
         """The tools as they are now: methods by name, then those that were added. May be overridden."""
@@ -109,8 +111,6 @@ class Toolbox(_Configured):
         elif pass_self and tool.implementation is not None:
             tool = replace(tool, implementation=MethodType(tool.implementation, self))
         vars(self)["_extra_tools"][tool.name] = tool
-        names: set[str] = vars(self)["_passed_self"]
-        (names.add if pass_self and tool.implementation is not None else names.discard)(tool.name)
 
     def prepare(self) -> None:
         """Called once before the model is first asked."""
@@ -146,8 +146,8 @@ class Toolbox(_Configured):
 _RESERVED = {name for name in vars(Toolbox) if not name.startswith("_")}
 
 
-def _rebound(tool: Tool, toolbox: Toolbox) -> Tool:
-    """A tool that gets its toolbox passed, for another one."""
+def _bound_to(toolbox: Toolbox, tool: Tool) -> Tool:
+    """A tool that is a method of another toolbox, as a method of this one."""
     return replace(tool, implementation=MethodType(cast("MethodType", tool.implementation).__func__, toolbox))
 
 
