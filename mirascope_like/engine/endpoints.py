@@ -63,7 +63,8 @@ class HTTPProvider:
     `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
     (`gpt-5:responses`). `api_key` and `base_url` stand before the environment variables `key_env` and `base_url_env`,
     which are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the
-    shared HTTP transport. It pickles, its key with it, as long as its parts do; transports that hold clients do not.
+    shared HTTP transport. `sdk` is the vendor's package whose clients speak the protocol, where one is known to. It
+    pickles, its key with it, as long as its parts do; transports that hold clients do not.
     """
 
     id: str
@@ -78,6 +79,10 @@ class HTTPProvider:
     base_url: str | None = None
     transport: Transport | Callable[[], Transport] | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    sdk: str | None = None
+
+    def __post_init__(self) -> None:
+        self._check_base_url(self.base_url)
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""
@@ -103,7 +108,16 @@ class HTTPProvider:
         url = self.base_url
         if url is None and self.base_url_env:
             url = os.environ.get(self.base_url_env) or None  # empty is unset
+            self._check_base_url(url)
         return (self.default_base_url if url is None else url).rstrip("/")
+
+    def _check_base_url(self, url: str | None) -> None:
+        # A request's path is put at its end. What stands there is not shown, since it may be a key.
+        if url and ("?" in url or "#" in url):
+            raise ValueError(
+                f"The base URL of {self.id!r} must end with its path. For a query, let client= be a client that adds "
+                "it to each request, such as httpx2.Client(base_url='…', params={…})."
+            )
 
     def _key_headers(self) -> Mapping[str, str]:
         key = self.api_key or (os.environ.get(self.key_env) if self.key_env else None)
@@ -145,7 +159,7 @@ class Registry:
             if matching:
                 scope = max(matching, key=len)
                 return scopes[scope], model_id[scope.rfind("/") + 1 :]
-        raise NoRegisteredProviderError(model_id, known=(*self._registered, *self._defaults))
+        raise NoRegisteredProviderError(model_id, known=tuple({**self._registered, **self._defaults}))
 
 
 def _matches(scope: str, model_id: str) -> bool:
@@ -222,6 +236,7 @@ def _compatible(provider_id: str, base_url: str, key_env: str, **more: Any) -> H
         default_base_url=base_url,
         scopes=(f"{provider_id}/",),
         key_env=key_env,
+        sdk="openai",
         **more,
     )
 
@@ -233,6 +248,7 @@ _OPENAI_SERVER = HTTPProvider(
     scopes=("openai/",),
     key_env="OPENAI_API_KEY",
     base_url_env="OPENAI_BASE_URL",
+    sdk="openai",
 )
 
 _BUILT_IN: Mapping[str, HTTPProvider] = {
@@ -249,6 +265,7 @@ _BUILT_IN: Mapping[str, HTTPProvider] = {
             key_env="ANTHROPIC_API_KEY",
             base_url_env="ANTHROPIC_BASE_URL",
             key_header=_x_api_key,
+            sdk="anthropic",
         ),
         _compatible("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
         _compatible("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),

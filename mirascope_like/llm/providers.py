@@ -85,6 +85,7 @@ def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
 
     clients = cast("Sequence[Any]", client) if isinstance(client, list | tuple) else (client,)
     if all(is_sdk_client(each) for each in clients):
+        _check_sdk(provider, clients)
         # The client knows its base URL and key; the path is all that is added.
         return replace(
             provider, transport=SDKTransport(*clients), default_base_url="", base_url="", needs_key=False, key_env=None
@@ -95,6 +96,17 @@ def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
     raise TypeError(
         f"client= takes HTTP clients (httpx2, httpx) or clients of the openai and anthropic packages; got {kinds}."
     )
+
+
+def _check_sdk(provider: HTTPProvider, clients: Sequence[Any]) -> None:
+    """A client posts to paths of its own protocol."""
+    from ..transport.sdk import protocol_of
+
+    if wrong := [each for each in clients if provider.sdk not in (None, protocol_of(each))]:
+        kinds = ", ".join(type(each).__name__ for each in wrong)
+        raise TypeError(
+            f"{provider.id!r} takes clients of the {provider.sdk} package, which speak its protocol; got {kinds}."
+        )
 
 
 def _base_url(clients: Sequence[Any]) -> str | None:

@@ -6,6 +6,7 @@ Rules
 * A call whose arguments are cut off keeps their text in its `ToolCall`. Sent back it has none, since the API takes
   objects only; so it can be answered with an error like any other.
 * Deltas that are not known replace the fields that they name.
+* Blocks are said one after the other, in the order in which they began; one that comes along with another waits.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from ..values.chunks import (
     UsageChunk,
 )
 from . import JsonObject, MalformedReply
-from .failures import check_failure, reported
+from .failures import check_failure, read_failure
 from .history import arguments_object
 from .sse import EventDecoder
 
@@ -62,6 +63,8 @@ class _Block:
         self.raw: JsonObject = dict(raw)
         self.kind = str(raw.get("type"))
         self.pieces: list[str] = []
+        self.waiting: list[Chunk] = []  # what it says before its turn
+        self.over = False
 
     def start(self, chunks: list[Chunk]) -> None:
         pass
@@ -175,7 +178,8 @@ class MessagesDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._open: _Block | None = None
+        self._open: dict[object, _Block] = {}  # by index
+        self._line: list[_Block] = []  # what has not been said whole: the first has its turn
         self._content: list[JsonObject] = []
         self._usage: JsonObject = {}
         self._finish_raw: str | None = None
@@ -183,52 +187,70 @@ class MessagesDecoder(EventDecoder):
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if self.complete:
             return
+        if name == "error":
+            raise read_failure(None, text.encode())
         event = self.parse(text)
         match event.get("type"):
             case "message_start":
                 self._note(event["message"], chunks)
             case "content_block_start":
-                self._start(event["content_block"], chunks)
-            case "content_block_delta" if self._open is not None:
-                self._open.delta(event["delta"], chunks)
+                self._start(self._index(event), event["content_block"], chunks)
+            case "content_block_delta":
+                if (block := self._open.get(self._index(event))) is None:
+                    raise MalformedReply(f"a delta of a block that is not open: {text[:200]}")
+                block.delta(event["delta"], self._voice(block, chunks))
             case "content_block_stop":
-                self._stop(chunks)
+                self._stop(self._index(event), chunks)
             case "message_delta":
                 self._note({**event, **event["delta"]}, chunks)
             case "message_stop":
                 self._finish(chunks)
-            case "error":
-                raise reported(event)
             case _:
-                pass
+                check_failure(event)
 
     def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+        check_failure(body)
         message: Mapping[str, Any] = body
-        check_failure(message)
         if not isinstance(message.get("content"), list):
             raise MalformedReply(f"the answer has no content: {str(message)[:200]}")
-        for block in message["content"]:
-            self._start(block, chunks)
+        for index, block in enumerate(message["content"]):
+            self._start(index, block, chunks)
+            self._stop(index, chunks)
         self._note(message, chunks)
         self._finish(chunks)
 
     def _finish(self, chunks: list[Chunk]) -> None:
         """The answer is whole: say how it ended."""
         self.complete = True
-        self._stop(chunks)
+        for index in list(self._open):
+            self._stop(index, chunks)
         chunks.append(FinishReasonChunk(_FINISH.get(self._finish_raw or ""), self._finish_raw))
         chunks.append(RawMessageChunk({"role": "assistant", "content": self._content}))
 
-    def _start(self, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        self._stop(chunks)
-        self._open = _BLOCKS.get(raw["type"], _Block)(raw)
-        self._open.start(chunks)
+    def _index(self, event: Mapping[str, Any]) -> object:
+        """The index of the block that an event is about: of the newest, if it does not say."""
+        index = event.get("index")
+        return next(reversed(self._open), None) if index is None else index
 
-    def _stop(self, chunks: list[Chunk]) -> None:
-        if self._open is not None:
-            self._open.stop(chunks)
-            self._content.append(self._open.raw)
-            self._open = None
+    def _voice(self, block: _Block, chunks: list[Chunk]) -> list[Chunk]:
+        """Where a block says what it says."""
+        return chunks if block is self._line[0] else block.waiting
+
+    def _start(self, index: object, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        self._stop(index, chunks)  # one whose end was left out
+        self._open[index] = block = _BLOCKS.get(raw["type"], _Block)(raw)
+        self._line.append(block)
+        block.start(self._voice(block, chunks))
+
+    def _stop(self, index: object, chunks: list[Chunk]) -> None:
+        if (block := self._open.pop(index, None)) is None:
+            return
+        block.stop(self._voice(block, chunks))
+        block.over = True
+        while self._line and self._line[0].over:
+            self._content.append(self._line.pop(0).raw)
+            if self._line:
+                chunks.extend(self._line[0].waiting)
 
     def _note(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """What is said about the answer, at its start and again at its end: then totals, which replace the first."""

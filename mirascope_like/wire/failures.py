@@ -81,9 +81,10 @@ def read_failure(status: int | None, body: bytes) -> ReportedError:
     return reported(value, status=status)
 
 
-def check_failure(answer: Mapping[str, Any]) -> None:
+def check_failure(answer: object) -> None:
     """Raises `ReportedError` if an answer, or an event of one, says that it is a failure."""
-    if answer.get("error") or "error" in (answer.get("object"), answer.get("type")):
+    body = cast("Mapping[str, Any] | None", _first(answer))
+    if isinstance(body, dict) and (body.get("error") or "error" in (body.get("object"), body.get("type"))):
         raise reported(answer)
 
 

@@ -82,8 +82,8 @@ class ChatDialect:
     """Whether messages may carry a `name`."""
     stream_usage: bool = True
     """Whether `stream_options.include_usage` is taken."""
-    file_input: bool | None = None
-    """Whether PDF documents are taken."""
+    documents: Literal["file", "document_url"] = "file"
+    """How PDF documents are sent: OpenAI's `file`, or a `document_url`, which may also be of the web."""
     call_ids: str = ".+"
     """The pattern of the ids that are taken for tool calls."""
     call_id_digits: int = 32
@@ -104,14 +104,13 @@ _OPENAI_CHAT = ChatDialect(
     max_tokens="max_completion_tokens",
     ends_with="[DONE]",
     top_k=False,
-    file_input=True,
     call_ids=".{1,40}",
     any_arguments=True,
 )
 CHAT_DIALECTS: dict[str, ChatDialect] = {
     "openai": _OPENAI_CHAT,
-    "azure": replace(_OPENAI_CHAT, file_input=None),
-    "openrouter": ChatDialect(ends_with="[DONE]", thinking="reasoning", top_k=True, file_input=True),
+    "azure": _OPENAI_CHAT,
+    "openrouter": ChatDialect(ends_with="[DONE]", thinking="reasoning", top_k=True),
     "groq": ChatDialect(ends_with="[DONE]", top_k=False),
     "together": ChatDialect(ends_with="[DONE]", top_k=True),
     "xai": ChatDialect(ends_with="[DONE]", top_k=False),
@@ -122,6 +121,7 @@ CHAT_DIALECTS: dict[str, ChatDialect] = {
         top_k=False,
         names=False,
         stream_usage=False,
+        documents="document_url",
         call_ids="[a-zA-Z0-9]{9}",
         call_id_digits=9,
         system="first",

@@ -7,6 +7,7 @@ A call's id is changed by itself alone, so that call and result still agree, and
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -62,11 +63,8 @@ def sendable_name(name: str) -> str:
 
 
 def arguments_object(args: str) -> dict[str, Any]:
-    """Arguments (JSON text) as an object; an empty one if they are cut off or no object."""
-    try:
-        value: object = json.loads(args)
-    except (ValueError, RecursionError):
-        return {}
+    """Arguments (JSON text) as an object; an empty one if they are cut off, no object, or of numbers that are none."""
+    value = _arguments(args)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
@@ -145,8 +143,18 @@ def _gist(content: Sequence[AssistantContentPart]) -> tuple[str, list[tuple[str,
 
 
 def _arguments(args: str) -> object:
-    """What arguments say. Those that are cut off say nothing: where JSON values are sent, they go back as none."""
+    """What arguments say. Those that are cut off say nothing: where JSON values are sent, they go back as none. So do
+    those with a number that JSON cannot say, which Python reads: `NaN`, `Infinity`, and `1e999`, which becomes it."""
     try:
-        return json.loads(args)
+        return _JSON.decode(args)
     except (ValueError, RecursionError):
         return {}
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return number
+
+
+_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)

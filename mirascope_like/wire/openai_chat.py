@@ -143,9 +143,11 @@ class OpenAIChat:
         match source:
             case c.TextDocumentSource(text):
                 return {"type": "text", "text": text}
+            case c.Base64DocumentSource(data, media_type) if self.dialect.documents == "document_url":
+                return {"type": "document_url", "document_url": data_url(media_type, data)}
+            case c.URLDocumentSource(url) if self.dialect.documents == "document_url":
+                return {"type": "document_url", "document_url": url}
             case c.Base64DocumentSource(data, media_type):
-                if self.dialect.file_input is False:
-                    raise FeatureNotSupportedError(f"A document of type {media_type}", request.provider_id)
                 name = f"document.{media_type.rpartition('/')[2]}"
                 return {"type": "file", "file": {"filename": name, "file_data": data_url(media_type, data)}}
             case c.URLDocumentSource():

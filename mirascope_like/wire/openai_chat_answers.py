@@ -83,6 +83,21 @@ class _Call:
         self.started = False
         self.custom = False
 
+    def is_followed_by(self, name: str, args: str) -> bool:
+        """Whether what comes at the same place, without an id to tell, is another call. A name alone does not say so:
+        some servers repeat it in each delta."""
+        if not name or not self.name:
+            return False
+        return name != self.name or (bool(args.strip()) and self._is_whole())
+
+    def _is_whole(self) -> bool:
+        if not self.args or not self.args[-1].rstrip().endswith("}"):
+            return False
+        try:
+            return isinstance(json.loads("".join(self.args)), dict)
+        except (ValueError, RecursionError):
+            return False
+
     def raw(self) -> JsonObject:
         args = "".join(self.args)
         if self.custom:
@@ -97,7 +112,7 @@ class _RawMessage:
         self.calls: list[_Call] = []
         self.images: list[JsonObject] = []
         self._audio: dict[str, list[Any]] = {}
-        self._parts: list[JsonObject] = []
+        self._parts: list[tuple[str, list[Any]]] = []  # kinds, and the pieces of a part, or parts of no kind
         self._strings: dict[str, list[str]] = {}
         self._details: list[JsonObject] = []
 
@@ -105,16 +120,11 @@ class _RawMessage:
         """More of a field that is text."""
         self._strings.setdefault(field, []).append(piece)
 
-    def add_part(self, kind: str, piece: str) -> None:
-        """More of a part of `content`: text, or a thought (Mistral)."""
-        last = self._parts[-1] if self._parts else None
-        if last is None or last["type"] != kind:
-            self._parts.append(last := {"type": kind, kind: []})
-        last[kind].append(piece)
-
-    def add_block(self, block: JsonObject) -> None:
-        """A part of `content` that has no common form."""
-        self._parts.append(block)
+    def add_part(self, kind: str, piece: str | JsonObject) -> None:
+        """More of a part of `content`: text, or a thought (Mistral). What is of no kind goes back as it came."""
+        if not self._parts or self._parts[-1][0] != kind:
+            self._parts.append((kind, []))
+        self._parts[-1][1].append(piece)
 
     def add_detail(self, detail: JsonObject) -> None:
         """One piece of reasoning: pieces of one index and type join, their texts one after the other."""
@@ -156,20 +166,17 @@ class _RawMessage:
         return raw
 
     def _content(self) -> str | list[JsonObject] | None:
-        if all(part["type"] == "text" for part in self._parts):
-            text = "".join(piece for part in self._parts for piece in part["text"])
+        if all(kind == "text" for kind, _ in self._parts):
+            text = "".join(piece for _, pieces in self._parts for piece in pieces)
             return text or (None if self.calls or self._strings or self._audio or self.images else "")
-        return [_joined(part) for part in self._parts]
+        return [part for kind, pieces in self._parts for part in _joined(kind, pieces)]
 
 
-def _joined(part: JsonObject) -> JsonObject:
-    match part:
-        case {"type": "text", "text": [*pieces]}:
-            return {"type": "text", "text": "".join(pieces)}
-        case {"type": "thinking", "thinking": [*pieces]}:
-            return {"type": "thinking", "thinking": [{"type": "text", "text": "".join(pieces)}]}
-        case _:
-            return part
+def _joined(kind: str, pieces: list[Any]) -> list[JsonObject]:
+    if not kind:
+        return pieces
+    text: JsonObject = {"type": "text", "text": "".join(pieces)}
+    return [text if kind == "text" else {"type": kind, kind: [text]}]
 
 
 class ChatDecoder(EventDecoder):
@@ -263,7 +270,7 @@ class ChatDecoder(EventDecoder):
         for delta in message.get("tool_calls") or ():
             self._tool_delta(delta, chunks)
         legacy = _object(message.get("function_call"))
-        if legacy.get("name") or legacy.get("arguments"):
+        if (legacy.get("name") or legacy.get("arguments")) and not message.get("tool_calls"):  # which say the same
             self._tool_delta({"index": 0, "function": legacy}, chunks)
         self._raw.add_audio(_object(message.get("audio")))
         for image in message.get("images") or ():
@@ -290,14 +297,19 @@ class ChatDecoder(EventDecoder):
 
     def _content_part(self, part: Any, chunks: list[Chunk]) -> None:
         match part:
-            case str() | {"type": "text", "text": str()}:
+            case str() | {"text": str()} if isinstance(part, str) or part.get("type") in ("text", None):
                 self._content(part if isinstance(part, str) else part["text"], chunks)
+            case {"type": "text", "text": None}:
+                pass
+            case {"type": "thinking", "thinking": str(thought)}:
+                self._raw.add_part("", part)  # with its signature, if it has one
+                self._say("thought", thought, chunks)
             case {"type": "thinking", "thinking": [*pieces]}:
                 thought = "".join(piece.get("text") or "" for piece in pieces)  # some are references
                 self._raw.add_part("thinking", thought)
                 self._say("thought", thought, chunks)
             case _:
-                self._raw.add_block(part)
+                self._raw.add_part("", part)
                 chunks.append(ProviderChunk(c.ProviderBlock(kind=str(part.get("type")), raw=part)))
 
     def _say(self, kind: str, delta: str, chunks: list[Chunk]) -> None:
@@ -317,13 +329,13 @@ class ChatDecoder(EventDecoder):
     def _tool_delta(self, delta: JsonObject, chunks: list[Chunk]) -> None:
         function = _object(delta.get("function") or delta.get("custom"))
         id, name = _string(delta.get("id")), _string(function.get("name"))
-        call = self._call_for(delta.get("index"), id, name)
-        call.id = call.id or id
-        call.name = call.name or name
-        call.custom = call.custom or delta.get("type") == "custom"
         args = function.get("arguments") or function.get("input") or ""
         if not isinstance(args, str):
             args = json.dumps(args, ensure_ascii=False, separators=(",", ":"))
+        call = self._call_for(delta.get("index"), id, name, args)
+        call.id = call.id or id
+        call.name = call.name or name
+        call.custom = call.custom or delta.get("type") == "custom"
         if call.name and not call.started:
             self._start_call(call, chunks)
         if args:
@@ -331,12 +343,13 @@ class ChatDecoder(EventDecoder):
             if call.started:
                 chunks.append(ToolCallChunk(call.id, args))
 
-    def _call_for(self, index: object, id: str, name: str) -> _Call:
+    def _call_for(self, index: object, id: str, name: str, args: str) -> _Call:
         """The call that a delta belongs to. Some servers send no index, some no id, some one index for all."""
         for call in reversed(self._raw.calls):
-            same_id = not id or not call.id or id == call.id
-            if index is not None and call.index == index and same_id:
-                return call
+            if index is not None and call.index == index and (not id or not call.id or id == call.id):
+                if id or not call.is_followed_by(name, args):
+                    return call
+                break
             if index is None and id and id == call.id:
                 return call
         if index is None and not id and not name and self._raw.calls:

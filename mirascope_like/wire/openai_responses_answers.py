@@ -6,6 +6,7 @@ Rules
 * Output items are said one after the other, in the order of the answer. Deltas are said as they come while their item
   has its turn; what is done early, or was never streamed, is said when its turn comes, at the latest when the last
   event brings the whole answer. So a stream that is read from its middle says nothing until then, and then everything.
+* Where the last event does not bring the answer, what was heard of items that were not done is kept.
 * A whole answer is decoded as that last event: one way to say an item for both.
 * `raw_message` is the list of output items as the server wrote them.
 """
@@ -67,6 +68,14 @@ _SERVER_CALLS = frozenset(
 )
 _ARGS = ("arguments", "input", "action", "actions", "operation")
 _OTHER_ARGS = ("queries", "code", "revised_prompt")
+
+# The items that can be told by a delta alone: a call would need its name.
+_ITEMS_OF_DELTAS = {
+    "response.output_text.delta": "message",
+    "response.refusal.delta": "message",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning_text.delta": "reasoning",
+}
 
 
 class _Item:
@@ -282,6 +291,7 @@ class ResponsesDecoder(EventDecoder):
         self._done: list[JsonObject] = []  # what has been said, item by item
         self._early: dict[int, JsonObject] = {}  # done before its turn
         self._item: _Item | None = None  # the item that has its turn, once it has begun
+        self._unsaid: dict[int, list[JsonObject]] = {}  # events that came before their item had its turn
         self._info: tuple[str | None, str | None] = (None, None)
         self._failure: ReportedError | None = None
 
@@ -297,10 +307,13 @@ class ResponsesDecoder(EventDecoder):
                 self.on_whole(event.get("response"), chunks)
             case "response.output_item.added":
                 if self._turn(event) and self._item is None:
-                    self._item = _item_of(_object(event.get("item")))
-                    self._item.begin(chunks)
+                    self._begin(_object(event.get("item")), chunks)
+                else:
+                    self._keep(event)
             case "response.output_item.done":
-                self._early[_index(event, len(self._done))] = _object(event.get("item"))
+                index = _index(event, len(self._done))
+                self._early[index] = _object(event.get("item"))
+                self._unsaid.pop(index, None)
                 while len(self._done) in self._early:
                     self._say_item(self._early.pop(len(self._done)), chunks)
             case _ if kind in (None, "error"):
@@ -310,6 +323,8 @@ class ResponsesDecoder(EventDecoder):
                 self._note_info(_object(event.get("response")), chunks)
                 if self._item and self._turn(event):
                     self._item.delta(event, chunks)
+                elif "delta" in event:
+                    self._keep(event)
 
     def on_end(self, chunks: list[Chunk]) -> None:
         if self._failure:
@@ -318,17 +333,20 @@ class ResponsesDecoder(EventDecoder):
     def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
         # What has not been said, and how it ended.
         response = _object(body)
-        check_failure(response)
+        check_failure(body)
         if response.get("status") == "failed":
             raise ReportedError("the server gave no reason", body=response)
-        if "output" not in response and not self._done:
+        if "output" not in response and not (self._done or self._item or self._unsaid):
             raise MalformedReply(f"the answer has no output: {str(response)[:200]}")
         self._note_info(response, chunks)
-        output = _objects(response.get("output")) or [*self._done, *(item for _, item in sorted(self._early.items()))]
-        for item in output[len(self._done) :]:
+        given = _objects(response.get("output"))
+        output = given or [*self._done, *(item for _, item in sorted(self._early.items()))]
+        for item in given[len(self._done) :]:
             self._say_item(item, chunks)
         if self._item:
             self._say_item(self._item.raw, chunks)
+        if not given:
+            self._say_heard(chunks)
         if usage := _object(response.get("usage")):
             chunks.append(UsageChunk(_usage(usage, output)))
         chunks.append(FinishReasonChunk(_finish_reason(response, output), response.get("status")))
@@ -343,6 +361,28 @@ class ResponsesDecoder(EventDecoder):
         self._item = None
         self._done.append(raw)
         item.done(raw, chunks)
+
+    def _begin(self, raw: JsonObject, chunks: list[Chunk]) -> _Item:
+        self._item = item = _item_of(raw)
+        item.begin(chunks)
+        return item
+
+    def _keep(self, event: JsonObject) -> None:
+        self._unsaid.setdefault(_index(event, len(self._done)), []).append(event)
+
+    def _say_heard(self, chunks: list[Chunk]) -> None:
+        """Say the items whose turn never came: as they were done, or else as far as they had come."""
+        for index in sorted({*self._early, *self._unsaid}):
+            if index in self._early:
+                self._say_item(self._early[index], chunks)
+                continue
+            first, *_ = events = self._unsaid[index]
+            raw = _object(first.get("item")) or {"type": _ITEMS_OF_DELTAS.get(first["type"])}
+            if raw.get("type"):
+                item = self._begin(raw, chunks)
+                for event in events:
+                    item.delta(event, chunks)
+                self._say_item(raw, chunks)
 
     def _note_info(self, response: JsonObject, chunks: list[Chunk]) -> None:
         info = (response.get("id") or self._info[0], response.get("model") or self._info[1])

@@ -14,13 +14,14 @@ from typing import Any, cast
 
 from ..values.chunks import Chunk
 from . import MalformedReply, TruncatedStream, WireError
-from .failures import WRONG_SHAPE, malformed
+from .failures import WRONG_SHAPE, check_failure, malformed
 from .parsing import parse_json
 
 __all__ = ["EventDecoder", "SSEParser"]
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+_BLANK = b" \t\r\n" + _BOM
 
 
 class SSEParser:
@@ -77,8 +78,9 @@ class SSEParser:
 class EventDecoder:
     """Base of decoders of JSON over server-sent events: subclasses say what an event means and what ends a stream.
 
-    `complete` is set by the subclass once the answer is known to be whole. Some servers answer with one JSON object
+    `complete` is set by the subclass once the answer is known to be whole. Some servers answer with one JSON value
     though a stream was asked for, above all when they report a failure: it is read as the whole answer that it is.
+    Events without data say nothing, unless their name does.
     """
 
     def __init__(self) -> None:
@@ -99,9 +101,10 @@ class EventDecoder:
 
     def feed(self, data: bytes) -> list[Chunk]:
         """See `Decoder.feed`."""
-        if not self._begun and (start := data.lstrip()):
+        if not self._begun and (start := data.lstrip(_BLANK)):
             self._begun = True
-            self._body = [] if start.startswith(b"{") else None
+            if start.startswith((b"{", b"[")):
+                self._body, data = [], start
         if self._body is not None:
             self._body.append(data)
             return []
@@ -130,6 +133,8 @@ class EventDecoder:
         try:
             for name, text in events:
                 self.raw_events.append(text)
+                if not text.strip() and name != "error":
+                    continue
                 self.on_event(name, text, chunks)
         except WireError as error:
             raise _with_chunks(error, chunks) from error.__cause__
@@ -149,12 +154,13 @@ class EventDecoder:
 
     @staticmethod
     def parse(text: str) -> dict[str, Any]:
-        """The JSON object of an event's data; `MalformedReply` if it is none."""
+        """The JSON object of an event's data; `MalformedReply` if it is none, but for a list that tells of an error."""
         try:
             value = parse_json(text.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise MalformedReply(f"an event that is no JSON: {text[:200]!r}") from error
         if not isinstance(value, dict):
+            check_failure(value)
             raise MalformedReply(f"an event that is no JSON object: {text[:200]!r}")
         return cast("dict[str, Any]", value)
 

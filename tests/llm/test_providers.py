@@ -123,6 +123,10 @@ def test_an_unknown_scope() -> None:
     with pytest.raises(llm.NoRegisteredProviderError, match=r"'nobody/x'.*openai/.*register_provider") as caught:
         llm.Model("nobody/x").call("Hi")
     assert caught.value.model_id == "nobody/x"
+    llm.register_provider("openai", api_key=KEY)
+    with pytest.raises(llm.NoRegisteredProviderError) as again:
+        llm.Model("nobody/x").call("Hi")
+    assert str(again.value).count("openai/") == 1
     with pytest.raises(ValueError, match="no provider 'nobody'"):
         llm.register_provider("nobody")
     with pytest.raises(ValueError, match="scope"):
@@ -254,6 +258,43 @@ def test_an_http_client_has_a_base_url(server: Server, monkeypatch: pytest.Monke
         assert (asked.path, "authorization" in asked.headers) == ("/v9/chat/completions", False)
         llm.register_provider("openai", client=other, base_url=server.url)
         assert ask("openai/gpt-5", server).path == "/responses"
+
+
+@pytest.mark.parametrize("mark", ["?", "#"])
+def test_nothing_stands_behind_a_base_url(server: Server, monkeypatch: pytest.MonkeyPatch, mark: str) -> None:
+    url = f"{server.url}/v1{mark}key={KEY}"
+    with httpx2.Client(base_url=url) as client:
+        for options in ({"base_url": url}, {"client": client}):
+            with pytest.raises(ValueError, match=r"'openai:completions' must end .* params=") as refused:
+                llm.register_provider("openai:completions", scope="my/", **options)
+            assert KEY not in str(refused.value)
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(ValueError, match="'openai' must end with its path"):
+        llm.Model("openai/gpt-5").call("Hi")
+    assert server.received == []
+
+
+@pytest.mark.parametrize("kind", [httpx2, httpx])
+def test_a_client_adds_its_query(server: Server, kind: Any) -> None:
+    server.answer = saying("Hello")
+    with kind.Client(base_url=f"{server.url}/v1", params={"api-version": "3"}) as client:
+        llm.register_provider("openai:completions", scope="my/", client=client)
+        assert ask("my/x", server).path == "/v1/chat/completions?api-version=3"
+
+
+def test_a_client_of_another_protocols_sdk_is_refused() -> None:
+    options = {"base_url": "http://127.0.0.1:9", "api_key": KEY}
+    with openai.OpenAI(**options) as one, anthropic.Anthropic(**options) as other:
+        with pytest.raises(TypeError, match=r"'anthropic' takes clients of the anthropic package.*got OpenAI"):
+            llm.register_provider("anthropic", client=one)
+        for name in ("openai", "openai:completions", "openai:responses", "groq"):
+            with pytest.raises(TypeError, match=rf"'{name}' takes clients of the openai package.*got Anthropic"):
+                llm.register_provider(name, scope="my/", client=other)
+        own = llm.HTTPProvider(id="own", codec=lambda *_: (OpenAIChat(chat_dialect("own")), "x"), default_base_url="")
+        with pytest.raises(TypeError, match="only built-in"):
+            llm.register_provider(Mine(), client=other)
+        assert llm.register_provider(own, client=other).id == "own"  # nothing is known of it
 
 
 def test_two_clients_of_different_servers() -> None:

@@ -284,7 +284,7 @@ def test_foreign_ids_are_mapped_alike_for_call_and_result() -> None:
     assert len({block["id"] for block in sent}) == 4 and sent[3]["id"] == "fine-id_1"
 
 
-@pytest.mark.parametrize("args", ["", '{"city": "Par', "[1]", "null"])
+@pytest.mark.parametrize("args", ["", '{"city": "Par', "[1]", "null", '{"x": NaN}', '{"x": Infinity}', '{"x": 1e999}'])
 def test_arguments_that_are_no_object_are_sent_as_none(args: str) -> None:
     body = encode(user("?"), assistant(c.ToolCall(id="t", name="look", args=args)))
     assert body["messages"][1]["content"][0]["input"] == {}
@@ -648,6 +648,60 @@ def test_deltas_that_are_not_known_are_kept() -> None:
     assert reply.raw_message == {"role": "assistant", "content": [{**delta, "type": "compaction"}]}
 
 
+def begun(index: object, block: JsonObject) -> JsonObject:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def told(index: object, kind: str, field: str, piece: str) -> JsonObject:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, field: piece}}
+
+
+@pytest.mark.parametrize("ends", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0), ()])
+def test_blocks_that_come_mixed_are_told_apart_and_said_in_order(ends: Sequence[int]) -> None:
+    calls = [{**CALL, "id": f"toolu_{i}", "input": {}} for i in range(2)]
+    reply = streamed(
+        START,
+        begun(0, {"type": "text", "text": ""}),
+        begun(1, calls[0]),
+        begun(2, calls[1]),
+        begun(3, {"type": "text", "text": ""}),
+        told(3, "text_delta", "text", "Bye"),
+        told(1, "input_json_delta", "partial_json", '{"a":'),
+        told(2, "input_json_delta", "partial_json", '{"b":'),
+        told(0, "text_delta", "text", "Hi"),
+        told(2, "input_json_delta", "partial_json", "2}"),
+        told(1, "input_json_delta", "partial_json", "1}"),
+        *({"type": "content_block_stop", "index": index} for index in ends),
+        end("tool_use"),
+        STOP,
+    )
+    assert reply.content == (
+        c.Text("Hi"),
+        c.ToolCall(id="toolu_0", name="look", args='{"a":1}'),
+        c.ToolCall(id="toolu_1", name="look", args='{"b":2}'),
+        c.Text("Bye"),
+    )
+    assert isinstance(reply.raw_message, dict)
+    assert [block.get("input", block.get("text")) for block in reply.raw_message["content"]] == [
+        "Hi",
+        {"a": 1},
+        {"b": 2},
+        "Bye",
+    ]
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_blocks_whose_ends_or_indexes_are_left_out(index: int | None) -> None:
+    said = [begun(index, {"type": "text", "text": ""}), told(None, "text_delta", "text", "A")]
+    assert streamed(START, *said, *said, end(), STOP).content == (c.Text("A"), c.Text("A"))
+
+
+def test_a_delta_of_no_block_is_malformed() -> None:
+    for before in ([], block_events({"type": "text", "text": ""}), [begun(1, CALL)]):
+        with pytest.raises(MalformedReply, match="not open"):
+            streamed(START, *before, told(0, "text_delta", "text", "A"), end(), STOP)
+
+
 def test_a_call_without_arguments() -> None:
     reply = streamed(START, *block_events({**CALL, "input": {}}), end("tool_use"), STOP)
     assert reply.content == (c.ToolCall(id="toolu_1", name="look", args="{}"),)
@@ -697,6 +751,23 @@ def test_errors_inside_a_stream(kind: str, status: int | None) -> None:
     assert (caught.value.status, caught.value.type, caught.value.body) == (status, kind, error)
     with pytest.raises(ReportedError, match="Oh no"):
         CODEC.decode(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b'event: error\ndata: {"error": {"type": "overloaded_error", "message": "Oh no"}}\n\n', 529),
+        (b"event: error\ndata: Oh no\n\n", None),
+        (b'data: {"error": {"message": "Oh no", "code": 502}}\n\n', 502),
+        (b'data: [{"error": {"message": "Oh no", "code": 503}}]\n\n', 503),
+    ],
+)
+def test_errors_inside_a_stream_in_other_words(data: bytes, status: int | None) -> None:
+    decoder = CODEC.decoder()
+    decoder.feed(sse(START))
+    with pytest.raises(ReportedError, match="Oh no") as caught:
+        decoder.feed(data)
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize("body", [None, [], "text", {}, {"content": "text"}, {"content": [{"text": "no type"}]}])

@@ -124,6 +124,28 @@ def test_media_that_cannot_be_sent_are_refused_with_advice(part: Any, hint: str)
         sent(user(part))
 
 
+@pytest.mark.parametrize("args", ['{"x": NaN}', '{"x": -Infinity}', '{"x": 1e999}', "[1]"])
+def test_arguments_that_are_no_json_object_are_sent_as_none_where_they_must_be_one(args: str) -> None:
+    called = assistant([c.ToolCall(id="123456789", name="f", args=args)])
+    bodies = [sent(user("Hi"), called, provider=provider) for provider in ("mistral", "openai")]
+    functions = [body["messages"][1]["tool_calls"][0]["function"] for body in bodies]
+    assert [function["arguments"] for function in functions] == ["{}", args]
+
+
+def test_documents_are_worded_as_the_server_takes_them() -> None:
+    pdf = c.Document(c.Base64DocumentSource("JVBERi0=", "application/pdf"))
+    linked = c.Document.from_url("https://example.org/a.pdf")
+    data = "data:application/pdf;base64,JVBERi0="
+    assert sent(user([pdf, "?"]))["messages"][0]["content"][0] == {
+        "type": "file",
+        "file": {"filename": "document.pdf", "file_data": data},
+    }
+    assert sent(user([pdf, linked]), provider="mistral")["messages"][0]["content"] == [
+        {"type": "document_url", "document_url": data},
+        {"type": "document_url", "document_url": "https://example.org/a.pdf"},
+    ]
+
+
 def test_provider_tools_are_refused() -> None:
     with pytest.raises(FeatureNotSupportedError, match="web_search"):
         sent(provider_tools=[WebSearchTool()])
@@ -310,6 +332,36 @@ def test_interleaved_calls_keep_their_arguments() -> None:
     )
 
 
+def _calls(*functions: JsonObject, **fields: Any) -> list[tuple[str, str]]:
+    """The calls (name, arguments) of a stream in which all have one place."""
+    events = [delta(tool_calls=[{"index": 0, "type": "function", "function": f, **fields}]) for f in functions]
+    content = streamed(*events, delta("tool_calls"), "[DONE]").content
+    return [(part.name, part.args) for part in content if isinstance(part, c.ToolCall)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"id": ""}, {"id": None}])
+def test_whole_calls_at_one_place_are_told_apart(fields: JsonObject) -> None:
+    calls = [("a", '{"x":1}'), ("b", "{}"), ("b", '{"y":[]}'), ("c", ""), ("d", '{"z"'), ("e", '{"z":1}')]
+    assert _calls(*({"name": name, "arguments": args} for name, args in calls), **fields) == [
+        (name, args or "{}") for name, args in calls
+    ]
+
+
+@pytest.mark.parametrize("fields", [{}, {"id": ""}, {"id": "1"}])
+@pytest.mark.parametrize("pieces", [["", '{"x"', ":", '{"y":1}', "}"], ['{"x":1}', ""], ["{}", "\n"]])
+def test_a_name_that_is_repeated_begins_no_call(pieces: list[str], fields: JsonObject) -> None:
+    assert _calls(*({"name": "a", "arguments": piece} for piece in pieces), **fields) == [("a", "".join(pieces))]
+
+
+def test_one_call_in_two_fields_is_one() -> None:
+    function = {"name": "f", "arguments": '{"x":1}'}
+    both: JsonObject = {"function_call": function, "tool_calls": [{"index": 0, "id": "1", "function": function}]}
+    for reply in (streamed(delta("tool_calls", **both), "[DONE]"), answered(**both)):
+        assert reply.content == (c.ToolCall(id="1", name="f", args='{"x":1}'),)
+    (call,) = answered(function_call=function).content
+    assert isinstance(call, c.ToolCall) and call.args == '{"x":1}'
+
+
 def test_arguments_that_are_an_object_become_text() -> None:
     (call,) = answered(tool_calls=[{"id": "1", "function": {"name": "f", "arguments": {"city": "Kraków"}}}]).content
     assert isinstance(call, c.ToolCall) and call.args == '{"city":"Kraków"}'
@@ -448,6 +500,39 @@ def test_two_calls_of_one_id_stay_two() -> None:
 def test_a_message_that_is_no_object_is_malformed() -> None:
     with pytest.raises(MalformedReply):
         OpenAIChat(chat_dialect("vllm")).decode({"choices": [{"message": 3}]})
+
+
+THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "content", "raw"),
+    [
+        ([{"type": "text", "text": None}, {"type": "text", "text": "A"}], (c.Text("A"),), "A"),
+        ([{"type": "text", "text": None}], (), ""),
+        ([{"text": "A"}, {"type": None, "text": "B"}], (c.Text("AB"),), "AB"),
+        ([THOUGHT, {"text": "A"}], (c.Thought("Hm."), c.Text("A")), [THOUGHT, {"type": "text", "text": "A"}]),
+        (
+            [THOUGHT, {"type": "thinking", "thinking": [{"type": "text", "text": " So."}]}],
+            (c.Thought("Hm. So."),),
+            [THOUGHT, {"type": "thinking", "thinking": [{"type": "text", "text": " So."}]}],
+        ),
+        (
+            ["A", {"waves": 1}, {"type": "hum"}, "B"],
+            (
+                c.Text("AB"),
+                c.ProviderBlock(kind="None", raw={"waves": 1}),
+                c.ProviderBlock(kind="hum", raw={"type": "hum"}),
+            ),
+            [{"type": "text", "text": "A"}, {"waves": 1}, {"type": "hum"}, {"type": "text", "text": "B"}],
+        ),
+    ],
+)
+def test_parts_of_content_in_other_shapes(parts: list[Any], content: tuple[Any, ...], raw: object) -> None:
+    deltas = [delta(content=[part]) for part in parts]
+    for reply in (answered(content=parts), streamed(*deltas, delta("stop"), "[DONE]")):
+        assert reply.content == content
+        assert isinstance(reply.raw_message, dict) and reply.raw_message["content"] == raw
 
 
 def test_references_in_a_thought_are_no_words() -> None:

@@ -635,6 +635,38 @@ def test_a_last_event_without_items_ends_what_was_streamed() -> None:
     assert read(CREATED, done(0, output[0]), done(1, output[1]), completed()) == decode(*output)
 
 
+@pytest.mark.parametrize("ending", [{}, {"output": None}, {"output": []}], ids=str)
+def test_what_was_heard_is_kept_if_the_last_event_does_not_bring_it(ending: JsonObject) -> None:
+    body = {name: value for name, value in response().items() if name != "output"}
+    last = {"type": "response.completed", "response": {**body, **ending}}
+    assert read(delta("output_text", 0, "Hi"), last).content == (Text("Hi"),)
+    assert read(delta("reasoning_text", 0, "Hm."), delta("refusal", 1, "No."), last).content == (
+        Thought("Hm."),
+        Text("No."),
+    )
+    nameless = delta("function_call_arguments", 0, "{}")
+    assert read(nameless, delta("output_text", 1, "Hi"), last).content == (Text("Hi"),)
+    mixed = (
+        added(0, call("", call_id="a")),
+        added(1, call("", call_id="b")),
+        added(2, {"type": "message", "content": []}),
+        added(3, call("", call_id="c")),
+        delta("function_call_arguments", 1, '{"b"'),
+        delta("function_call_arguments", 0, '{"a":1}'),
+        delta("output_text", 2, "Lost if "),
+        delta("function_call_arguments", 1, ":2}"),
+        done(2, message("Done.")),
+        delta("function_call_arguments", 3, '{"c":'),
+    )
+    assert read(CREATED, *mixed, last).content == (
+        ToolCall(id="a", name="weather", args='{"a":1}'),
+        ToolCall(id="b", name="weather", args='{"b":2}'),
+        Text("Done."),
+        ToolCall(id="c", name="weather", args='{"c":'),
+    )
+    assert read(CREATED, *mixed, last).raw_message == [message("Done.")]  # what the server wrote
+
+
 def test_done_markers_and_events_without_a_type_in_their_name_are_fine() -> None:
     data = stream(CREATED, completed(message("Yes."))) + b"data: [DONE]\n\n"
     assert fold(decode_stream(OpenAIResponses(), [data])) == decode(message("Yes."))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from mirascope_like.values.chunks import Chunk, TextChunk
-from mirascope_like.wire import MalformedReply, ReportedError, TruncatedStream
+from mirascope_like.values.content import Text
+from mirascope_like.wire import Codec, MalformedReply, ReportedError, TruncatedStream
+from mirascope_like.wire.anthropic import AnthropicMessages
+from mirascope_like.wire.features import chat_dialect
+from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_responses import OpenAIResponses
 from mirascope_like.wire.sse import EventDecoder, SSEParser
+
+from .traffic import decode_stream, fold
 
 
 def parse(*pieces: bytes) -> list[tuple[str, str]]:
@@ -120,6 +129,47 @@ def test_half_an_event_is_a_truncated_stream() -> None:
     decoder.feed(b'data: {"say": "A"}\n\ndata: {"say": "B')
     with pytest.raises(TruncatedStream, match="cut off"):
         decoder.end()
+
+
+def test_events_without_data_say_nothing() -> None:
+    decoder = Echo()
+    assert decoder.feed(b'event: ping\ndata:\n\ndata: \n\ndata: {"say": "A"}\n\n') == [TextChunk("a")]
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "chat": {"choices": [{"index": 0, "message": {"content": "Yes."}, "finish_reason": "stop"}]},
+    "responses": {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}]},
+    "messages": {"content": [{"type": "text", "text": "Yes."}]},
+}
+CODECS: dict[str, Codec] = {
+    "chat": OpenAIChat(chat_dialect("openai")),
+    "responses": OpenAIResponses(),
+    "messages": AnthropicMessages(),
+}
+
+
+@pytest.mark.parametrize("protocol", CODECS)
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\r\n ", b"\xef\xbb\xbf\n"])
+def test_a_whole_answer_to_a_stream_is_read_however_it_begins_and_is_cut(protocol: str, before: bytes) -> None:
+    data = before + json.dumps(BODIES[protocol]).encode()
+    for cut in range(len(before) + 2):
+        assert fold(decode_stream(CODECS[protocol], [data[:cut], data[cut:]])).content == (Text("Yes."),)
+
+
+@pytest.mark.parametrize("protocol", CODECS)
+def test_an_error_in_a_list_is_one(protocol: str) -> None:
+    body = [{"error": {"message": "Oh no", "code": 404, "status": "NOT_FOUND"}}]
+    with pytest.raises(ReportedError, match="Oh no") as caught:
+        CODECS[protocol].decode(body)
+    assert (caught.value.status, caught.value.type) == (404, "NOT_FOUND")
+    for data in (json.dumps(body), f"data: {json.dumps(body)}\n\n"):
+        with pytest.raises(ReportedError, match="Oh no"):
+            decode_stream(CODECS[protocol], [data.encode()])
+    for other in ([], [1], ["text"]):
+        with pytest.raises(MalformedReply):
+            CODECS[protocol].decode(other)
+        with pytest.raises(MalformedReply):
+            decode_stream(CODECS[protocol], [json.dumps(other).encode()])
 
 
 def test_a_last_event_without_its_blank_line_counts() -> None:
