@@ -50,6 +50,7 @@ REACHED = {
     "turn._event",
     "turn._finish",
     "turn._follow",
+    "turn._go_on",
     "turn._messages",
     "turn._restore",
     "turn._resume",

@@ -25,7 +25,7 @@ from .records import ChainDict
 from .responses import AsyncResponse, Response
 from .serial import VERSION
 from .tools import ToolCall
-from .turns import Mark, Turn, calls_of, close, dict_of, event_at, followed, resumed, said, settle
+from .turns import Mark, Turn, calls_of, close, dict_of, event_at, followed, go_on, resumed, said, settle
 from .usage import Usage, total
 from .views import AsyncView, Step, View, each, texts
 
@@ -60,8 +60,11 @@ class _Round:
             return _Round(await followed(self.turn), self._place)
 
 
-async def _begin(kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place) -> _Round:
+async def _begin(
+    kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place, rounds: Rounds[_Round]
+) -> _Round:
     await conversation.queue.enter(place)
+    rounds.check()  # closed in the meantime
     if not prompt.own_history:
         prompt = replace(prompt, history=tuple(conversation.messages))
     turn = kind(replace(prompt, own_history=True), conversation, place=place)
@@ -82,7 +85,7 @@ class _Chain(Generic[F]):
     def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation = conversation
-        self._place = Place(self._settle)
+        self._place = Place(self._runtime, self._go_on)
         begin = partial(_begin, self._kind, prompt, conversation, self._place)
         self._rounds: Rounds[_Round] = Rounds(self._runtime, begin, limit or None)
 
@@ -109,15 +112,21 @@ class _Chain(Generic[F]):
             pass
         return [each.turn for each in self._rounds.turns]
 
-    async def _settle(self) -> None:
-        await self._finish()
+    async def _go_on(self) -> bool:
+        """Do a step; whether there are more. Where the chain was closed, its tools that run come to their end."""
+        await self._rounds.idle()
+        turns = self._rounds.turns
+        if turns and await go_on(turns[-1].turn):
+            return True
+        return await self._at(len(turns)) is not None
 
     async def _last(self) -> Any:
         return (await self._finish())[-1]
 
     async def _close(self) -> None:
         self._rounds.stop(StreamClosedError("The chain was closed before its end."))
-        self.conversation.queue.leave(self._place)
+        if self._rounds.ended:  # else who reads it leaves, when its tools have ended: what they give comes first
+            self.conversation.queue.leave(self._place)
         for round in self._rounds.turns:
             await close(round.turn)
 
@@ -275,11 +284,11 @@ class ChainResponse(_Chain[F]):
         return self._to_dict()
 
     @overload
-    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
-    @overload
     def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
     ) -> Response[G]: ...
+    @overload
+    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
     def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """Go on from the last response; see `Response.reply`."""
         response: Response[F] = run(self._last())
@@ -353,11 +362,11 @@ class AsyncChainResponse(_Chain[F]):
         return self._to_dict()
 
     @overload
-    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> AsyncResponse[F]: ...
-    @overload
     async def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
     ) -> AsyncResponse[G]: ...
+    @overload
+    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> AsyncResponse[F]: ...
     async def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """See `ChainResponse.reply`."""
         response: AsyncResponse[F] = await self._last()

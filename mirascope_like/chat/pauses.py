@@ -21,19 +21,18 @@ from .parts import Message
 from .prompts import ChainArgs, Prompt, result_part
 from .records import PauseDict, SettingsDict, check_version, prompt_settings, with_args
 from .serial import VERSION
-from .tools import PauseChain
+from .tools import PauseChain, ToolResult
 
 if TYPE_CHECKING:
     from .chains import AsyncChainResponse, ChainResponse
     from .registry import AnyAsyncModel, AnySyncModel
 
-__all__ = ["note_pause", "resume", "resume_async"]
+__all__ = ["note_pause", "resume", "resume_async", "with_results"]
 
 
 def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Sequence[Message]) -> None:
     """Put into a pause what it takes to go on: the history, with the results of the calls that ended."""
-    results = [result_part(result) for result in pause.tool_results]
-    pause.messages = [*messages, Message("tool", [*results])] if results else list(messages)
+    pause.messages = with_results(messages, pause.tool_results)
     state: PauseDict = {
         "version": VERSION,
         "type": "pause",
@@ -45,6 +44,11 @@ def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Seque
     if (call := pause.tool_call) is not None:
         state["tool_call"] = {"name": call.name, "arguments": call.arguments, "tool_call_id": call.tool_call_id}
     pause.state = {**state, **prompt_settings(prompt)}
+
+
+def with_results(messages: Sequence[Message], results: Sequence[ToolResult]) -> list[Message]:
+    """A history, with what some of its calls gave."""
+    return [*messages, Message("tool", [result_part(result) for result in results])] if results else list(messages)
 
 
 def resume(

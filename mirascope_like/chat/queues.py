@@ -1,17 +1,18 @@
 """The order of what is said in one conversation.
 
 Prompts of a conversation take their places when reading them begins, and each is answered after those before it. So
-none is lost from the history, however many are under way. Who comes second finishes the first, if need be.
+none is lost from the history, however many are under way. Who comes second has the first finished, if need be.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import weakref
 from collections.abc import Awaitable, Callable, Generator
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
-from ..engine.runtime import BLOCKING
+from ..engine.runtime import BLOCKING, Runtime
 
 __all__ = ["Place", "Queue"]
 
@@ -19,16 +20,18 @@ _running: ContextVar[tuple[Place, ...]] = ContextVar("mirascope_like_chat_runnin
 
 
 class Place:
-    """The place of a response or chain; `finish` is its method that brings it to its end. Once it is dropped, nobody
-    waits for it."""
+    """The place of a response or chain; `go_on` is its method that reads it on by a step, and says whether there are
+    more. Once it is dropped, nobody waits for it. `context` is that of who began to read it: its tools see no other."""
 
-    def __init__(self, finish: Callable[[], Awaitable[None]]) -> None:
-        self._finish = weakref.WeakMethod(finish)
+    def __init__(self, runtime: Runtime, go_on: Callable[[], Awaitable[bool]]) -> None:
+        self._runtime = runtime
+        self.context: Context = Context()
+        self._go_on = weakref.WeakMethod(go_on)
 
     @property
     def is_taken(self) -> bool:
         """Whether its owner is still there."""
-        return self._finish() is not None
+        return self._go_on() is not None
 
     @property
     def is_running(self) -> bool:
@@ -36,11 +39,19 @@ class Place:
         return self in _running.get()
 
     async def settle(self) -> None:
-        """Bring its owner to its end, well or not."""
-        finish = self._finish()
-        if finish is not None:
-            with contextlib.suppress(Exception):  # told to those who read it
-                await finish()
+        """Bring its owner to its end, well or not.
+
+        It is read in the background: who is cancelled while it waits here leaves it as it is, to be read on, when the
+        step that is under way has ended.
+        """
+        context = self.context.copy()
+        reading = _Reading(self._runtime, self._step, context)
+        context.run(self._runtime.spawner(), reading.run)
+        await reading.end()
+
+    async def _step(self) -> bool:
+        go_on = self._go_on()
+        return go_on is not None and await go_on()
 
     @contextlib.contextmanager
     def running(self) -> Generator[None]:
@@ -50,6 +61,42 @@ class Place:
             yield
         finally:
             _running.reset(token)
+
+
+class _Reading:
+    """Reading on, for one who waits until there is no more to read. In the blocking colour `run` does it at once."""
+
+    def __init__(self, runtime: Runtime, step: Callable[[], Awaitable[bool]], context: Context) -> None:
+        self._step = step
+        self._context = context
+        self._bell = runtime.bell()
+        self._wanted = True
+        self._ended = False
+        self._exit: BaseException | None = None
+
+    async def run(self) -> None:
+        """Read, as long as somebody waits."""
+        for variable, value in self._context.items():  # trio gives its background tasks another one
+            variable.set(value)
+        try:
+            with contextlib.suppress(Exception):  # told to those who read it
+                while self._wanted and await self._step():
+                    pass
+        except (SystemExit, KeyboardInterrupt) as error:  # no end for a background task
+            self._exit = error
+        finally:
+            self._ended = True
+            self._bell.ring()
+
+    async def end(self) -> None:
+        """Wait for the end of it."""
+        try:
+            while not self._ended:
+                await self._bell.rest(math.inf)
+        finally:
+            self._wanted = False
+        if self._exit is not None:
+            raise self._exit
 
 
 class Queue:
@@ -75,9 +122,11 @@ class Queue:
                     "use conversation.branch()."
                 )
             self._places = [*ahead, place]
+            place.context = copy_context()
         for other in ahead:
             await other.settle()
 
     def leave(self, place: Place) -> None:
         """It has ended."""
+        place.context = Context()  # what it holds may be large
         self._places = [other for other in self._places if other is not place]

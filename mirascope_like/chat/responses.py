@@ -119,11 +119,11 @@ class Response(Turn[F], Generic[F]):
         return run(self._execute_one(tool_call))
 
     @overload
-    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Self: ...
-    @overload
     def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
     ) -> Response[G]: ...
+    @overload
+    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Self: ...
     def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """The next response of this conversation, not asked for yet.
 
@@ -256,11 +256,11 @@ class AsyncResponse(Turn[F], Generic[F]):
         return await self._execute_one(tool_call)
 
     @overload
-    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Self: ...
-    @overload
     async def reply(
         self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
     ) -> AsyncResponse[G]: ...
+    @overload
+    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Self: ...
     async def reply(self, prompt: str | None = None, **args: Any) -> Any:
         """See `Response.reply`."""
         return await self._reply(prompt, args)

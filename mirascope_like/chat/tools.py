@@ -172,21 +172,31 @@ async def run_calls(
     after_call: AfterCall | None = None,
     context: Context[Any] | None = None,
     limit: int = DEFAULT_LIMIT,
+    kept: list[ToolResult] | None = None,
 ) -> list[ToolResult]:
     """The results of some calls, in order; at most `limit` run at a time.
 
     What goes wrong in a tool becomes a result that tells the model. Raises what the hooks raise (except
     `CancelToolCall` of `before_call`, which becomes a result), `PauseChain`, and `TypeError` if a tool wants a context
-    and there is none.
+    and there is none. Whatever it ends with, `kept` gets the results that there are.
     """
+    kept = [] if kept is None else kept
     hooks = Hooks(before=_before(before_call, tools), after=_after(after_call, tools))
     asked = [_Asked(id=call.tool_call_id or "", name=call.name, args="", asked=call) for call in calls]
     try:
-        outputs = await run_tools(runtime, make_toolkit(tools), asked, context, limit=limit, hooks=hooks)
+        outputs = await run_tools(
+            runtime,
+            make_toolkit(tools),
+            asked,
+            context,
+            limit=limit,
+            hooks=hooks,
+            keep=lambda outputs: kept.extend(map(_result, outputs)),
+        )
     except PauseChain as pause:
+        pause.tool_results = kept
         if pause.paused:  # not if `after_call` raised it: then its tool has run
             pause.tool_call = cast("_Asked", pause.paused[0]).asked
-            pause.tool_results = [_result(output) for output in pause.outputs]
         raise
     return [_result(output) for output in outputs]
 

@@ -13,7 +13,7 @@ functions at the end are for the other modules of this face.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ from .answers import Answering
 from .history import client_calls, identified
 from .ids import new_id
 from .parts import Message, StreamEvent
-from .pauses import note_pause
+from .pauses import note_pause, with_results
 from .prompts import Prompt
 from .queues import Place, Queue
 from .records import ResponseDict, response_to_dict
@@ -52,6 +52,7 @@ __all__ = [
     "dict_of",
     "event_at",
     "followed",
+    "go_on",
     "restore",
     "resumed",
     "running",
@@ -99,7 +100,7 @@ class Turn(Generic[F]):
         self.executed: set[str] = set()
         self.ran: Sequence[ToolResult] = ()
         self._queue = queue
-        self.place: Place = place or Place(self._finish)  # that of its chain, if it is part of one
+        self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
         self._replies_to = replies_to
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None
@@ -208,6 +209,14 @@ class Turn(Generic[F]):
             if self._failure is not None:
                 raise self._failure
             await self._more(self._events, len(self._events))
+
+    async def _go_on(self) -> bool:
+        """Read on by a step; whether there was one to do. What it fails with is told to those who read."""
+        if self._done or self._failure is not None:
+            return False
+        with suppress(Exception):
+            await self._more(self._events, len(self._events))
+        return True
 
     async def _close(self) -> None:
         if self._done:
@@ -366,6 +375,7 @@ class Turn(Generic[F]):
         tools: Sequence[ToolLike],
         before_call: BeforeCall | None,
         after_call: AfterCall | None,
+        kept: list[ToolResult] | None = None,
     ) -> list[ToolResult]:
         await prepare_all(self._runtime, tools)
         return await run_calls(
@@ -376,6 +386,7 @@ class Turn(Generic[F]):
             after_call=after_call,
             context=self.prompt.context,
             limit=self.prompt.max_concurrency or self._at_once,
+            kept=kept,
         )
 
     async def _execute_tool_calls(
@@ -384,12 +395,13 @@ class Turn(Generic[F]):
         after_call: AfterCall | None,
         tool_calls_list: Sequence[ToolCall] | None,
         tools: Sequence[ToolLike] | None,
+        kept: list[ToolResult] | None = None,
     ) -> list[ToolResult]:
         await self._finish()
         calls = self._tool_calls() if tool_calls_list is None else [_with_id(call) for call in tool_calls_list]
         try:
             return await self._execute(
-                calls, self.prompt.given_tools if tools is None else tools, before_call, after_call
+                calls, self.prompt.given_tools if tools is None else tools, before_call, after_call, kept
             )
         except PauseChain as pause:
             note_pause(pause, self.prompt, self.model.model_id, [*self.prompt.messages, *self._messages])
@@ -434,21 +446,22 @@ class Turn(Generic[F]):
         return await self._execute_tool_calls(before, after, None, tools)
 
     async def _follow(self) -> Self:
-        prompt = self.prompt
+        prompt, kept = self.prompt, list[ToolResult]()
         try:
-            results = await self._execute_tool_calls(prompt.before_call, prompt.after_call, None, None)
-        except PauseChain as pause:
-            self._wait_in_conversation(pause)
+            results = await self._execute_tool_calls(prompt.before_call, prompt.after_call, None, None, kept)
+        except BaseException as error:
+            self._keep(error, [*prompt.messages, *self._messages], kept)
             raise
         return self._next(prompt.following(self._messages, results), results)
 
     async def _resume(self, calls: Sequence[ToolCall]) -> Self:
-        prompt = self.prompt
+        prompt, kept = self.prompt, list[ToolResult]()
         try:
-            results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call)
-        except PauseChain as pause:
-            note_pause(pause, prompt, self.model.model_id, prompt.history)
-            self._wait_in_conversation(pause)
+            results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
+        except BaseException as error:
+            if isinstance(error, PauseChain):
+                note_pause(error, prompt, self.model.model_id, prompt.history)
+            self._keep(error, prompt.history, kept)
             raise
         return self._next(prompt.with_results(results), results)
 
@@ -459,9 +472,10 @@ class Turn(Generic[F]):
             self.conversation.messages = prompt.messages
         return made
 
-    def _wait_in_conversation(self, pause: PauseChain) -> None:
-        if self.conversation is not None:
-            self.conversation.messages = list(pause.messages)
+    def _keep(self, error: BaseException, messages: Sequence[Message], kept: Sequence[ToolResult]) -> None:
+        """The conversation goes on from a pause; from all else too if tools have run, for they must not run again."""
+        if self.conversation is not None and (kept or isinstance(error, PauseChain)):
+            self.conversation.messages = with_results(messages, kept)
 
     def _restore(
         self, messages: Sequence[Message], events: Sequence[StreamEvent], started: datetime | None, duration_ms: int
@@ -484,6 +498,11 @@ async def settle(turn: Turn[Any]) -> None:
 async def close(turn: Turn[Any]) -> None:
     """Give up what has not come yet, and the connection."""
     await turn._close()
+
+
+async def go_on(turn: Turn[Any]) -> bool:
+    """Read a turn on by a step; whether there was one to do. Raises nothing that readers are told."""
+    return await turn._go_on()
 
 
 async def event_at(turn: Turn[Any], mark: Mark) -> StreamEvent | None:

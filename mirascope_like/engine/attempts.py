@@ -7,7 +7,7 @@ once. Each model gets at most `max_retries + 1` requests, first the plan's own, 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -36,13 +36,15 @@ class Target:
 
 
 class Attempts:
-    """The attempts at one plan, made one after the other. `plan` is the one to ask next, `failures` what failed."""
+    """The attempts at one plan, made one after the other. `plan` is the one to ask next, `failures` what failed. `rest`
+    waits in between."""
 
-    def __init__(self, runtime: Runtime, plan: Plan) -> None:
+    def __init__(self, runtime: Runtime, plan: Plan, rest: Callable[[float], Awaitable[None]] | None = None) -> None:
         self.plan: Plan = plan
         self.limits: Limits = Limits(runtime, plan.params)
         self.failures: list[RetryFailure] = []
         self._runtime = runtime
+        self._rest = rest or runtime.sleep
         self._retries = 0  # of the present model
         self._waiting: list[Target] = _fallbacks(plan)
         self._tried: list[Target] = []
@@ -64,7 +66,7 @@ class Attempts:
         hindrance = self._hindrance(retry, error, delay)
         if hindrance is None:
             self._retries += 1
-            await self._runtime.sleep(delay)
+            await self._rest(delay)
         elif self._waiting and not over:
             self._take_next_model(retry)
         else:

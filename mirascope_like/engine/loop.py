@@ -39,7 +39,7 @@ T = TypeVar("T", bound=Turn)
 class Rounds(Generic[T]):
     """The turns of a loop. `begin` makes the first; `limit` is how many there may be (`None`: any number)."""
 
-    def __init__(self, runtime: Runtime, begin: Callable[[], Awaitable[T]], limit: int | None) -> None:
+    def __init__(self, runtime: Runtime, begin: Callable[[Rounds[T]], Awaitable[T]], limit: int | None) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f"The limit is {limit}: at least one call of the model is needed. None means no limit.")
         self.turns: list[T] = []
@@ -47,12 +47,13 @@ class Rounds(Generic[T]):
         self._begin = begin
         self._limit = limit
         self._lock = runtime.lock()
+        self._busy = False
         self._failure: Exception | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether there will be no more turns, for better or worse."""
-        return self.finished or self._failure is not None
+        """Whether there will be no more turns, for better or worse, and no tools run for one."""
+        return not self._busy and (self.finished or self._failure is not None)
 
     async def at(self, position: int) -> T | None:
         """The turn at a position, once those before it are complete; `None` behind the last.
@@ -62,38 +63,55 @@ class Rounds(Generic[T]):
         while position >= len(self.turns):
             if self.finished:
                 return None
-            if self._failure is not None:
-                raise self._failure
+            self.check()
             async with self._lock:
-                if position >= len(self.turns) and not self.finished and self._failure is None:
+                if position >= len(self.turns) and not self.ended:
                     await self._guarded()
         return self.turns[position]
 
+    async def idle(self) -> None:
+        """Wait until nothing is under way that `at` began; tools that run come to their end though it was stopped."""
+        async with self._lock:
+            pass
+
     def stop(self, reason: Exception) -> None:
-        """Make no more turns: who asks for one gets `reason`."""
+        """Make no more turns: who asks for one gets `reason`. What is under way is not cancelled, and leads nowhere."""
         if not self.finished and self._failure is None:
             self._failure = reason
 
+    def check(self) -> None:
+        """Raise what it was stopped with, if it was."""
+        if self._failure is not None:
+            raise self._failure
+
     async def _guarded(self) -> None:
+        self._busy = True
         try:
             await self._advance()
         except Exception as error:
-            self._failure = error
+            self.stop(error)
             raise
         except BaseException as error:
             # Tools may have run already, and must not run again.
-            self._failure = StreamClosedError(f"The chain was interrupted ({type(error).__name__}).")
+            self.stop(StreamClosedError(f"The chain was interrupted ({type(error).__name__})."))
             raise
+        finally:
+            self._busy = False
 
     async def _advance(self) -> None:
-        if not self.turns:
-            self.turns.append(await self._begin())
-            return
-        last = self.turns[-1]
-        await last.settle()
-        if not last.calls_tools:
+        """Make the next turn. Somebody may stop the rounds at each wait, and what is made then is asked by nobody."""
+        made = await (self._follow(self.turns[-1]) if self.turns else self._begin(self))
+        self.check()
+        if made is None:
             self.finished = True
-            return
+        else:
+            self.turns.append(made)
+
+    async def _follow(self, last: T) -> T | None:
+        await last.settle()
+        self.check()
+        if not last.calls_tools:
+            return None
         if self._limit is not None and len(self.turns) >= self._limit:
             raise ChainLimitExceeded(self._limit)
-        self.turns.append(await last.follow())
+        return await last.follow()

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar, copy_context
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 
     import anyio
 
-__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Late", "Native", "Once", "Runtime", "run"]
+__all__ = ["BLOCKING", "NATIVE", "Bell", "Blocking", "Job", "Late", "Native", "Once", "Runtime", "Spawner", "run"]
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]
+Spawner = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -48,6 +50,18 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 class Late(Exception):
     """A job did not end in its time."""
+
+
+class Bell(Protocol):
+    """What ends rests early."""
+
+    def ring(self) -> None:
+        """End the rest that somebody is at, and let nobody begin one."""
+        ...
+
+    async def rest(self, seconds: float) -> None:
+        """Wait so long, or until it rings; cancelling or Ctrl-C ends it too."""
+        ...
 
 
 class Runtime(Protocol):
@@ -103,8 +117,13 @@ class Runtime(Protocol):
         """Wait for an event that another thread or loop may set."""
         ...
 
-    def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do `fn` soon, in the background; from places that cannot wait, such as `__del__`."""
+    def bell(self) -> Bell:
+        """A bell among those who share a stream."""
+        ...
+
+    def spawner(self) -> Spawner:
+        """What does something soon, in the background of where this was called; from places that cannot wait, such as
+        `__del__`, and on any thread."""
         ...
 
 
@@ -124,6 +143,19 @@ class _ThreadLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._lock.release()
+
+
+class _ThreadBell:
+    """Rings for other threads."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    async def rest(self, seconds: float) -> None:
+        self._rung.wait(seconds)
 
 
 class Blocking:
@@ -175,12 +207,14 @@ class Blocking:
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
         if len(jobs) <= 1:
             return [await job() for job in jobs]
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
         # A pool for each batch: tools may themselves call tools, and a shared pool would run out of threads and stall.
         pool = ThreadPoolExecutor(min(limit, len(jobs)), thread_name_prefix="mirascope_like-tool")
         try:
             futures = [pool.submit(copy_context().run, _finish, job) for job in jobs]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # raises what went wrong first
             return [future.result() for future in futures]
         finally:
             # Nothing is left to wait for, unless this is Ctrl-C or an error: then what has not begun is dropped.
@@ -192,8 +226,11 @@ class Blocking:
     async def wait(self, event: threading.Event) -> None:
         event.wait()
 
-    def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        run(fn())
+    def bell(self) -> Bell:
+        return _ThreadBell()
+
+    def spawner(self) -> Spawner:
+        return lambda fn: run(fn())
 
 
 def _finish(job: Job[T]) -> T:
@@ -261,8 +298,15 @@ class _BackgroundLoop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 name = "mirascope_like-async-tools"
-                threading.Thread(target=self._loop.run_forever, name=name, daemon=True).start()
+                threading.Thread(target=_run_for_good, args=(self._loop,), name=name, daemon=True).start()
             return self._loop
+
+
+def _run_for_good(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        # They go to the one who waits for the function that raised them, and end the loop's round besides.
+        with suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
 
 
 # An async tool may make a blocking call that has async tools too. Its loop is blocked meanwhile, so they run on the
@@ -326,6 +370,26 @@ class _LoopLock:
     ) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+class _LoopBell:
+    """Rings for other tasks of the event loop."""
+
+    def __init__(self) -> None:
+        self._has_rung = False
+        self._rest: anyio.CancelScope | None = None
+
+    def ring(self) -> None:
+        self._has_rung = True
+        if self._rest is not None:
+            self._rest.cancel()
+
+    async def rest(self, seconds: float) -> None:
+        import anyio
+
+        if not self._has_rung:
+            with anyio.move_on_after(seconds) as self._rest:
+                await anyio.sleep_forever()
 
 
 class Native:
@@ -415,20 +479,43 @@ class Native:
         # A thread beyond the usual number: what is waited for may need one of those. Cancelled, it waits on unseen.
         await to_thread.run_sync(event.wait, abandon_on_cancel=True, limiter=CapacityLimiter(1))
 
-    def spawn(self, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_run():
-            trio.lowlevel.spawn_system_task(fn)
-            return
-        import asyncio
+    def bell(self) -> Bell:
+        return _LoopBell()
 
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return  # the loop is gone, and its sockets with it
+    def spawner(self) -> Spawner:
+        loop = asyncio_loop()
+        return _spawner_of_trio() if loop is None else partial(_spawn, loop)
+
+
+def _spawner_of_trio() -> Spawner:
+    import trio
+
+    token = trio.lowlevel.current_trio_token()
+
+    def begin(fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with suppress(RuntimeError):  # the loop is ending, and its sockets with it
+            trio.lowlevel.spawn_system_task(fn)
+
+    def spawn(fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
+            return begin(fn)
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(begin, fn)
+
+    return spawn
+
+
+def _spawn(loop: asyncio.AbstractEventLoop, fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def begin() -> None:
         task = loop.create_task(fn())
         _spawned.add(task)
         task.add_done_callback(_spawned.discard)
+
+    with suppress(RuntimeError):  # no loop runs here
+        if asyncio_loop() is loop:
+            return begin()
+    with suppress(RuntimeError):  # the loop is closed, and its sockets with it
+        loop.call_soon_threadsafe(begin)
 
 
 async def _leave(_: object) -> None:

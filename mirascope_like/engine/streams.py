@@ -28,7 +28,7 @@ from .failures import FAILURES
 from .lessons import sent
 from .observers import Watch, watch
 from .plan import Plan, Prepared, prepare
-from .runtime import Runtime
+from .runtime import Runtime, Spawner
 
 if TYPE_CHECKING:
     from ..wire.lessons import Lesson
@@ -52,10 +52,11 @@ class LiveStream:
         self._whole = whole
         self.finished: bool = False
         self.failure: BaseException | None = None
-        self._attempts = Attempts(runtime, plan)
+        self._bell = runtime.bell()
+        self._attempts = Attempts(runtime, plan, self._bell.rest)
         self._limits = self._attempts.limits
         self._lock = runtime.lock()
-        self._busy = False
+        self._spawn: Spawner | None = None
         self.restarts: int = 0
         self._restarted: RetryFailure | None = None
         self._watch: Watch | None = None
@@ -137,7 +138,8 @@ class LiveStream:
 
     async def finish(self) -> None:
         """Read to the end."""
-        while await self.pull(len(self.chunks), self.restarts) is not None:
+        reader = Reader(self, len(self.chunks))
+        while await reader.next() is not None:
             pass
 
     async def close(self) -> None:
@@ -147,6 +149,7 @@ class LiveStream:
                 "The stream was closed before its end. What had arrived is in the response's properties."
             )
             self._tell()
+            self._bell.ring()
         await self._close_source()
 
     def join(self) -> None:
@@ -156,28 +159,27 @@ class LiveStream:
     def leave(self) -> None:
         """A reader goes away; with the last one, an unfinished stream is closed in the background."""
         self._readers -= 1
-        if self._readers == 0 and not self.finished and self.failure is None:
-            self.runtime.spawn(self.close)
+        if self._readers == 0 and not self.finished and self.failure is None and self._spawn is not None:
+            self._spawn(self.close)
 
     async def _in_turn(self, step: Callable[[], Awaitable[None]], needed: Callable[[], bool]) -> None:
         """Do a step when no other reader does one, if it is still needed then."""
+        mine = False
         try:
             async with self._lock:
                 if needed() and not self.finished and self.failure is None:
-                    self._busy = True
-                    try:
-                        await self._guarded(step)
-                    finally:
-                        self._busy = False
+                    mine = True
+                    await self._guarded(step)
         except Exception:
             raise
         except BaseException as error:
-            if not self._busy:  # else it only waited for its turn, and leaves the stream to the others
+            if not mine and self._readers <= 1:  # else it only waited for its turn, and leaves the stream to the others
                 await self._interrupt(error)
             raise
 
     async def _open(self) -> None:
         self._watch = self._watch or watch(self.plan)
+        self._spawn = self._spawn or self.runtime.spawner()
         self._limits.await_content()
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
         self._filter = ChunkFilter(self.prepared)
@@ -207,9 +209,13 @@ class LiveStream:
         try:
             while True:
                 try:
-                    return await step()
+                    await step()
                 except Exception as error:
                     failure = error
+                else:
+                    if self.failure is not None:  # closed meanwhile, when this had not been opened yet
+                        await self._close_source()
+                    return
                 failure = await self._failed(failure)
                 await self._begin_again(failure)
         except StreamRestarted:
@@ -254,6 +260,8 @@ class LiveStream:
         if seen and after_output == "continue":
             self._attempts.go_on_from(self._beginning())
         await self._attempts.after(error)
+        if self.failure is not None:  # closed meanwhile
+            raise self.failure
         self._begin()
         if self.prepared.continues == "prefill" and self.plan.beginning == self._beginning():
             self._known = len(self.chunks)
@@ -289,8 +297,9 @@ class LiveStream:
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
         # Opened, and dropped without being read: nobody else will close it.
         source = getattr(self, "_source", None)
-        if source is not None and not self._source_closed and not finalizing():
-            self.runtime.spawn(source.close)
+        spawn = getattr(self, "_spawn", None)
+        if source is not None and spawn is not None and not self._source_closed and not finalizing():
+            spawn(source.close)
 
 
 async def _open(exchange: Exchange, runtime: Runtime) -> ChunkSource:

@@ -6,7 +6,7 @@ tells the model, its time being up included; only what stops the program (cancel
 
 Hooks see each call before and after it runs. Whatever a hook raises is the caller's, and so is the wish of a tool or
 hook to pause: these are raised when all other calls have ended, the first in the order of the calls, a hook's failure
-before a pause.
+before a pause. What tools gave until then is not lost: it goes to `keep`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ class CancelToolCall(Exception):
 class PauseTools(Exception):
     """Raised by a tool, or by a hook before it: this call cannot be answered now.
 
-    Nothing is told to the model. `paused` are the calls that paused, and `outputs` those of the others, both in the
-    order of the calls; they are set when it comes out of `run_tools`.
+    Nothing is told to the model. `paused` are the calls that paused, in order; they are set when it comes out of
+    `run_tools`.
     """
 
     paused: Sequence[ToolCall] = ()
-    outputs: Sequence[Output] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,12 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class _Stopped:
-    """A call that has no output, and why."""
+    """A call that did not end well for the caller, and why. It has an output if only the hook behind it failed."""
 
     call: ToolCall
     error: Exception
     by_hook: bool
+    output: Output | None = None
 
 
 _Ended: TypeAlias = Output | _Stopped
@@ -81,30 +81,33 @@ async def run_tools(
     limit: int = DEFAULT_LIMIT,
     hooks: Hooks | None = None,
     timeout: float | None = None,
+    keep: Callable[[Sequence[Output]], object] | None = None,
 ) -> list[Output]:
     """The outputs of some tool calls, in order. A tool without a timeout of its own gets `timeout` seconds.
 
     With `limit=1` they run one after the other, where the caller is. Raises `TypeError` if a tool wants a context and
-    there is none, what hooks raised, and `PauseTools`.
+    there is none, what hooks raised, and `PauseTools`. Whatever it ends with, cancellation too, `keep` is called first
+    with the outputs that there are: what has run need not run again.
     """
     if limit < 1:
         raise ValueError(f"max_concurrency is {limit}: at least one tool must run at a time.")
     batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks(), timeout)
     runs = [_Run(batch, call) for call in calls]
-    for run in runs:
-        if run.tool is not None and run.tool.inline:
-            await run.go()
-    waiting = [run for run in runs if run.tool is None or not run.tool.inline]
-    await _all(runtime, _lanes(waiting), limit)
-    return _outputs([run.ended for run in runs])
+    try:
+        await _all(runtime, runs, limit)
+        return _outputs([run.ended for run in runs if run.ended is not None])
+    except BaseException:
+        if keep is not None:
+            keep([run.output for run in runs if run.output is not None])
+        raise
 
 
-async def _all(runtime: Runtime, jobs: Sequence[Job[None]], limit: int) -> None:
+async def _all(runtime: Runtime, runs: Sequence[_Run], limit: int) -> None:
+    alone = [run for run in runs if limit == 1 or (run.tool is not None and run.tool.inline)]
+    for run in alone:
+        await run.go()
     if limit > 1:
-        await runtime.together(jobs, limit)
-        return
-    for job in jobs:
-        await job()
+        await runtime.together(_lanes([run for run in runs if run not in alone]), limit)
 
 
 def _lanes(runs: Sequence[_Run]) -> list[Job[None]]:
@@ -112,9 +115,12 @@ def _lanes(runs: Sequence[_Run]) -> list[Job[None]]:
     lanes: list[Job[None]] = []
     queues: dict[str, deque[_Run]] = {}
     for run in runs:
+        if run.tool is None or run.tool.max_concurrency is None:
+            lanes.append(run.go)
+            continue
         queue = queues.setdefault(run.call.name, deque())
         queue.append(run)
-        if run.tool is None or run.tool.max_concurrency is None or len(queue) <= run.tool.max_concurrency:
+        if len(queue) <= run.tool.max_concurrency:
             lanes.append(partial(_empty, queue))
     return lanes
 
@@ -148,10 +154,15 @@ class _Run:
     def __init__(self, batch: _Batch, call: ToolCall) -> None:
         self.call = call
         self.tool = batch.tools.get(call.name)
-        self.ended: _Ended
+        self.ended: _Ended | None = None
         self._batch = batch
         if self.tool is not None:
             self.tool.check_context(batch.context)
+
+    @property
+    def output(self) -> Output | None:
+        """What the model is to be told, once that is known."""
+        return self.ended.output if isinstance(self.ended, _Stopped) else self.ended
 
     async def go(self) -> None:
         """Run the call to its end, which is in `ended` then."""
@@ -181,11 +192,12 @@ class _Run:
             return tool.failure(self.call, _raised(error))
 
     async def _after(self, tool: AnyTool, ended: _Ended) -> _Ended:
+        self.ended = ended  # already: the tool has run, whatever comes of the hook
         if self._batch.hooks.after is not None and not isinstance(ended, _Stopped):
             try:
                 await self._batch.runtime.invoke(partial(self._batch.hooks.after, tool, self.call, ended))
             except Exception as error:
-                return _Stopped(self.call, error, by_hook=True)
+                return _Stopped(self.call, error, by_hook=True, output=ended)
         return ended
 
 
@@ -199,7 +211,6 @@ def _raised(error: Exception) -> Exception:
 
 
 def _outputs(ended: Sequence[_Ended]) -> list[Output]:
-    outputs = [end for end in ended if not isinstance(end, _Stopped)]
     stopped = [end for end in ended if isinstance(end, _Stopped)]
     for end in stopped:
         if end.by_hook:
@@ -207,6 +218,5 @@ def _outputs(ended: Sequence[_Ended]) -> list[Output]:
     for end in stopped:
         if isinstance(end.error, PauseTools):
             end.error.paused = [other.call for other in stopped]
-            end.error.outputs = outputs
         raise end.error
-    return outputs
+    return [end for end in ended if not isinstance(end, _Stopped)]

@@ -10,13 +10,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from concurrent.futures import Future
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import ByteStream, Channel, HttpReply, HttpRequest
 from .channels import BlockingChannel, NativeChannel
+from .loops import asyncio_loop
 
 if TYPE_CHECKING:
     import httpx2
@@ -123,10 +127,10 @@ class ClientPair:
 
 
 class ThreadedChannel:
-    """A blocking channel for an event loop, each step in a worker thread.
+    """A blocking channel for an event loop, each step in a thread: as many at a time as anyio's limiter allows, 40.
 
-    Cancelling returns at once. A stream is closed then; a `post` and an `open` whose answer has not begun keep their
-    thread until it does, or until the timeout. The threads are anyio's: 40 at a time, unless its limiter is changed.
+    Cancelling returns at once. An answer that has begun is closed then; a request whose answer has not goes on unseen
+    until it does, or until the timeout, and holds up nothing, not even the end of the process.
     """
 
     def __init__(self, blocking: Channel) -> None:
@@ -134,15 +138,18 @@ class ThreadedChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        return await _in_thread(functools.partial(self._blocking.post, request))
+        return await self._do(request, _Errand.post)
 
     async def open(self, request: HttpRequest) -> ThreadedByteStream:
         """Send the request and return as soon as status and headers are there."""
-        opening = _Opening(functools.partial(self._blocking.open, request))
+        return ThreadedByteStream(await self._do(request, _Errand.open))
+
+    async def _do(self, request: HttpRequest, step: Callable[[_Errand], Coroutine[Any, Any, T]]) -> T:
+        errand = _Errand(functools.partial(self._blocking.open, request))
         try:
-            return ThreadedByteStream(await _in_thread(opening.open))
+            return await _in_thread(functools.partial(step, errand))
         except BaseException:
-            opening.give_up()
+            errand.give_up()
             raise
 
 
@@ -173,8 +180,9 @@ class ThreadedByteStream:
         await self._blocking.close()  # never suspends, and does not wait
 
 
-class _Opening:
-    """A stream being opened in a thread, which has to close it again if nobody waits for it any more."""
+class _Errand:
+    """A request in a thread. Nobody may wait for it any more: then its stream is closed, as soon as there is one. So a
+    whole answer is read as a stream, too."""
 
     def __init__(self, open_stream: Callable[[], Coroutine[Any, Any, ByteStream]]) -> None:
         self._open_stream = open_stream
@@ -191,7 +199,16 @@ class _Opening:
             await stream.close()
         return stream
 
+    async def post(self) -> HttpReply:
+        stream = await self.open()
+        pieces: list[bytes] = []
+        while (piece := await stream.next()) is not None:
+            pieces.append(piece)
+        await stream.close()
+        return HttpReply(stream.status, stream.headers, b"".join(pieces))
+
     def give_up(self) -> None:
+        """Close what there is, and what there will be. Does not wait."""
         with self._lock:
             self._given_up = True
             stream = self._stream
@@ -200,9 +217,46 @@ class _Opening:
 
 
 async def _in_thread(blocking: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    from anyio import to_thread
+    """The result of blocking work on a thread of its own. A daemon, for the interpreter would wait for one of anyio's
+    before it ends, and so for work that nobody waits for any more."""
+    from anyio import Event, to_thread
 
-    return await to_thread.run_sync(lambda: _step(blocking()), abandon_on_cancel=True)
+    async with to_thread.current_default_thread_limiter():
+        future, done = Future[T](), Event()
+        wake = functools.partial(_waker(), done.set)
+        _daemon(copy_context().run, _fulfil, future, blocking, wake).start()
+        await done.wait()
+        try:
+            return future.result()
+        finally:
+            del future  # an error that it raised would hold it, and it the error
+
+
+def _daemon(fn: Callable[..., object], *args: object) -> threading.Thread:
+    return threading.Thread(target=fn, args=args, name="mirascope_like-sync-client", daemon=True)
+
+
+def _waker() -> Callable[[Callable[[], object]], object]:
+    """What has the running loop call a function, from another thread."""
+    loop = asyncio_loop()
+    if loop is not None:
+        return loop.call_soon_threadsafe
+    import trio
+
+    return trio.lowlevel.current_trio_token().run_sync_soon
+
+
+def _fulfil(future: Future[T], blocking: Callable[[], Coroutine[Any, Any, T]], wake: Callable[[], object]) -> None:
+    try:
+        result = _step(blocking())
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+    finally:
+        del future  # as above
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        wake()
 
 
 def _step(coroutine: Coroutine[Any, Any, T]) -> T:

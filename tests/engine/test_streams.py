@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -184,6 +187,131 @@ def test_a_connection_that_breaks(colour: Colour, server: Server) -> None:
         assert error.partial.content == (llm.Text("one two three"),)
 
     colour.run(scenario)
+
+
+async def meanwhile(
+    colour: Colour, job: Callable[[], Awaitable[Any]], other: Callable[[], Coroutine[Any, Any, Any]]
+) -> None:
+    """Do a job while another thread or task does another."""
+    if colour.is_async:
+        async with anyio.create_task_group() as group:
+            group.start_soon(other)
+            await job()
+    else:
+        thread = threading.Thread(target=colour.run, args=(other,))
+        thread.start()
+        await job()
+        thread.join(PATIENCE)
+
+
+def break_off(exchange: Exchange) -> None:
+    """Begin an answer, and no more."""
+    exchange.start()
+    exchange.hang_up()
+
+
+def test_closing_between_two_attempts(colour: Colour, server: Server) -> None:
+    server.answer = break_off
+    model = llm.retry_model("test/model", max_retries=1, initial_delay=50.0, jitter=0.0)
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(model, "Hi"))
+
+        async def read() -> None:
+            with pytest.raises(llm.StreamClosedError):
+                await colour.got(response.finish())
+
+        async def close() -> None:
+            while not response.retry_failures:
+                await colour.wait(lambda: time.sleep(0.001))
+            await colour.close(response)
+
+        await meanwhile(colour, read, close)
+
+    colour.run(scenario)
+    assert len(server.received) == 1
+
+
+def test_closing_before_the_next_attempt_is_answered(colour: Colour, server: Server) -> None:
+    released = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        if len(server.received) == 1:
+            return break_off(exchange)
+        released.wait(PATIENCE)
+        exchange.start()
+        server.hold(exchange)
+
+    server.answer = answer
+    model = llm.retry_model("test/model", max_retries=1, initial_delay=0.0)
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(model, "Hi"))
+
+        async def read() -> None:
+            with pytest.raises(llm.StreamClosedError):
+                await colour.got(response.finish())
+
+        async def close() -> None:
+            await colour.wait(lambda: [server.arrived.get(timeout=PATIENCE) for _ in range(2)])
+            await colour.close(response)
+            released.set()
+
+        await meanwhile(colour, read, close)
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_cancelling_one_reader_of_two(native: Colour, server: Server) -> None:
+    both_wait, one_is_cancelled = threading.Event(), threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        head, one, two, *rest = pieces("one two three")
+        exchange.start()
+        exchange.send(head + one)
+        both_wait.wait(PATIENCE)
+        exchange.send(two)
+        one_is_cancelled.wait(PATIENCE)
+        exchange.send(b"".join(rest))
+        exchange.end()
+
+    server.answer = answer
+
+    async def scenario() -> None:
+        response = await native.got(native.stream(llm.Model("test/model"), "Hi"))
+        aside = anyio.CancelScope()
+
+        async def read_aside() -> None:
+            with aside:
+                async for _ in response.chunk_stream():
+                    pass
+
+        async def go_on() -> None:
+            await anyio.wait_all_tasks_blocked()  # one reads, the other waits for its turn
+            both_wait.set()
+
+        texts = response.text_stream()
+        said = [await anext(texts)]
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_aside)
+            group.start_soon(go_on)
+            async for text in texts:
+                said.append(text)
+                aside.cancel()
+                one_is_cancelled.set()
+        assert "".join(said) == "one two three"
+
+    native.run(scenario)
+
+
+def test_dropping_a_stream_on_another_thread(native: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        held = [await opened(native, server)]
+        await native.wait(held.clear)
+        assert await gone(native, server)
+
+    native.run(scenario)
 
 
 def test_silence_ends_a_stream(colour: Colour, server: Server) -> None:

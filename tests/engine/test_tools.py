@@ -460,3 +460,53 @@ def test_asyncio_tools_see_their_loop() -> None:
 
     mine, tools = asyncio.run(scenario())
     assert mine == tools
+
+
+def test_one_after_the_other_is_in_the_order_of_the_calls(colour: Colour) -> None:
+    done: list[str] = []
+
+    def write(x: int) -> None:
+        done.append(f"write {x}")
+
+    def read() -> None:
+        done.append("read")
+
+    tools = [llm.tool(inline=True)(colour.fn(read)), llm.tool(colour.fn(write))]
+    calls = [("write", '{"x": 1}'), ("read", "{}"), ("write", '{"x": 2}')]
+    model = llm.scripted([llm.ToolCall(id=str(at), name=name, args=args) for at, (name, args) in enumerate(calls)])
+    run_tools(colour, tools, model, max_concurrency=1)
+    assert done == ["write 1", "read", "write 2"]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_an_async_tool_that_ends_the_program(kind: type[BaseException]) -> None:
+    async def leave() -> None:
+        raise kind
+
+    async def stay() -> str:
+        return "here"
+
+    blocking = Colour("blocking")
+    with pytest.raises(kind):
+        run_tools(blocking, [leave], calling("leave"))
+    assert [output.result for output in run_tools(blocking, [stay], calling("stay"))] == ["here"]
+
+
+def test_a_tool_that_ends_the_program_waits_for_no_other() -> None:
+    left = threading.Event()
+
+    def linger() -> bool:
+        return left.wait(PATIENCE)
+
+    def leave() -> None:
+        raise SystemExit
+
+    ended: list[bool] = []
+    with pytest.raises(SystemExit):
+        run_tools(
+            Colour("blocking"),
+            [llm.tool(lambda: ended.append(linger()), name="linger"), leave],
+            calling("linger", "leave"),
+        )
+    assert ended == []
+    left.set()

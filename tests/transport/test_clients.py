@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import anyio
 import httpx
@@ -20,6 +22,7 @@ from mirascope_like.transport.clients import ClientTransport, is_http_client
 from .conftest import NO_TLS, drive, run
 from .server import PATIENCE, PATIENT, Exchange, Server
 
+T = TypeVar("T")
 FAMILIES: list[Any] = [httpx2, httpx]
 
 
@@ -137,27 +140,95 @@ def test_a_sync_client_serves_several_loops(server: Server) -> None:
     assert server.connections == 1
 
 
-def test_a_stream_that_opens_after_its_task_was_cancelled_is_closed(async_colour: str, server: Server) -> None:
-    cancelled = threading.Event()
+# A sync client in an event loop
 
+
+class Gated(httpx2.HTTPTransport):
+    """A transport that stops where nothing outside can wake it, `before` or after it has its answer, until `go`."""
+
+    def __init__(self, *, before: bool) -> None:
+        super().__init__(verify=NO_TLS)
+        self.before = before
+        self.stopped, self.go = threading.Event(), threading.Event()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        assert self.go.wait(PATIENCE)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.before:
+            self.stop()
+        response = super().handle_request(request)
+        if not self.before:
+            self.stop()
+        return response
+
+
+async def in_worker(fn: Callable[[], T]) -> T:
+    """The loop goes on while a thread waits."""
+    return await anyio.to_thread.run_sync(fn)
+
+
+async def cancelled(call: Callable[[], Coroutine[Any, Any, object]], when: Callable[[], object]) -> None:
+    """Cancel the call when `when` returns; that it ends at once is what is waited for."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await in_worker(when)
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("method", ["post", "open"])
+@pytest.mark.parametrize("before", [True, False])
+def test_what_cannot_be_closed_when_its_task_is_cancelled_is_closed_later(
+    async_colour: str, server: Server, method: str, before: bool
+) -> None:
     def answer(exchange: Exchange) -> None:
-        cancelled.wait(PATIENCE)
         exchange.start()
         server.hold(exchange)
 
     server.answer = answer
+    transport = Gated(before=before)
 
     async def main() -> None:
-        with httpx2.Client(verify=NO_TLS) as client:
-            channel = ClientTransport(client).native()
-            async with anyio.create_task_group() as group:
-                group.start_soon(channel.open, HttpRequest(server.url, {}, b"{}", PATIENT))
-                await anyio.to_thread.run_sync(server.arrived.get)  # the loop goes on while a thread waits
-                group.cancel_scope.cancel()
-            cancelled.set()
-            assert await anyio.to_thread.run_sync(lambda: server.gone.get(timeout=PATIENCE))
+        channel = ClientTransport(client).native()
+        request = HttpRequest(server.url, {}, b"{}", PATIENT)
+        await cancelled(lambda: getattr(channel, method)(request), transport.stopped.wait)
 
-    drive(async_colour, main)
+    with httpx2.Client(transport=transport) as client:
+        drive(async_colour, main)  # the loop ends, and the thread goes on
+        transport.go.set()
+        assert server.gone.get(timeout=PATIENCE)
+
+
+STUCK = """
+import anyio, httpx2, threading
+from mirascope_like.transport import HttpRequest
+from mirascope_like.transport.clients import ClientTransport
+
+stuck = threading.Event()
+def answer(request):
+    stuck.set()
+    threading.Event().wait(60)
+
+async def main():
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(ClientTransport(client).native().post, HttpRequest("http://host/", {{}}, b"{{}}"))
+            await anyio.to_thread.run_sync(stuck.wait)
+            scope.cancel()
+
+client = httpx2.Client(transport=httpx2.MockTransport(answer))
+anyio.run(main, backend="{colour}")
+print("over")
+"""
+
+
+def test_what_cannot_be_closed_does_not_hold_up_the_end_of_the_process(async_colour: str) -> None:
+    code = STUCK.format(colour=async_colour)
+    shown = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True, timeout=30
+    )
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "over\n", "")
 
 
 def test_a_closed_client_is_the_callers_error() -> None:
