@@ -100,14 +100,17 @@ _ASIDE = (TextStartChunk, TextChunk, TextEndChunk, ThoughtStartChunk, ThoughtChu
 
 
 class ChunkFilter:
-    """What the caller asked not to see, or to see otherwise: thoughts are left out if they are not wanted, and calls of
-    the hidden format tool become the text they stand for."""
+    """What the caller asked not to see, or to see otherwise: thoughts are left out if they are not wanted, and a call
+    of the hidden format tool becomes the text it stands for. Of several the first is the answer, and the others are
+    left out."""
 
     def __init__(self, prepared: Prepared) -> None:
         thinking = prepared.request.params.get("thinking")
         self._no_thoughts = thinking is not None and not thinking.get("include_thoughts", False)
         self._format_tool = prepared.format is not None and prepared.format.mode == "tool"
-        self._hidden: set[str] = set()
+        self._answered = False  # whether the final answer has begun
+        self._answer: str | None = None  # the call that is shown as a text, while it is open
+        self._others: set[str] = set()  # further calls of the hidden tool that are open
 
     def __call__(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
         """What is to be seen of chunks."""
@@ -118,24 +121,32 @@ class ChunkFilter:
     def _kept(self, chunk: Chunk) -> Sequence[Chunk]:
         if self._no_thoughts and isinstance(chunk, ThoughtStartChunk | ThoughtChunk | ThoughtEndChunk):
             return ()
-        if self._hidden and isinstance(chunk, _ASIDE):
+        if self._answer is not None and isinstance(chunk, _ASIDE):
             return ()  # words beside the final answer, which is open as a text
         if self._format_tool and isinstance(chunk, ToolCallStartChunk | ToolCallChunk | ToolCallEndChunk):
-            return (self._shown(chunk),)
+            return self._shown(chunk)
         return (chunk,)
 
-    def _shown(self, chunk: ToolCallStartChunk | ToolCallChunk | ToolCallEndChunk) -> Chunk:
+    def _shown(self, chunk: ToolCallStartChunk | ToolCallChunk | ToolCallEndChunk) -> Sequence[Chunk]:
         match chunk:
-            case ToolCallStartChunk(id, name) if name == FORMAT_TOOL and not self._hidden:
-                self._hidden.add(id)
-                return TextStartChunk()
-            case ToolCallChunk(id, delta) if id in self._hidden:
-                return TextChunk(delta)
-            case ToolCallEndChunk(id) if id in self._hidden:
-                self._hidden.clear()
-                return TextEndChunk()
+            case ToolCallStartChunk(id, name) if name == FORMAT_TOOL:
+                if self._answered:
+                    self._others.add(id)
+                    return ()
+                self._answered, self._answer = True, id
+                return (TextStartChunk(),)
+            case ToolCallChunk(id, delta) if id == self._answer:
+                return (TextChunk(delta),)
+            case ToolCallEndChunk(id) if id == self._answer:
+                self._answer = None
+                return (TextEndChunk(),)
+            case ToolCallChunk(id) if id in self._others:
+                return ()
+            case ToolCallEndChunk(id) if id in self._others:
+                self._others.remove(id)
+                return ()
             case _:
-                return chunk
+                return (chunk,)
 
 
 class Parsable(Protocol):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeForm, TypeVar
 
 from ..schema.formats import Format, FormattingMode, OutputParser
 
@@ -14,13 +13,14 @@ __all__ = ["format", "output_parser"]
 F = TypeVar("F")
 
 
-def format(formattable: type[F], *, mode: FormattingMode | None = None) -> Format[F]:
+def format(formattable: TypeForm[F], *, mode: FormattingMode | None = None) -> Format[F]:
     """A type as a format in a chosen mode: "strict", "json" or "tool" (see `Format`); `None` lets the model decide."""
     return Format(formattable, mode)
 
 
-def output_parser(*, formatting_instructions: str) -> Callable[[Callable[[Any], F]], OutputParser[F]]:
-    """Make a function from a response to a value a format, `formatting_instructions` being what the model is told.
+def output_parser(*, formatting_instructions: str) -> Callable[[Callable[..., F]], OutputParser[F]]:
+    """Make a function from a response to a value a format, `formatting_instructions` being what the model is told. It
+    may be a method.
 
     What the function raises becomes a `ParseError`.
     """

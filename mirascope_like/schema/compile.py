@@ -242,10 +242,13 @@ class _Compiler:
         return _noted(nullable, f"null for {default}") if 0 < len(default) <= _LONGEST_DEFAULT else nullable
 
     def _pairs(self, node: Node) -> _Form:
-        keys: Node = node.get("propertyNames", {"type": "string"})
+        names: Any = node.get("propertyNames")
+        keys: Node = cast("Node", names) if isinstance(names, Mapping) else {}
+        if "$ref" not in keys:  # what stands behind one has a type; names are text even where nobody says so
+            keys = {"type": "string", **keys}
         values: Any = node.get("additionalProperties", True)
         if patterns := cast("Mapping[str, Any]", node.get("patternProperties") or {}):
-            keys = {"type": "string", "pattern": "|".join(patterns)}
+            keys = {**keys, "pattern": "|".join(patterns)}
             values = {"anyOf": [*patterns.values()]} if len(patterns) > 1 else next(iter(patterns.values()))
         value = self._form(values)
         pair = {

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, cast, get_args
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeForm, TypeVar
 
 from .dialects import COMMON, PLAIN, Dialect
+from .functions import behave_like, bound_function, reference
 from .reading import candidates, is_meant_as_json, read_json, unusable
 from .typed import ENVELOPE, TypeSchema, UndefinedName, type_schema
 
@@ -38,6 +39,8 @@ Partial: TypeAlias = Annotated[F, "each field may still be None"]
 
 FormattingMode: TypeAlias = Literal["strict", "json", "tool", "parser"]
 
+_ENVELOPED = re.compile(rf'\s*{{\s*"{ENVELOPE}"')
+
 FORMAT_TOOL = "__output__"
 """The name of the hidden tool of mode "tool". Python reserves names like it, so no tool of the user's has it."""
 
@@ -45,15 +48,22 @@ FORMAT_TOOL = "__output__"
 class OutputParser(Generic[F]):
     """A function that makes a value of a whole response, with the text that tells the model how to write it."""
 
-    def __init__(self, fn: Callable[[Any], F], formatting_instructions: str) -> None:
+    def __init__(self, fn: Callable[..., F], formatting_instructions: str) -> None:
         self.fn = fn
         self.instructions = formatting_instructions
-        self.__name__: str = fn.__name__
-        self.__doc__ = fn.__doc__
+        behave_like(self, fn)
 
     def __call__(self, response: Any) -> F:
         """Make the value of a response."""
         return self.fn(response)
+
+    def __get__(self, instance: object, owner: type | None = None) -> OutputParser[F]:
+        """On a method: the parser of the bound method."""
+        fn = bound_function(self.fn, instance, owner)
+        return self if fn is None else OutputParser(fn, self.instructions)
+
+    def __reduce__(self) -> Any:
+        return reference(self)
 
     def formatting_instructions(self) -> str:
         """What the model is told."""
@@ -77,6 +87,11 @@ class Format(Generic[F]):
         dialect: Dialect | None = None,
     ) -> None:
         self.formattable = formattable
+        if isinstance(formattable, str):
+            raise TypeError(
+                f"A format is a type, not text as {formattable[:60]!r} is. In chat, fields may be written in short: "
+                "schema=chat.schema_dsl('name, age int')."
+            )
         if mode is not None and mode not in get_args(FormattingMode):
             raise ValueError(f"There is no mode {mode!r}; there are: {', '.join(get_args(FormattingMode))}.")
         if isinstance(formattable, OutputParser):
@@ -154,7 +169,8 @@ class Format(Generic[F]):
         The JSON may stand in prose or in a fenced block; of an object with a key twice, the last counts. NaN and
         infinities are not JSON.
         """
-        if self._as_written and "NaN" not in text and "Infinity" not in text:  # which Pydantic would take
+        finite = "NaN" not in text and "Infinity" not in text  # which Pydantic would take
+        if finite and self._as_written and not self._looks_wrapped(text):
             try:
                 return self._adapter.validate_json(text.strip())
             except ValueError:
@@ -173,17 +189,37 @@ class Format(Generic[F]):
                 wrong = wrong or error
         raise unusable(text, wrong, broken)
 
+    def _looks_wrapped(self, text: str) -> bool:
+        """Whether an object is in an envelope that nobody asked for. Of a type with defaults only, that would be read
+        as an object that gives nothing."""
+        return _ENVELOPED.match(text) is not None and ENVELOPE not in self.schema["properties"]
+
     def _validated(self, value: object, text: str) -> F:
+        """The value in an envelope; or as it stands, where it was none but an object that looks like one."""
+        inner = self.unwrap(value)
+        try:
+            return self._read(inner, value, text)
+        except ValueError:
+            if inner is value or not self._described.may_look_wrapped:
+                raise
+            with contextlib.suppress(ValueError):
+                return self._read(value, value, text)
+            raise
+
+    def _read(self, inner: object, value: object, text: str) -> F:
         """Pydantic reads JSON more kindly than Python's values (of which a list is no tuple), so it is given JSON."""
-        plain = self.decode(value)
+        plain = self._undone(inner)
         return self._adapter.validate_json(text if plain is value else json.dumps(plain))
 
     def decode(self, value: object) -> object:
         """The JSON value that the type itself has, of one that a model wrote: out of the envelope and the dialect's
         forms. What is plain already stays as it is; halves of values are taken too. Raises nothing but
         `RecursionError`."""
+        return self._undone(self.unwrap(value))
+
+    def _undone(self, value: object) -> object:
+        """A value without the dialect's forms."""
         compiled = self._described.compiled(self.dialect)
-        value = self.unwrap(value)
         if compiled.exact:
             return value
         if not self._described.wrapped:
@@ -212,11 +248,15 @@ class Format(Generic[F]):
 
 
 AnyFormat: TypeAlias = Format[Any]
-FormatSpec: TypeAlias = type[F] | Format[F] | OutputParser[F]
+FormatSpec: TypeAlias = type[F] | TypeForm[F] | Format[F] | OutputParser[F]
+"""What may be given as `format=`. A `TypeForm` is a type that need not be a class, such as `Book | None`; mypy, which
+does not find one in a union yet, takes it inside `llm.format(…)`."""
 
 
 def make_format(spec: FormatSpec[F] | None) -> Format[F] | None:
-    """The format of what a user passes as `format=`: a type, a format or a parser."""
-    if spec is None or spec is type(None):
+    """The format of what a user passes as `format=`: a type, a format or a parser. `None`, and its type, say that
+    there is none."""
+    if spec is None:
         return None
-    return spec if isinstance(spec, Format) else Format(spec)
+    format: Format[F] = cast("Any", spec) if isinstance(spec, Format) else Format(spec)
+    return None if format.formattable in (None, type(None)) else format

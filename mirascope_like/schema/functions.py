@@ -8,6 +8,7 @@ and once.
 from __future__ import annotations
 
 import contextlib
+import enum
 import functools
 import inspect
 import re
@@ -31,6 +32,7 @@ __all__ = [
     "Docs",
     "arguments_of",
     "behave_like",
+    "bound_function",
     "context_parameter",
     "docs_of",
     "function_name",
@@ -93,6 +95,15 @@ def reference(value: Any) -> Any:
     """How an object made by a decorator pickles: by the name under which its module or owner holds it."""
     owner = getattr(value.fn, "__self__", None)
     return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
+
+
+def bound_function(fn: Any, instance: object, owner: type | None) -> Callable[..., Any] | None:
+    """The method that a function is when it is found on an instance or class; `None` if it stays as it is."""
+    bind = getattr(fn, "__get__", None)  # callable objects have none, and do not bind
+    if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
+        return None
+    bound: Callable[..., Any] = bind(instance, owner)
+    return bound
 
 
 def takes_context(fn: Callable[..., Any]) -> bool:
@@ -348,21 +359,49 @@ def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> 
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON Schema, by alias, with the titles that the user gave and without those that Pydantic makes up."""
-    return model.model_json_schema(by_alias=True, schema_generator=schema_generator())
+    """A model's JSON Schema, by the names that it reads, with the titles that the user gave and without those that
+    Pydantic makes up."""
+    return model.model_json_schema(schema_generator=schema_generator())
 
 
 @functools.cache
 def schema_generator() -> Any:
-    """Pydantic's generator of JSON Schema, without the titles that it makes up."""
+    """Pydantic's generator of JSON Schema, without the titles that it makes up. It refuses types that have a schema but
+    that no JSON is read as."""
+    from pydantic.errors import PydanticUserError
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
         # A default that has no JSON form is simply not shown to the model.
         ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
+        validators = 0
+        """How many of the user's stand before what is described: they may read what Pydantic does not."""
+
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def generate_inner(self, schema: Any) -> Any:
+            own = schema["type"] in ("function-before", "function-wrap")
+            self.validators += own
+            try:
+                return super().generate_inner(schema)
+            finally:
+                self.validators -= own
+
+        def readable(self, schema: Any) -> Any:
+            if not self.validators and (problem := _unreadable(schema)):
+                raise PydanticUserError(problem, code=None)  # not one that unions leave a type out for
+            return schema
+
+        def dict_schema(self, schema: Any) -> Any:
+            return super().dict_schema(self.readable(schema))
+
+        def literal_schema(self, schema: Any) -> Any:
+            return super().literal_schema(self.readable(schema))
+
+        def model_schema(self, schema: Any) -> Any:
+            return super().model_schema(self.readable(schema))
 
         # The fields of a named tuple: their names tell the model what is what. Which of the two it is depends on the
         # version of Pydantic.
@@ -374,6 +413,38 @@ def schema_generator() -> Any:
             return _titled(super().named_tuple_schema(schema), schema["fields"])
 
     return Generator
+
+
+def _unreadable(schema: Any) -> str | None:
+    """Why Pydantic reads no JSON as a type, though it has a schema for it."""
+    match schema:
+        case {"type": "dict", "keys_schema": {"type": "literal", "expected": keys}}:
+            if not any(isinstance(key, str) for key in keys):
+                return "Its keys can be no text, and all keys in JSON are"
+        case {"type": "literal", "expected": values}:
+            if all(isinstance(value, enum.Enum) and value != value.value for value in values):
+                return "Pydantic reads a member of an enum in a Literal only if that is a StrEnum or IntEnum"
+        case {"type": "model", "cls": model, "schema": {"type": "model-fields"}}:  # without a validator before them
+            return _misnamed(model)
+        case _:
+            pass
+    return None
+
+
+def _misnamed(model: type[BaseModel]) -> str | None:
+    """What is wrong with a required field that Pydantic reads from inside others, while its schema has it by name."""
+    from pydantic import AliasPath
+
+    if model.model_config.get("validate_by_name") or model.model_config.get("populate_by_name"):
+        return None
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        choices: Iterable[Any] = getattr(alias, "choices", (alias,))
+        if field.is_required() and all(
+            isinstance(each, AliasPath) and (each is alias or len(each.path) > 1) for each in choices
+        ):
+            return f"Its field {name!r} is read from inside others (an AliasPath), which the schema does not show"
+    return None
 
 
 def _titled(schema: dict[str, Any], fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from .formats import Format
 from .frames import RootFrame
 from .json_stream import JsonStream, JsonSyntaxError
 from .objects import EnvelopeShape
+from .reading import is_closed
 from .shapes import shape_of
 
 __all__ = ["Growing"]
@@ -56,8 +57,8 @@ class Growing(Generic[F]):
         """The text has ended. Gives the value if it is not what was shown last: it may stand there alone, as a number
         does, or further on, behind JSON that fits as well."""
         text = self._stream.text
-        if self._stream.is_open or text.strip() == self._whole:
-            return ()
+        if text.strip() == self._whole or (self._stream.is_open and not is_closed(text)):
+            return ()  # it is known, or broken off; what is open in a closed text was none, as a brace in a string
         was_final, shown = self._final, self._value
         return (self._value,) if self._parse(text) and not (was_final and self._value == shown) else ()
 

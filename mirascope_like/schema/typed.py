@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from .dialects import Dialect
 from .given import GivenSchema
@@ -52,6 +52,19 @@ class TypeSchema:
             fields = cast("Mapping[str, Any]", value)
             return fields[ENVELOPE] if set(fields) == {ENVELOPE} else fields
         return value
+
+    @cached_property
+    def may_look_wrapped(self) -> bool:
+        """Whether an object whose only property is `output` may be a value of the type, out of any envelope."""
+        return _has_envelope(self.schema["properties"][ENVELOPE] if self.wrapped else self.schema, self.schema)
+
+
+def _has_envelope(node: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    if "$ref" in node:
+        return _has_envelope(root["$defs"][node["$ref"].rpartition("/")[2]], root)
+    if branches := node.get("anyOf") or node.get("oneOf"):
+        return any(_has_envelope(branch, root) for branch in branches)
+    return node.get("type") == "object" and ENVELOPE in node.get("properties", (ENVELOPE,))
 
 
 def type_schema(kind: Any) -> TypeSchema:
@@ -99,7 +112,7 @@ def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
         return TypeAdapter(Any), dict(kind.schema)
     try:
         adapter = TypeAdapter(kind)
-        return adapter, adapter.json_schema(by_alias=True, schema_generator=schema_generator())
+        return adapter, adapter.json_schema(schema_generator=schema_generator())
     except (PydanticUserError, NameError) as error:  # also PydanticUndefinedAnnotation
         problem = str(error).split("\n")[0]
         if isinstance(error, NameError) or error.code == "class-not-fully-defined":
@@ -126,7 +139,7 @@ def _culprit(kind: Any, above: tuple[Any, ...] = ()) -> tuple[str, Any]:
 
 def _parts(kind: Any) -> Iterator[tuple[str, Any]]:
     """The types that a type is made of, with the names of fields."""
-    for argument in get_args(kind):
+    for argument in () if get_origin(kind) is Literal else get_args(kind):
         if not isinstance(argument, list | tuple):
             yield "", argument
     if isinstance(kind, type) and kind.__module__ != "builtins":
@@ -138,8 +151,10 @@ def _is_describable(kind: Any) -> bool:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
+    from .functions import schema_generator
+
     try:
-        TypeAdapter(kind).json_schema()
+        TypeAdapter(kind).json_schema(schema_generator=schema_generator())
         return True
     except PydanticUserError:
         return False

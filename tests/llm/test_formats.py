@@ -13,6 +13,18 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
+from mirascope_like.engine.calls import ChunkFilter
+from mirascope_like.engine.plan import prepare
+from mirascope_like.schema.formats import FORMAT_TOOL
+from mirascope_like.values.chunks import (
+    Chunk,
+    TextChunk,
+    TextEndChunk,
+    TextStartChunk,
+    ToolCallChunk,
+    ToolCallEndChunk,
+    ToolCallStartChunk,
+)
 from mirascope_like.wire.chat_server import events, whole
 
 from ..conftest import Colour
@@ -105,6 +117,66 @@ def test_tool_beside_other_tools(colour: Colour, kind: str) -> None:
     colour.run(scenario)
     assert [message["role"] for message in model.requests[2]["messages"][-3:]] == ["tool", "assistant", "user"]
     assert "tool_calls" not in model.requests[2]["messages"][-2]
+
+
+def test_of_several_final_answers_the_first_counts(colour: Colour, kind: str) -> None:
+    def look() -> str:
+        return "seen"
+
+    def final(body: dict[str, Any]) -> list[llm.ToolCall]:
+        name = body["tools"][-1]["function"]["name"]
+        others = ("2", "look", "{}"), ("3", name, '{"title": "Other"}')
+        return [llm.ToolCall(id=id, name=name, args=args) for id, name, args in (("1", name, JSON), *others)]
+
+    model = llm.scripted(final, "and then")
+    call = llm.call(model, tools=[look], format=llm.format(Book, mode="tool"))(colour.fn(lambda: "Hi"))
+
+    async def scenario() -> None:
+        response = await colour.got(call.stream() if kind == "stream" else call())
+        if kind == "stream":
+            await colour.got(response.finish())
+        assert response.content == (llm.Text(JSON), llm.ToolCall(id="2", name="look", args="{}"))
+        assert response.parse() == BOOK
+        await colour.got(response.resume(await colour.got(response.execute_tools())))
+
+    colour.run(scenario)
+    said, result = model.requests[1]["messages"][-2:]
+    assert (said["content"], [call["id"] for call in said["tool_calls"]]) == (JSON, ["2"])
+    assert result["tool_call_id"] == "2"
+
+
+def _call(id: str) -> list[Chunk]:
+    return [ToolCallStartChunk(id, FORMAT_TOOL), ToolCallChunk(id, f"of {id}"), ToolCallEndChunk(id)]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [*_call("1"), *_call("2")],
+        [*_call("1"), *_call("1")],
+        [chunk for pair in zip(_call("1"), _call("2"), strict=True) for chunk in pair],
+        [*_call("1")[:2], *_call("2"), *_call("1")[2:]],
+        [*_call("1")[:2], *_call("2")[:2], *_call("1")[2:]],
+    ],
+    ids=["one after another", "of one id", "together", "one in another", "cut off"],
+)
+def test_final_answers_may_come_in_any_order(chunks: list[Chunk]) -> None:
+    """On some wires a call ends before the next begins, on others all are open to the end."""
+    prepared = prepare(
+        llm.scripted("Hi").plan([llm.messages.user("Hi")], format=llm.format(Book, mode="tool")), stream=True
+    )
+    shown = ChunkFilter(prepared)
+    assert [each for chunk in chunks for each in shown([chunk])] == [
+        TextStartChunk(),
+        TextChunk("of 1"),
+        TextEndChunk(),
+    ]
+    other = ToolCallStartChunk("2", "look")
+    assert shown([TextStartChunk(), other, ToolCallChunk("3", "{}")]) == [
+        TextStartChunk(),
+        other,
+        ToolCallChunk("3", "{}"),
+    ]
 
 
 def test_the_mode_follows_the_model(server: Server) -> None:

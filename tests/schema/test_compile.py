@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
 import jsonschema
@@ -19,7 +21,7 @@ from mirascope_like.schema.formats import Format
 from mirascope_like.schema.partial import Growing
 from mirascope_like.schema.size import size_of
 
-from .everyday import SIXTEEN, VALUES, Bounded, Cat, Place, Tree
+from .everyday import SIXTEEN, VALUES, Bounded, Cat, Place, Size, Tree
 
 STRICT = [OPENAI, ANTHROPIC, LOCAL, COMMON]
 
@@ -194,6 +196,29 @@ def test_decode_never_raises(data: st.DataObject, kind: Any) -> None:
 
 
 # -- forms -------------------------------------------------------------------------------------------------------------
+
+
+KEYS: list[tuple[Any, dict[str, Any], Any, Any]] = [
+    (date, {"type": "string", "format": "date"}, "2020-01-31", date(2020, 1, 31)),
+    (Path, {"type": "string", "description": "(in the format path)"}, "a/b", Path("a/b")),
+    (Annotated[str, Field(min_length=1)], {"type": "string", "description": "(at least 1 characters)"}, "1", "1"),
+    (
+        Annotated[str, Field(min_length=2, pattern="^a")],
+        {"type": "string", "pattern": "^a", "description": "(at least 2 characters)"},
+        "ab",
+        "ab",
+    ),
+    (Literal["1", "2"], {"type": "string", "enum": ["1", "2"]}, "1", "1"),
+    (Size, {"$ref": "#/$defs/Size"}, 2, Size(2)),
+    (int, {"type": "string"}, "3", 3),
+]
+
+
+@pytest.mark.parametrize(("kind", "schema", "written", "key"), KEYS, ids=[str(kind) for kind, *_ in KEYS])
+def test_keys_are_written_as_they_are(kind: Any, schema: dict[str, Any], written: Any, key: Any) -> None:
+    form = compiled(dict[kind, int], OPENAI)
+    assert form.wire_schema["properties"]["output"]["items"]["properties"]["key"] == schema
+    assert form.parse(json.dumps({"output": [{"key": written, "value": 1}]})) == {key: 1}
 
 
 def test_null_is_kept_where_it_is_a_value() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import enum
+import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
-from mirascope_like import llm
+from mirascope_like import chat, llm
 from mirascope_like.wire.chat_server import events, whole
 
 from ..conftest import Colour
@@ -57,6 +60,111 @@ def test_types_without_a_schema_fail_at_once(kind: Any, named: str) -> None:
     for make in (lambda: llm.call("openai/x", format=kind), lambda: llm.prompt(format=kind), lambda: llm.format(kind)):
         with pytest.raises(TypeError, match=named):
             make()
+
+
+class Kind(enum.Enum):
+    CAT = "cat"
+    DOG = "dog"
+
+
+class Cat(BaseModel):
+    kind: Literal[Kind.CAT] = Kind.CAT
+
+
+class Dog(BaseModel):
+    kind: Literal[Kind.DOG]
+
+
+class Home(BaseModel):
+    city: str = Field(validation_alias=AliasPath("address", "city"))
+
+
+class Lifted(Home):
+    @model_validator(mode="before")
+    @classmethod
+    def _lift(cls, value: Any) -> Any:
+        return {"address": value}
+
+
+class ByName(BaseModel):
+    model_config = ConfigDict(validate_by_alias=False, validate_by_name=True)
+    count: int = Field(alias="theCount")
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        (Cat, "field 'kind' .* StrEnum"),
+        (Cat | Dog, "field 'kind' .* StrEnum"),
+        (Literal[Kind.CAT], "StrEnum"),
+        (Home, "field 'city' is read from inside others"),
+        (dict[str, Home], "field 'city'"),
+        (dict[Literal[1, 2], str], "no text"),
+    ],
+    ids=str,
+)
+def test_types_that_no_answer_can_be_of_fail_at_once(kind: Any, named: str) -> None:
+    """Pydantic has a schema for them, and reads no JSON that fits it."""
+    with pytest.raises(TypeError, match=named):
+        llm.format(kind)
+
+    def tool(value: Any) -> None: ...
+
+    tool.__annotations__["value"] = kind
+    with pytest.raises(TypeError, match="value: "):
+        _ = llm.tool(tool).parameters
+
+
+class City(BaseModel):
+    city: str = Field(validation_alias=AliasChoices(AliasPath("address", "city"), "city"))
+
+
+class Kept(BaseModel):
+    kind: SkipJsonSchema[Literal[Kind.CAT]] = Kind.CAT
+    lives: int
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "value"),
+    [
+        (ByName, {"count": 1}, ByName(count=1)),
+        (list[ByName], [{"count": 1}], [ByName(count=1)]),
+        (City, {"city": "Oslo"}, City(city="Oslo")),  # pyright: ignore[reportCallIssue]
+        (Lifted, {"city": "Oslo"}, Lifted(city="Oslo")),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        (Annotated[Literal[Kind.CAT], BeforeValidator(Kind)], "cat", Kind.CAT),
+        (Annotated[dict[Literal[1], int], BeforeValidator(lambda given: {1: given["1"]})], {"1": 2}, {1: 2}),
+        (Kept, {"lives": 9}, Kept(lives=9)),
+    ],
+    ids=["by name", "by name in a list", "a choice", "lifted", "read by itself", "keys read", "left out"],
+)
+def test_what_schemas_say_is_what_is_read(kind: Any, answer: Any, value: Any) -> None:
+    import json
+
+    import jsonschema
+
+    form = llm.format(kind, mode="strict")
+    plain = answer if "output" not in form.schema["properties"] else {"output": answer}
+    jsonschema.validate(plain, form.schema)
+    assert form.parse(json.dumps(plain)) == value
+
+
+def test_text_is_no_format() -> None:
+    for make in (
+        lambda: llm.format("name, age int"),  # type: ignore[arg-type]
+        lambda: chat.get_model("gpt-4o").prompt("Hi", schema="name, age int"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=r"'name, age int'.*chat\.schema_dsl"):
+            make()
+
+
+def test_no_format() -> None:
+    for kind in (None, type(None)):
+        model = llm.scripted("Hi", repeat=True)
+        for format in (kind, llm.format(kind, mode="json")):
+            response = model.call("Hi", format=format)
+            assert response.format is None
+            assert response.parse() is None
+        assert model.requests[0] == model.requests[1]
 
 
 def test_a_type_may_wait_for_another() -> None:
@@ -186,9 +294,95 @@ def test_what_is_tolerated() -> None:
     assert read('Sure {it is}: {"title": "```json {"} [1]') == Book(title="```json {")
 
 
+class Filters(BaseModel):
+    genre: str | None = None
+    year: int = 0
+
+
+class Answer(BaseModel):
+    output: str
+
+
+@pytest.mark.parametrize("mode", ["json", "strict"])
+def test_envelopes_that_nobody_asked_for(mode: Any) -> None:
+    """Of a type with defaults only, one could be read as an object that gives nothing."""
+    read = llm.format(Filters, mode=mode).parse
+    assert read('\n{ "output" : {"genre": "a", "year": 1}}') == Filters(genre="a", year=1)
+    with pytest.raises(llm.ParseError, match="genre"):
+        read('{"output": {"genre": 1}}')
+    assert read('{"output": 1, "year": 3}') == Filters(year=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Answer | None, '{"output": "x"}', Answer(output="x")),
+        (Answer | None, '{"output": {"output": "x"}}', Answer(output="x")),
+        (Answer | None, '{"output": null}', None),
+        (Annotated[Answer | int, "either"], '{"output": "x"}', Answer(output="x")),
+        (dict[str, int], '{"output": 1}', {"output": 1}),
+        (Answer, '{"output": "x"}', Answer(output="x")),
+    ],
+)
+def test_what_only_looks_like_an_envelope(kind: Any, text: str, value: Any) -> None:
+    for mode in ("json", "strict"):
+        assert llm.format(kind, mode=mode).parse(text) == value
+        stream = llm.scripted(text).stream("Hi", format=llm.format(kind, mode=mode))
+        assert [*stream.structured_stream()][-1] == value
+
+
+@pytest.mark.parametrize(("kind", "text"), [(Filters | None, '{"output": {"genre": 1}}'), (int, '{"output": "x"}')])
+def test_envelopes_of_what_is_wrong(kind: Any, text: str) -> None:
+    with pytest.raises(llm.ParseError, match=r"valid (string|integer)"):
+        llm.format(kind).parse(text)
+
+
 def test_deep_values_that_are_right() -> None:
     text = '{"children": [' * 60 + "]}" * 60
     assert llm.format(Tree, mode="strict").parse(text).children[0].children
+
+
+@llm.output_parser(formatting_instructions="Words with commas.")
+def words(response: llm.BaseResponse[Any]) -> list[str]:
+    return response.text().split(",")
+
+
+class Splitter:
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    @llm.output_parser(formatting_instructions="Words.")
+    def split(self, response: llm.BaseResponse[Any]) -> list[str]:
+        return response.text().split(self.mark)
+
+    @llm.output_parser(formatting_instructions="Words.")
+    @classmethod
+    def count(cls, response: llm.BaseResponse[Any]) -> tuple[str, int]:
+        return cls.__name__, len(response.text())
+
+    @llm.output_parser(formatting_instructions="Words.")
+    @staticmethod
+    def upper(response: llm.BaseResponse[Any]) -> str:
+        return response.text().upper()
+
+
+def test_parsers_and_their_responses_pickle() -> None:
+    assert pickle.loads(pickle.dumps(words)) is words
+    assert pickle.loads(pickle.dumps(Splitter.split)) is Splitter.split
+    response = pickle.loads(pickle.dumps(llm.scripted("a,b").call("Hi", format=words)))
+    assert response.parse() == ["a", "b"]
+    bound = pickle.loads(pickle.dumps(Splitter("-").split))
+    assert llm.scripted("a-b").call("Hi", format=bound).parse() == ["a", "b"]
+
+
+def test_parsers_may_be_methods() -> None:
+    def asked(parser: Any) -> Any:
+        return llm.scripted("a,b").call("Hi", format=parser).parse()
+
+    assert asked(Splitter(",").split) == ["a", "b"]
+    assert asked(Splitter.count) == asked(Splitter(",").count) == ("Splitter", 3)
+    assert asked(Splitter.upper) == asked(Splitter(",").upper) == "A,B"
+    assert Splitter(",").split.formatting_instructions() == "Words."
 
 
 def test_retry_messages_have_three_wordings() -> None:

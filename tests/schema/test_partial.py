@@ -232,6 +232,21 @@ def test_a_bare_value_counts_once_the_answer_has_ended(kind: Any, text: str, val
     assert stream.parse(partial=True) == value
 
 
+@pytest.mark.parametrize("text", ['"{"', '"a [1"', '```json\n"{a"\n```'])
+def test_braces_in_a_bare_string_begin_nothing(text: str) -> None:
+    growing = Growing(Format(str))
+    assert [value for piece in text for value in growing.feed(piece)] == []
+    assert [*growing.end()] == [Format(str).parse(text)]
+    assert [*growing.end()] == []
+
+
+def test_of_an_answer_that_broke_off_what_was_shown_stays() -> None:
+    growing = Growing(Format(Tree))
+    growing.feed('{"label": "a", "children": [{"label": "b"}, {"lab')
+    assert [*growing.end()] == []
+    assert growing.value.label == "a"
+
+
 def test_partial_values_are_read_on_with_the_stream() -> None:
     stream = llm.scripted(BOOK).stream("Hi", format=Book)
     seen: list[str] = []
