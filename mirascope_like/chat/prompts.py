@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeForm, TypeVar
 
 from ..errors import error_text
 from ..schema.formats import AnyFormat, Format, make_format
@@ -34,7 +34,7 @@ __all__ = ["ChainArgs", "Prompt", "PromptArgs", "SchemaSpec", "result_part"]
 
 F = TypeVar("F", default=Any)
 
-SchemaSpec: TypeAlias = type[F] | Format[F] | Mapping[str, Any]
+SchemaSpec: TypeAlias = type[F] | TypeForm[F] | Format[F] | Mapping[str, Any]
 """What an answer must be: a type (a Pydantic class, `list[int]`, …), or a JSON Schema as a dict."""
 
 

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         ProviderTool as ProviderTool,
         Tool as Tool,
         Toolkit as Toolkit,
+        ToolParameterSchema as ToolParameterSchema,
         WebSearchTool as WebSearchTool,
     )
     from ..values import messages as messages
@@ -176,6 +177,7 @@ if TYPE_CHECKING:
         reset_provider_registry as reset_provider_registry,
     )
     from .responses import (
+        AnyResponse as AnyResponse,
         AsyncContextResponse as AsyncContextResponse,
         AsyncContextStreamResponse as AsyncContextStreamResponse,
         AsyncResponse as AsyncResponse,
@@ -224,7 +226,9 @@ else:
             """,
             "..log": "LoggedConversation LoggedResponse LoggedTool LogReader LogWriter log open_log",
             "..schema.formats": "Format FormatSpec FormattingMode OutputParser Partial",
-            "..schema.tools": "AsyncContextTool AsyncTool ContextTool ProviderTool Tool Toolkit WebSearchTool",
+            "..schema.tools": """
+                AsyncContextTool AsyncTool ContextTool ProviderTool Tool Toolkit ToolParameterSchema WebSearchTool
+            """,
             "..values": "messages",
             "..values.chunks": """
                 AssistantContentChunk CitationChunk FinishReason ProviderChunk ProviderToolUsage
@@ -249,8 +253,8 @@ else:
             ".prompts": "AsyncContextPrompt AsyncPrompt ContextPrompt Prompt PromptDecorator prompt",
             ".providers": "register_provider reset_provider_registry",
             ".responses": """
-                AsyncContextResponse AsyncContextStreamResponse AsyncResponse AsyncStreamResponse BaseResponse
-                ContextResponse ContextStreamResponse Response StreamResponse
+                AnyResponse AsyncContextResponse AsyncContextStreamResponse AsyncResponse AsyncStreamResponse
+                BaseResponse ContextResponse ContextStreamResponse Response StreamResponse
             """,
             ".retries": "RetryDecorator RetryModelArgs retry retry_model",
             ".testing": "ScriptedModel scripted",

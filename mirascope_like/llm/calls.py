@@ -19,7 +19,7 @@ from typing_extensions import TypeVar, Unpack
 from ..schema.formats import Format, FormatSpec, make_format
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
-from ..values.messages import Message
+from ..values.messages import Message, PromptContent
 from ..values.params import Params
 from ..values.retries import RetryConfig
 from .models import Model, use_model
@@ -29,6 +29,7 @@ from .prompts import (
     ContextPrompt,
     Decorated,
     Prompt,
+    Stranger,
     context_at,
     make_prompt,
     prompt_class,
@@ -130,9 +131,27 @@ class Call(BaseCall[F], Generic[P, F]):
         return self.prompt.call(self.model, *args, **kwargs)
 
     @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Response[G]], instance: None, owner: type[S]
+    ) -> Call[Q, G]: ...
+    @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
-    def __get__(self: Call[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> Call[Q, G]: ...
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[S, Stranger, ...], Response[G]], instance: S, owner: type | None = None
+    ) -> Call[..., G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[S, Context[D], Q], Response[G]], instance: S, owner: type | None = None
+    ) -> ContextCall[Q, D, G]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], Response[G]], instance: S, owner: type | None = None
+    ) -> Call[Q, G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Response[G]], instance: S, owner: type | None = None
+    ) -> Call[Q, G]: ...
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -164,9 +183,33 @@ class AsyncCall(BaseCall[F], Generic[P, F]):
         return await self.prompt.call(self.model, *args, **kwargs)
 
     @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, AsyncResponse[G]]], instance: None, owner: type[S]
+    ) -> AsyncCall[Q, G]: ...
+    @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
-    def __get__(self: AsyncCall[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> AsyncCall[Q, G]: ...
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[S, Stranger, ...], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
+    ) -> AsyncCall[..., G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[S, Context[D], Q], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
+    ) -> AsyncContextCall[Q, D, G]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, AsyncResponse[G]]], instance: S, owner: type | None = None
+    ) -> AsyncCall[Q, G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
+    ) -> AsyncCall[Q, G]: ...
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -254,15 +297,21 @@ class CallDecorator(Generic[F]):
         self.format: Format[F] | None = make_format(format)
 
     @overload
+    def __call__(self, fn: Callable[Concatenate[Stranger, ...], PromptContent]) -> Call[..., F]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Stranger, ...], Coroutine[Any, Any, Any]]) -> AsyncCall[..., F]: ...
+    @overload
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
+        self, fn: Callable[Concatenate[Context[D], P], PromptContent]
+    ) -> ContextCall[P, D, F]: ...
+    @overload
+    def __call__(self, fn: Callable[P, PromptContent]) -> Call[P, F]: ...
+    @overload
     def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
         self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]]
     ) -> AsyncContextCall[P, D, F]: ...
     @overload
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, Any]]) -> AsyncCall[P, F]: ...
-    @overload
-    def __call__(self, fn: Callable[Concatenate[Context[D], P], Any]) -> ContextCall[P, D, F]: ...
-    @overload
-    def __call__(self, fn: Callable[P, Any]) -> Call[P, F]: ...
     def __call__(self, fn: Callable[..., Any]) -> Any:
         """The call of a function."""
         return _KINDS[prompt_class(fn)](fn, self.model, self.toolkit, self.format)

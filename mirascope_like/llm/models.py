@@ -101,9 +101,14 @@ class Model:
         )
 
     @property
+    def provider(self) -> Provider:
+        """Who would be asked now: it is looked up each time. Raises `NoRegisteredProviderError`."""
+        return self.plan("?").find_provider()[0]
+
+    @property
     def provider_id(self) -> str:
-        """Who would be asked. Raises `NoRegisteredProviderError`."""
-        return self.plan("?").find_provider()[0].id
+        """The name of `provider`."""
+        return self.provider.id
 
     # -- one question -------------------------------------------------------------------------------------------------
 

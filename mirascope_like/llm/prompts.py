@@ -19,10 +19,18 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import behave_like, context_parameter, is_async, reference, takes_context, unwrapped
+from ..schema.functions import (
+    behave_like,
+    bound_function,
+    context_parameter,
+    is_async,
+    reference,
+    takes_context,
+    unwrapped,
+)
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
-from ..values.messages import Message, promote_to_messages
+from ..values.messages import Message, PromptContent, promote_to_messages
 from ..values.retries import RetryConfig
 from .models import Model
 from .responses import (
@@ -44,6 +52,7 @@ __all__ = [
     "Decorated",
     "Prompt",
     "PromptDecorator",
+    "Stranger",
     "as_model",
     "context_at",
     "make_prompt",
@@ -60,6 +69,15 @@ S = TypeVar("S")
 M = TypeVar("M", bound=Callable[..., Any])
 
 
+class Stranger:
+    """What nobody has: a function that takes it takes anything.
+
+    Type checkers read it in the overloads of decorators, which pick the first that fits. A first parameter that is not
+    annotated, or is `Any` or `object`, would fit a `Context` too; it fits a `Stranger` first. What is returned is
+    picked likewise: an unknown type fits what prompts say before it fits a coroutine, so the function is a plain one.
+    """
+
+
 class Decorated:
     """What all objects made of functions share: they look like their function, bind as methods, and pickle by name."""
 
@@ -71,13 +89,11 @@ class Decorated:
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this object is found on an instance or class."""
-        bind = getattr(self.fn, "__get__", None)  # callable objects have none, and do not bind
-        fn = cast("object", self.fn)
-        if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
+        if (fn := bound_function(self.fn, instance, owner)) is None:
             return self
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)  # what copy.copy would do, were it not to ask `__reduce__`
-        bound._stand_for(bind(instance, owner))
+        bound._stand_for(fn)
         return bound
 
     @functools.cached_property
@@ -155,9 +171,27 @@ class Prompt(BasePrompt[F], Generic[P, F]):
         return self.call(model, *args, **kwargs)
 
     @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, type[S], Q], Response[G]], instance: None, owner: type[S]
+    ) -> Prompt[Q, G]: ...
+    @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
-    def __get__(self: Prompt[Concatenate[S, Q], G], instance: S, owner: type | None = None) -> Prompt[Q, G]: ...
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, S, Stranger, ...], Response[G]], instance: S, owner: type | None = None
+    ) -> Prompt[..., G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, S, Context[D], Q], Response[G]], instance: S, owner: type | None = None
+    ) -> ContextPrompt[Q, D, G]: ...
+    @overload
+    def __get__(
+        self: Callable[Concatenate[Model | str, S, Q], Response[G]], instance: S, owner: type | None = None
+    ) -> Prompt[Q, G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, type[S], Q], Response[G]], instance: S, owner: type | None = None
+    ) -> Prompt[Q, G]: ...
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -188,10 +222,36 @@ class AsyncPrompt(BasePrompt[F], Generic[P, F]):
         return await self.call(model, *args, **kwargs)
 
     @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, type[S], Q], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: None,
+        owner: type[S],
+    ) -> AsyncPrompt[Q, G]: ...
+    @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, S, Stranger, ...], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
+    ) -> AsyncPrompt[..., G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, S, Context[D], Q], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
+    ) -> AsyncContextPrompt[Q, D, G]: ...
+    @overload
     def __get__(
-        self: AsyncPrompt[Concatenate[S, Q], G], instance: S, owner: type | None = None
+        self: Callable[Concatenate[Model | str, S, Q], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
+    ) -> AsyncPrompt[Q, G]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[Model | str, type[S], Q], Coroutine[Any, Any, AsyncResponse[G]]],
+        instance: S,
+        owner: type | None = None,
     ) -> AsyncPrompt[Q, G]: ...
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
@@ -301,30 +361,42 @@ class PromptDecorator(Generic[F]):
         self.format: Format[F] | None = make_format(format)
 
     @overload
+    def __call__(self, fn: Callable[Concatenate[Stranger, ...], PromptContent]) -> Prompt[..., F]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Stranger, ...], Coroutine[Any, Any, Any]]) -> AsyncPrompt[..., F]: ...
+    @overload
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
+        self, fn: Callable[Concatenate[Context[D], P], PromptContent]
+    ) -> ContextPrompt[P, D, F]: ...
+    @overload
+    def __call__(self, fn: Callable[P, PromptContent]) -> Prompt[P, F]: ...
+    @overload
     def __call__(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
         self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]]
     ) -> AsyncContextPrompt[P, D, F]: ...
     @overload
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, Any]]) -> AsyncPrompt[P, F]: ...
-    @overload
-    def __call__(self, fn: Callable[Concatenate[Context[D], P], Any]) -> ContextPrompt[P, D, F]: ...
-    @overload
-    def __call__(self, fn: Callable[P, Any]) -> Prompt[P, F]: ...
     def __call__(self, fn: Callable[..., Any]) -> Any:
         """The prompt of a function."""
         return make_prompt(fn, self.toolkit, self.format)
 
 
 @overload
+def prompt(fn: Callable[Concatenate[Stranger, ...], PromptContent], /) -> Prompt[..., None]: ...
+@overload
+def prompt(fn: Callable[Concatenate[Stranger, ...], Coroutine[Any, Any, Any]], /) -> AsyncPrompt[..., None]: ...
+@overload
+def prompt(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
+    fn: Callable[Concatenate[Context[D], P], PromptContent], /
+) -> ContextPrompt[P, D, None]: ...
+@overload
+def prompt(fn: Callable[P, PromptContent], /) -> Prompt[P, None]: ...
+@overload
 def prompt(  # pyright: ignore[reportOverlappingOverload]  # the first that fits is meant
     fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, Any]], /
 ) -> AsyncContextPrompt[P, D, None]: ...
 @overload
 def prompt(fn: Callable[P, Coroutine[Any, Any, Any]], /) -> AsyncPrompt[P, None]: ...
-@overload
-def prompt(fn: Callable[Concatenate[Context[D], P], Any], /) -> ContextPrompt[P, D, None]: ...
-@overload
-def prompt(fn: Callable[P, Any], /) -> Prompt[P, None]: ...
 @overload
 def prompt(*, tools: ToolsLike | None = None, format: FormatSpec[F] | None = None) -> PromptDecorator[F]: ...
 def prompt(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .models import Model
 
 __all__ = [
+    "AnyResponse",
     "AsyncContextResponse",
     "AsyncContextStreamResponse",
     "AsyncResponse",
@@ -588,3 +589,7 @@ class ContextStreamResponse(_BlockingWithContext[D, F], StreamResponse[F], Gener
 
 class AsyncContextStreamResponse(_AwaitingWithContext[D, F], AsyncStreamResponse[F], Generic[D, F]):
     """A streamed answer to an async call with a context. See `StreamResponse` and `ContextResponse`."""
+
+
+AnyResponse: TypeAlias = BaseResponse[Any]
+"""What all responses are: for functions that take any of them, such as output parsers."""

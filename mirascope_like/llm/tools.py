@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Generic, ParamSpec, overload
+from typing import Any, Never, ParamSpec, TypeVar, overload
 
-from typing_extensions import TypeVar
-
-from ..schema.tools import AsyncContextTool, AsyncTool, ContextTool, Tool, make_tool
-from ..values.context import Context
+from ..schema.tools import AsyncTool, Tool, make_tool
 
 __all__ = ["ToolDecorator", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-D = TypeVar("D")
 
 
-class ToolDecorator(Generic[R]):
+class ToolDecorator:
     """`@llm.tool(name=…, strict=…)`, waiting for its function."""
 
     def __init__(self, **options: Any) -> None:
         self._options = options
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, R]]
-    ) -> AsyncContextTool[Concatenate[Context[D], P], Coroutine[Any, Any, R]]: ...
+    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self, fn: Callable[P, Never]
+    ) -> Tool[P, Any]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
         self, fn: Callable[P, Coroutine[Any, Any, R]]
     ) -> AsyncTool[P, Coroutine[Any, Any, R]]: ...
-    @overload
-    def __call__(self, fn: Callable[Concatenate[Context[D], P], R]) -> ContextTool[Concatenate[Context[D], P], R]: ...
     @overload
     def __call__(self, fn: Callable[P, R]) -> Tool[P, R]: ...
     def __call__(self, fn: Callable[..., Any]) -> Any:
@@ -40,16 +34,15 @@ class ToolDecorator(Generic[R]):
         return make_tool(fn, **self._options)
 
 
+# Type checkers take the first overload that fits. An unknown result fits `Never`, so that such a function is plain.
 @overload
 def tool(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
-    fn: Callable[Concatenate[Context[D], P], Coroutine[Any, Any, R]], /
-) -> AsyncContextTool[Concatenate[Context[D], P], Coroutine[Any, Any, R]]: ...
+    fn: Callable[P, Never], /
+) -> Tool[P, Any]: ...
 @overload
-def tool(  # type: ignore[overload-overlap]
+def tool(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     fn: Callable[P, Coroutine[Any, Any, R]], /
 ) -> AsyncTool[P, Coroutine[Any, Any, R]]: ...
-@overload
-def tool(fn: Callable[Concatenate[Context[D], P], R], /) -> ContextTool[Concatenate[Context[D], P], R]: ...
 @overload
 def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
@@ -61,7 +54,7 @@ def tool(
     inline: bool = False,
     max_concurrency: int | None = None,
     timeout: float | None = None,
-) -> ToolDecorator[Any]: ...
+) -> ToolDecorator: ...
 def tool(
     fn: Callable[..., Any] | None = None,
     /,
@@ -86,7 +79,7 @@ def tool(
     `timeout`: seconds that it may take; then an async tool is cancelled, a sync one is left to itself, and the model is
     told. It goes before the call's `Timeout(tool=…)`.
     """
-    decorator: Any = ToolDecorator[Any](
+    decorator: Any = ToolDecorator(
         name=name,
         description=description,
         strict=strict,

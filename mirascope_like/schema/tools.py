@@ -9,7 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, TypeAlias, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    cast,
+    overload,
+)
 
 from typing_extensions import TypeVar
 
@@ -24,6 +36,7 @@ from .functions import (
     Docs,
     arguments_of,
     behave_like,
+    bound_function,
     context_parameter,
     docs_of,
     function_name,
@@ -44,6 +57,7 @@ __all__ = [
     "ContextTool",
     "ProviderTool",
     "Tool",
+    "ToolParameterSchema",
     "ToolSchema",
     "Toolkit",
     "ToolsLike",
@@ -55,7 +69,10 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R", covariant=True, default=Any)
+S = TypeVar("S")
+T = TypeVar("T")
 
 _NAMES = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI and Anthropic ask
 
@@ -81,6 +98,26 @@ class ToolSchema(Protocol):
     def strict(self) -> bool | None:
         """Whether the provider is to hold the model to the schema; `None` leaves it to the provider."""
         ...
+
+
+class ToolParameterSchema(dict[str, Any]):
+    """The JSON Schema object of a tool's arguments, by hand, for `Tool(fn, parameters=…)`, which takes any other
+    mapping too. `more` is for keys such as `$defs`."""
+
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        required: Iterable[str] = (),
+        additionalProperties: bool = False,
+        **more: Any,
+    ) -> None:
+        super().__init__(
+            type="object",
+            properties=dict(properties),
+            required=list(required),
+            additionalProperties=additionalProperties,
+            **more,
+        )
 
 
 class ProviderTool:
@@ -186,14 +223,12 @@ class BaseTool(Generic[P, R]):
         """Call the function itself."""
         return self.fn(*args, **kwargs)
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """On a method: the tool of the bound method."""
-        bind = getattr(self.fn, "__get__", None)  # callable objects have none, and do not bind
-        fn = cast("object", self.fn)
-        if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
+    def bound_to(self, instance: object, owner: type | None) -> Self:
+        """What stands for the method when this tool is found on an instance or class."""
+        if (fn := bound_function(self.fn, instance, owner)) is None:
             return self
         return type(self)(
-            bind(instance, owner),
+            fn,
             name=self.name,
             description=self._given_description,
             parameters=self._given_parameters,
@@ -260,12 +295,36 @@ class BaseTool(Generic[P, R]):
 class Tool(BaseTool[P, R]):
     """A tool that is a plain function."""
 
-    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:
-        """Run a call on this thread. What the tool raises becomes the output's `error`."""
+    @overload
+    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]: ...
+    @overload
+    def execute(self, call: Context[Any], context: ToolCall, /) -> ToolOutput[Any]: ...
+    def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
+        """Run a call on this thread: `execute(call)`, or `execute(ctx, call)`, in either order. What the tool raises
+        becomes the output's `error`."""
+        call, context = _call_first(call, context)
         try:
             return output_of(call, self.bound(call, context)())
         except Exception as error:
             return failure_of(call, error)
+
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], T], instance: None, owner: type[S]
+    ) -> Tool[Q, T]: ...
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Callable[Concatenate[S, Q], T], instance: S, owner: type | None = None) -> Tool[Q, T]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], T], instance: S, owner: type | None = None
+    ) -> Tool[Q, T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """On a method: the tool of the bound method."""
+        return self.bound_to(instance, owner)
 
 
 class ContextTool(Tool[P, R]):
@@ -275,12 +334,35 @@ class ContextTool(Tool[P, R]):
 class AsyncTool(BaseTool[P, R]):
     """A tool that is an `async def`."""
 
-    async def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]:
-        """Run a call on this event loop. What the tool raises becomes the output's `error`."""
+    @overload
+    async def execute(self, call: ToolCall, context: Context[Any] | None = None) -> ToolOutput[Any]: ...
+    @overload
+    async def execute(self, call: Context[Any], context: ToolCall, /) -> ToolOutput[Any]: ...
+    async def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
+        """Run a call on this event loop. See `Tool.execute`."""
+        call, context = _call_first(call, context)
         try:
             return output_of(call, await cast("Awaitable[Any]", self.bound(call, context)()))
         except Exception as error:
             return failure_of(call, error)
+
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], T], instance: None, owner: type[S]
+    ) -> AsyncTool[Q, T]: ...
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Callable[Concatenate[S, Q], T], instance: S, owner: type | None = None) -> AsyncTool[Q, T]: ...
+    @overload
+    def __get__(  # type: ignore[misc]
+        self: Callable[Concatenate[type[S], Q], T], instance: S, owner: type | None = None
+    ) -> AsyncTool[Q, T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """On a method: the tool of the bound method."""
+        return self.bound_to(instance, owner)
 
 
 class AsyncContextTool(AsyncTool[P, R]):
@@ -362,9 +444,14 @@ class Toolkit:
             raise ToolNotFoundError(call.name, known=tuple(self.tools_dict))
         return self.tools_dict[call.name]
 
-    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> Any:
-        """Run one call by its tool's `execute` (of an async tool: to be awaited). A missing tool gives an error
-        output."""
+    @overload
+    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> Any: ...
+    @overload
+    def execute(self, call: Context[Any], context: ToolCall, /) -> Any: ...
+    def execute(self, call: Any, context: Any = None) -> Any:
+        """Run one call by its tool's `execute` (of an async tool: to be awaited), the context first or second. A
+        missing tool gives an error output."""
+        call, context = _call_first(call, context)
         try:
             return self.get(call).execute(call, context)
         except ToolNotFoundError as error:
@@ -383,6 +470,14 @@ def make_toolkit(tools: ToolsLike | None) -> Toolkit:
     if not isinstance(cast("object", tools), Iterable):
         raise TypeError(f"tools= takes a list: write tools=[{getattr(tools, '__name__', '…')}].")
     return Toolkit(tools)
+
+
+def _call_first(
+    call: ToolCall | Context[Any], context: Context[Any] | ToolCall | None
+) -> tuple[ToolCall, Context[Any] | None]:
+    """A call and its context, which may be given in either order."""
+    pair = (context, call) if isinstance(call, Context) else (call, context)
+    return cast("tuple[ToolCall, Context[Any] | None]", pair)
 
 
 def _checked_name(name: str) -> str:

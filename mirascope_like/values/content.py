@@ -185,8 +185,11 @@ class Document:
     source: Base64DocumentSource | TextDocumentSource | URLDocumentSource
 
     @classmethod
-    def from_url(cls, url: str) -> Document:
-        """A document that the provider fetches itself; nothing is downloaded here."""
+    def from_url(cls, url: str, *, download: Literal[False] = False) -> Document:
+        """A document that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for
+        `download=True`: that is what `Document.download` does."""
+        if download:
+            raise ValueError("To download a document, write Document.download(url), or await download_async(url).")
         return cls(URLDocumentSource(url))
 
     @classmethod

@@ -196,9 +196,8 @@ class MessagesDecoder(EventDecoder):
             case "content_block_start":
                 self._start(self._index(event), event["content_block"], chunks)
             case "content_block_delta":
-                if (block := self._open.get(self._index(event))) is None:
-                    raise MalformedReply(f"a delta of a block that is not open: {text[:200]}")
-                block.delta(event["delta"], self._voice(block, chunks))
+                if block := self._open.get(self._index(event)):
+                    block.delta(event["delta"], self._voice(block, chunks))
             case "content_block_stop":
                 self._stop(self._index(event), chunks)
             case "message_delta":

@@ -244,3 +244,26 @@ def test_a_thread_knows_the_model_of_a_with_block_if_it_is_given_the_context() -
         assert pool.submit(ask).result() == "outer"
         assert pool.submit(contextvars.copy_context().run, ask).result() == "inner"
         assert asyncio.run(in_a_thread()) == "inner"
+
+
+def test_the_provider_is_looked_up_each_time() -> None:
+    model = llm.Model("late/model")
+    with pytest.raises(llm.NoRegisteredProviderError):
+        _ = model.provider
+    with llm.scripted("Hi") as scripted:
+        assert scripted.provider.id == scripted.provider_id
+    provider = scripted.provider
+    assert llm.Model("late/model", provider=provider).provider is provider
+
+
+def test_any_response_is_every_response() -> None:
+    model = llm.scripted("Hi", repeat=True)
+    responses: list[llm.AnyResponse] = [model.call("?"), model.stream("?")]
+    assert all(isinstance(response, llm.BaseResponse) for response in responses)
+
+
+def test_documents_are_not_downloaded_by_the_way() -> None:
+    url = "https://x.test/a.pdf"
+    assert llm.Document.from_url(url, download=False) == llm.Document.from_url(url)
+    with pytest.raises(ValueError, match=r"Document\.download"):
+        llm.Document.from_url(url, download=True)  # type: ignore[arg-type]

@@ -541,6 +541,51 @@ def test_a_tool_of_a_schema() -> None:
         call_with(tool, "[]")
 
 
+def test_a_tool_schema_by_hand() -> None:
+    given: dict[str, Any] = {"$defs": {"Id": {"type": "integer"}}}
+    schema = llm.ToolParameterSchema({"to": {"$ref": "#/$defs/Id"}}, ["to"], **given)
+    properties = {"to": {"$ref": "#/$defs/Id"}}
+    assert schema == {
+        "type": "object",
+        "properties": properties,
+        "required": ["to"],
+        "additionalProperties": False,
+        **given,
+    }
+    tool = llm.Tool(lambda to: to, name="send_mail", description="Sends.", parameters=schema)
+    assert tool.parameters == schema
+    assert call_with(tool, '{"to": 1}') == 1
+
+
+def test_the_context_may_come_first() -> None:
+    @llm.tool
+    def add(ctx: llm.Context[int], n: int) -> int:
+        return ctx.deps + n
+
+    @llm.tool
+    async def add_async(ctx: llm.Context[int], n: int) -> int:
+        return ctx.deps + n
+
+    ctx, call = llm.Context(deps=1), llm.ToolCall(id="7", name="add", args='{"n": 1}')
+    expected = llm.ToolOutput(id="7", name="add", result=2)
+    kit = llm.Toolkit([add])
+    assert [add.execute(call, ctx), add.execute(ctx, call), add.execute(call, context=ctx)] == [expected] * 3
+    assert [kit.execute(call, ctx), kit.execute(ctx, call)] == [expected] * 2
+    assert asyncio.run(add_async.execute(ctx, call)).result == 2
+    missing = kit.execute(ctx, llm.ToolCall(id="7", name="take", args="{}"))
+    assert isinstance(missing.error, llm.ToolNotFoundError)
+
+
+def test_a_tool_of_a_class_itself() -> None:
+    class Museum:
+        @llm.tool
+        def visit(self, room: int) -> int:
+            return room
+
+    assert Museum.visit is Museum.__dict__["visit"]
+    assert Museum().visit(room=2) == 2
+
+
 def test_execute_gives_an_output() -> None:
     @llm.tool
     async def slow(n: int) -> int:

@@ -62,8 +62,7 @@ def calls() -> None:
     assert_type(recommend.model, llm.Model)
     assert_type(recommend.options(temperature=0)("fantasy"), llm.Response[None])
     assert_type(recommend("fantasy").text(), str)
-    # mypy binds what a property gives, if it has `__get__`, as if it stood in the class.
-    recommend.prompt("openai/gpt-5-mini", "fantasy")  # type: ignore[arg-type]
+    recommend.prompt("openai/gpt-5-mini", "fantasy")
 
 
 def formats() -> None:

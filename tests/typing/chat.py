@@ -59,6 +59,8 @@ def sync() -> None:
     assert_type(model.prompt("Hi", schema=Dog).reply("More", schema=Cat).parsed(), Cat)
     assert_type(model.chain("Hi", schema=Dog, system="S", temperature=0.5).parsed(), Dog)
     assert_type(model.conversation().chain("Hi", schema=Dog, chain_limit=3).parsed(), Dog)
+    maybe = model.prompt("Hi", schema=Dog | None)  # type: ignore[arg-type]  # mypy: a union in a union
+    assert_type(maybe.parsed(), Dog | None)  # type: ignore[assert-type]
     for piece in model.prompt("Hi"):
         assert_type(piece, str)
     model.prompt("Hi", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import TypedDict, assert_type
+from typing import Annotated, Literal, TypedDict, assert_type
 
 from pydantic import BaseModel
 
@@ -45,6 +45,32 @@ def whole() -> None:
     assert_type(model.call("Hi", format=llm.format(Book, mode="tool")).parse(), Book)
     assert_type(model.call("Hi", format=first_word).parse(), str)
     assert_type(model.call("Hi", format=Book).format, llm.Format[Book] | None)
+
+
+@llm.call("openai/gpt-5-mini", format=llm.format(Literal["good", "bad"]))
+def judge(text: str) -> str:
+    return text
+
+
+def no_classes() -> None:
+    maybe = llm.format(Book | None, mode="json")
+    assert_type(maybe, llm.Format[Book | None])
+    assert_type(model.call("Hi", format=maybe).parse(), Book | None)
+    assert_type(judge("Hi").parse(), Literal["good", "bad"])
+    assert_type(llm.format(Annotated[int, "even"]), llm.Format[int])
+    # mypy does not find these in the union that `format=` takes.
+    response = model.call("Hi", format=Book | None)  # type: ignore[arg-type]
+    assert_type(response.parse(), Book | None)  # type: ignore[assert-type]
+    words = model.call("Hi", format=Literal["good", "bad"])  # type: ignore[arg-type]
+    assert_type(words.parse(), Literal["good", "bad"])  # type: ignore[assert-type]
+
+
+def any_response(response: llm.AnyResponse) -> str:
+    return response.text()
+
+
+any_response(model.call("Hi", format=Book))
+any_response(model.stream("Hi"))
 
 
 def streamed() -> None:

@@ -25,6 +25,18 @@ def named(a: int) -> str:
     return str(a)
 
 
+@llm.tool()
+async def renamed(a: int) -> list[str]:
+    """Name."""
+    return [str(a)]
+
+
+@llm.tool(timeout=1)
+def counted(ctx: llm.Context[int], a: int) -> int:
+    """Count."""
+    return ctx.deps + a
+
+
 def plain(a: int) -> int:
     """Undecorated functions are tools too."""
     return a
@@ -44,6 +56,17 @@ async def tools() -> None:
     assert_type(add(1, b=2), int)
     assert_type(await fetch("x"), bytes)
     assert_type(add.name, str)
+    assert_type(named(a=1), str)
+    assert_type(await renamed(1), list[str])
+    assert_type(counted(llm.Context(deps=1), a=2), int)
+
+
+async def executed(call: llm.ToolCall, ctx: llm.Context[int]) -> None:
+    assert_type(add.execute(call), llm.ToolOutput[Any])
+    assert_type(counted.execute(call, ctx), llm.ToolOutput[Any])
+    assert_type(counted.execute(ctx, call), llm.ToolOutput[Any])
+    assert_type(await fetch.execute(ctx, call), llm.ToolOutput[Any])
+    llm.Toolkit([counted]).execute(ctx, call)
 
 
 def loop() -> None:

@@ -45,6 +45,14 @@ llm.Model("openai/gpt-5-mini", temprature=1)  # type: ignore[call-arg]  # pyrigh
 llm.Model("openai/gpt-5-mini", temperature="hot")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 llm.call()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 model.call(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+add.execute("1")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+model.call("Hi", format=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# A prompt says text, parts or messages.
+@llm.call("openai/gpt-5-mini")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType, reportUntypedFunctionDecorator]
+def number() -> int:
+    return 1
 
 
 async def forgets_to_await() -> None:

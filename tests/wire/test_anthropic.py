@@ -696,12 +696,6 @@ def test_blocks_whose_ends_or_indexes_are_left_out(index: int | None) -> None:
     assert streamed(START, *said, *said, end(), STOP).content == (c.Text("A"), c.Text("A"))
 
 
-def test_a_delta_of_no_block_is_malformed() -> None:
-    for before in ([], block_events({"type": "text", "text": ""}), [begun(1, CALL)]):
-        with pytest.raises(MalformedReply, match="not open"):
-            streamed(START, *before, told(0, "text_delta", "text", "A"), end(), STOP)
-
-
 def test_a_call_without_arguments() -> None:
     reply = streamed(START, *block_events({**CALL, "input": {}}), end("tool_use"), STOP)
     assert reply.content == (c.ToolCall(id="toolu_1", name="look", args="{}"),)
