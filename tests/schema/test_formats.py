@@ -91,6 +91,11 @@ class ByName(BaseModel):
     count: int = Field(alias="theCount")
 
 
+by_name = pytest.mark.skipif(
+    "theCount" in ByName.model_json_schema()["properties"], reason="this Pydantic names aliases that it does not read"
+)
+
+
 @pytest.mark.parametrize(
     ("kind", "named"),
     [
@@ -127,8 +132,8 @@ class Kept(BaseModel):
 @pytest.mark.parametrize(
     ("kind", "answer", "value"),
     [
-        (ByName, {"count": 1}, ByName(count=1)),
-        (list[ByName], [{"count": 1}], [ByName(count=1)]),
+        pytest.param(ByName, {"count": 1}, ByName(count=1), marks=by_name),
+        pytest.param(list[ByName], [{"count": 1}], [ByName(count=1)], marks=by_name),
         (City, {"city": "Oslo"}, City(city="Oslo")),  # pyright: ignore[reportCallIssue]
         (Lifted, {"city": "Oslo"}, Lifted(city="Oslo")),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         (Annotated[Literal[Kind.CAT], BeforeValidator(Kind)], "cat", Kind.CAT),
