@@ -6,7 +6,7 @@ import gc
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -189,18 +189,18 @@ def test_a_connection_that_breaks(colour: Colour, server: Server) -> None:
     colour.run(scenario)
 
 
-async def meanwhile(
-    colour: Colour, job: Callable[[], Awaitable[Any]], other: Callable[[], Coroutine[Any, Any, Any]]
-) -> None:
-    """Do a job while another thread or task does another."""
+async def told_it_is_closed(colour: Colour, response: Any, close: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    """Read to the end while another thread or task closes the stream, which the reader is told."""
     if colour.is_async:
         async with anyio.create_task_group() as group:
-            group.start_soon(other)
-            await job()
+            group.start_soon(close)
+            with pytest.raises(llm.StreamClosedError):
+                await response.finish()
     else:
-        thread = threading.Thread(target=colour.run, args=(other,))
+        thread = threading.Thread(target=colour.run, args=(close,))
         thread.start()
-        await job()
+        with pytest.raises(llm.StreamClosedError):
+            response.finish()
         thread.join(PATIENCE)
 
 
@@ -217,16 +217,12 @@ def test_closing_between_two_attempts(colour: Colour, server: Server) -> None:
     async def scenario() -> None:
         response = await colour.got(colour.stream(model, "Hi"))
 
-        async def read() -> None:
-            with pytest.raises(llm.StreamClosedError):
-                await colour.got(response.finish())
-
         async def close() -> None:
             while not response.retry_failures:
                 await colour.wait(lambda: time.sleep(0.001))
             await colour.close(response)
 
-        await meanwhile(colour, read, close)
+        await told_it_is_closed(colour, response, close)
 
     colour.run(scenario)
     assert len(server.received) == 1
@@ -248,16 +244,12 @@ def test_closing_before_the_next_attempt_is_answered(colour: Colour, server: Ser
     async def scenario() -> None:
         response = await colour.got(colour.stream(model, "Hi"))
 
-        async def read() -> None:
-            with pytest.raises(llm.StreamClosedError):
-                await colour.got(response.finish())
-
         async def close() -> None:
             await colour.wait(lambda: [server.arrived.get(timeout=PATIENCE) for _ in range(2)])
             await colour.close(response)
             released.set()
 
-        await meanwhile(colour, read, close)
+        await told_it_is_closed(colour, response, close)
         assert await gone(colour, server)
 
     colour.run(scenario)
