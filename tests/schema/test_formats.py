@@ -136,7 +136,7 @@ class Kept(BaseModel):
         pytest.param(list[ByName], [{"count": 1}], [ByName(count=1)], marks=by_name),
         (City, {"city": "Oslo"}, City(city="Oslo")),  # pyright: ignore[reportCallIssue]
         (Lifted, {"city": "Oslo"}, Lifted(city="Oslo")),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-        (Annotated[Literal[Kind.CAT], BeforeValidator(Kind)], "cat", Kind.CAT),
+        (Annotated[Literal[Kind.CAT], BeforeValidator(lambda given: Kind(given))], "cat", Kind.CAT),
         (Annotated[dict[Literal[1], int], BeforeValidator(lambda given: {1: given["1"]})], {"1": 2}, {1: 2}),
         (Kept, {"lives": 9}, Kept(lives=9)),
     ],
