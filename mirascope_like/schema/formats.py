@@ -170,9 +170,10 @@ class Format(Generic[F]):
         infinities are not JSON.
         """
         finite = "NaN" not in text and "Infinity" not in text  # which Pydantic would take
-        if finite and self._as_written and not self._looks_wrapped(text):
+        # An envelope that nobody asked for would be read as an object that gives nothing, if all fields have defaults.
+        if finite and self._as_written and _ENVELOPED.match(text) is None:
             try:
-                return self._adapter.validate_json(text.strip())
+                return self._adapter.validate_json(text)
             except ValueError:
                 pass  # it is not all JSON, or not of this type: what follows tells
         wrong: Exception | None = None
@@ -188,11 +189,6 @@ class Format(Generic[F]):
             except (ValueError, RecursionError) as error:  # also Pydantic's ValidationError
                 wrong = wrong or error
         raise unusable(text, wrong, broken)
-
-    def _looks_wrapped(self, text: str) -> bool:
-        """Whether an object is in an envelope that nobody asked for. Of a type with defaults only, that would be read
-        as an object that gives nothing."""
-        return _ENVELOPED.match(text) is not None and ENVELOPE not in self.schema["properties"]
 
     def _validated(self, value: object, text: str) -> F:
         """The value in an envelope; or as it stands, where it was none but an object that looks like one."""

@@ -48,6 +48,7 @@ def _expected(what: str, *options: str, behind: str = _W) -> _Expected:
 
 _ANYTHING = _expected("an object or array", r"(?P<opening>[{\[])", r"(?P<more>\Z)", behind=r"[^{\[]*")
 _NOTHING = _expected("nothing", "(?P<more>)", behind="")
+_WHATEVER = _expected("whatever comes", r"(?P<ignored>[\s\S]+)", behind="")
 _VALUE = _expected("a value", _A_VALUE, f"(?P<more>{_NO_VALUE})")
 _NAME = _expected("a name", _A_NAME, f"(?P<more>{_NO_NAME})")
 _COLON = _expected("a colon", "(?P<colon>:)", r"(?P<more>\Z)")
@@ -155,7 +156,7 @@ class JsonStream:
         """Read nothing more."""
         self.outermost = None
         self._open = []
-        self._expected = _NOTHING
+        self._expected = _WHATEVER
 
     @property
     def text(self) -> str:
@@ -199,6 +200,9 @@ class JsonStream:
                 self._read[kind](self, found)
 
     # -- what patterns find -------------------------------------------------------------------------------------------
+
+    def _read_ignored(self, found: re.Match[str]) -> None:
+        """What comes when nothing is read any more."""
 
     def _read_opening(self, found: re.Match[str]) -> None:
         if len(self._open) == MAX_DEPTH:
@@ -273,6 +277,7 @@ class JsonStream:
         self._end_string()
 
     _read: ClassVar[Mapping[str | None, Callable[..., None]]] = {
+        "ignored": _read_ignored,
         "opening": _read_opening,
         "closing": _read_closing,
         "comma": _read_comma,
