@@ -39,7 +39,6 @@ def _describe_logs(logs: argparse.ArgumentParser) -> None:
     logs.set_defaults(run=_logs, action="list", file=None, count=20, conversation=None)
     actions = logs.add_subparsers(metavar="action")
     listed = actions.add_parser("list", help="calls, the newest last; this is what is done if nothing is said")
-    listed.add_argument("-c", "--conversation", metavar="ID", help="only those of one conversation")
     show = actions.add_parser("show", help="one call, with all its messages")
     show.add_argument("id", help="the id of a call, or its end")
     search = actions.add_parser("search", help="calls with these words in their prompt or answer")
@@ -52,9 +51,18 @@ def _describe_logs(logs: argparse.ArgumentParser) -> None:
     for parser in (logs, *actions.choices.values()):
         where = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
         parser.add_argument("-f", "--file", default=unless_given, help=where)
+    for parser in (logs, listed):
+        only = "only those of one conversation"
+        parser.add_argument("-c", "--conversation", metavar="ID", default=unless_given, help=only)
     for parser in (logs, listed, search):
         most = "show at most this many calls (default: 20)"
-        parser.add_argument("-n", "--count", type=int, default=unless_given, help=most)
+        parser.add_argument("-n", "--count", type=_count, default=unless_given, help=most)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no number of calls")
+    return int(text)
 
 
 def _logs(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
@@ -147,6 +147,12 @@ def promote(value: object) -> tuple[Message, ...]:
         return (value,)
     if isinstance(value, str | Text | Image | Audio | Document | ToolOutput):
         return (user(cast("UserContent", value)),)
+    if isinstance(value, Coroutine):
+        cast("Coroutine[Any, Any, Any]", value).close()
+        raise TypeError(
+            "The prompt is a coroutine, from an async function behind a decorator that is not. Let that decorator return "
+            "an async function."
+        )
     if not isinstance(value, list | tuple):
         raise TypeError(
             f"A prompt is text, a content part, a message, or a list of these, not {_kind(value)}. "

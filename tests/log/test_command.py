@@ -62,7 +62,15 @@ def test_listing(shown) -> None:
 def test_one_conversation(shown, path: Path) -> None:
     with llm.open_log(path) as reader:
         id = next(reader.search("It is 3")).conversation_id
-    assert len(shown("list", "--conversation", id).splitlines()) == 2
+    for arguments in (("list", "--conversation", id), ("-c", id), ("-c", id, "list")):
+        assert len(shown(*arguments).splitlines()) == 2
+
+
+@pytest.mark.parametrize("count", ["-1", "some", "1.5"])
+def test_counts(path: Path, count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["logs", "-n", count])
+    assert "is no number of calls" in capsys.readouterr().err
 
 
 def test_showing(shown, path: Path) -> None:

@@ -69,6 +69,14 @@ def test_anything_else_is_refused_by_name(value: Any, found: str) -> None:
         promote(value)
 
 
+def test_an_async_function_behind_another_decorator_is_told() -> None:
+    async def ask() -> str:
+        return "Hi"
+
+    with pytest.raises(TypeError, match="Let that decorator return an async function"):
+        promote(ask())
+
+
 @pytest.mark.parametrize("value", [[], ()])
 def test_an_empty_prompt_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="empty"):
