@@ -59,8 +59,8 @@ class PromptArgs(Params, total=False):
     """What earlier tool calls gave."""
     key: str | None
     """The API key to use."""
-    options: Mapping[str, Any] | None
-    """Options of the model, by name."""
+    options: Mapping[str, Any] | Options | None
+    """Options of the model, by name, or those of another prompt."""
     hide_reasoning: bool
     """Ask the model not to show its reasoning."""
     before_call: BeforeCall | None
@@ -225,10 +225,11 @@ def _schema(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema": None if made is None or made.parser else made.schema, "format": made}
 
 
-def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
-    if both := sorted(set(by_name) & set(options or {})):
-        raise TypeError(f"These options are given by name and both in options=: {', '.join(both)}.")
-    return {**(options or {}), **by_name}
+def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | Options | None) -> dict[str, Any]:
+    given = options if isinstance(options, Mapping | None) else options.model_dump(exclude_unset=True)
+    if both := sorted(set(by_name) & set(given or {})):
+        raise TypeError(f"These options are given both by name and in options=: {', '.join(both)}.")
+    return {**(given or {}), **by_name}
 
 
 def _described(tool: ToolLike) -> ToolLike:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
@@ -147,11 +148,11 @@ def promote(value: object) -> tuple[Message, ...]:
         return (value,)
     if isinstance(value, str | Text | Image | Audio | Document | ToolOutput):
         return (user(cast("UserContent", value)),)
-    if isinstance(value, Coroutine):
-        cast("Coroutine[Any, Any, Any]", value).close()
+    if inspect.iscoroutine(value):
+        value.close()
         raise TypeError(
-            "The prompt is a coroutine, from an async function behind a decorator that is not. Let that decorator return "
-            "an async function."
+            "The prompt is a coroutine, from an async function behind a decorator that is not. Let that decorator "
+            "return an async function."
         )
     if not isinstance(value, list | tuple):
         raise TypeError(

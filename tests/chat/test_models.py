@@ -165,7 +165,7 @@ def test_what_a_model_cannot_do_is_said_at_once() -> None:
             Plain().prompt("Hi", **wrong)
     with pytest.raises(ValidationError):
         Plain().prompt("Hi", temperature=1)
-    with pytest.raises(TypeError, match="both in options="):
+    with pytest.raises(TypeError, match="both by name and in options="):
         Scripted(Script()).prompt("Hi", temperature=1, options={"temperature": 2})
     with pytest.raises(TypeError, match="A tool is"):
         Scripted(Script()).prompt("Hi", tools=[3])
@@ -178,7 +178,8 @@ def test_what_a_model_cannot_do_is_said_at_once() -> None:
 
 
 def test_options_by_name_or_together() -> None:
-    for options in ({"temperature": 1}, {"options": {"temperature": 1}}):
+    another = Scripted(Script()).prompt("Hello", temperature=1).prompt
+    for options in ({"temperature": 1}, {"options": {"temperature": 1}}, {"options": another.options}):
         assert Scripted(Script()).prompt("Hi", **options).prompt.options.temperature == 1
 
 
