@@ -19,21 +19,21 @@ from typing import Any, TypeAlias
 from ..engine.exchanges import HTTPEndpoint
 from ..transport import HttpReply, HttpRequest
 from ..transport.memory import MemoryTransport, Pieces
-from ..values.chunks import FinishReason, Reply, Usage
+from ..values.chunks import FinishReason, Usage
 from ..values.content import AssistantContentPart
 from ..values.messages import AssistantMessage, Message, assistant
-from ..wire.chat_server import events, whole
+from ..wire.chat_server import beginning, events, whole
 from ..wire.features import Features, chat_dialect
 from ..wire.openai_chat import OpenAIChat
 from .models import Model
 
 __all__ = ["ScriptedModel", "ScriptedReply", "scripted"]
 
-_Piece: TypeAlias = str | AssistantContentPart | FinishReason | Usage
-_Said: TypeAlias = _Piece | Sequence[_Piece] | AssistantMessage | Exception
+_Piece: TypeAlias = str | AssistantContentPart | FinishReason | Usage | Exception
+_Said: TypeAlias = _Piece | Sequence[_Piece] | AssistantMessage
 ScriptedReply: TypeAlias = _Said | Callable[[dict[str, Any]], _Said]
 """What a scripted model does at one request: says text or parts, raises an error, or decides by the request's body.
-Among the parts may stand why the answer ended and what it took."""
+Among the parts may stand why the answer ended, what it took, and an error that breaks it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,13 @@ class ScriptedModel(Model):
             reply = next(self._replies)
         except StopIteration:
             raise LookupError(f"The script has no reply for request {len(self.requests)}.") from None
-        said = _said(reply, body)
-        if body.get("stream"):
-            return Pieces(events(said.content, said.finish_reason, said.usage))
-        answer = whole(said.content, said.finish_reason, said.usage)
-        return HttpReply(200, {"content-type": "application/json"}, answer)
+        return _answered(_pieces(reply, body), streamed=bool(body.get("stream")))
 
 
 def scripted(*replies: ScriptedReply, repeat: bool = False, model_id: str = "scripted/model") -> ScriptedModel:
     """A model that gives one of `replies` after the other, and then raises `LookupError`; or, with `repeat`, starts
-    over. Among the parts of a reply, a `FinishReason` says why it ended and a `Usage` what it took.
+    over. Among the parts of a reply, a `FinishReason` says why it ended, a `Usage` what it took, and an error
+    at the end is raised once what stands before it was streamed.
 
     Raises `TypeError` for parts, and `ValueError` for reasons, that chat completions have no words for. Use it as any
     model: `with model:` makes it stand in for the models of all decorated calls.
@@ -84,15 +81,24 @@ def scripted(*replies: ScriptedReply, repeat: bool = False, model_id: str = "scr
     return ScriptedModel(itertools.cycle(replies) if repeat else replies, model_id)
 
 
-def _said(reply: ScriptedReply, body: dict[str, Any]) -> Reply:
-    if isinstance(reply, Exception):
-        raise reply
+def _pieces(reply: ScriptedReply, body: dict[str, Any]) -> Sequence[_Piece]:
     if isinstance(reply, AssistantMessage):
-        return Reply(content=tuple(reply.content))
+        return reply.content
     if callable(reply):
-        return _said(reply(body), body)
-    pieces = reply if isinstance(reply, Sequence) and not isinstance(reply, str) else (reply,)
-    parts = [piece for piece in pieces if not isinstance(piece, FinishReason | Usage)]
+        return _pieces(reply(body), body)
+    return reply if isinstance(reply, Sequence) and not isinstance(reply, str) else (reply,)
+
+
+def _answered(pieces: Sequence[_Piece], *, streamed: bool) -> HttpReply | Pieces:
+    parts = [piece for piece in pieces if not isinstance(piece, FinishReason | Usage | Exception)]
+    content = assistant(parts).content
     reason = next((piece for piece in pieces if isinstance(piece, FinishReason)), None)
     usage = next((piece for piece in pieces if isinstance(piece, Usage)), None)
-    return Reply(content=tuple(assistant(parts).content), finish_reason=reason, usage=usage)
+    error = next((piece for piece in pieces if isinstance(piece, Exception)), None)
+    if error is not None:
+        if streamed and parts:
+            return Pieces(beginning(content), error=error)
+        raise error
+    if streamed:
+        return Pieces(events(content, reason, usage))
+    return HttpReply(200, {"content-type": "application/json"}, whole(content, reason, usage))

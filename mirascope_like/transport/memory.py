@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import ConnectionError
 from . import HttpReply, HttpRequest
 
 __all__ = ["MemoryTransport", "Pieces"]
@@ -17,12 +16,12 @@ __all__ = ["MemoryTransport", "Pieces"]
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A body that arrives in pieces. `cut` breaks the connection behind the last."""
+    """A body that arrives in pieces. Behind the last, `error` is raised, if there is one."""
 
     pieces: Sequence[bytes]
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
-    cut: bool = False
+    error: Exception | None = None
 
 
 class MemoryTransport:
@@ -44,8 +43,8 @@ class MemoryTransport:
         answer = self._answer(request)
         if isinstance(answer, HttpReply):
             return answer
-        if answer.cut:
-            raise ConnectionError("The connection broke in the middle of the answer.")
+        if answer.error is not None:
+            raise answer.error
         return HttpReply(answer.status, answer.headers, b"".join(answer.pieces))
 
     async def open(self, request: HttpRequest) -> _Body:
@@ -60,13 +59,13 @@ class _Body:
     def __init__(self, answer: Pieces) -> None:
         self.status = answer.status
         self.headers = answer.headers
-        self._cut = answer.cut
+        self._error = answer.error
         self._pieces = iter(answer.pieces)
 
     async def next(self) -> bytes | None:
         piece = next(self._pieces, None)
-        if piece is None and self._cut:
-            raise ConnectionError("The connection broke in the middle of the answer.")
+        if piece is None and self._error is not None:
+            raise self._error
         return piece
 
     async def close(self) -> None:

@@ -46,16 +46,23 @@ def events(
     content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None, usage: Usage | None = None
 ) -> list[bytes]:
     """The server-sent events of a streamed answer, word by word; see `whole`."""
+    end = _choice({}, _finish(content, finish_reason))
+    took = {"choices": [], "usage": _usage(content, usage)}
+    return [*beginning(content), _event(end), _event(took), b"data: [DONE]\n\n"]
+
+
+def beginning(content: Sequence[AssistantContentPart]) -> list[bytes]:
+    """The same events without those that end the answer."""
     _check(content)
-    deltas = [*_deltas(content), {}]
-    ends = [None] * (len(deltas) - 1) + [_finish(content, finish_reason)]
-    chunks: list[JsonObject] = [
-        {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
-        for delta, end in zip(deltas, ends, strict=True)
-    ]
-    chunks.append({"choices": [], "usage": _usage(content, usage)})
-    bodies = [_json({**_head("chat.completion.chunk"), **chunk}) for chunk in chunks]
-    return [b"data: " + body + b"\n\n" for body in (*bodies, b"[DONE]")]
+    return [_event(_choice(delta, None)) for delta in _deltas(content)]
+
+
+def _choice(delta: JsonObject, finish_reason: str | None) -> JsonObject:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+
+
+def _event(chunk: JsonObject) -> bytes:
+    return b"data: " + _json({**_head("chat.completion.chunk"), **chunk}) + b"\n\n"
 
 
 def _check(content: Sequence[AssistantContentPart]) -> None:

@@ -12,7 +12,7 @@ from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
 from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import beginning, events, whole
 from mirascope_like.wire.features import Features, chat_dialect, features_of
 from mirascope_like.wire.openai_chat import OpenAIChat
 
@@ -53,9 +53,14 @@ class Going:
         return llm.Model("going/model", provider=self, **options)
 
 
+def breaking(*pieces: bytes) -> Pieces:
+    """A stream that breaks behind these pieces."""
+    return Pieces(pieces, error=llm.ConnectionError("It broke."))
+
+
 def cut(text: str) -> Pieces:
     """A stream that breaks behind this text."""
-    return Pieces(events([llm.Text(text)])[:-3], cut=True)
+    return breaking(*beginning([llm.Text(text)]))
 
 
 def full(text: str) -> Pieces:
@@ -126,7 +131,7 @@ def test_another_model_goes_on(colour: Colour) -> None:
 def test_when_no_model_can_go_on(colour: Colour, options: dict[str, Any]) -> None:
     options = dict(options)
     format = options.pop("format", None)
-    cut_off = Pieces(events([llm.Text("x")])[:1], cut=True) if options.pop("nothing", None) else cut("[1,")
+    cut_off = breaking(*beginning([llm.Text("x")])[:1]) if options.pop("nothing", None) else cut("[1,")
     going = Going([cut_off, full("[1, 2]")])
 
     async def scenario() -> None:
@@ -233,7 +238,7 @@ def test_wherever_a_stream_breaks_nothing_is_lost_or_said_twice(after_output: An
     body = b"".join(events([llm.Text(STORY)]))
     retry = llm.RetryConfig(initial_delay=0, after_output=after_output)
     for end in range(0, len(body), 11):
-        going = Going([Pieces([body[:end]], cut=True)], prefill)
+        going = Going([breaking(body[:end])], prefill)
         going.rest = STORY
         response = going.model(retry=retry).stream("Tell a story.")
         shown = ""

@@ -187,6 +187,20 @@ def test_a_script_that_is_over() -> None:
         llm.scripted(llm.RateLimitError("slow down")).call("Hi")
 
 
+def test_a_script_breaks_off(colour: Colour) -> None:
+    said = [llm.Thought("Hm."), "It is", llm.ConnectionError("The line went dead.")]
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(llm.scripted(said), "Hi"))
+        with pytest.raises(llm.ConnectionError, match="The line went dead"):
+            await colour.got(response.finish())
+        assert (response.thoughts[0].thought, response.text(), response.finish_reason) == ("Hm.", "It is", None)
+        with pytest.raises(llm.ConnectionError, match="The line went dead"):
+            await colour.got(colour.ask(llm.scripted(said), "Hi"))
+
+    colour.run(scenario)
+
+
 def test_a_script_says_why_an_answer_ended_and_what_it_took(colour: Colour) -> None:
     usage = llm.Usage(input_tokens=9, output_tokens=5, cache_read_tokens=4, cache_write_tokens=3, reasoning_tokens=2)
     said = ["Once upon a", llm.FinishReason.MAX_TOKENS, usage]

@@ -349,7 +349,9 @@ def test_structured_stream_needs_a_format(colour: Colour) -> None:
 
 # -- the end before the end -------------------------------------------------------------------------------------------
 
-CUT = Pieces([delta(content="one"), *calls((0, "a", '{"at": "a"}'), (1, "b", '{"at"'))], cut=True)
+CUT = Pieces(
+    [delta(content="one"), *calls((0, "a", '{"at": "a"}'), (1, "b", '{"at"'))], error=llm.ConnectionError("It broke.")
+)
 TRUNCATED = Pieces([delta(content="one"), delta(content=" two")])
 
 
