@@ -13,7 +13,7 @@ from ..values.chunks import FinishReason, Usage
 from ..values.content import AssistantContentPart, Citation, Text, Thought, ToolCall
 from . import JsonObject
 
-__all__ = ["events", "whole"]
+__all__ = ["beginning", "events", "whole"]
 
 _WORDS = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
 _REASONS = {
@@ -47,7 +47,7 @@ def events(
 ) -> list[bytes]:
     """The server-sent events of a streamed answer, word by word; see `whole`."""
     end = _choice({}, _finish(content, finish_reason))
-    took = {"choices": [], "usage": _usage(content, usage)}
+    took: JsonObject = {"choices": [], "usage": _usage(content, usage)}
     return [*beginning(content), _event(end), _event(took), b"data: [DONE]\n\n"]
 
 
