@@ -302,9 +302,10 @@ class _ToolCallPart(_Part):
 
 
 PartT = TypeVar("PartT", bound=_Part)
+WholeT = TypeVar("WholeT", covariant=True)
 
 
-class _Deltas(Generic[PartT]):
+class _Deltas(Generic[PartT, WholeT]):
     """The deltas of one part, read by a reader of its own: parts that arrive together do not disturb one another."""
 
     def __init__(self, part: PartT, stream: LiveStream, position: int) -> None:
@@ -318,34 +319,40 @@ class _Deltas(Generic[PartT]):
             self._reader = None
         return text
 
+    def _whole(self) -> WholeT:
+        """The part as it stands in the answer."""
+        raise NotImplementedError
 
-class _SyncDeltas(_Deltas[PartT], Iterator[str]):
+
+class _SyncDeltas(_Deltas[PartT, WholeT], Iterator[str]):
     def __next__(self) -> str:
         while self._reader is not None:
             if text := self._shows(run(self._reader.next())):
                 return text
         raise StopIteration
 
-    def _drain(self) -> PartT:
+    def collect(self) -> WholeT:
+        """The whole part, read to its end."""
         for _ in self:
             pass
-        return self._part
+        return self._whole()
 
 
-class _AsyncDeltas(_Deltas[PartT], AsyncIterator[str]):
+class _AsyncDeltas(_Deltas[PartT, WholeT], AsyncIterator[str]):
     async def __anext__(self) -> str:
         while self._reader is not None:
             if text := self._shows(await self._reader.next()):
                 return text
         raise StopAsyncIteration
 
-    async def _drain(self) -> PartT:
+    async def collect(self) -> WholeT:
+        """The whole part, read to its end."""
         async for _ in self:
             pass
-        return self._part
+        return self._whole()
 
 
-class _TextInfo(_Deltas[_TextPart]):
+class _TextInfo(_Deltas[_TextPart, Text]):
     type: ClassVar[Literal["text_stream"]] = "text_stream"
     content_type: ClassVar[Literal["text"]] = "text"
 
@@ -354,8 +361,11 @@ class _TextInfo(_Deltas[_TextPart]):
         """The text so far."""
         return self._part.so_far
 
+    def _whole(self) -> Text:
+        return Text(self._part.so_far, tuple(self._part.citations))
 
-class _ThoughtInfo(_Deltas[_ThoughtPart]):
+
+class _ThoughtInfo(_Deltas[_ThoughtPart, Thought]):
     type: ClassVar[Literal["thought_stream"]] = "thought_stream"
     content_type: ClassVar[Literal["thought"]] = "thought"
 
@@ -364,8 +374,11 @@ class _ThoughtInfo(_Deltas[_ThoughtPart]):
         """The thought so far."""
         return self._part.so_far
 
+    def _whole(self) -> Thought:
+        return Thought(self._part.so_far)
 
-class _ToolCallInfo(_Deltas[_ToolCallPart]):
+
+class _ToolCallInfo(_Deltas[_ToolCallPart, ToolCall]):
     type: ClassVar[Literal["tool_call_stream"]] = "tool_call_stream"
     content_type: ClassVar[Literal["tool_call"]] = "tool_call"
 
@@ -384,94 +397,62 @@ class _ToolCallInfo(_Deltas[_ToolCallPart]):
         """The JSON text of the arguments so far."""
         return self._part.so_far
 
-
-def _text(part: _TextPart) -> Text:
-    return Text(part.so_far, tuple(part.citations))
-
-
-def _tool_call(part: _ToolCallPart) -> ToolCall:
-    return ToolCall(id=part.start.id, name=part.start.name, args=part.so_far or "{}")
+    def _whole(self) -> ToolCall:
+        return ToolCall(id=self.tool_id, name=self.tool_name, args=self.partial_args or "{}")
 
 
-class TextStream(_TextInfo, _SyncDeltas[_TextPart]):
+class TextStream(_TextInfo, _SyncDeltas[_TextPart, Text]):
     """One text: iterate for its pieces."""
 
-    def collect(self) -> Text:
-        """The whole part, read to its end."""
-        return _text(self._drain())
 
-
-class AsyncTextStream(_TextInfo, _AsyncDeltas[_TextPart]):
+class AsyncTextStream(_TextInfo, _AsyncDeltas[_TextPart, Text]):
     """One text: iterate for its pieces."""
 
-    async def collect(self) -> Text:
-        """The whole part, read to its end."""
-        return _text(await self._drain())
 
-
-class ThoughtStream(_ThoughtInfo, _SyncDeltas[_ThoughtPart]):
+class ThoughtStream(_ThoughtInfo, _SyncDeltas[_ThoughtPart, Thought]):
     """One thought: iterate for its pieces."""
 
-    def collect(self) -> Thought:
-        """The whole part, read to its end."""
-        return Thought(self._drain().so_far)
 
-
-class AsyncThoughtStream(_ThoughtInfo, _AsyncDeltas[_ThoughtPart]):
+class AsyncThoughtStream(_ThoughtInfo, _AsyncDeltas[_ThoughtPart, Thought]):
     """One thought: iterate for its pieces."""
 
-    async def collect(self) -> Thought:
-        """The whole part, read to its end."""
-        return Thought((await self._drain()).so_far)
 
-
-class ToolCallStream(_ToolCallInfo, _SyncDeltas[_ToolCallPart]):
+class ToolCallStream(_ToolCallInfo, _SyncDeltas[_ToolCallPart, ToolCall]):
     """One tool call: iterate for pieces of its arguments' JSON text."""
 
-    def collect(self) -> ToolCall:
-        """The whole part, read to its end."""
-        return _tool_call(self._drain())
 
-
-class AsyncToolCallStream(_ToolCallInfo, _AsyncDeltas[_ToolCallPart]):
+class AsyncToolCallStream(_ToolCallInfo, _AsyncDeltas[_ToolCallPart, ToolCall]):
     """One tool call: iterate for pieces of its arguments' JSON text."""
-
-    async def collect(self) -> ToolCall:
-        """The whole part, read to its end."""
-        return _tool_call(await self._drain())
 
 
 def part_streams(stream: LiveStream) -> View[TextStream | ThoughtStream | ToolCallStream]:
     """A sub-stream for each part, at its start."""
     reader = Reader(stream)
-
-    def step(chunk: ContentChunk) -> Sequence[TextStream | ThoughtStream | ToolCallStream]:
-        match chunk:
-            case TextStartChunk():
-                return (TextStream(_TextPart(), stream, reader.position),)
-            case ThoughtStartChunk():
-                return (ThoughtStream(_ThoughtPart(), stream, reader.position),)
-            case ToolCallStartChunk():
-                return (ToolCallStream(_ToolCallPart(chunk), stream, reader.position),)
-            case _:
-                return ()
-
-    return View(stream, step, reader)
+    return View(stream, _parts(stream, reader, TextStream, ThoughtStream, ToolCallStream), reader)
 
 
 def async_part_streams(stream: LiveStream) -> AsyncView[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
     """A sub-stream for each part, at its start."""
     reader = Reader(stream)
+    return AsyncView(stream, _parts(stream, reader, AsyncTextStream, AsyncThoughtStream, AsyncToolCallStream), reader)
 
-    def step(chunk: ContentChunk) -> Sequence[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
+
+def _parts(
+    stream: LiveStream,
+    reader: Reader,
+    text: Callable[[_TextPart, LiveStream, int], T],
+    thought: Callable[[_ThoughtPart, LiveStream, int], T],
+    call: Callable[[_ToolCallPart, LiveStream, int], T],
+) -> Step[T]:
+    def step(chunk: ContentChunk) -> Sequence[T]:
         match chunk:
             case TextStartChunk():
-                return (AsyncTextStream(_TextPart(), stream, reader.position),)
+                return (text(_TextPart(), stream, reader.position),)
             case ThoughtStartChunk():
-                return (AsyncThoughtStream(_ThoughtPart(), stream, reader.position),)
+                return (thought(_ThoughtPart(), stream, reader.position),)
             case ToolCallStartChunk():
-                return (AsyncToolCallStream(_ToolCallPart(chunk), stream, reader.position),)
+                return (call(_ToolCallPart(chunk), stream, reader.position),)
             case _:
                 return ()
 
-    return AsyncView(stream, step, reader)
+    return step
