@@ -230,8 +230,7 @@ def _parsed(reply: HttpReply) -> Any:
     try:
         return parse_json(reply.body)
     except (ValueError, RecursionError) as error:
-        text = reply.body[:200].decode("utf-8", "replace")
-        raise MalformedReply(f"the body is no JSON: {text!r}") from error
+        raise MalformedReply("the body is no JSON", reply.body.decode("utf-8", "replace")) from error
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

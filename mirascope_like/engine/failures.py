@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
 from ..wire.failures import read_failure
-from ..wire.secrets import redacted
+from ..wire.secrets import redacted, shortened
 
 if TYPE_CHECKING:
     from ..values.chunks import Reply
@@ -34,6 +34,9 @@ __all__ = ["FAILURES", "check_status", "in_our_words"]
 FAILURES = (ProviderError, WireError, builtins.ConnectionError, builtins.TimeoutError)
 """What transports and codecs raise, those of users included."""
 
+# Characters of what a server says.
+_LONGEST_MESSAGE = 2_000
+_LONGEST_QUOTE = 200
 # Names of providers and of the clouds that serve their models, most telling first.
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "mistral-correlation-id")
 
@@ -71,7 +74,8 @@ def _made(error: BaseException) -> ProviderError:
         case TruncatedStream():
             return IncompleteStreamError(f"The stream ended early: {error}. What had arrived is in `partial`.")
         case MalformedReply():
-            return ResponseValidationError(f"The answer is not of the protocol: {error}.")
+            quoted = shortened(error.quoted, error.secrets, _LONGEST_QUOTE)
+            return ResponseValidationError(f"The answer is not of the protocol: {error}: {quoted!r}.")
         case builtins.TimeoutError():
             return TimeoutError(error_text(error), original_exception=error)
         case OSError():
@@ -84,7 +88,7 @@ def _reported(failure: ReportedError) -> APIError:
     headers = failure.headers
     return api_error(
         failure.status,
-        failure.message,
+        shortened(failure.message, failure.secrets, _LONGEST_MESSAGE),
         meaning=failure.meaning,
         type=failure.type,
         code=failure.code,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CapabilityWarning, FeatureNotSupportedError
 from ..wire import ReportedError
-from ..wire.secrets import redacted
+from ..wire.secrets import shortened
 from .capabilities import remember
 from .exchanges import HTTPExchange
 from .plan import Prepared
@@ -66,7 +66,7 @@ def _changed(prepared: Prepared, prepare: Callable[[], Prepared], failure: Repor
         raise failure from None
     if _body(changed) == _body(prepared):
         raise failure
-    said = redacted(failure.message[:200], failure.secrets)
+    said = shortened(failure.message, failure.secrets, 200)
     text = f"{changed.request.model_id} does not take {learned.what}, and is asked without from now on: {said}"
     warnings.warn(text, CapabilityWarning, stacklevel=2)
     return changed

@@ -123,6 +123,7 @@ class WireError(Exception):
 class ReportedError(WireError):
     """The server says that it failed, by status, in the body, or inside a stream.
 
+    `message` is all that it says: it is shown without its secrets, then shortened.
     `meaning` is the HTTP status that its words mean, where they say more than its status does."""
 
     def __init__(
@@ -147,7 +148,11 @@ class ReportedError(WireError):
 
 
 class MalformedReply(WireError):
-    """The answer is not of the protocol."""
+    """The answer is not of the protocol. `quoted` is all that it says: it is shown without its secrets, then shortened."""
+
+    def __init__(self, reason: str, quoted: str) -> None:
+        super().__init__(reason)
+        self.quoted = quoted
 
 
 class TruncatedStream(WireError):

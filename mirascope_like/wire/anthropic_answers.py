@@ -211,7 +211,7 @@ class MessagesDecoder(EventDecoder):
         check_failure(body)
         message: Mapping[str, Any] = body
         if not isinstance(message.get("content"), list):
-            raise MalformedReply(f"the answer has no content: {str(message)[:200]}")
+            raise MalformedReply("the answer has no content", str(message))
         for index, block in enumerate(message["content"]):
             self._start(index, block, chunks)
             self._stop(index, chunks)

@@ -25,7 +25,6 @@ __all__ = ["WRONG_SHAPE", "check_failure", "malformed", "read_failure", "reading
 WRONG_SHAPE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 """What reading raises when a field is not what it should be, or nested without end."""
 
-_LONGEST_MESSAGE = 2_000
 _NO_REASON = "the server gave no reason"
 # Codes and types, in lower case → the HTTP status that they mean. Sources: the error pages of OpenAI, Anthropic, Google
 # (google.rpc.Code), Azure and Mistral, and recorded traffic.
@@ -72,12 +71,11 @@ _WRONG_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGN
 
 def read_failure(status: int | None, body: bytes) -> ReportedError:
     """The failure that a body with an error status reports, whatever it looks like."""
-    text = body.decode("utf-8", "replace").strip()
+    text = body.decode("utf-8-sig", "replace").strip()
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError):
-        message = text[:_LONGEST_MESSAGE] or _NO_REASON
-        return ReportedError(message, status=status, body=text)
+        return ReportedError(text or _NO_REASON, status=status, body=text)
     return reported(value, status=status)
 
 
@@ -92,7 +90,7 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
     """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
     body = _first(value)
     if not isinstance(body, Mapping):
-        return ReportedError((_words(value) or _NO_REASON)[:_LONGEST_MESSAGE], status=status, body=value)
+        return ReportedError(_words(value) or _NO_REASON, status=status, body=value)
     outer = cast("Mapping[str, Any]", body)
     inner: object = outer.get("error")
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else outer
@@ -103,7 +101,7 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
     status = status or _status(fields, outer)
     meaning = _meaning(status, (code, kind, fields.get("status")), words)
     return ReportedError(
-        words[:_LONGEST_MESSAGE],
+        words,
         status=status or meaning,
         meaning=meaning,
         type=kind,
@@ -125,7 +123,7 @@ def _meaning(status: int | None, names: Sequence[object], words: str) -> int | N
 
 def malformed(answer: object, error: Exception) -> MalformedReply:
     """For what goes wrong (see `WRONG_SHAPE`) when an answer has not the shape that its protocol promises."""
-    return MalformedReply(f"the answer has not the shape of its protocol ({error!r}): {str(answer)[:200]}")
+    return MalformedReply(f"the answer has not the shape of its protocol ({error!r})", str(answer))
 
 
 @contextmanager

@@ -231,7 +231,7 @@ class ChatDecoder(EventDecoder):
         if self.complete:
             return
         if not self._answered:
-            raise MalformedReply(f"the answer has no choices: {str(said)[:200]}")
+            raise MalformedReply("the answer has no choices", str(said))
         self.complete = True
         self._switch(None, chunks)
         for call in self._raw.calls:

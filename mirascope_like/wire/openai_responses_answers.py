@@ -337,7 +337,7 @@ class ResponsesDecoder(EventDecoder):
         if response.get("status") == "failed":
             raise ReportedError("the server gave no reason", body=response)
         if "output" not in response and not (self._done or self._item or self._unsaid):
-            raise MalformedReply(f"the answer has no output: {str(response)[:200]}")
+            raise MalformedReply("the answer has no output", str(response))
         self._note_info(response, chunks)
         given = _objects(response.get("output"))
         output = given or [*self._done, *(item for _, item in sorted(self._early.items()))]

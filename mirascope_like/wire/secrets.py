@@ -3,6 +3,7 @@
 Rules
 * What the request itself carried in a header that is named like a secret is cut out wherever it appears.
 * So is what looks like a key of a known maker, for keys that only a user's own client knows.
+* A text is shortened after that, never before: half a key cannot be recognised, and is still a secret.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["REDACTED", "redacted", "secrets_of"]
+__all__ = ["REDACTED", "redacted", "secrets_of", "shortened"]
 
 REDACTED = "[redacted]"
 
@@ -26,6 +27,12 @@ def secrets_of(headers: Mapping[str, str]) -> list[str]:
     values = (value.split() for name, value in headers.items() if _SECRET_HEADER.search(name))
     words = {word for words in values for word in words if len(word) >= _SHORTEST}
     return sorted(words, key=len, reverse=True)
+
+
+def shortened(text: str, secrets: Iterable[str], longest: int) -> str:
+    """The beginning of a text, without these secrets."""
+    words: str = redacted(text, secrets)
+    return words[:longest]
 
 
 def redacted(value: Any, secrets: Iterable[str]) -> Any:

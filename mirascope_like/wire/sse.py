@@ -158,10 +158,10 @@ class EventDecoder:
         try:
             value = parse_json(text.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            raise MalformedReply(f"an event that is no JSON: {text[:200]!r}") from error
+            raise MalformedReply("an event is no JSON", text) from error
         if not isinstance(value, dict):
             check_failure(value)
-            raise MalformedReply(f"an event that is no JSON object: {text[:200]!r}")
+            raise MalformedReply("an event is no JSON object", text)
         return cast("dict[str, Any]", value)
 
 

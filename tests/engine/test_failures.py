@@ -31,11 +31,11 @@ def serve(server: Server, answer: Callable[[Exchange], None] | None = None, key:
         llm.register_provider(provider, base_url=server.url, api_key=key)
 
 
-def failure(colour: Colour, model_id: str, *, stream: bool = False) -> llm.ProviderError:
+def failure(colour: Colour, model_id: str, *, stream: bool = False, **params: Any) -> llm.ProviderError:
     """What a call, or a stream read to its end, fails with."""
 
     async def scenario() -> None:
-        model = llm.Model(model_id)
+        model = llm.Model(model_id, **params)
         if stream:
             await colour.got((await colour.got(colour.stream(model, "Hi"))).finish())
         else:
@@ -192,6 +192,12 @@ def shown(error: BaseException) -> str:
         lambda key, exchange: exchange.whole(f"<html>{key}</html>".encode(), 502),
         lambda key, exchange: exchange.whole(f"<html>{key}</html>".encode()),
         lambda key, exchange: exchange.json({"strange": key}),
+        # Where messages are shortened, in the midst of the key.
+        lambda key, exchange: exchange.json({"error": {"message": "x" * 1_980 + key}}, 400),
+        lambda key, exchange: exchange.whole(("x" * 1_980 + key).encode(), 400),
+        lambda key, exchange: exchange.whole(("x" * 180 + key).encode()),
+        lambda key, exchange: exchange.stream(events("x" * 180 + key)),
+        lambda key, exchange: exchange.json({"strange": "x" * 170 + key}),
     ],
 )
 def test_a_key_that_the_server_repeats_is_not_shown(
@@ -200,8 +206,16 @@ def test_a_key_that_the_server_repeats_is_not_shown(
     serve(server, lambda exchange: answer(key, exchange), key)
     for stream in (False, True):
         error = failure(Colour("blocking"), MODELS[protocol], stream=stream)
-        assert key not in shown(error)
+        assert key[:10] not in shown(error)
     assert any(key in value for value in server.received[0].headers.values())
+
+
+def test_a_key_in_a_refusal_that_teaches_is_not_shown(server: Server) -> None:
+    refusal = "Unsupported parameter: 'max_completion_tokens'." + "x" * 150 + PLAIN_KEY
+    serve(server, lambda exchange: exchange.json({"error": {"message": refusal}}, 400), PLAIN_KEY)
+    with pytest.warns(llm.CapabilityWarning) as warned:
+        failure(Colour("blocking"), MODELS["chat"], max_tokens=5)
+    assert PLAIN_KEY[:10] not in str(warned[0].message)
 
 
 def test_a_key_that_only_the_users_client_knows_is_not_shown(server: Server) -> None:
@@ -209,6 +223,14 @@ def test_a_key_that_only_the_users_client_knows_is_not_shown(server: Server) -> 
     with openai.OpenAI(base_url=server.url, api_key=KEY) as client:
         llm.register_provider("openai:completions", scope="mine/", client=client)
         assert KEY not in shown(failure(Colour("blocking"), "mine/x"))
+
+
+def test_a_byte_order_mark_does_not_hide_what_an_error_says(server: Server) -> None:
+    body = json.dumps({"error": {"message": "No.", "code": "x"}}).encode("utf-8-sig")
+    serve(server, lambda exchange: exchange.whole(body, 400))
+    error = failure(Colour("blocking"), MODELS["chat"])
+    assert isinstance(error, llm.APIError)
+    assert (error.message, error.code) == ("No.", "x")
 
 
 def test_what_is_no_secret_stays(server: Server) -> None:
