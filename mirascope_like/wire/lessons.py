@@ -51,6 +51,8 @@ def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | N
         return None
     if efforts := _efforts(words):
         return Lesson(what="this effort of thinking", features={"efforts": efforts})
+    if re.search(_OF_A_VALUE, words, re.IGNORECASE):
+        return None
     named = [(found.start(), taught) for name, taught in _FIELDS.items() if (found := _named(name, words))]
     if not named:
         return None
@@ -64,6 +66,11 @@ _REFUSED = (
     r"unsupported|not support|unrecognized|unknown (field|parameter|argument|name|key)"
     r"|unexpected (field|keyword|parameter)|extra_forbidden|extra (inputs|fields) (are )?not permitted"
     r"|additional properties|not (available|permitted|allowed)"
+)
+# Another value would be taken.
+_OF_A_VALUE = (
+    r"exceed|above|below|between|at (most|least)|(maxim|minim)um|\brange\b|too (long|short|large|small|big|high|low|many|few)"
+    r"|(higher|greater|larger|longer|more|lower|less|smaller|fewer) (than|values|numbers)|\bvalue( of)? -?\d"
 )
 
 _NO_SAMPLING = Lesson(what="'temperature' and 'top_p'", features={"sampling": False})
