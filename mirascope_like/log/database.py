@@ -133,7 +133,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     deadline = time.monotonic() + OPENING_SECONDS
     while True:
         try:
-            return _open(path)
+            return _open(path, "mode=rwc") if create else _open_to_read(path)
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise LogError(f"{path} cannot be opened as a log: {error}.") from error
@@ -159,10 +159,25 @@ def has_index(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """A log that is there. Where nothing can be written, SQLite cannot keep beside it what it needs while others write;
+    then nobody does, unless there is something beside it already."""
     import sqlite3
 
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        return _open(path, "mode=rw")  # or read-only, if the file is; "mode=ro" would leave files behind
+    except sqlite3.OperationalError as error:
+        unwritable = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+        if not unwritable or path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _open(path, "immutable=1")
+
+
+def _open(path: Path, how: str) -> sqlite3.Connection:
+    import sqlite3
+
+    where = f"{path.as_uri()}?{how}"
+    connection = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     try:
         _prepare(connection, path)
     except BaseException:

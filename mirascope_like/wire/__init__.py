@@ -148,7 +148,7 @@ class ReportedError(WireError):
 
 
 class MalformedReply(WireError):
-    """The answer is not of the protocol. `quoted` is all that it says: it is shown without its secrets, then shortened."""
+    """The answer is not of the protocol. `quoted` is all it says: it is shown without its secrets, then shortened."""
 
     def __init__(self, reason: str, quoted: str) -> None:
         super().__init__(reason)

@@ -69,7 +69,8 @@ _REFUSED = (
 )
 # Another value would be taken.
 _OF_A_VALUE = (
-    r"exceed|above|below|between|at (most|least)|(maxim|minim)um|\brange\b|too (long|short|large|small|big|high|low|many|few)"
+    r"exceed|above|below|between|at (most|least)|(maxim|minim)um|\brange\b"
+    r"|too (long|short|large|small|big|high|low|many|few)"
     r"|(higher|greater|larger|longer|more|lower|less|smaller|fewer) (than|values|numbers)|\bvalue( of)? -?\d"
 )
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -367,6 +371,41 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(LogError, match="no log"):
         llm.log(tmp_path / "other.db")
+
+
+def test_a_name_with_any_characters(tmp_path: Path) -> None:
+    path = tmp_path / "50% a?mode=memory#b.db"
+    with llm.log(path):
+        llm.scripted("Hello!").call("Hi")
+    with llm.open_log(path) as reader:
+        assert only(reader).text == "Hello!"
+    assert list(tmp_path.iterdir()) == [path], "and nothing is left beside it"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are protected in another way")
+def test_a_log_where_nothing_can_be_written() -> None:
+    code = """
+import os, sqlite3, sys
+from mirascope_like.log import reader
+if os.getuid() == 0:  # who may write everywhere
+    os.setuid(65534)
+with reader.open_log(sys.argv[1]) as log:
+    print(*(response.text for response in log.responses()), *log.search("Hi"), log.verify(), sep="\\n")
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "calls.db"
+        with llm.log(path):
+            llm.scripted("Hello!").call("Hi")
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        try:
+            command = [sys.executable, "-c", code, str(path)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        finally:
+            path.parent.chmod(0o755)
+        assert "Hello!" in done.stdout
+        assert done.stdout.endswith("[]\n")
+        assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
