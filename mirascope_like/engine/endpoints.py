@@ -45,6 +45,9 @@ def default_transport() -> Transport:
     return HttpTransport()
 
 
+# Of requests: what ends with one of them is the URL of a request.
+_PATHS = ("/chat/completions", "/responses", "/v1/messages")
+
 CodecFactory: TypeAlias = Callable[[str, str, Sequence[Message]], tuple[Codec, str]]
 
 
@@ -112,12 +115,20 @@ class HTTPProvider:
         return (self.default_base_url if url is None else url).rstrip("/")
 
     def _check_base_url(self, url: str | None) -> None:
-        # A request's path is put at its end. What stands there is not shown, since it may be a key.
-        if url and ("?" in url or "#" in url):
+        # A request's path is put at its end. The URL is not shown, since it may have a key in it.
+        url = (url or "").rstrip("/")
+        if "?" in url or "#" in url:
             raise ValueError(
                 f"The base URL of {self.id!r} must end with its path. For a query, let client= be a client that adds "
                 "it to each request, such as httpx2.Client(base_url='…', params={…})."
             )
+        if "@" in url.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                f"The base URL of {self.id!r} must not have a name and password in it. Pass them in headers=, as "
+                "{'authorization': 'Basic …'}, or by a client= with its auth=."
+            )
+        if ending := next((path for path in _PATHS if url.endswith(path)), None):
+            raise ValueError(f"The base URL of {self.id!r} must end before {ending!r}, which is added to it.")
 
     def _key_headers(self) -> Mapping[str, str]:
         key = self.api_key or (os.environ.get(self.key_env) if self.key_env else None)
@@ -137,9 +148,11 @@ class Registry:
         self._registered: dict[str, Provider] = {}
 
     def register(self, scope: str, provider: Provider) -> None:
-        """Let a provider serve all model ids that start with `scope` (or, if it has no trailing slash, that id)."""
-        if not scope:
-            raise ValueError("A scope is the start of model ids, such as 'my-server/'.")
+        """Let a provider serve all model ids that start with `scope` (or, if it has no trailing slash, that id).
+
+        Raises `ValueError` if it has no slash at all."""
+        if "/" not in scope:
+            raise ValueError(f"A scope is the start of model ids, such as 'my-server/'; {scope!r} has no slash.")
         self._registered[scope] = provider
 
     def reset(self) -> None:

@@ -129,8 +129,9 @@ def test_an_unknown_scope() -> None:
     assert str(again.value).count("openai/") == 1
     with pytest.raises(ValueError, match="no provider 'nobody'"):
         llm.register_provider("nobody")
-    with pytest.raises(ValueError, match="scope"):
-        llm.register_provider("openai", scope="")
+    for scope in ("", "vllm"):
+        with pytest.raises(ValueError, match="has no slash"):
+            llm.register_provider("openai", scope=scope)
 
 
 # -- keys and addresses -----------------------------------------------------------------------------------------------
@@ -273,6 +274,21 @@ def test_nothing_stands_behind_a_base_url(server: Server, monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match="'openai' must end with its path"):
         llm.Model("openai/gpt-5").call("Hi")
     assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"http://me:{KEY}@127.0.0.1:9/v1", "name and password"),
+        ("http://127.0.0.1:9/v1/chat/completions", "before '/chat/completions'"),
+        ("http://127.0.0.1:9/v1/responses/", "before '/responses'"),
+        ("http://127.0.0.1:9/v1/messages", "before '/v1/messages'"),
+    ],
+)
+def test_a_url_that_is_no_base_url(url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told) as refused:
+        llm.register_provider("openai:completions", scope="my/", base_url=url)
+    assert KEY not in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", [httpx2, httpx])
