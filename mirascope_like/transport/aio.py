@@ -21,11 +21,12 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
+from aiohttp.http_exceptions import ContentEncodingError
 
 from .. import errors
 from . import HttpReply, HttpRequest, failures
 from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT
-from .environment import proxy_of, tls_context
+from .environment import proxy_finder, tls_context
 
 __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
 
@@ -89,7 +90,7 @@ class AiohttpChannel:
         self._owner = owner
         self._connections = connections
         self._session = connections.session
-        self._proxies = proxies
+        self._proxy_of = proxy_finder(proxies) if proxies else None
         weakref.finalize(self, connections.abandon)
 
     async def post(self, request: HttpRequest) -> HttpReply:
@@ -126,7 +127,7 @@ class AiohttpChannel:
             timeout=_timeout(request.timeouts.connect or CONNECT_TIMEOUT, read),
             allow_redirects=False,
             ssl=tls_context() if request.url[:6].lower() == "https:" else True,
-            proxy=proxy_of(request.url, self._proxies) if self._proxies else None,
+            proxy=self._proxy_of(request.url) if self._proxy_of is not None else None,
         )
 
 
@@ -316,11 +317,17 @@ def _shown(exc: Exception, request: HttpRequest) -> Exception:
     if isinstance(exc, TimeoutError):
         return failures.no_answer(request, exc)
     if isinstance(exc, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-        return failures.bad_url(request, str(exc))
+        return failures.bad_url(request, "It must be a valid http:// or https:// URL.")
+    if (wrong := _wrong_encoding(exc)) is not None:
+        return failures.undecodable(wrong.message, wrong)
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         return failures.no_connection(request, f"the proxy said {exc.status} {exc.message}", exc.__cause__)
+    if isinstance(exc, aiohttp.ClientProxyConnectionError):
+        return failures.no_connection(
+            request, f"the proxy {exc.host}:{exc.port} is not there: {exc.os_error}", exc.os_error
+        )
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return failures.no_connection(request, str(exc), exc.__cause__)
+        return failures.no_connection(request, str(exc.__cause__ or exc), exc.__cause__)
     if isinstance(exc, aiohttp.ClientResponseError):
         return failures.broken(request, exc.message, exc.__cause__)
     if isinstance(exc, RuntimeError) and str(exc) == _LOST:
@@ -328,3 +335,10 @@ def _shown(exc: Exception, request: HttpRequest) -> Exception:
     if isinstance(exc, aiohttp.ClientError | OSError):
         return failures.broken(request, str(exc) or type(exc).__name__, exc)
     return exc
+
+
+def _wrong_encoding(exc: BaseException) -> ContentEncodingError | None:
+    cause = exc.__cause__
+    while cause is not None and not isinstance(cause, ContentEncodingError):
+        cause = cause.__cause__
+    return cause

@@ -3,6 +3,7 @@
 Neither family is imported here. The clients come from the transport, which also answers for their lifetime.
 
 * A connection whose answer was not read to its end is closed, never used again.
+* Redirects are not followed, whatever the client would do: another host must not be shown the key.
 * What the client raises is translated in one place, `failure`.
 """
 
@@ -57,13 +58,13 @@ class BlockingChannel:
         """Send the request and read the whole answer."""
         client = self._client_for(request.url)
         with translated(request):
-            return reply_of(client.send(_build(client, request)))
+            return reply_of(client.send(_build(client, request), follow_redirects=False))
 
     async def open(self, request: HttpRequest) -> BlockingByteStream:
         """Send the request and return as soon as status and headers are there."""
         client = self._client_for(request.url)
         with translated(request):
-            response = client.send(_build(client, request), stream=True)
+            response = client.send(_build(client, request), stream=True, follow_redirects=False)
         return BlockingByteStream(response, request, self._client_for)
 
 
@@ -92,7 +93,7 @@ class NativeChannel:
         client = self._lender.client_for(request.url)
         try:
             with translated(request):
-                return reply_of(await client.send(_build(client, request)))
+                return reply_of(await client.send(_build(client, request), follow_redirects=False))
         finally:
             await self._lender.done(client)
 
@@ -101,7 +102,7 @@ class NativeChannel:
         client = self._lender.client_for(request.url)
         try:
             with translated(request):
-                response = await client.send(_build(client, request), stream=True)
+                response = await client.send(_build(client, request), stream=True, follow_redirects=False)
         except BaseException:
             await self._lender.done(client)
             raise
@@ -303,11 +304,17 @@ def failure(exc: Exception, request: HttpRequest) -> Exception | None:
         return failures.no_free_connection(request, exc)
     if _is(exc, "TimeoutException"):
         return failures.no_answer(request, exc)
+    if isinstance(exc, UnicodeEncodeError) and exc.encoding == "utf-8":
+        return failures.bad_text(request)
     if _is(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
         return failures.bad_header(request)
     if _is(exc, "UnsupportedProtocol", "InvalidURL"):
         return failures.bad_url(request, said)
-    if _is(exc, "ConnectError", "ProxyError"):
+    if _is(exc, "DecodingError"):
+        return failures.undecodable(said, exc)
+    if _is(exc, "ProxyError"):
+        return failures.no_connection(request, f"the proxy said {said}", exc)
+    if _is(exc, "ConnectError"):
         return failures.no_connection(request, said, exc)
     if _is(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
         return failures.broken(request, said, exc)

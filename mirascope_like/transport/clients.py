@@ -1,7 +1,7 @@
 """HTTP clients that the user brings: `httpx2` or legacy `httpx`, sync, async, or one of each.
 
-* The client's own settings hold: proxies, certificates, authentication, hooks, limits, redirects, and its timeout
-  (unless that is the 5 seconds which every client has whose maker named none: no model is so quick).
+* The client's own settings hold: proxies, certificates, authentication, hooks, limits, and its timeout (unless that is
+  the 5 seconds which every client has whose maker named none: no model is so quick). Redirects are not followed.
 * The client is the user's: it is never closed here.
 * A sync client serves async calls too, in worker threads. An async client cannot serve blocking calls.
 * An async client belongs to the event loop that it is first used in.
@@ -138,14 +138,14 @@ class ThreadedChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        return await self._do(request, _Errand.post)
+        return await self._do(request, _Posting.post)
 
     async def open(self, request: HttpRequest) -> ThreadedByteStream:
         """Send the request and return as soon as status and headers are there."""
-        return ThreadedByteStream(await self._do(request, _Errand.open))
+        return ThreadedByteStream(await self._do(request, _Posting.open))
 
-    async def _do(self, request: HttpRequest, step: Callable[[_Errand], Coroutine[Any, Any, T]]) -> T:
-        errand = _Errand(functools.partial(self._blocking.open, request))
+    async def _do(self, request: HttpRequest, step: Callable[[_Posting], Coroutine[Any, Any, T]]) -> T:
+        errand = _Posting(functools.partial(self._blocking.open, request))
         try:
             return await _in_thread(functools.partial(step, errand))
         except BaseException:
@@ -180,7 +180,7 @@ class ThreadedByteStream:
         await self._blocking.close()  # never suspends, and does not wait
 
 
-class _Errand:
+class _Posting:
     """A request in a thread. Nobody may wait for it any more: then its stream is closed, as soon as there is one. So a
     whole answer is read as a stream, too."""
 

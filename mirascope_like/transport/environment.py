@@ -1,6 +1,7 @@
 """What the environment says about reaching servers: proxies, and whose certificates to trust.
 
-Imported when the first connection is made, and asked once for each event loop or process, not for each request.
+Imported when the first connection is made. The environment is asked once for each event loop or process and each URL,
+not for each request.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import functools
 import os
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["environment_proxies", "proxy_of", "tls_context"]
+__all__ = ["environment_proxies", "proxy_finder", "tls_context"]
 
 
 def environment_proxies() -> Mapping[str, str]:
@@ -22,8 +23,12 @@ def environment_proxies() -> Mapping[str, str]:
     return {scheme: url if "://" in url else f"http://{url}" for scheme, url in found.items()}
 
 
-def proxy_of(url: str, proxies: Mapping[str, str]) -> str | None:
-    """The proxy for a URL, if there is one. `NO_PROXY` is heeded."""
+def proxy_finder(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
+    """What tells which of the proxies a URL is reached by, if by any. `NO_PROXY` is heeded."""
+    return functools.lru_cache(maxsize=256)(functools.partial(_proxy_of, proxies))
+
+
+def _proxy_of(proxies: Mapping[str, str], url: str) -> str | None:
     parts = urlsplit(url)
     if proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None

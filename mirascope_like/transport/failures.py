@@ -7,6 +7,7 @@ from . import HttpRequest
 
 __all__ = [
     "bad_header",
+    "bad_text",
     "bad_url",
     "broken",
     "cause_of",
@@ -14,6 +15,7 @@ __all__ = [
     "no_connection",
     "no_free_connection",
     "not_connected",
+    "undecodable",
 ]
 
 
@@ -48,6 +50,11 @@ def broken(request: HttpRequest, said: str, cause: BaseException | None) -> erro
     )
 
 
+def undecodable(said: str, cause: BaseException) -> errors.ResponseValidationError:
+    """The body is not compressed as its `content-encoding` says, or in a way that is not known here."""
+    return errors.ResponseValidationError(f"The answer cannot be decompressed: {said}.", original_exception=cause)
+
+
 def bad_header(request: HttpRequest) -> ValueError:
     """A header cannot be sent. Whoever raises this hides its cause, which may quote an API key."""
     return ValueError(
@@ -56,9 +63,18 @@ def bad_header(request: HttpRequest) -> ValueError:
     )
 
 
+def bad_text(request: HttpRequest) -> ValueError:
+    """The body cannot be sent, by a client that escapes nothing."""
+    return ValueError(
+        f"The request to {_host(request)} has half of a surrogate pair in a text, which this client cannot send. "
+        "Replace it, as in text.encode('utf-8', 'replace').decode()."
+    )
+
+
 def bad_url(request: HttpRequest, said: str) -> ValueError:
     """The URL is none that can be posted to."""
-    return ValueError(f"Not a URL to post to: {request.url.partition('?')[0]!r}. {said} Check the base_url.")
+    url = request.url.partition("?")[0]
+    return ValueError(f"Not a URL to post to: {url!r}. {said.rstrip('.')}. Check the base_url.")
 
 
 def cause_of(shown: BaseException) -> BaseException | None:

@@ -45,14 +45,12 @@ class HttpTransport:
     """
 
     def __init__(self, *, uds: str | None = None, trust_env: bool = True, asyncio: AsyncioClient | None = None) -> None:
-        self._uds = uds
-        self._trust_env = trust_env
-        self._asyncio_client = asyncio or os.environ.get("MIRASCOPE_LIKE_ASYNCIO_CLIENT") or "aiohttp"
-        if self._asyncio_client not in ("aiohttp", "httpx2"):
-            raise ValueError(f"There is no HTTP client {self._asyncio_client!r} for asyncio: 'aiohttp' or 'httpx2'.")
+        asyncio_client = asyncio or os.environ.get("MIRASCOPE_LIKE_ASYNCIO_CLIENT") or "aiohttp"
+        if asyncio_client not in ("aiohttp", "httpx2"):
+            raise ValueError(f"There is no HTTP client {asyncio_client!r} for asyncio: 'aiohttp' or 'httpx2'.")
         self._options = functools.partial(_client_options, uds, trust_env)
         self._blocking: dict[tuple[int, bool], httpx2.Client] = {}
-        self._native = LoopLocal[Channel](functools.partial(_native, self._asyncio_client, uds, trust_env))
+        self._native = LoopLocal[Channel](functools.partial(_native, asyncio_client, uds, trust_env))
 
     def blocking(self) -> BlockingChannel:
         """A channel over this process's client."""

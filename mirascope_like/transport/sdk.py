@@ -1,7 +1,7 @@
 """Clients of the vendors' SDKs as transports: `openai.AzureOpenAI(...)`, `anthropic.AsyncAnthropicBedrock(...)`, ...
 
 * Theirs: authentication, base URL, default headers, the rewriting of URL and body (deployments, regions), timeout.
-  Ours: the messages, and retrying; their own retries are off, so that one `post` is one HTTP request.
+  Ours: the messages, and retrying; their own retries and redirects are off, so that one `post` is one HTTP request.
 * `HttpRequest.url` is a path here, relative to the client's base URL ("/chat/completions", "/v1/messages"), and
   `HttpRequest.headers` have no authentication.
 * No SDK is imported: a client is recognised by its classes' names, and what is needed of its SDK is already loaded.
@@ -130,7 +130,7 @@ class NativeSDKChannel:
 
 def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
-    options: dict[str, Any] = {"max_retries": 0, "headers": dict(request.headers)}
+    options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": dict(request.headers)}
     sdk = _sdk_of(client)
     bases = sdk.DefaultHttpxClient.__mro__  # the SDK's httpx is `httpx2` or, before that, `httpx`
     family = next(base.__module__ for base in bases if base.__module__ in ("httpx2", "httpx"))

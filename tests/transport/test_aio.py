@@ -18,6 +18,7 @@ import trio
 
 from mirascope_like import errors
 from mirascope_like.transport import HttpRequest, Timeouts
+from mirascope_like.transport.environment import proxy_finder
 from mirascope_like.transport.http import HttpTransport
 
 from .conftest import run
@@ -200,7 +201,7 @@ def test_proxies_are_those_of_the_environment(server: Server, colour: str, monke
         channel = transport.blocking() if colour == "blocking" else transport.native()
         assert (await channel.post(HttpRequest("http://model.test/x", {}, b"{}", PATIENT))).status == 200
         assert (await channel.post(request_to(server))).status == 407
-        with pytest.raises(errors.ConnectionError, match="407") as caught:
+        with pytest.raises(errors.ConnectionError, match="the proxy said 407") as caught:
             await channel.post(HttpRequest("https://model.test/x", {}, b"{}", PATIENT))
         assert "secret" not in repr(caught.value.original_exception)
 
@@ -208,6 +209,41 @@ def test_proxies_are_those_of_the_environment(server: Server, colour: str, monke
     assert [received.path for received in server.received] == ["http://model.test/x", "/post", "model.test:443"]
     assert server.received[0].headers["proxy-authorization"].startswith("Basic ")
     assert "proxy-authorization" not in server.received[1].headers
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    async def main() -> None:
+        with pytest.raises(errors.ConnectionError, match=r"the proxy 127\.0\.0\.1:1 is not there: \[Errno"):
+            await HttpTransport().native().post(HttpRequest("https://model.test/x", {}, b"{}", PATIENT))
+
+    asyncio.run(main())
+
+
+def test_the_environment_is_asked_once_for_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxies = {"http": "http://proxy.test:1", "all": "http://all.test:1"}
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "other.test")
+    find = proxy_finder(proxies)
+    urls = ["http://model.test/x", "https://model.test/x", "http://other.test/x"]
+    asked = [find(url) for url in urls]
+    assert asked == ["http://proxy.test:1", "http://all.test:1", None]
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "model.test")
+    assert [find(url) for url in urls] == asked
+    assert proxy_finder(proxies)(urls[0]) is None
+
+
+def test_a_way_to_compress_that_is_not_known_here(server: Server) -> None:
+    server.answer = lambda exchange: exchange.whole(b"text", headers={"content-encoding": "br"})
+
+    async def main() -> None:
+        with pytest.raises(errors.ResponseValidationError, match="decompress"):
+            await HttpTransport().native().post(request_to(server))
+
+    asyncio.run(main())
 
 
 def test_causes_of_errors_do_not_quote_the_key(server: Server) -> None:

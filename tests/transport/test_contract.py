@@ -45,7 +45,8 @@ def test_post_sends_the_request_once_and_returns_the_reply(wire: Wire, server: S
 
 @pytest.mark.parametrize("status", [307, 400, 401, 429, 500, 529])
 def test_error_statuses_are_returned_and_not_retried(wire: Wire, server: Server, status: int) -> None:
-    server.answer = lambda exchange: exchange.json({"error": "no"}, status, {"Retry-After": "3"})
+    headers = {"Retry-After": "3", "location": f"{server.url}/elsewhere"}
+    server.answer = lambda exchange: exchange.json({"error": "no"}, status, headers)
 
     async def scenario(channel: Channel) -> None:
         reply = await channel.post(wire.request())

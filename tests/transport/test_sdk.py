@@ -151,6 +151,14 @@ def test_a_wrong_key_is_not_shown(server: Server) -> None:
     assert "secret" not in str(caught.getrepr(style="short", chain=True))
 
 
+def test_half_a_surrogate_pair_is_called_by_its_name(server: Server) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "half: \ud83d"}]}).encode()
+    with httpx2.Client(verify=NO_TLS) as http_client:
+        channel = SDKTransport(openai_client(server.url, http_client)).blocking()
+        with pytest.raises(ValueError, match="surrogate pair"):
+            run(channel.post(HttpRequest("/chat/completions", {}, body, PATIENT)))
+
+
 async def read(stream: ByteStream) -> bytes:
     data = b""
     while (piece := await stream.next()) is not None:
