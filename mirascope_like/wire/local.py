@@ -137,6 +137,8 @@ class LocalChat(OpenAIChat):
         super().__init__(chat_dialect("local"))
 
     def encode(self, request: Request) -> Outgoing:
-        """See `Codec.encode`."""
+        """See `Codec.encode`. Raises `ValueError` for an empty stop sequence."""
+        if not all(request.params.get("stop_sequences") or ()):
+            raise ValueError("The embedded model would stop at an empty stop sequence before it said anything.")
         outgoing = super().encode(request)
         return Outgoing(outgoing.path, adapt(outgoing.body), outgoing.headers)

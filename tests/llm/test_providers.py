@@ -503,3 +503,17 @@ def test_silence(colour: Colour, server: Server) -> None:
     with pytest.raises(llm.TimeoutError, match=r"^my/x: .* within 0.05 s") as caught:
         colour.run(scenario)
     assert isinstance(caught.value, TimeoutError)
+
+
+def test_the_embedded_model_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIRASCOPE_LIKE_LOCAL_MODEL", raising=False)
+    with pytest.raises(llm.NotFoundError, match="is 'local/smollm2-135m'"):
+        llm.Model("local/typo").call("Hi")
+    monkeypatch.setenv("MIRASCOPE_LIKE_LOCAL_MODEL", "/no/such/file")
+    with pytest.raises(llm.ProviderError, match="file"):
+        llm.Model("local/mine").call("Hi")
+
+
+def test_the_embedded_model_takes_no_empty_stop_sequence() -> None:
+    with pytest.raises(ValueError, match="empty stop sequence"):
+        llm.Model("local/smollm2-135m", stop_sequences=["\n", ""]).call("Hi")
