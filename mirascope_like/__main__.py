@@ -13,6 +13,8 @@ from . import errors
 
 __all__ = ["main"]
 
+_DESCRIPTION = "Fetch the weights of the embedded model, or look at a log of calls."
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The library's errors are printed without a traceback."""
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mirascope_like", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mirascope_like", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="command")
     weights = commands.add_parser("weights", help="get the embedded model's weights (98 MB), if they are not here yet")
     weights.add_argument("--where", action="store_true", help="only print where the weights are")

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from ..errors import LogError
 from ..values.serial import dump_messages
 from .messages import dump
 from .reader import LoggedResponse, LogReader, open_log
@@ -26,6 +27,8 @@ __all__ = ["logs"]
 
 def logs(options: Namespace) -> int:
     """Do what was asked for: `options.action`. Gives the exit code. Raises `LogError`."""
+    if not sys.stdout:
+        raise LogError("There is no standard output to show calls on.")
     if callable(reconfigure := getattr(sys.stdout, "reconfigure", None)):
         reconfigure(errors="replace")  # for terminals that cannot show all characters
     actions: dict[str, Callable[[LogReader, Namespace], None]] = {
@@ -39,8 +42,16 @@ def logs(options: Namespace) -> int:
             actions[options.action](log, options)
             _stdout().flush()
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
+            _discard_the_rest()
+        except OSError as error:
+            _discard_the_rest()
+            raise LogError(f"Not all could be written: {error.strerror}.") from error
     return 0
+
+
+def _discard_the_rest() -> None:
+    """Or Python would try to write it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
 
 
 def _list(log: LogReader, options: Namespace) -> None:

@@ -125,8 +125,8 @@ def _conversation(connection: sqlite3.Connection, call: FinishedCall, prompt: Se
 
 
 def _continued(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str | None:
-    """The conversation that ends with the call that is replied to, or with one of these messages; also one with a
-    failed answer that is gone on from. One that has gone on otherwise since is not meant: this is a fork of it."""
+    """The conversation whose last answer is among these messages, or is the one that is replied to, even if that answer
+    failed. If it has moved on since, the call starts a new conversation (a fork)."""
     answers = [("tip", each.hash) for each in reversed(prompt) if each.role == "assistant"]
     if "replies_to" in call.plan.labels:
         answers.insert(0, ("id", call.plan.labels["replies_to"]))

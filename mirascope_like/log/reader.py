@@ -45,10 +45,9 @@ class LoggedResponse:
     """A call as it was logged.
 
     `prompt` and `text` are the words of the last message sent and of the answer, `message` all of the answer (`None` if
-    there is none). `error_type` and `error` say what it
-    failed with, if it did. `started` is in UTC, `duration` in seconds. `in_tool_call` is the id of the tool call in
-    whose tool this call was made. `format_schema` is the JSON Schema of its format. `raw` is the answer in the
-    provider's words, if it was kept.
+    there is none). `error_type` and `error` say what it failed with, if it did. `started` is in UTC, `duration` in
+    seconds. `in_tool_call` is the id of the tool call in whose tool this call was made. `format_schema` is the JSON
+    Schema of its format. `raw` is the answer in the provider's words, if it was kept.
     """
 
     id: str
@@ -113,8 +112,7 @@ class LogReader:
 
     def responses(self, *, conversation: str | None = None, limit: int | None = None) -> Iterator[LoggedResponse]:
         """Calls, the newest first: all, or those of a conversation; at most `limit`."""
-        newest = "ORDER BY number DESC LIMIT ?"
-        most = -1 if limit is None else limit
+        newest, most = "ORDER BY number DESC LIMIT ?", _at_most(limit)
         if conversation is None:
             return self._responses(newest, most)
         return self._responses(f"WHERE conversation = ? {newest}", self._whole_id("conversations", conversation), most)
@@ -129,7 +127,7 @@ class LogReader:
             clauses.append("number IN (SELECT rowid FROM responses_search WHERE responses_search MATCH ?)")
             values.append(phrases)
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        return self._responses(f"{where} ORDER BY number DESC LIMIT ?", *values, -1 if limit is None else limit)
+        return self._responses(f"{where} ORDER BY number DESC LIMIT ?", *values, _at_most(limit))
 
     def response(self, id: str) -> LoggedResponse:
         """One call."""
@@ -296,6 +294,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA query_only = ON")
     connection.create_function("contains", 2, _contains, deterministic=True)
     return connection
+
+
+def _at_most(limit: int | None) -> int:
+    """A limit in SQLite's words: -1 is none, and the greatest number is of 63 bits."""
+    return -1 if limit is None else min(limit, 2**63 - 1)
 
 
 def _contains(text: str | None, word: str) -> bool:

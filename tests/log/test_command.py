@@ -73,6 +73,25 @@ def test_counts(path: Path, count: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "is no number of calls" in capsys.readouterr().err
 
 
+def test_more_than_sqlite_can_count(shown) -> None:
+    assert len(shown("-n", "9" * 20).splitlines()) == 4
+    assert len(shown("search", "ADD", "-n", "9" * 20).splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that takes nothing")
+@pytest.mark.parametrize("output", [">&-", "> /dev/full"])
+def test_what_cannot_be_shown(path: Path, output: str) -> None:
+    command = f'"{sys.executable}" -m mirascope_like logs -f "{path}" {output}'
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "look at a log of calls" in capsys.readouterr().out
+
+
 def test_showing(shown, path: Path) -> None:
     id = shown("search", "it is 3").split()[0]
     text = shown("show", id)
