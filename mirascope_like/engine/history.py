@@ -24,7 +24,6 @@ from ..values.results import result_images, result_words
 
 __all__ = ["sendable"]
 
-_ID_FIELDS = ("id", "call_id")
 _Place: TypeAlias = tuple[int, int]  # of a part: the index of its message, and its own there
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .typed import ENVELOPE
+
 if TYPE_CHECKING:
     from .objects import ObjectShape
     from .shapes import Shape
 
 __all__ = [
-    "ENVELOPE",
     "ArrayFrame",
     "DictFrame",
     "EnvelopeFrame",
@@ -25,9 +26,6 @@ __all__ = [
     "RootFrame",
     "UndecidedFrame",
 ]
-
-ENVELOPE = "output"
-"""The property in which everything is sent that is not an object of its own."""
 
 
 class Frame:

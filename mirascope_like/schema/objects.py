@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast, get_origin
 
-from .frames import ENVELOPE, EnvelopeFrame, Frame, ObjectFrame, RecordFrame, UndecidedFrame
+from .frames import EnvelopeFrame, Frame, ObjectFrame, RecordFrame, UndecidedFrame
 from .members import Attributes, Fields, annotated, bare_model, hinted_field, hints_of, model_fields
 from .shapes import LiteralShape, Shape, shape_of
+from .typed import ENVELOPE
 
 __all__ = [
     "DataclassShape",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ENVELOPE", "TypeSchema", "UndefinedName", "type_schema"]
 
 ENVELOPE = "output"
+"""The property in which everything is sent that is not an object of its own."""
 
 
 class UndefinedName(TypeError):

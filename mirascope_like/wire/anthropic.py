@@ -32,7 +32,7 @@ from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .anthropic_answers import MessagesDecoder
 from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged
-from .sampling import add_sampling
+from .sampling import add_param, add_sampling
 
 if TYPE_CHECKING:
     from ..schema.tools import ProviderTool, ToolSchema
@@ -342,12 +342,10 @@ def _budget(level: str, max_tokens: int, request: Request) -> JsonObject:
 
 
 def _sampling(request: Request, body: JsonObject) -> None:
-    params, thinks = request.params, _thinks(body, "enabled", "adaptive")
+    thinks = _thinks(body, "enabled", "adaptive")
     add_sampling(request, body, ("temperature", "top_p", "top_k"), refused=("temperature", "top_k") if thinks else ())
-    if params.get("seed") is not None:
-        left_out("seed", request)
-    if stop := params.get("stop_sequences"):
-        body["stop_sequences"] = list(stop)
+    add_param(request, body, "seed", taken=False)
+    add_param(request, body, "stop_sequences", request.features.stop)
 
 
 def _tool(tool: ToolSchema) -> JsonObject:

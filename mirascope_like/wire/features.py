@@ -1,8 +1,8 @@
 """What servers and models accept, as data. `None` means "not known": then nothing is assumed, and what the caller asked
 for is sent as it stands.
 
-`Dialect` is about a server (how its flavour of a protocol words things), `Features` about a model. Both grow by adding
-a row, never an `if` elsewhere. Sources: OpenAI's model and reasoning guides (platform.openai.com/docs/models,
+`ChatDialect` describes a server's flavour of chat completions, `Features` what one model accepts. Both grow by adding a
+row, never an `if` elsewhere. Sources: OpenAI's model and reasoning guides (platform.openai.com/docs/models,
 /docs/guides/reasoning), Anthropic's models overview and extended-thinking pages (docs.claude.com), each provider's page
 on OpenAI compatibility, and recorded traffic.
 """
@@ -33,7 +33,6 @@ class Features:
     """Whether answers can be constrained to be some JSON."""
     strict_tools: bool | None = None
     """Whether tool arguments can be constrained to their schema."""
-    audio_input: bool | None = None
     thinking: ThinkingStyle | Literal[False] | None = None
     """How a level of thinking is asked for; `False` if the model does not think."""
     efforts: Sequence[str] | None = None
@@ -171,7 +170,7 @@ _OPENAI: Sequence[_Row] = (
     (rf"(o1|o3|o3-mini|o4-mini){_DATE}", _REASONING),
     (r"gpt-5[\w.-]*", replace(_REASONING, efforts=None)),
     (r"o\d.*", Features(sampling=False, thinking="effort")),
-    (r"gpt-4o[\w-]*audio.*|gpt-audio.*", Features(sampling=True, thinking=False, audio_input=True, responses=False)),
+    (r"gpt-4o[\w-]*audio.*|gpt-audio.*", Features(sampling=True, thinking=False, responses=False)),
     (r"gpt-4o[\w-]*search.*", Features(sampling=False, thinking=False, responses=False)),
     (r"gpt-4o-2024-05-13", _OLD_CHAT),
     (rf"(gpt-4\.1|gpt-4o)(-mini|-nano)?{_DATE}", _CHAT),

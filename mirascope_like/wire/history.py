@@ -18,9 +18,9 @@ from weakref import WeakValueDictionary
 
 from ..errors import UnsupportedParamWarning
 from ..values.chunks import Accumulator, Chunk
-from ..values.content import AssistantContentPart, Text, Thought, ToolCall
+from ..values.content import AssistantContentPart, Text, Thought, ToolCall, UserContentPart
 from ..values.messages import AssistantMessage
-from . import Request, WireError
+from . import JsonObject, Request, WireError
 
 __all__ = [
     "NOTHING",
@@ -32,6 +32,7 @@ __all__ = [
     "sent_verbatim",
     "spoken",
     "tagged",
+    "user_content",
 ]
 
 NOTHING = "(no text)"
@@ -119,6 +120,19 @@ def spoken(message: AssistantMessage, request: Request) -> str:
         elif isinstance(part, Thought) and as_text and part.thought:
             said.append(f"**Thinking:** {part.thought}\n\n")
     return "".join(said)
+
+
+def user_content(
+    parts: Sequence[UserContentPart], encode: Callable[[UserContentPart], JsonObject]
+) -> str | list[JsonObject]:
+    """What a user says, in OpenAI's protocols: a text that stands alone is one, else each part is encoded. Empty texts
+    are left out."""
+    said = [part for part in parts if not isinstance(part, Text) or part.text] or parts[:1]
+    if not said:
+        return ""
+    if len(said) == 1 and isinstance(said[0], Text):
+        return said[0].text
+    return [encode(part) for part in said]
 
 
 def data_url(mime_type: str, base64_text: str) -> str:

@@ -15,7 +15,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -28,9 +28,18 @@ from ..values.results import result_images, result_words
 from . import JsonObject, Outgoing, Request
 from .chat_order import ordered
 from .features import ChatDialect, effort_of
-from .history import CallIds, arguments_object, data_url, left_out, sendable_name, sent_verbatim, spoken
+from .history import (
+    CallIds,
+    arguments_object,
+    data_url,
+    left_out,
+    sendable_name,
+    sent_verbatim,
+    spoken,
+    user_content,
+)
 from .openai_chat_answers import ChatDecoder
-from .sampling import add_sampling
+from .sampling import add_param, add_sampling
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -111,18 +120,11 @@ class OpenAIChat:
         # The protocol has no images in results, so a result's images are shown by the user right after.
         parts += [image for output in outputs for image in result_images(output.result)]
         if parts or not outputs:
-            yield {"role": "user", "content": self._user_content(parts, request), **self._name(message)}
+            content = user_content(parts, lambda part: self._part(part, request))
+            yield {"role": "user", "content": content, **self._name(message)}
 
     def _name(self, message: UserMessage | AssistantMessage) -> JsonObject:
         return {"name": sendable_name(message.name)} if message.name and self.dialect.names else {}
-
-    def _user_content(self, parts: Sequence[c.UserContentPart], request: Request) -> str | list[JsonObject]:
-        parts = [part for part in parts if not isinstance(part, c.Text) or part.text] or parts[:1]
-        if not parts:
-            return ""
-        if len(parts) == 1 and isinstance(parts[0], c.Text):
-            return parts[0].text
-        return [self._part(part, request) for part in parts]
 
     def _part(self, part: c.UserContentPart, request: Request) -> JsonObject:
         match part:
@@ -183,23 +185,11 @@ class OpenAIChat:
     def _params(self, request: Request, body: JsonObject) -> None:
         params, features = request.params, request.features
         add_sampling(request, body)
-        if (top_k := params.get("top_k")) is not None:
-            if self.dialect.top_k is False:
-                left_out("top_k", request)
-            else:
-                body["top_k"] = top_k
+        add_param(request, body, "top_k", self.dialect.top_k)
         if (tokens := params.get("max_tokens")) is not None:
             body[self.dialect.max_tokens] = tokens
-        if (seed := params.get("seed")) is not None:
-            if features.seed is False:
-                left_out("seed", request)
-            else:
-                body[self.dialect.seed] = seed
-        if stop := params.get("stop_sequences"):
-            if features.stop is False:
-                left_out("stop_sequences", request)
-            else:
-                body["stop"] = list(stop)
+        add_param(request, body, "seed", features.seed, self.dialect.seed)
+        add_param(request, body, "stop_sequences", features.stop, "stop")
         if thinking := params.get("thinking"):
             self._thinking(thinking["level"], request, body)
 
@@ -231,11 +221,7 @@ def _tool_params(request: Request, body: JsonObject) -> None:
         body["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
     elif choice is not None:
         body["tool_choice"] = choice
-    if (parallel := request.params.get("parallel_tool_calls")) is not None:
-        if features.parallel_tools is False:
-            left_out("parallel_tool_calls", request)
-        else:
-            body["parallel_tool_calls"] = parallel
+    add_param(request, body, "parallel_tool_calls", features.parallel_tools)
 
 
 def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:

@@ -24,9 +24,9 @@ from ..values.messages import AssistantMessage, SystemMessage, UserMessage
 from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .features import effort_of
-from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken
+from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken, user_content
 from .openai_responses_answers import ResponsesDecoder
-from .sampling import add_sampling
+from .sampling import add_param, add_sampling
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -36,8 +36,8 @@ __all__ = ["OpenAIResponses"]
 
 _PROVIDER_TOOLS = {"web_search": {"type": "web_search"}}
 _UNSUPPORTED = ("top_k", "seed", "stop_sequences")
-# Items that are whole without their id.
 _IDS = CallIds(pattern=r"[a-zA-Z0-9_-]{1,64}")
+# Items that are sent back without their id.
 _NEED_NO_ID = frozenset(("message", "function_call", "custom_tool_call"))
 
 
@@ -99,16 +99,7 @@ def _user(message: UserMessage, asked: Mapping[str, str], request: Request) -> I
         yield _call_output(output, asked.get(_IDS.sendable(output.id), "function_call"))
     parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
     if parts or not outputs:
-        yield {"role": "user", "content": _user_content(parts, request)}
-
-
-def _user_content(parts: Sequence[c.UserContentPart], request: Request) -> str | list[JsonObject]:
-    parts = [part for part in parts if not isinstance(part, c.Text) or part.text] or parts[:1]
-    if not parts:
-        return ""
-    if len(parts) == 1 and isinstance(parts[0], c.Text):
-        return parts[0].text
-    return [_part(part, request) for part in parts]
+        yield {"role": "user", "content": user_content(parts, lambda part: _part(part, request))}
 
 
 def _part(part: c.UserContentPart, request: Request) -> JsonObject:
@@ -208,8 +199,7 @@ def _add_params(request: Request, body: JsonObject) -> None:
     params: Mapping[str, Any] = request.params
     add_sampling(request, body)
     for name in _UNSUPPORTED:
-        if params.get(name) not in (None, (), []):
-            left_out(name, request)
+        add_param(request, body, name, taken=False)
     if (tokens := params.get("max_tokens")) is not None:
         body["max_output_tokens"] = tokens
     if (thinking := request.params.get("thinking")) and (reasoning := _reasoning(thinking, request)):
@@ -239,11 +229,7 @@ def _add_tools(request: Request, body: JsonObject) -> None:
         left_out("tool_choice", request)
     elif choice is not None:
         body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "name": choice["name"]}
-    if (parallel := request.params.get("parallel_tool_calls")) is not None:
-        if request.features.parallel_tools is False:
-            left_out("parallel_tool_calls", request)
-        else:
-            body["parallel_tool_calls"] = parallel
+    add_param(request, body, "parallel_tool_calls", request.features.parallel_tools)
 
 
 def _tool(tool: ToolSchema) -> JsonObject:

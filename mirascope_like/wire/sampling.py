@@ -1,4 +1,4 @@
-"""`temperature` and its kin, which all protocols name alike and some models take on conditions."""
+"""Params that are sent or, where they are known to be refused, left out with a warning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import JsonObject, Request
 from .features import effort_of
 from .history import left_out
 
-__all__ = ["add_sampling", "asks_to_think"]
+__all__ = ["add_param", "add_sampling", "asks_to_think"]
 
 
 def add_sampling(
@@ -17,7 +17,8 @@ def add_sampling(
     names: Collection[str] = ("temperature", "top_p"),
     refused: Collection[str] = (),
 ) -> None:
-    """Add to a body what the model takes of these params. Warns of what it does not: of the `refused` in any case."""
+    """Add the sampling params that the model accepts; leave out the others with a warning. Those in `refused` are
+    always left out."""
     rule = request.features.sampling
     for name in names:
         if (value := request.params.get(name)) is None:
@@ -30,6 +31,17 @@ def add_sampling(
             left_out(name, request, beside="temperature")
         else:
             body[name] = value
+
+
+def add_param(request: Request, body: JsonObject, name: str, taken: bool | None, sent_as: str = "") -> None:
+    """Add a param, by another name if need be. If it is known not to be `taken`, warn in its place."""
+    value = request.params.get(name)
+    if value is None or value in ((), []):
+        return
+    if taken is False:
+        left_out(name, request)
+    else:
+        body[sent_as or name] = value
 
 
 def asks_to_think(request: Request) -> bool:
