@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any, cast
 
 from . import JsonObject, Request
 from .features import effort_of
@@ -35,8 +36,10 @@ def add_sampling(
 
 def add_param(request: Request, body: JsonObject, name: str, taken: bool | None, sent_as: str = "") -> None:
     """Add a param, by another name if need be. If it is known not to be `taken`, warn in its place."""
-    value = request.params.get(name)
-    if value is None or value in ((), []):
+    value: Any = request.params.get(name)
+    if isinstance(value, list | tuple):
+        value = list(cast("Sequence[Any]", value)) or None
+    if value is None:
         return
     if taken is False:
         left_out(name, request)
