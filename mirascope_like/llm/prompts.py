@@ -12,7 +12,6 @@ it returns is promoted to messages (see `values.messages.promote`).
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 
@@ -22,12 +21,11 @@ from ..schema.formats import Format, FormatSpec, make_format
 from ..schema.functions import (
     behave_like,
     bound_function,
-    context_parameter,
+    function_name,
     is_async,
     reference,
-    takes_context,
-    unwrapped,
 )
+from ..schema.signatures import ContextParameter, context_parameter, unwrapped
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message, PromptContent, promote_to_messages
@@ -97,9 +95,9 @@ class Decorated:
         return bound
 
     @functools.cached_property
-    def context_parameter(self) -> inspect.Parameter:
+    def context_parameter(self) -> ContextParameter:
         """Where the function takes its context."""
-        return context_parameter(self.fn)
+        return cast("ContextParameter", context_parameter(self.fn))
 
     def __reduce__(self) -> Any:
         return reference(self)
@@ -140,8 +138,12 @@ class BasePrompt(Decorated, Generic[F]):
         return other
 
     def _given(self, ctx: Context[Any]) -> Callable[..., Any]:
-        """The function with its context in place."""
-        if self.context_parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        """The function with its context in place. Raises `TypeError` if it is none."""
+        if not isinstance(cast("object", ctx), Context | None):
+            raise TypeError(
+                f"{function_name(self.fn)} takes a context first, not {type(ctx).__name__!r}: pass llm.Context(deps=…)."
+            )
+        if self.context_parameter.by_name:
             return functools.partial(self.fn, **{self.context_parameter.name: ctx})
         return functools.partial(self.fn, ctx)
 
@@ -343,9 +345,12 @@ def prompt_class(fn: Callable[..., Any]) -> type[AnyPrompt]:
     """The class of prompt that fits a function. Raises `TypeError` if it is none."""
     if not callable(unwrapped(fn)):
         raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
+    context = context_parameter(fn)
+    if context is not None and context.place != 0 and not context.by_name:
+        raise TypeError(f"{function_name(fn)} must take its context first: def {function_name(fn)}({context.name}, …).")
     if is_async(fn):
-        return AsyncContextPrompt if takes_context(fn) else AsyncPrompt
-    return ContextPrompt if takes_context(fn) else Prompt
+        return AsyncPrompt if context is None else AsyncContextPrompt
+    return Prompt if context is None else ContextPrompt
 
 
 def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:

@@ -70,8 +70,8 @@ def tool(
     decorator.
 
     Parameters and their types come from the signature, descriptions from the docstring or `Annotated[…, Field(…)]`. A
-    first parameter annotated with `Context` gets the call's context, and the model does not see it. Arguments are
-    checked and converted before the function runs.
+    parameter annotated with `Context` gets the call's context, and the model does not see it. Arguments are checked and
+    converted before the function runs. Raises `TypeError` for what a model cannot use: `*args`, async generators.
 
     `name`, `description`: in place of the function's. `strict`: ask the provider to hold the model to the schema.
     `inline`: run a sync tool on the thread of the call (in async calls: on the event loop, which it then blocks), one

@@ -7,21 +7,18 @@ and once.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
-from weakref import WeakKeyDictionary
-
-from typing_extensions import Format, get_annotations
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from ..errors import ToolExecutionError
 from ..values.context import Context
+from .signatures import remembered, typed_parameters, underlying, unwrapped
 
 if TYPE_CHECKING:
     from docstring_parser import Docstring
@@ -33,22 +30,13 @@ __all__ = [
     "arguments_of",
     "behave_like",
     "bound_function",
-    "context_parameter",
     "docs_of",
     "function_name",
     "is_async",
     "json_schema",
     "reference",
     "schema_generator",
-    "takes_context",
-    "unwrapped",
 ]
-
-R = TypeVar("R")
-
-# Annotations that are no context, as such and as text.
-_PLAIN = (str, int, float, bool, "str", "int", "float", "bool")
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
@@ -80,15 +68,9 @@ def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
         mark(wrapper)
     else:
         # Before Python 3.12 `inspect.iscoroutinefunction` asks an object that looks like a function for its code.
-        code = inner if hasattr(inner, "__code__") else _underlying(inner)
+        code = inner if hasattr(inner, "__code__") else underlying(inner)
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             setattr(wrapper, name, getattr(code, name))
-
-
-def unwrapped(fn: Any) -> Callable[..., Any]:
-    """The function in a `classmethod` or `staticmethod`; any other as it is."""
-    inner: Callable[..., Any] = cast("Any", fn).__func__ if isinstance(fn, classmethod | staticmethod) else fn
-    return inner
 
 
 def reference(value: Any) -> Any:
@@ -106,104 +88,6 @@ def bound_function(fn: Any, instance: object, owner: type | None) -> Callable[..
     return bound
 
 
-def takes_context(fn: Callable[..., Any]) -> bool:
-    """Whether the first parameter, after `self` or `cls`, is the call's `Context`: by its annotation, whatever its
-    name."""
-    if isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__") and not _first_is_annotated(fn):
-        return False  # seen without a signature, which takes time to make
-    first = next(iter(_parameters(fn)), None)
-    if first is None or first.annotation is inspect.Parameter.empty:
-        return False
-    annotation = first.annotation
-    if isinstance(annotation, str):
-        try:
-            annotation = _types_of(fn, [first]).get(first.name)
-        except Exception:  # a name that only the type checker sees, say
-            return first.name == "ctx" or re.search(r"\bContext\b", annotation) is not None
-    return _is_context(annotation)
-
-
-def context_parameter(fn: Callable[..., Any]) -> inspect.Parameter:
-    """The parameter for the context, of a function that takes one."""
-    return _parameters(fn)[0]
-
-
-def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that a caller gives, but for `*args` and `**kwargs`."""
-    called = unwrapped(fn) if isinstance(cast("object", fn), classmethod) else fn
-    parameters = [p for p in inspect.signature(called).parameters.values() if p.kind not in _VARIADIC]
-    return parameters[1:] if parameters and _is_receiver(called, parameters[0].name) else parameters
-
-
-def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
-    """Whether a function's first parameter is what it will be bound to: it is named so, and the function stands in a
-    class. Outside of one, only a `self` without a type is, for a class may get the function later."""
-    if name not in ("self", "cls") or isinstance(fn, staticmethod) or inspect.ismethod(fn):
-        return False
-    around = getattr(fn, "__qualname__", "").rpartition(".")[0]
-    if around and not around.endswith("<locals>"):
-        return True
-    return name == "self" and inspect.isfunction(fn) and name not in get_annotations(fn, format=Format.FORWARDREF)
-
-
-def _first_is_annotated(fn: types.FunctionType) -> bool:
-    code = fn.__code__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    names = names[1:] if names and _is_receiver(fn, names[0]) else names
-    return bool(names) and get_annotations(fn, format=Format.FORWARDREF).get(names[0]) not in (None, *_PLAIN)
-
-
-def _is_context(annotation: object) -> bool:
-    if get_origin(annotation) in (types.UnionType, Union):
-        return any(_is_context(member) for member in get_args(annotation))
-    kind = get_origin(annotation) or annotation
-    return isinstance(kind, type) and issubclass(kind, Context)
-
-
-def _underlying(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The plain function that carries the annotations."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    if inspect.isroutine(fn) or inspect.isclass(fn):
-        return fn
-    return getattr(fn, "__wrapped__", None) or type(fn).__call__
-
-
-def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
-    """The types of some parameters. Other annotations, such as what is returned, need not exist at run time; names may
-    be of the scopes around the function, as far as it uses them."""
-    plain: Any = inspect.unwrap(_underlying(fn))
-    plain = getattr(plain, "__func__", plain)
-    annotations = get_annotations(plain, format=Format.FORWARDREF)
-    wanted = {parameter.name for parameter in parameters}
-    shown = types.SimpleNamespace(
-        __annotations__={name: annotation for name, annotation in annotations.items() if name in wanted},
-        __type_params__=getattr(plain, "__type_params__", ()),
-    )
-    around: Mapping[str, Any] = {}
-    if inspect.isfunction(plain):
-        with contextlib.suppress(ValueError):  # a variable that has no value yet
-            around = inspect.getclosurevars(plain).nonlocals
-    return get_type_hints(shown, getattr(plain, "__globals__", None), dict(around), include_extras=True)
-
-
-def _remembered(make: Callable[..., R]) -> Callable[..., R]:
-    """`make(fn, …)`, remembered for as long as the function lives: calls that are given functions make tools of them
-    each time."""
-    known: WeakKeyDictionary[Callable[..., Any], dict[Any, R]] = WeakKeyDictionary()
-
-    @functools.wraps(make)
-    def remembering(fn: Callable[..., Any], *more: Hashable) -> R:
-        if not inspect.isfunction(fn):
-            return make(fn, *more)
-        held, key = known.setdefault(fn, {}), (fn.__doc__, *more)
-        if key not in held:
-            held[key] = make(fn, *more)
-        return held[key]
-
-    return remembering
-
-
 @dataclass(frozen=True, slots=True)
 class Docs:
     """A function's docstring, taken apart: what it says to all, and of each parameter."""
@@ -212,7 +96,7 @@ class Docs:
     parameters: Mapping[str, str]
 
 
-@_remembered
+@remembered
 def docs_of(fn: Callable[..., Any]) -> Docs:
     """The parts of a function's docstring; the function's name where there is none."""
     text = _docstring(fn)
@@ -234,7 +118,7 @@ def _docstring(fn: Callable[..., Any]) -> str:
     Pydantic."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    plain = _underlying(fn)
+    plain = underlying(fn)
     if inspect.isclass(plain):
         return inspect.cleandoc(plain.__doc__ or "")
     if not inspect.isroutine(fn) and plain is type(fn).__call__:
@@ -259,12 +143,12 @@ def _without_parameters(parsed: Docstring) -> str:
 class Arguments:
     """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
 
-    def __init__(self, fn: Callable[..., Any], name: str, skip_first: bool, hidden: Container[str]) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str, hidden: Container[str]) -> None:
         self._name = name
-        self._parameters = _visible(fn, skip_first, hidden)
-        self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
+        self._parameters: Mapping[str, inspect.Parameter] = {}
         self.schema: dict[str, Any]
-        self._model, self.schema = self._build(fn, docs_of(fn))
+        self._model, self.schema = self._build(fn, docs_of(fn), hidden)
+        self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
 
@@ -291,41 +175,38 @@ class Arguments:
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
 
-    def _build(self, fn: Callable[..., Any], docs: Docs) -> tuple[type[BaseModel], dict[str, Any]]:
+    def _build(
+        self, fn: Callable[..., Any], docs: Docs, hidden: Container[str]
+    ) -> tuple[type[BaseModel], dict[str, Any]]:
         from pydantic import ConfigDict, create_model
         from pydantic.errors import PydanticUserError
 
-        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(fn).parameters.values())
         fields: dict[str, Any] = {}
         try:
-            hints = _types_of(fn, self._parameters.values())
+            parameters = typed_parameters(fn, hidden)
+            others = [parameter.annotation for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD]
+            named = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
             # Fields are numbered, since a parameter may have a name that a model's field may not (`schema`, `_x`).
-            fields = {
-                field: _field(parameter, hints.get(parameter.name, Any), docs.parameters.get(parameter.name))
-                for field, parameter in self._parameters.items()
-            }
-            config = ConfigDict(extra="allow" if open_ended else "forbid", use_enum_values=False)
+            self._parameters = {f"p{i}": parameter for i, parameter in enumerate(named)}
+            fields = {field: _field(p, docs.parameters.get(p.name)) for field, p in self._parameters.items()}
+            config = ConfigDict(extra="forbid", use_enum_values=False)
+            if others:
+                config["extra"], fields["__pydantic_extra__"] = "allow", (types.GenericAlias(dict, (str, *others)), ...)
             model = create_model(self._name, __config__=config, **fields)
             return model, json_schema(model)
         except (NameError, PydanticUserError) as error:
-            names = [self._parameters[field].name for field, kind in fields.items() if not _has_schema(kind)]
+            names = [p.name for field, p in self._parameters.items() if not _has_schema(fields.get(field, Any))]
             which = f"{', '.join(names)}: " if names else ""
             raise TypeError(
                 f"The tool {self._name!r} has a parameter that cannot be described to a model: {which}{error}"
             ) from error
 
 
-@_remembered
-def arguments_of(fn: Callable[..., Any], name: str, skip_first: bool, hidden: frozenset[str]) -> Arguments:
-    """A function's `Arguments`, for a tool of this name. Without the first parameter if it is to be skipped, and
-    without those that are `hidden`. Raises `TypeError` if a parameter cannot be described."""
-    return Arguments(fn, name, skip_first, hidden)
-
-
-def _visible(fn: Callable[..., Any], skip_first: bool, hidden: Container[str]) -> dict[str, inspect.Parameter]:
-    parameters = _parameters(fn)
-    shown = [p for p in (parameters[1:] if skip_first else parameters) if p.name not in hidden]
-    return {f"p{i}": parameter for i, parameter in enumerate(shown)}
+@remembered
+def arguments_of(fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> Arguments:
+    """A function's `Arguments`, for a tool of this name, without those that are `hidden`. Raises `TypeError` if a
+    parameter cannot be described."""
+    return Arguments(fn, name, hidden)
 
 
 def _fills_in(parameter: inspect.Parameter) -> bool:
@@ -346,10 +227,11 @@ def _has_schema(field: Any) -> bool:
     return True
 
 
-def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> Any:
+def _field(parameter: inspect.Parameter, description: str | None) -> Any:
     from pydantic import Field
     from pydantic.fields import FieldInfo
 
+    hint: Any = parameter.annotation
     own = [item for item in get_args(hint)[1:] if isinstance(item, FieldInfo)] if get_origin(hint) is Annotated else []
     if any(info.description for info in own):
         description = None
@@ -400,6 +282,9 @@ def schema_generator() -> Any:
         def literal_schema(self, schema: Any) -> Any:
             return super().literal_schema(self.readable(schema))
 
+        def dataclass_schema(self, schema: Any) -> Any:
+            return super().dataclass_schema(self.readable(schema))
+
         def model_schema(self, schema: Any) -> Any:
             return super().model_schema(self.readable(schema))
 
@@ -416,8 +301,10 @@ def schema_generator() -> Any:
 
 
 def _unreadable(schema: Any) -> str | None:
-    """Why Pydantic reads no JSON as a type, though it has a schema for it."""
+    """Why no JSON is read as a type, though Pydantic has a schema for it."""
     match schema:
+        case {"type": "dataclass", "cls": kind} if issubclass(kind, Context):
+            return "A context is what the caller gives, and never what a model says"
         case {"type": "dict", "keys_schema": {"type": "literal", "expected": keys}}:
             if not any(isinstance(key, str) for key in keys):
                 return "Its keys can be no text, and all keys in JSON are"

@@ -6,6 +6,7 @@ the engine's affair. The four classes only say what calling the tool object itse
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
@@ -37,14 +38,12 @@ from .functions import (
     arguments_of,
     behave_like,
     bound_function,
-    context_parameter,
     docs_of,
     function_name,
     is_async,
     reference,
-    takes_context,
-    unwrapped,
 )
+from .signatures import ContextParameter, context_parameter, starred_parameter, underlying, unwrapped
 
 if TYPE_CHECKING:
     from .compile import Compiled
@@ -176,7 +175,8 @@ class BaseTool(Generic[P, R]):
         self.inline = inline
         self.max_concurrency = max_concurrency
         self.timeout = timeout
-        self.takes_context: bool = takes_context(fn)
+        self._context_parameter = context_parameter(fn)
+        self.takes_context: bool = self._context_parameter is not None
         self.is_async: bool = is_async(fn)
         self._given_description = description
         self._given_parameters = None if parameters is None else dict(parameters)
@@ -209,15 +209,8 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def _arguments(self) -> Arguments:
-        return arguments_of(self.fn, self.name, self.takes_context, self.hidden)
-
-    @cached_property
-    def _context_keyword(self) -> str | None:
-        """The name of the context's parameter, if it is passed by name only."""
-        if not self.takes_context:
-            return None
-        parameter = context_parameter(self.fn)
-        return parameter.name if parameter.kind is parameter.KEYWORD_ONLY else None
+        parameter = self._context_parameter
+        return arguments_of(self.fn, self.name, self.hidden if parameter is None else self.hidden | {parameter.name})
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
@@ -225,18 +218,21 @@ class BaseTool(Generic[P, R]):
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this tool is found on an instance or class."""
-        if (fn := bound_function(self.fn, instance, owner)) is None:
-            return self
-        return type(self)(
-            fn,
-            name=self.name,
-            description=self._given_description,
-            parameters=self._given_parameters,
-            strict=self.strict,
-            inline=self.inline,
-            max_concurrency=self.max_concurrency,
-            timeout=self.timeout,
-        )
+        fn = bound_function(self.fn, instance, owner)
+        return self if fn is None else type(self)(fn, **self._options)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """What it was made with, beside its function."""
+        return {
+            "name": self.name,
+            "description": self._given_description,
+            "parameters": self._given_parameters,
+            "strict": self.strict,
+            "inline": self.inline,
+            "max_concurrency": self.max_concurrency,
+            "timeout": self.timeout,
+        }
 
     def __reduce__(self) -> Any:
         return reference(self)
@@ -270,10 +266,13 @@ class BaseTool(Generic[P, R]):
         """
         args, kwargs = self._bind(self._plain(call.args))
         self.check_context(context)
-        if self._context_keyword is not None:
-            kwargs[self._context_keyword] = context
-        elif self.takes_context:
-            args = [context, *args]
+        match self._context_parameter:
+            case ContextParameter(place=int(place)):
+                args.insert(place, context)
+            case ContextParameter(name=name):
+                kwargs[name] = context
+            case None:
+                pass
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
 
     def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
@@ -328,7 +327,7 @@ class Tool(BaseTool[P, R]):
 
 
 class ContextTool(Tool[P, R]):
-    """A tool whose first parameter is the call's `Context`, which the model does not see."""
+    """A tool with a parameter for the call's `Context`, which the model does not see."""
 
 
 class AsyncTool(BaseTool[P, R]):
@@ -366,7 +365,7 @@ class AsyncTool(BaseTool[P, R]):
 
 
 class AsyncContextTool(AsyncTool[P, R]):
-    """An `async def` tool whose first parameter is the call's `Context`."""
+    """An `async def` tool with a parameter for the call's `Context`."""
 
 
 AnyTool: TypeAlias = Tool[..., Any] | AsyncTool[..., Any]
@@ -383,18 +382,34 @@ def make_tool(
     max_concurrency: int | None = None,
     timeout: float | None = None,
 ) -> AnyTool:
-    """The tool of a function, of the class that fits it."""
-    if not callable(unwrapped(fn)):
-        raise TypeError(f"A tool is made of a function, not of {fn!r}.")
+    """The tool of a function, of the class that fits it. Raises `TypeError` if it can be none."""
+    _check_function(fn)
+    options: dict[str, Any] = {"strict": strict, "inline": inline, "max_concurrency": max_concurrency}
+    return _fitting(fn, name=name, description=description, timeout=timeout, **options)
+
+
+def _fitting(fn: Callable[..., Any], **options: Any) -> AnyTool:
     kinds: dict[tuple[bool, bool], type[AnyTool]] = {
         (False, False): Tool,
         (False, True): ContextTool,
         (True, False): AsyncTool,
         (True, True): AsyncContextTool,
     }
-    kind = kinds[is_async(fn), takes_context(fn)]
-    options: dict[str, Any] = {"strict": strict, "inline": inline, "max_concurrency": max_concurrency}
-    return kind(fn, name=name, description=description, timeout=timeout, **options)
+    return kinds[is_async(fn), context_parameter(fn) is not None](fn, **options)
+
+
+def _check_function(fn: Callable[..., Any]) -> None:
+    if not callable(unwrapped(fn)):
+        raise TypeError(f"A tool is made of a function, not of {fn!r}.")
+    if (starred := starred_parameter(fn)) is not None:
+        raise TypeError(
+            f"The tool {function_name(fn)!r} takes *{starred}, but a model gives arguments by name. "
+            f"Take a list: {starred}: list[…]."
+        )
+    if inspect.isasyncgenfunction(underlying(unwrapped(fn))):
+        raise TypeError(
+            f"The tool {function_name(fn)!r} is an async generator: collect what it yields and return a list."
+        )
 
 
 def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
@@ -405,8 +420,8 @@ def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
 def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
     """The output of a call that failed: tells the model what was wrong, and the program by `error`."""
     if not isinstance(error, ToolError):
-        kind, text = type(error).__name__, error_text(error)
-        error = ToolExecutionError(kind if text == kind else f"{kind}: {text}", tool_exception=error)
+        kind, text, cause = type(error).__name__, error_text(error), error
+        error = ToolExecutionError(kind if text == kind else f"{kind}: {text}", tool_exception=cause)
     return ToolOutput(id=call.id, name=call.name, result=error_text(error), error=error)
 
 

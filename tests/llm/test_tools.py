@@ -213,16 +213,6 @@ def test_name_description_and_strictness_can_be_given() -> None:
     assert f.parameters["required"] == ["term"]
 
 
-def test_variadic_parameters_are_not_shown() -> None:
-    def log(level: str, *args: object, **kwargs: object) -> Any:
-        return level, args, kwargs
-
-    tool = llm.tool(log)
-    assert list(properties(tool)) == ["level"]
-    assert tool.parameters["additionalProperties"] is True
-    assert call_with(tool, '{"level": "info", "more": 1}') == ("info", (), {"more": 1})
-
-
 def test_parameters_may_have_any_name() -> None:
     def odd(schema: int, model_config: int, _private: int, json: int, self_: int) -> Any:
         return schema, model_config, _private, json, self_

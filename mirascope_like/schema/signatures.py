@@ -1,0 +1,267 @@
+"""What a function's signature says: what its caller gives, of what types, where its `Context` goes, and whether it is a
+method that waits for its object.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    Required,
+    TypeGuard,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+from weakref import WeakKeyDictionary
+
+import typing_extensions
+from typing_extensions import Format, ReadOnly, get_annotations
+
+from ..values.context import Context
+
+__all__ = [
+    "ContextParameter",
+    "context_parameter",
+    "is_unbound",
+    "remembered",
+    "starred_parameter",
+    "typed_parameters",
+    "underlying",
+    "unwrapped",
+]
+
+R = TypeVar("R")
+
+# Annotations that are no context, as such and as text.
+_PLAIN = (str, int, float, bool, "str", "int", "float", "bool")
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_UNPACK = (typing.Unpack, typing_extensions.Unpack)  # two in Python 3.11
+_NAME = re.compile(r"(?<![.\w])[^\W\d]\w*")
+_LEFT_OUT = object()
+"""The default of what a `TypedDict` need not have."""
+
+
+def unwrapped(fn: Any) -> Callable[..., Any]:
+    """The function in a `classmethod` or `staticmethod`; any other as it is."""
+    inner: Callable[..., Any] = cast("Any", fn).__func__ if isinstance(fn, classmethod | staticmethod) else fn
+    return inner
+
+
+def underlying(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The plain function that carries the annotations."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    if inspect.isroutine(fn) or inspect.isclass(fn):
+        return fn
+    return getattr(fn, "__wrapped__", None) or type(fn).__call__
+
+
+def remembered(make: Callable[..., R]) -> Callable[..., R]:
+    """`make(fn, …)`, remembered for as long as the function lives: calls that are given functions make tools of them
+    each time, and so do methods for each object."""
+    known: WeakKeyDictionary[Callable[..., Any], dict[Any, R]] = WeakKeyDictionary()
+
+    @functools.wraps(make)
+    def remembering(fn: Callable[..., Any], *more: Hashable) -> R:
+        plain = fn.__func__ if inspect.ismethod(fn) and is_unbound(fn.__func__) else fn
+        if not inspect.isfunction(plain):
+            return make(fn, *more)
+        held, key = known.setdefault(plain, {}), (fn.__doc__, *more)
+        if key not in held:
+            held[key] = make(fn, *more)
+        return held[key]
+
+    return remembering
+
+
+def typed_parameters(fn: Callable[..., Any], hidden: Container[str]) -> list[inspect.Parameter]:
+    """The parameters that a caller can give by name, without those that are `hidden`, with their types (`Any` where
+    there is none). Of `**kwargs: Unpack[…]` those of its `TypedDict`. Raises `NameError` for an unknown type."""
+    shown = [p for p in _parameters(fn) if p.name not in hidden and p.kind is not p.VAR_POSITIONAL]
+    kinds = _types_of(fn, shown)
+    typed = [parameter.replace(annotation=kinds.get(parameter.name, Any)) for parameter in shown]
+    return [each for parameter in typed for each in _unpacked(parameter)]
+
+
+def starred_parameter(fn: Callable[..., Any]) -> str | None:
+    """The name of a function's `*args`, if it has any."""
+    if _is_plain(fn) and not fn.__code__.co_flags & inspect.CO_VARARGS:
+        return None
+    return next((p.name for p in _parameters(fn) if p.kind is p.VAR_POSITIONAL), None)
+
+
+def _unpacked(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    if get_origin(parameter.annotation) not in _UNPACK:
+        return [parameter]
+    (kind,) = get_args(parameter.annotation)
+    kinds = get_type_hints(kind, include_extras=True)
+    return [_of_key(name, each, name in kind.__required_keys__) for name, each in kinds.items()]
+
+
+def _of_key(name: str, kind: Any, required: bool) -> inspect.Parameter:
+    while (qualifier := get_origin(kind)) in (Required, NotRequired, ReadOnly):
+        required = qualifier is Required or (required and qualifier is not NotRequired)
+        (kind,) = get_args(kind)
+    default = inspect.Parameter.empty if required else _LEFT_OUT
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that a caller gives: without `self` or `cls`."""
+    called = unwrapped(fn) if isinstance(cast("object", fn), classmethod) else fn
+    parameters = list(inspect.signature(called).parameters.values())
+    return parameters[1:] if parameters and _is_receiver(called, parameters[0].name) else parameters
+
+
+def is_unbound(fn: Callable[..., Any]) -> bool:
+    """Whether a function is a method that has not been found on an object: it stands in a class, say, and begins with
+    `self`."""
+    if inspect.ismethod(fn):
+        return False
+    names = _names(fn) if _is_plain(fn) else tuple(inspect.signature(unwrapped(fn)).parameters)
+    return bool(names) and _is_receiver(fn, names[0])
+
+
+def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
+    """Whether a function's first parameter is what it will be bound to: it is named so, and the function stands in a
+    class. Outside of one, only a `self` without a type is, for a class may get the function later."""
+    if name not in ("self", "cls") or isinstance(fn, staticmethod) or inspect.ismethod(fn):
+        return False
+    fn = unwrapped(fn)
+    around = getattr(fn, "__qualname__", "").rpartition(".")[0]
+    if around and not around.endswith("<locals>"):
+        return True
+    return name == "self" and inspect.isfunction(fn) and name not in get_annotations(fn, format=Format.FORWARDREF)
+
+
+def _is_plain(fn: Callable[..., Any]) -> TypeGuard[types.FunctionType]:
+    """Whether a function's code says what its signature would, which takes time to make."""
+    return isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__")
+
+
+def _names(fn: types.FunctionType) -> tuple[str, ...]:
+    code = fn.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextParameter:
+    """The parameter for a call's `Context`: its `place` among the positional arguments, or `None` if it is given by
+    name; `by_name` if it cannot be given otherwise."""
+
+    name: str
+    place: int | None
+    by_name: bool
+
+
+@remembered
+def context_parameter(fn: Callable[..., Any]) -> ContextParameter | None:
+    """The parameter for the call's `Context`: by its annotation, whatever its name and place; `None` if there is
+    none."""
+    if _is_plain(fn) and not _may_take_context(fn):
+        return None
+    for index, parameter in enumerate(_parameters(fn)):
+        if parameter.kind not in _VARIADIC and _is_for_context(fn, parameter):
+            by_name = parameter.kind is parameter.KEYWORD_ONLY
+            by_place = parameter.kind is parameter.POSITIONAL_ONLY or (index == 0 and not by_name)
+            return ContextParameter(parameter.name, index if by_place else None, by_name)
+    return None
+
+
+def _may_take_context(fn: types.FunctionType) -> bool:
+    annotations = get_annotations(fn, format=Format.FORWARDREF)
+    return any(annotations.get(name) not in (None, *_PLAIN) for name in _names(fn))
+
+
+def _is_for_context(fn: Callable[..., Any], parameter: inspect.Parameter) -> bool:
+    annotation = parameter.annotation
+    if annotation is parameter.empty or isinstance(annotation, type) or annotation in _PLAIN:
+        return _is_context(annotation)
+    try:
+        annotation = _types_of(fn, [parameter])[parameter.name]
+    except Exception:  # a name that only the type checker sees, say
+        return parameter.name == "ctx" or re.search(r"\bContext\b", str(annotation)) is not None
+    return _is_context(annotation)
+
+
+def _is_context(annotation: Any) -> bool:
+    kind: Any = get_origin(annotation) or annotation
+    if kind in (types.UnionType, Union):
+        return any(_is_context(member) for member in get_args(annotation))
+    if kind is Annotated or isinstance(kind, TypeVar):
+        return _is_context(annotation.__origin__ if kind is Annotated else cast("Any", kind).__bound__)
+    if hasattr(kind, "__value__"):  # of a `type` statement
+        return _is_context(kind.__value__)
+    return isinstance(kind, type) and issubclass(kind, Context)
+
+
+def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
+    """The types of some parameters. Other annotations, such as what is returned, need not exist at run time; names may
+    be of the scopes around the function. Raises `NameError` for a name that is in none."""
+    plain: Any = inspect.unwrap(underlying(fn))
+    plain = getattr(plain, "__func__", plain)
+    annotations = get_annotations(plain, format=Format.FORWARDREF)
+    wanted = {parameter.name for parameter in parameters}
+    shown = types.SimpleNamespace(
+        __annotations__={name: annotation for name, annotation in annotations.items() if name in wanted}
+    )
+    names = _type_parameters(fn, plain)
+    if inspect.isfunction(plain):
+        names |= _names_around(plain)
+    return get_type_hints(shown, getattr(plain, "__globals__", None), names, include_extras=True)
+
+
+def _type_parameters(fn: Callable[..., Any], plain: Any) -> dict[str, Any]:
+    """The type parameters of a function, and of the class that it stands in or was found on, by name."""
+    receiver = getattr(fn, "__self__", None)
+    around = getattr(plain, "__qualname__", "").split(".")[:-1]
+    owner: Any = getattr(plain, "__globals__", {}).get(around[0]) if around else None
+    for name in around[1:]:
+        owner = getattr(owner, name, None)
+    found = (owner, receiver if isinstance(receiver, type) else type(receiver), plain)
+    return {each.__name__: each for of in found for each in getattr(of, "__type_params__", ())}
+
+
+def _names_around(fn: types.FunctionType) -> dict[str, Any]:
+    """What the names in a function's annotations mean in the functions around it.
+
+    Annotations that are text make no closure. Names in them that mean nothing else are looked up while the function
+    around is running, as it is when something is decorated in it, and kept.
+    """
+    kept = _kept_names(fn)
+    texts = [text for text in get_annotations(fn, format=Format.FORWARDREF).values() if isinstance(text, str)]
+    unknown = set(_NAME.findall(" ".join(texts))) - kept.keys() - fn.__globals__.keys() - vars(builtins).keys()
+    if unknown and (around := _running_around(fn)):
+        kept |= {name: around[name] for name in unknown if name in around}
+    with contextlib.suppress(ValueError):  # a variable that has no value yet
+        return {**kept, **inspect.getclosurevars(fn).nonlocals}
+    return kept
+
+
+@remembered
+def _kept_names(fn: types.FunctionType) -> dict[str, Any]:
+    return {}
+
+
+def _running_around(fn: types.FunctionType) -> Mapping[str, Any]:
+    around, local, _ = fn.__qualname__.rpartition(".<locals>.")
+    frame = inspect.currentframe() if local else None
+    while frame is not None:
+        if frame.f_code.co_qualname == around and frame.f_globals is fn.__globals__:
+            return frame.f_locals
+        frame = frame.f_back
+    return {}
