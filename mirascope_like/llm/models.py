@@ -89,13 +89,15 @@ class Model:
         ctx: Context[Any] | None = None,
     ) -> Plan:
         """The call that asking this model would make, without making it."""
+        toolkit = make_toolkit(tools)
+        toolkit.check_bound()
         return Plan(
             model_id=self.model_id,
             provider=self.provider_override,
             retry=self.retry_config,
             params=self.params,
             messages=promote(content),
-            toolkit=make_toolkit(tools),
+            toolkit=toolkit,
             format=make_format(format),
             context=ctx,
         )

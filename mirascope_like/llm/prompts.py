@@ -80,6 +80,7 @@ class Decorated:
     """What all objects made of functions share: they look like their function, bind as methods, and pickle by name."""
 
     fn: Callable[..., Any]
+    toolkit: Toolkit
 
     def _stand_for(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
@@ -92,6 +93,7 @@ class Decorated:
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)  # what copy.copy would do, were it not to ask `__reduce__`
         bound._stand_for(fn)
+        bound.toolkit = self.toolkit.found_on(owner if instance is None else instance)
         return bound
 
     @functools.cached_property

@@ -43,7 +43,7 @@ from .functions import (
     is_async,
     reference,
 )
-from .signatures import ContextParameter, context_parameter, starred_parameter, underlying, unwrapped
+from .signatures import ContextParameter, context_parameter, is_unbound, starred_parameter, underlying, unwrapped
 
 if TYPE_CHECKING:
     from .compile import Compiled
@@ -216,10 +216,25 @@ class BaseTool(Generic[P, R]):
         """Call the function itself."""
         return self.fn(*args, **kwargs)
 
+    @cached_property
+    def is_unbound(self) -> bool:
+        """Whether it is a method without its object, so that nobody can call it."""
+        return is_unbound(self.fn)
+
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this tool is found on an instance or class."""
         fn = bound_function(self.fn, instance, owner)
         return self if fn is None else type(self)(fn, **self._options)
+
+    def found_on(self, holder: object) -> AnyTool:
+        """Of a method: the tool that it is on an object or class, where a subclass may have its own. Any other tool
+        stays as it is, and so does a method of something else."""
+        name = function_name(unwrapped(self.fn))
+        kinds = (holder if isinstance(holder, type) else type(holder)).__mro__
+        if not self.is_unbound or not any(vars(kind).get(name) in (self, self.fn) for kind in kinds):
+            return cast("AnyTool", self)
+        found: AnyTool | Callable[..., Any] = getattr(holder, name)
+        return cast("AnyTool", found) if isinstance(found, BaseTool) else _fitting(found, **self._options)
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -452,6 +467,22 @@ class Toolkit:
 
     def __len__(self) -> int:
         return len(self.tools_dict) + len(self.provider_tools_dict)
+
+    def found_on(self, holder: object) -> Toolkit:
+        """The tools of a method that is found on an object or class: methods of it among them are found on it too."""
+        if not any(tool.is_unbound for tool in self.tools_dict.values()):
+            return self
+        tools = [tool.found_on(holder) for tool in self.tools_dict.values()]
+        return Toolkit([*tools, *self.provider_tools_dict.values()])
+
+    def check_bound(self) -> None:
+        """`TypeError` if a tool is a method without its object."""
+        for tool in self.tools_dict.values():
+            if tool.is_unbound:
+                raise TypeError(
+                    f"The tool {tool.name!r} is a method without its object. Pass it as found on one: "
+                    f"tools=[thing.{tool.name}]. Calls that are methods find those of their own class."
+                )
 
     def get(self, call: ToolCall) -> AnyTool:
         """The tool that a call is for; raises `ToolNotFoundError`."""
