@@ -11,6 +11,7 @@ import enum
 import functools
 import inspect
 import re
+import sys
 import types
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = [
     "bound_function",
     "docs_of",
     "function_name",
+    "held_by_name",
     "is_async",
     "json_schema",
     "reference",
@@ -77,6 +79,17 @@ def reference(value: Any) -> Any:
     """How an object made by a decorator pickles: by the name under which its module or owner holds it."""
     owner = getattr(value.fn, "__self__", None)
     return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
+
+
+def held_by_name(value: Any) -> object:
+    """What is found where `reference` says; `None` if there is nothing."""
+    owner = getattr(value.fn, "__self__", None)
+    if owner is not None:
+        return getattr(owner, value.__name__, None)
+    found: object = sys.modules.get(value.__module__)
+    for name in value.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found
 
 
 def bound_function(fn: Any, instance: object, owner: type | None) -> Callable[..., Any] | None:

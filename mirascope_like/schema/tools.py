@@ -40,6 +40,7 @@ from .functions import (
     bound_function,
     docs_of,
     function_name,
+    held_by_name,
     is_async,
     reference,
 )
@@ -250,7 +251,10 @@ class BaseTool(Generic[P, R]):
         }
 
     def __reduce__(self) -> Any:
-        return reference(self)
+        """By its name if that stands for a tool. Else it was not decorated, and is made of its function again."""
+        if isinstance(held_by_name(self), BaseTool):
+            return reference(self)
+        return partial(type(self), **self._options), (self.fn,)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -437,6 +441,7 @@ def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
     if not isinstance(error, ToolError):
         kind, text, cause = type(error).__name__, error_text(error), error
         error = ToolExecutionError(kind if text == kind else f"{kind}: {text}", tool_exception=cause)
+        error.__cause__ = cause
     return ToolOutput(id=call.id, name=call.name, result=error_text(error), error=error)
 
 

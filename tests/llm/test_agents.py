@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from typing import Any
 
 import pytest
@@ -90,3 +92,41 @@ def test_a_method_without_its_object_is_an_error_before_anything_is_sent(colour:
         assert not model.requests
 
     colour.run(scenario)
+
+
+# -- what tools fail with, and how they are kept ------------------------------------------------------------------
+
+
+def fail(n: int) -> int:
+    raise LookupError("nothing there")
+
+
+def test_the_traceback_of_a_tool_is_that_of_its_error(colour: Colour) -> None:
+    async def scenario() -> Any:
+        response = await colour.got(colour.ask(llm.scripted(calls(fail='{"n": 1}')), "Hi", tools=[fail]))
+        (output,) = await colour.got(response.execute_tools())
+        return output.error
+
+    error = colour.run(scenario)
+    assert error.__cause__ is error.tool_exception
+    assert "in fail\n" in "".join(traceback.format_exception(error))
+
+
+def plain(n: int) -> int:
+    return n + 1
+
+
+@llm.tool
+def decorated(n: int) -> int:
+    return n + 2
+
+
+def test_responses_with_undecorated_tools_pickle() -> None:
+    asked = calls(plain='{"n": 1}', decorated='{"n": 1}', refund='{"amount": 1}', convert='{"amount": 1}')
+    clerk = Clerk(5)
+    tools: list[Any] = [plain, decorated, clerk.refund, clerk.convert]
+    response = llm.scripted(asked).call("Hi", tools=tools)
+    tools = list(pickle.loads(pickle.dumps(response)).toolkit)
+    assert [tool.execute(call).output for tool, call in zip(tools, asked, strict=True)] == [2, 3, -5, 5]
+    assert tools[1] is decorated
+    assert pickle.loads(pickle.dumps(llm.tool(name="other", timeout=3)(plain))).timeout == 3
