@@ -1,21 +1,40 @@
-"""What a tool gave back, as the text that a model reads: strings as they are, all else compact UTF-8 JSON."""
+"""What a tool gave back, as the text that a model reads: strings as they are, all else compact UTF-8 JSON.
+
+A tool may itself ask a model: an answer that it returns counts as what it says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:
-    from .content import Image
+    from .content import Image, ToolCall
 
-__all__ = ["lasting", "result_images", "result_text", "result_words"]
+__all__ = ["Answer", "lasting", "result_images", "result_text", "result_words"]
 
 _SCALARS = frozenset({str, int, float, bool})
 
 
+@runtime_checkable
+class Answer(Protocol):
+    """A whole answer of a model, as responses are."""
+
+    @property
+    def format(self) -> object | None: ...
+    @property
+    def raw(self) -> object: ...
+    @property
+    def tool_calls(self) -> Sequence[ToolCall]: ...
+    def text(self) -> str: ...
+    def parse(self) -> Any: ...
+
+
 def lasting(result: Any) -> Any:
-    """A result that can be read each time that it is sent: what can be read only once is made a list, also inside of
-    dicts, lists and tuples. A result without such things stays as it is."""
+    """A result that can be read each time that it is sent: what can be read only once is made a list, and an answer
+    what it says, also inside of dicts, lists and tuples. A result without such things stays as it is.
+
+    Raises `TypeError` for an answer that waits for its own tools, and what its `parse` raises."""
     try:
         return _lasting(result)
     except RecursionError:  # a circle, say: `result_text` tells what is wrong
@@ -35,7 +54,14 @@ def _lasting(value: Any) -> Any:
         return made if any(new is not old for new, old in zip(made, items, strict=True)) else items
     if isinstance(value, Iterator):
         return [_lasting(item) for item in cast("Iterable[Any]", value)]
-    return value
+    return _said(value) if isinstance(value, Answer) else value
+
+
+def _said(answer: Answer) -> Any:
+    if answer.tool_calls:
+        names = ", ".join(call.name for call in answer.tool_calls)
+        raise TypeError(f"The answer waits for its own tools ({names}): execute them and resume before returning it.")
+    return answer.text() if answer.format is None else answer.parse()
 
 
 def result_text(result: object) -> str:

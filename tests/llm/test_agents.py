@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from mirascope_like import llm
 
@@ -92,6 +94,64 @@ def test_a_method_without_its_object_is_an_error_before_anything_is_sent(colour:
         assert not model.requests
 
     colour.run(scenario)
+
+
+# -- calls as tools -----------------------------------------------------------------------------------------------
+
+
+class Fact(BaseModel):
+    text: str
+    year: int
+
+
+def test_a_call_as_a_tool_gives_what_the_model_says(colour: Colour) -> None:
+    words, fact, mine = llm.scripted("A fox."), llm.scripted('{"text": "x", "year": 1}'), llm.scripted("Ann's.")
+
+    @llm.call(words)
+    @colour.fn
+    def describe(what: str) -> str:
+        """Describe something."""
+        return f"Describe {what}."
+
+    @llm.call(fact, format=Fact)
+    @colour.fn
+    def look_up(what: str) -> str:
+        return what
+
+    @llm.call(mine)
+    @colour.fn
+    def whose(ctx: llm.Context[str], what: str) -> str:
+        return f"{ctx.deps} asks for {what}"
+
+    asked = calls(describe='{"what": "it"}', look_up='{"what": "it"}', whose='{"what": "it"}')
+    outer = llm.scripted(asked, "Done.")
+
+    async def scenario() -> None:
+        call = outer.context_call_async if colour.is_async else outer.context_call
+        tools: Sequence[Any] = [describe, look_up, whose]
+        response = await colour.got(call("Hi", ctx=llm.Context(deps="Ann"), tools=tools))
+        outputs = await colour.got(response.execute_tools())
+        assert [output.output for output in outputs] == ["A fox.", Fact(text="x", year=1), "Ann's."]
+        await colour.got(response.resume(outputs))
+
+    colour.run(scenario)
+    assert outer.requests[0]["tools"][0]["function"]["description"] == "Describe something."
+    assert [message["content"] for message in outer.requests[1]["messages"][-3:]] == [
+        "A fox.",
+        '{"text":"x","year":1}',
+        "Ann's.",
+    ]
+    assert mine.requests[0]["messages"][-1]["content"] == "Ann asks for it"
+
+
+def test_an_answer_that_waits_for_its_own_tools_says_nothing() -> None:
+    inner = llm.call(llm.scripted(calls(convert='{"amount": 1}')), tools=[Clerk(1).convert])(lambda_free)
+    output = llm.tool(inner).execute(llm.ToolCall(id="1", name="lambda_free", args="{}"))
+    assert "waits for its own tools (convert)" in str(output.error)
+
+
+def lambda_free() -> str:
+    return "Hi"
 
 
 # -- what tools fail with, and how they are kept ------------------------------------------------------------------
