@@ -265,8 +265,12 @@ class BaseTool(Generic[P, R]):
 
     def check_context(self, context: Context[Any] | None) -> None:
         """`TypeError` if the tool wants a context and there is none."""
-        if self.takes_context and context is None:
-            raise TypeError(f"The tool {self.name!r} takes a context: pass one to the call, or to execute_tools(ctx).")
+        if self.takes_context and not isinstance(context, Context):
+            given = "" if context is None else f", not a {type(context).__name__}"
+            raise TypeError(
+                f"The tool {self.name!r} takes a context{given}: pass llm.Context(deps=…) to the call, or to "
+                "execute_tools(ctx)."
+            )
 
     def output(self, call: ToolCall, result: Any) -> ToolOutput[Any]:
         """The output of a call that went well. Raises `TypeError` if the result has no JSON form."""

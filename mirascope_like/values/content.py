@@ -9,6 +9,7 @@ provider's own form in `AssistantMessage.raw_message`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -90,8 +91,8 @@ class Image:
 
     @classmethod
     def from_url(cls, url: str) -> Image:
-        """An image that the provider fetches itself; nothing is downloaded here."""
-        return cls(URLImageSource(url))
+        """An image that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for a path."""
+        return cls(URLImageSource(media.checked_url(url)))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
@@ -186,11 +187,11 @@ class Document:
 
     @classmethod
     def from_url(cls, url: str, *, download: Literal[False] = False) -> Document:
-        """A document that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for
-        `download=True`: that is what `Document.download` does."""
+        """A document that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for a path, and
+        for `download=True`: that is what `Document.download` does."""
         if download:
             raise ValueError("To download a document, write Document.download(url), or await download_async(url).")
-        return cls(URLDocumentSource(url))
+        return cls(URLDocumentSource(media.checked_url(url)))
 
     @classmethod
     def from_bytes(
@@ -198,11 +199,12 @@ class Document:
     ) -> Document:
         """A document from its bytes. Without `mime_type` it must be a PDF; text types must be UTF-8.
 
-        Raises `ValueError` if the kind is unknown or there are over `max_size` bytes."""
+        Raises `ValueError` if the kind is unknown, text is not UTF-8, or there are over `max_size` bytes."""
+        media.check_bytes(data)
         media.check_size(len(data), max_size)
         mime_type = mime_type or media.document_type(data)
         if media.is_text(mime_type):
-            return cls(TextDocumentSource(data.decode("utf-8"), mime_type))
+            return cls(TextDocumentSource(media.text_of(data), mime_type))
         return cls(Base64DocumentSource(*media.encode(data, lambda _: mime_type, max_size)))
 
     @classmethod
@@ -211,9 +213,12 @@ class Document:
     ) -> Document:
         """A document from a file: PDF by its bytes, text by its name, or as `mime_type` says. Reads at once (blocking);
         errors as `from_bytes`, and `OSError`."""
-        data = media.read(path, max_size)
-        kind = mime_type or media.document_type_of_file(path, data)
-        return cls.from_bytes(data, mime_type=kind, max_size=max_size)
+        try:
+            data = media.read(path, max_size)
+            kind = mime_type or media.document_type_of_file(path, data)
+            return cls.from_bytes(data, mime_type=kind, max_size=max_size)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
 
     @classmethod
     def download(cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES) -> Document:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Awaitable, Callable
 from os import PathLike
-from typing import Protocol
+from typing import Protocol, cast
 
 __all__ = [
     "DOCUMENT_TYPES",
@@ -19,7 +20,9 @@ __all__ = [
     "MAX_IMAGE_BYTES",
     "Downloader",
     "audio_type",
+    "check_bytes",
     "check_size",
+    "checked_url",
     "document_type",
     "document_type_by_name",
     "document_type_of_file",
@@ -30,6 +33,7 @@ __all__ = [
     "is_text",
     "read",
     "set_downloader",
+    "text_of",
 ]
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
@@ -39,6 +43,7 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _FTYP_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 
 _PDF = b"%PDF-"
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://|data:")
 
 DOCUMENT_TYPES = {
     ".pdf": "application/pdf",
@@ -119,6 +124,32 @@ def is_text(mime_type: str) -> bool:
     return mime_type.startswith("text/") or mime_type == "application/json"
 
 
+def text_of(data: bytes) -> str:
+    """The text of a document; `ValueError` if it is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"This is no UTF-8 text: {error}. Read it in its own encoding, and pass text.encode()."
+        ) from error
+
+
+def check_bytes(data: object) -> None:
+    """`TypeError` for what is no bytes."""
+    if not isinstance(data, bytes | bytearray):
+        raise TypeError(
+            f"A file's bytes are wanted, not a {type(data).__name__}. Text is a document by "
+            "Document.from_bytes(text.encode(), mime_type='text/plain'), a path goes to from_file."
+        )
+
+
+def checked_url(url: str) -> str:
+    """A URL as it is; `ValueError` for a path."""
+    if not isinstance(cast("object", url), str) or not _URL.match(url):
+        raise ValueError(f"{str(url)!r} is no URL that a provider could fetch: for a file here, use from_file.")
+    return url
+
+
 def check_size(size: int, max_size: int) -> None:
     """`ValueError` if there are more bytes than allowed."""
     if size > max_size:
@@ -127,6 +158,7 @@ def check_size(size: int, max_size: int) -> None:
 
 def encode(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[str, str]:
     """(base64 text, MIME type) of some bytes, after checking size and kind."""
+    check_bytes(data)
     check_size(len(data), max_size)
     mime_type = kind(data)
     return base64.b64encode(data).decode("ascii"), mime_type

@@ -101,6 +101,21 @@ def test_what_stands_beside_a_context_is_given_once(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_bare_dependencies_are_no_context(colour: Colour) -> None:
+    def look(ctx: llm.Context[Deps]) -> str:
+        return ctx.deps.city
+
+    model = llm.scripted([llm.ToolCall(id="1", name="look", args="{}")])
+
+    async def scenario() -> None:
+        call: Any = model.context_call_async if colour.is_async else model.context_call
+        response = await colour.got(call("Hi", ctx=Deps("Rome"), tools=[look]))
+        await colour.got(response.execute_tools())
+
+    with pytest.raises(TypeError, match=r"takes a context, not a Deps: pass llm\.Context"):
+        colour.run(scenario)
+
+
 def test_a_context_tool_without_a_context_is_an_error(colour: Colour) -> None:
     model = llm.scripted([llm.ToolCall(id="1", name="local_weather", args="{}")])
 

@@ -87,6 +87,28 @@ def test_documents_that_are_not_what_they_say_are_refused(tmp_path: Path) -> Non
     assert c.Document.from_file(unnamed, mime_type="text/plain").source == c.TextDocumentSource("words", "text/plain")
 
 
+def test_a_text_in_another_encoding_is_named(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("Grüße", "latin-1")
+    with pytest.raises(ValueError, match=r"notes\.txt: This is no UTF-8 text: .* position 2") as raised:
+        c.Document.from_file(notes)
+    assert type(raised.value) is ValueError
+
+
+@pytest.mark.parametrize("make", [c.Image.from_url, c.Document.from_url])
+@pytest.mark.parametrize("path", ["/tmp/fox.png", "fox.png", r"C:\fox.png", Path("fox.png"), ""])
+def test_a_path_is_no_url(make: Any, path: Any) -> None:
+    with pytest.raises(ValueError, match="is no URL that a provider could fetch: for a file here, use from_file"):
+        make(path)
+
+
+@pytest.mark.parametrize("make", [c.Image.from_bytes, c.Audio.from_bytes, c.Document.from_bytes])
+@pytest.mark.parametrize("data", ["words", Path("words.txt")])
+def test_what_is_no_bytes_is_a_type_error(make: Any, data: Any) -> None:
+    with pytest.raises(TypeError, match=f"A file's bytes are wanted, not a {type(data).__name__}"):
+        make(data)
+
+
 @pytest.mark.parametrize("make", [c.Image.from_bytes, c.Audio.from_bytes, c.Document.from_bytes])
 def test_too_many_bytes_are_refused(make: Any) -> None:
     with pytest.raises(ValueError, match="11 bytes are more than the 10 allowed; pass max_size="):
