@@ -19,6 +19,7 @@ from typing_extensions import TypeVar
 
 from ..errors import ToolError
 from . import media
+from .fields import PydanticField
 
 __all__ = [
     "AssistantContent",
@@ -57,7 +58,7 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(PydanticField):
     """Words, of anybody. `citations` are the sources that a model named for them."""
 
     type: ClassVar[Literal["text"]] = "text"
@@ -83,7 +84,7 @@ class URLImageSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class Image(PydanticField):
     """An image: PNG, JPEG, WebP, GIF, HEIC or HEIF bytes, or a URL."""
 
     type: ClassVar[Literal["image"]] = "image"
@@ -125,7 +126,7 @@ class Base64AudioSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(PydanticField):
     """Sound: WAV, MP3, AIFF, AAC, OGG or FLAC bytes."""
 
     type: ClassVar[Literal["audio"]] = "audio"
@@ -179,7 +180,7 @@ class URLDocumentSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class Document(PydanticField):
     """A PDF or text document, or the URL of one."""
 
     type: ClassVar[Literal["document"]] = "document"
@@ -234,7 +235,7 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: Python 3.11 cannot make `ToolOutput[int](...)` with them
-class ToolOutput(Generic[ResultT]):
+class ToolOutput(PydanticField, Generic[ResultT]):
     """What a tool gave back, for the model.
 
     `result` is the tool's value (any JSON-able value, an image, or a list with images in it) or, if `error` is set,
@@ -256,7 +257,7 @@ class ToolOutput(Generic[ResultT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(PydanticField):
     """The model wants a tool run. `args` is JSON text exactly as the model wrote it (an object; `{}` for none)."""
 
     type: ClassVar[Literal["tool_call"]] = "tool_call"
@@ -266,7 +267,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class Thought(PydanticField):
     """What a model thought, or the provider's summary of it; may be empty if the provider only signs it."""
 
     type: ClassVar[Literal["thought"]] = "thought"
@@ -274,7 +275,7 @@ class Thought:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerToolCall:
+class ServerToolCall(PydanticField):
     """A tool that the provider ran itself, such as its web search. `args` is JSON text; `raw` its own form."""
 
     type: ClassVar[Literal["server_tool_call"]] = "server_tool_call"
@@ -285,7 +286,7 @@ class ServerToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderBlock:
+class ProviderBlock(PydanticField):
     """A block of an answer that has no common form: results of server tools, redacted thoughts, things yet unknown.
 
     `kind` is the provider's name for it and `raw` the block, as JSON values."""

@@ -26,6 +26,7 @@ from .content import (
     UserContent,
     UserContentPart,
 )
+from .fields import PydanticField
 
 __all__ = [
     "AssistantMessage",
@@ -49,7 +50,7 @@ _ASSISTANT_PARTS = (Text, Thought, ToolCall, ServerToolCall, ProviderBlock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemMessage:
+class SystemMessage(PydanticField):
     """What the model is told before and above all else."""
 
     role: ClassVar[Literal["system"]] = "system"
@@ -63,7 +64,7 @@ class SystemMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserMessage:
+class UserMessage(PydanticField):
     """What the user says, or tools gave back. `name` tells apart users of one role, where a provider takes it."""
 
     role: ClassVar[Literal["user"]] = "user"
@@ -75,7 +76,7 @@ class UserMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
-class AssistantMessage:
+class AssistantMessage(PydanticField):
     """What a model said.
 
     `raw_message` is the same in the provider's own JSON form. It is sent back verbatim to the provider and model it

@@ -1,0 +1,34 @@
+"""Messages and parts as fields of Pydantic models: read from their JSON form, and written as it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["PydanticField"]
+
+
+class PydanticField:
+    """What has a JSON form, of `values.serial`, that Pydantic is to use."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """Takes what is of this class, and JSON forms of it; any other is a `ValidationError`."""
+        from pydantic_core import core_schema
+
+        from .serial import from_dict, to_dict
+
+        def read(value: Any) -> Any:
+            made = value if isinstance(value, cls) else from_dict(value)
+            if not isinstance(made, cls):
+                raise ValueError(f"This is a {type(made).__name__}, not a {cls.__name__}.")
+            return made
+
+        return core_schema.no_info_plain_validator_function(
+            read,
+            json_schema_input_schema=core_schema.dict_schema(core_schema.str_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                to_dict, return_schema=core_schema.dict_schema(core_schema.str_schema())
+            ),
+        )
