@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ __all__ = ["candidates", "cut_off", "is_closed", "is_meant_as_json", "read_json"
 
 _FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 _OPENING = re.compile(r"[{\[]")
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_DECODER = json.JSONDecoder(strict=False)  # to find where a value ends, even if it has line breaks in strings
 _MOST_OPENINGS = 200  # so that no text takes long to look through
 
 _MEND = "Answer again, with this put right. Write only the JSON."
@@ -30,20 +34,48 @@ def read_json(text: str) -> object:
 
 def candidates(text: str) -> Iterator[str]:
     """The places in a text where its JSON may be, likeliest first: all of it, fenced blocks, then what starts like JSON
-    in the middle of prose."""
+    in the middle of prose. Of JSON that is broken nothing inside is taken for the whole."""
     yield (whole := text.strip())
     for block in _FENCE.finditer(text):
         yield block.group(1).strip()
-    decoder = json.JSONDecoder()
     position = 0
     for _ in range(_MOST_OPENINGS):
         if (found := _OPENING.search(whole, position)) is None:
             return
+        start = found.start()
         try:
-            _, position = decoder.raw_decode(whole, found.start())
-            yield whole[found.start() : position]
-        except (ValueError, RecursionError):
-            position = found.end()
+            _, position = _DECODER.raw_decode(whole, start)
+        except json.JSONDecodeError as error:
+            is_json = _is_partly_json(whole[start:], error.pos - start)
+            position = _end_of_value(whole, start) if is_json else found.end()
+            if not is_json:
+                continue
+        except (ValueError, RecursionError):  # too large a number, or too deep
+            position = _end_of_value(whole, start)
+        yield whole[start:position]
+
+
+def _is_partly_json(text: str, wrong_at: int) -> bool:
+    """Whether text that is no JSON was meant to be: it has members of some before it ends or goes wrong. Brackets of
+    prose, as in "{it is}", "[0, 1)" or "[3, p. 5]", hold nothing, or numbers."""
+    import jiter
+
+    for readable in (text, text[:wrong_at]):
+        data = _CONTROL.sub(" ", readable).encode(errors="replace")
+        with contextlib.suppress(ValueError):
+            read: Any = jiter.from_json(data, partial_mode="trailing-strings")
+            return bool(read) if isinstance(read, dict) else not all(isinstance(item, int | float) for item in read)
+    return True  # too deep
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """The position behind an object or array, by its brackets alone; the end of the text if it has no end."""
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text, start):
+        depth += (found[0] in "{[") - (found[0] in "}]")
+        if not depth:
+            return found.end()
+    return len(text)
 
 
 def is_meant_as_json(text: str) -> bool:

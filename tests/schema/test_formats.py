@@ -430,3 +430,49 @@ def test_an_answer_that_the_limit_cut_off(colour: Colour, server: Server, text: 
 
     colour.run(scenario)
     assert len(server.received) == 1
+
+
+class Node(BaseModel):
+    n: int
+    sub: list[Node] = []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n": 1, "sub": [{"n": 2, "sub": []}',
+        'Sure: {"n": 1, "sub": [{"n": 2, "sub": []}',
+        '```json\n{"n": 1, "sub": [{"n": 2, "sub": []}',
+        '```json\n{"n": 1, "sub": [{"n": 2, "sub": []}\n```',
+        '[{"n": 1}, {"n": 2}',
+        '{"n": 1 "sub": [{"n": 2}]}',
+        '{"n": 1, // the first\n "sub": [{"n": 2}]}',
+        '{"n": 1, "path": "C:\\dir", "sub": [{"n": 2}]}',
+        '{"n": 1, "said": "two\nlines", "sub": [{"n": 2}]}',
+        '{"note": "such as {\'n\': 2} or {}',
+    ],
+)
+def test_nothing_inside_broken_json_is_taken(text: str) -> None:
+    with pytest.raises(llm.ParseError, match="broken"):
+        llm.format(Node).parse(text)
+    with pytest.raises(llm.ParseError, match="broken"):
+        llm.format(Filters).parse(text)
+    stream = llm.scripted(text).stream("Hi", format=llm.format(Node))
+    assert all(value.n != 2 for value in stream.structured_stream())
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Sure {it is}",
+        "In [0, 1) it is",
+        "As [3, p. 5] says",
+        'Of "{" and "}"',
+        'Such as {"n": …}',
+        'Such as {"n": 5, …}',
+        'Of {"a", "b"}',
+        "{",
+    ],
+)
+def test_brackets_in_prose_before_the_json(before: str) -> None:
+    assert llm.format(Node).parse(f'{before}: {{"n": 1}}') == Node(n=1)
