@@ -283,7 +283,7 @@ class ParseError(Error):
     """The reply is not of the wanted type.
 
     `original_exception` says why, `text` is what the model wrote. `retry_message()` is what to tell the model. If
-    `cut_off`, the reply met the limit of tokens before it was complete: the model did not err.
+    `cut_off`, a limit (of tokens, of the context) ended the reply before it was complete: the model did not err.
     """
 
     def __init__(

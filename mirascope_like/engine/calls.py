@@ -165,8 +165,8 @@ R = TypeVar("R", bound=Parsable)
 async def validated(response: R, resume: Callable[[R, str], Awaitable[R]], max_retries: int) -> tuple[Any, R]:
     """The parsed value of a response, or of one of up to `max_retries` more, each told what was wrong with the last.
 
-    An answer that the token limit cut off is not asked for again: the model did not err. Raises the last `ParseError`,
-    and `ValueError` while tool calls are unanswered.
+    One that did not simply end (a limit cut it off, the model refused) is not asked for again: the model, told what is
+    wrong with it, could do no better. Raises the last `ParseError`, and `ValueError` while tool calls are unanswered.
     """
     if max_retries < 0:
         raise ValueError(f"max_retries is {max_retries}: it cannot be negative.")
@@ -176,7 +176,7 @@ async def validated(response: R, resume: Callable[[R, str], Awaitable[R]], max_r
         try:
             return response.parse(), response
         except ParseError as error:
-            if not retries_left or response.finish_reason is FinishReason.MAX_TOKENS:
+            if not retries_left or response.finish_reason is not None:
                 raise
             response = await resume(response, error.retry_message())
     raise AssertionError("the loop returns or raises")

@@ -11,7 +11,7 @@ made from: `resume` gives a new one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, cast, overload
 
@@ -23,9 +23,7 @@ from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
-from ..errors import ParseError
 from ..schema.formats import Format, Partial
-from ..schema.reading import cut_off, is_closed
 from ..schema.tools import Toolkit
 from ..values.chunks import ContentChunk, FinishReason, TextChunk, TextEndChunk, Usage
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContent
@@ -202,19 +200,15 @@ class BaseResponse(Generic[F]):
         """The value of the call's format; `None` if it has none. `partial` gives what there is so far: the same object
         each time, which grows as more comes.
 
-        Raises `ParseError` if the answer is not of the format; its `cut_off` says that the token limit ended it.
+        Raises `ParseError` if the answer is not of the format, or not complete; its `cut_off` says that a limit ended
+        it.
         """
         format = self.format
         if format is None:
             return None
         if partial and format.parser is None:
             return self._partial(format)
-        try:
-            return self._parsed(format)
-        except ParseError as error:
-            if self.finish_reason is not FinishReason.MAX_TOKENS:
-                raise
-            raise cut_off(error) from error
+        return format.value_of(self, self.text(sep=""), ended=self.finish_reason, pending=self._pending())
 
     def _partial(self, format: Format[Any]) -> Any:
         reading: PartialValue[Any] = self.__dict__.pop("_reading", None) or PartialValue(format)  # one thread at a time
@@ -223,25 +217,13 @@ class BaseResponse(Generic[F]):
         return value
 
     def _text_chunks(self) -> Sequence[ContentChunk]:
-        """The text as chunks; without an end if it was cut off: 12 may be the start of 1234."""
-        end = [] if self.finish_reason is FinishReason.MAX_TOKENS else [TextEndChunk()]
+        """The text as chunks; without an end if it may not be all of it: 12 may be the start of 1234."""
+        end = [] if self.finish_reason else [TextEndChunk()]
         return [TextChunk(self.text(sep="")), *end]
 
-    def _parsed(self, format: Format[Any]) -> Any:
-        if format.parser is not None:
-            return self._parsed_by(format.parser)
-        text = self.text(sep="")
-        if self.finish_reason is FinishReason.MAX_TOKENS and not is_closed(text):  # 12 may be the start of 1234
-            raise ParseError("it has no end.", text=text)
-        return format.parse(text)
-
-    def _parsed_by(self, parser: Callable[[Any], Any]) -> Any:
-        try:
-            return parser(self)
-        except ParseError:
-            raise
-        except Exception as error:
-            raise ParseError(str(error), text=self.text(), original_exception=error) from error
+    def _pending(self) -> str | None:
+        """What is to be done before there can be a value."""
+        return "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
 
     @property
     def _message(self) -> AssistantMessage:
@@ -253,14 +235,21 @@ class BaseResponse(Generic[F]):
         Without content: the same call again, to go on with this answer. Raises `ValueError` if it is complete.
         """
         plan = self._source.plan
-        if content is None and not (self._unfinished() or self.finish_reason is FinishReason.MAX_TOKENS):
-            raise ValueError("The answer is complete: resume(…) needs what to say to it.")
-        said = () if content is None else (self._message, *promote(content))
+        said, beginning = self._going_on() if content is None else ((self._message, *promote(content)), None)
         context = plan.context if ctx is None else ctx
         following = (model or self.model).plan(
             (*plan.messages, *said), tools=plan.toolkit, format=plan.format, ctx=context
         )
-        return following if content is not None else replace(following, beginning=beginning_of(self._source.reply))
+        return following if beginning is None else replace(following, beginning=beginning)
+
+    def _going_on(self) -> tuple[Sequence[Message], str | None]:
+        """What is said for an answer to go on, and the text that it may go on from: a paused one stays as it is."""
+        reason = self.finish_reason
+        if reason is FinishReason.PAUSE:
+            return (self._message,), None
+        if self._unfinished() or (reason is not None and reason.cuts_off):
+            return (), beginning_of(self._source.reply)
+        raise ValueError("The answer is complete: resume(…) needs what to say to it.")
 
     def _unfinished(self) -> bool:
         """Whether reading this answer ended before the answer did."""
@@ -330,8 +319,9 @@ class _Blocking(_Acting[F]):
         """The next answer, to a user message with `content`: tool outputs, text, or other parts. Tools, format and
         context stay; the model is that of an enclosing `with model:`, else the same.
 
-        Without content an answer that broke off (a stream that failed or was closed, the limit of tokens) is gone on
-        with: `continues` of the new answer says how. Raises `ValueError` if there is nothing to go on with.
+        Without content an answer that broke off (a stream that failed or was closed, a limit) is gone on with:
+        `continues` of the new answer says how. One that the provider paused goes on in the next message. Raises
+        `ValueError` if there is nothing to go on with.
         """
         return run(self._resumed(content))
 
@@ -339,8 +329,8 @@ class _Blocking(_Acting[F]):
         """The parsed value, and the response that it is from.
 
         An answer that is not of the format goes back to the model with what is wrong, up to `max_retries` times; then
-        `ParseError` is raised. One that the token limit cut off is not asked for again. Raises `ValueError` while tool
-        calls are unanswered.
+        `ParseError` is raised. One that did not simply end (a limit, a refusal, a pause) is not asked for again. Raises
+        `ValueError` while tool calls are unanswered.
         """
         return run(self._validated(max_retries))
 
@@ -465,6 +455,11 @@ class _Streamed(_Acting[F]):
 
     def _unfinished(self) -> bool:
         return self._source.failure is not None
+
+    def _pending(self) -> str | None:
+        if self._unfinished():
+            return "The stream broke off, or was closed, before its end: resume() goes on with it."
+        return super()._pending() if self.consumed else "The stream is not read to its end yet: finish() it first."
 
     def _partials(self) -> Step[Partial[F]]:
         format = self.format

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, c
 
 from typing_extensions import TypeForm, TypeVar
 
+from ..errors import ParseError
+from ..values.chunks import FinishReason
 from .dialects import COMMON, PLAIN, Dialect
 from .functions import behave_like, bound_function, reference
-from .reading import candidates, is_meant_as_json, read_json, unusable
+from .reading import candidates, incomplete, is_closed, is_meant_as_json, read_json, unusable
 from .typed import ENVELOPE, TypeSchema, UndefinedName, type_schema
 
 if TYPE_CHECKING:
@@ -163,6 +165,25 @@ class Format(Generic[F]):
             return f"Give your final answer by calling the tool {FORMAT_TOOL}."
         return None
 
+    def value_of(
+        self, response: object, text: str, *, ended: FinishReason | None = None, pending: str | None = None
+    ) -> F:
+        """The value of an answer: of its text, or what the parser makes of the whole response.
+
+        `ended` is why it ended, if it did not simply end, and `pending` what it waits for, in words: of what may not be
+        all, only JSON that has an end is taken, since 12 may be the start of 1234. Raises `ParseError`, which says so.
+        """
+        try:
+            if self.parser is not None:
+                return _parsed_by(self.parser, response, text)
+            if (ended or pending) and not is_closed(text):
+                raise ParseError("it has no end.", text=text)
+            return self.parse(text)
+        except ParseError as error:
+            if ended is None and pending is None:
+                raise
+            raise incomplete(error, ended, pending) from error
+
     def parse(self, text: str) -> F:
         """The value that a model's text holds. Raises `ParseError`.
 
@@ -176,6 +197,14 @@ class Format(Generic[F]):
                 return self._adapter.validate_json(text)
             except ValueError:
                 pass  # it is not all JSON, or not of this type: what follows tells
+        return self._found(text)[1]
+
+    def plain(self, text: str) -> object:
+        """What `parse` makes a value of: the JSON of the type itself, out of the envelope and the dialect's forms."""
+        return self._found(text)[0]
+
+    def _found(self, text: str) -> tuple[object, F]:
+        """The JSON value in a text, plain, and the value of the type."""
         wrong: Exception | None = None
         broken: Exception | None = None
         for candidate in candidates(text):
@@ -190,8 +219,8 @@ class Format(Generic[F]):
                 wrong = wrong or error
         raise unusable(text, wrong, broken)
 
-    def _validated(self, value: object, text: str) -> F:
-        """The value in an envelope; or as it stands, where it was none but an object that looks like one."""
+    def _validated(self, value: object, text: str) -> tuple[object, F]:
+        """What is in an envelope; or as it stands, where it was none but an object that looks like one."""
         inner = self.unwrap(value)
         try:
             return self._read(inner, value, text)
@@ -202,10 +231,10 @@ class Format(Generic[F]):
                 return self._read(value, value, text)
             raise
 
-    def _read(self, inner: object, value: object, text: str) -> F:
+    def _read(self, inner: object, value: object, text: str) -> tuple[object, F]:
         """Pydantic reads JSON more kindly than Python's values (of which a list is no tuple), so it is given JSON."""
         plain = self._undone(inner)
-        return self._adapter.validate_json(text if plain is value else json.dumps(plain))
+        return plain, self._adapter.validate_json(text if plain is value else json.dumps(plain))
 
     def decode(self, value: object) -> object:
         """The JSON value that the type itself has, of one that a model wrote: out of the envelope and the dialect's
@@ -241,6 +270,15 @@ class Format(Generic[F]):
 
     def __repr__(self) -> str:
         return f"Format({self.name}, mode={self.mode!r})"
+
+
+def _parsed_by(parser: OutputParser[F], response: object, text: str) -> F:
+    try:
+        return parser(response)
+    except ParseError:
+        raise
+    except Exception as error:
+        raise ParseError(str(error), text=text, original_exception=error) from error
 
 
 AnyFormat: TypeAlias = Format[Any]

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ParseError
+from ..values.chunks import FinishReason
 
-__all__ = ["candidates", "cut_off", "is_closed", "is_meant_as_json", "read_json", "unusable"]
+__all__ = ["candidates", "incomplete", "is_closed", "is_meant_as_json", "read_json", "unusable"]
 
 _FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
 _OPENING = re.compile(r"[{\[]")
@@ -18,6 +19,19 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _DECODER = json.JSONDecoder(strict=False)  # to find where a value ends, even if it has line breaks in strings
 _MOST_OPENINGS = 200  # so that no text takes long to look through
+
+_ENDS = {
+    FinishReason.MAX_TOKENS: (
+        "The answer was cut off at the limit of tokens before it was complete (finish_reason is max_tokens). "
+        "Raise max_tokens, or ask for less."
+    ),
+    FinishReason.CONTEXT_LENGTH_EXCEEDED: (
+        "The answer was cut off before it was complete: there was no more room in the model's context "
+        "(finish_reason is context_length_exceeded). Shorten the conversation, or ask for less."
+    ),
+    FinishReason.REFUSAL: "The model or a filter refused (finish_reason is refusal). It said: {text}",
+    FinishReason.PAUSE: "The provider paused the answer before it was complete (finish_reason is pause): let it go on.",
+}
 
 _MEND = "Answer again, with this put right. Write only the JSON."
 _WRITE_JSON = "Answer again with the JSON alone: complete, and with nothing around it."
@@ -64,7 +78,7 @@ def _is_partly_json(text: str, wrong_at: int) -> bool:
         data = _CONTROL.sub(" ", readable).encode(errors="replace")
         with contextlib.suppress(ValueError):
             read: Any = jiter.from_json(data, partial_mode="trailing-strings")
-            return bool(read) if isinstance(read, dict) else not all(isinstance(item, int | float) for item in read)
+            return not all(isinstance(item, int | float) for item in read)  # of an object: its names
     return True  # too deep
 
 
@@ -88,18 +102,15 @@ def is_closed(text: str) -> bool:
     return text.rstrip().endswith(("}", "]", '"', "```"))
 
 
-def cut_off(error: ParseError) -> ParseError:
-    """The error for a text that the limit of tokens ended: `error` says what is wrong with it."""
-    message = (
-        "The answer was cut off at the limit of tokens before it was complete (finish_reason is max_tokens). "
-        "Raise max_tokens, or ask for less."
-    )
+def incomplete(error: ParseError, ended: FinishReason | None, pending: str | None) -> ParseError:
+    """The error for an answer that is no value since it is not a whole one: for why it ended, or what it still waits
+    for. `error` says what is wrong with what there is of it."""
+    why = pending if ended is None else _ENDS[ended].format(text=repr(error.text.strip()))
     return ParseError(
-        message,
+        why or str(error),
         text=error.text,
         original_exception=error.original_exception or error,
-        advice="Answer again, and more briefly.",
-        cut_off=True,
+        cut_off=ended is not None and ended.cuts_off,
     )
 
 

@@ -57,6 +57,11 @@ class FinishReason(StrEnum):
     PAUSE = "pause"
     """The provider paused a long turn of its own tools: resume to let it go on."""
 
+    @property
+    def cuts_off(self) -> bool:
+        """Whether a limit ended the answer before it was complete."""
+        return self in (FinishReason.MAX_TOKENS, FinishReason.CONTEXT_LENGTH_EXCEEDED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderToolUsage:

@@ -17,6 +17,8 @@ from mirascope_like.wire.features import Features, chat_dialect, features_of
 from mirascope_like.wire.openai_chat import OpenAIChat
 
 from ..conftest import Colour
+from ..llm import messages_server
+from ..transport.server import Exchange, Server
 
 Piece = HttpReply | Pieces
 
@@ -144,13 +146,14 @@ def test_when_no_model_can_go_on(colour: Colour, options: dict[str, Any]) -> Non
     assert going.sent[1] == going.sent[0]
 
 
-def test_an_answer_that_met_the_limit_of_tokens(colour: Colour) -> None:
-    limited = whole([llm.Text("one two")]).replace(b'"stop"', b'"length"')
+@pytest.mark.parametrize("reason", [llm.FinishReason.MAX_TOKENS, llm.FinishReason.CONTEXT_LENGTH_EXCEEDED])
+def test_an_answer_that_met_a_limit(colour: Colour, reason: llm.FinishReason) -> None:
+    limited = whole([llm.Text("one two")], reason)
     going = Going([HttpReply(200, {}, limited), HttpReply(200, {}, whole([llm.Text(" three")]))])
 
     async def scenario() -> None:
         first = await colour.got(colour.ask(going.model(), "Count."))
-        assert first.finish_reason is llm.FinishReason.MAX_TOKENS
+        assert first.finish_reason is reason
         second = await colour.got(first.resume())
         assert (second.text(), second.continues) == ("one two three", "prefill")
 
@@ -166,6 +169,50 @@ def test_a_complete_answer_wants_words(colour: Colour) -> None:
             await colour.got(response.resume())
 
     colour.run(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_paused_answer_goes_on_in_the_next_message(colour: Colour, server: Server, stream: bool) -> None:
+    search = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "tea"}}
+
+    def answer(exchange: Exchange) -> None:
+        body = messages_server.whole([llm.Text("Tea.")])
+        if len(server.received) == 1:
+            body |= {"content": [search], "stop_reason": "pause_turn"}
+        if not stream:
+            return exchange.json(body)
+        index = {"index": 0}
+        exchange.stream(
+            messages_server.event({"type": "message_start", "message": {**body, "content": []}}),
+            messages_server.event({"type": "content_block_start", **index, "content_block": body["content"][0]}),
+            messages_server.event({"type": "content_block_stop", **index}),
+            messages_server.event(
+                {"type": "message_delta", "delta": {"stop_reason": body["stop_reason"]}, "usage": {}}
+            ),
+            messages_server.event({"type": "message_stop"}),
+        )
+
+    server.answer = answer
+    llm.register_provider("anthropic", base_url=server.url, api_key="key")
+
+    async def scenario() -> None:
+        ask = colour.stream if stream else colour.ask
+        first = await colour.got(ask(llm.Model("anthropic/claude-sonnet-4-5"), "What is it?", format=list[str]))
+        if stream:
+            await colour.got(first.finish())
+        assert first.finish_reason is llm.FinishReason.PAUSE
+        with pytest.raises(llm.ParseError, match="paused"):
+            await colour.got(first.validate(2))
+        second = await colour.got(first.resume())
+        if stream:
+            await colour.got(second.finish())
+        assert (second.text(), second.continues) == ("Tea.", None)
+        assert [message.role for message in second.messages] == ["user", "assistant", "assistant"]
+
+    colour.run(scenario)
+    _, (asked, paused) = (request.json["messages"] for request in server.received)
+    assert (asked["role"], asked["content"][0]["text"], paused["role"]) == ("user", "What is it?", "assistant")
+    assert [block | search for block in paused["content"]] == paused["content"]  # it may have marks beside
 
 
 # -- within one stream ------------------------------------------------------------------------------------------------

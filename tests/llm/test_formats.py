@@ -392,6 +392,46 @@ def test_validate_does_not_ask_again_for_what_the_limit_cut_off(colour: Colour, 
     assert len(server.received) == 1
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (llm.FinishReason.CONTEXT_LENGTH_EXCEEDED, "room in the model's context"),
+        (llm.FinishReason.REFUSAL, "refused.*It said: '12'"),
+    ],
+)
+def test_answers_that_did_not_simply_end(colour: Colour, kind: str, reason: llm.FinishReason, said: str) -> None:
+    async def scenario() -> None:
+        model = llm.scripted(["12", reason], [JSON, reason])
+        response = await asked(colour, kind, model, int)
+        assert response.parse(partial=True) in (None, 12)
+        for read in (lambda: response.parse(), lambda: response.validate(2)):
+            with pytest.raises(llm.ParseError, match=said) as caught:
+                await colour.got(read())
+            assert (caught.value.cut_off, caught.value.text) == (reason.cuts_off, "12")
+        assert len(model.requests) == 1
+        assert (await asked(colour, kind, model, Book)).parse() == BOOK  # it has an end
+
+    colour.run(scenario)
+
+
+def test_parse_says_what_is_still_to_be_done(colour: Colour) -> None:
+    async def scenario() -> None:
+        model = llm.scripted([llm.ToolCall(id="1", name="look", args="{}")], "12", "12", JSON)
+        with pytest.raises(llm.ParseError, match="unanswered tool calls"):
+            (await asked(colour, "whole", model, Book)).parse()
+        stream = await colour.got(colour.stream(model, "Hi", format=int))
+        with pytest.raises(llm.ParseError, match=r"not read to its end yet: finish\(\)"):
+            stream.parse()
+        await colour.got(stream.finish())
+        assert stream.parse() == 12
+        closed = await colour.got(colour.stream(model, "Hi", format=int))
+        await colour.close(closed)
+        with pytest.raises(llm.ParseError, match="was closed"):
+            closed.parse()
+
+    colour.run(scenario)
+
+
 def test_validate_with_a_context(colour: Colour) -> None:
     @colour.fn
     def ask(ctx: llm.Context[int]) -> str:
