@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..schema.formats import AnyFormat, Format, OutputParser
+from ..values.chunks import FinishReason
 from .convert import args_text
 from .parts import (
     Message,
@@ -43,6 +46,10 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> 
     turn.set_usage(input=usage.input, output=usage.output, details=usage.details)
     turn.resolved_model = data.get("resolved_model")
     turn.response_json = data.get("response_json")
+    if reason := data.get("finish_reason"):
+        turn.finish_reason = FinishReason(reason)
+    if "value" in data:
+        turn.format = _giving(data["value"])
     started = datetime.fromisoformat(data["datetime_utc"]) if data.get("datetime_utc") else None
     turn.id = data["id"]
     restore(turn, said, list(_events(said)), started, data.get("duration_ms", 0))
@@ -53,6 +60,7 @@ def copied(kind: type[R], turn: Turn[Any]) -> R:
     """The same response, of another colour, with all that its prompt had. Its conversation does not come along."""
     made = rebuilt(kind, dict(dict_of(turn)), turn.model)
     made.prompt = turn.prompt
+    made.format = turn.format
     made.executed = set(turn.executed)
     return made
 
@@ -70,6 +78,15 @@ def faked(
     said = [Message("assistant", [TextPart(response)])] if response else []
     restore(turn, said, list(_events(said)), None, 0)
     return turn
+
+
+def _giving(value: object) -> AnyFormat:
+    """The format of an answer whose value is known: what the model was held to when it wrote it is not."""
+
+    def stored(_: object) -> object:
+        return deepcopy(value)
+
+    return Format(OutputParser(stored, ""))
 
 
 def _model(kind: type[Turn[Any]], model_id: str) -> BaseModel:

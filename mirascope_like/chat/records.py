@@ -94,13 +94,15 @@ class PromptDict(SettingsDict, total=False):
 
 
 class ResponseDict(TypedDict):
-    """A response. `messages` is the answer."""
+    """A response. `messages` is the answer as the model wrote it, `value` what it says as JSON of the schema."""
 
     version: Literal[1]
     id: str
     model: str
     prompt: PromptDict
     messages: list[MessageDict]
+    value: NotRequired[Any]
+    finish_reason: NotRequired[str]
     resolved_model: NotRequired[str]
     usage: NotRequired[UsageDict]
     datetime_utc: NotRequired[str]
@@ -146,25 +148,32 @@ def check_version(data: Mapping[str, Any], what: str) -> None:
 
 
 def response_to_dict(
-    turn: Turn[Any], messages: Sequence[Message], usage: Usage, started: str, duration_ms: int
+    turn: Turn[Any],
+    messages: Sequence[Message],
+    usage: Usage,
+    started: str,
+    duration_ms: int,
+    value: Mapping[str, Any],
 ) -> ResponseDict:
-    """The JSON form of a complete response."""
+    """The JSON form of a complete response. `value` holds its value by that name, if it has one."""
     made: dict[str, Any] = {
         "version": VERSION,
         "id": turn.id,
         "model": turn.model.model_id,
         "prompt": _prompt_to_dict(turn.prompt),
         "messages": [message.to_dict() for message in messages],
+        "finish_reason": turn.finish_reason and str(turn.finish_reason),
         "resolved_model": turn.resolved_model,
         "datetime_utc": started,
         "duration_ms": duration_ms,
         "usage": {
-            name: value for name in ("input", "output", "details") if (value := getattr(usage, name)) is not None
+            name: count for name in ("input", "output", "details") if (count := getattr(usage, name)) is not None
         },
         "response_json": turn.response_json,
         "conversation": None if turn.conversation is None else turn.conversation.id,
     }
-    return cast("ResponseDict", {name: value for name, value in made.items() if value or name == "messages"})
+    kept = {name: each for name, each in made.items() if each or name == "messages"}
+    return cast("ResponseDict", {**kept, **value})
 
 
 def prompt_settings(prompt: Prompt) -> SettingsDict:

@@ -25,6 +25,8 @@ from typing_extensions import TypeVar
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError, StreamRestarted
+from ..schema.formats import AnyFormat
+from ..values.chunks import FinishReason
 from .answers import Answering
 from .history import client_calls, identified
 from .ids import new_id
@@ -93,6 +95,8 @@ class Turn(Generic[F]):
         self.conversation: AnyConversation | None = conversation
         self.resolved_model: str | None = None
         self.response_json: dict[str, Any] | None = None
+        self.finish_reason: FinishReason | None = None
+        self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
         self.token_details: dict[str, Any] | None = None
@@ -258,6 +262,8 @@ class Turn(Generic[F]):
             return False
         self._events.extend(self._answer.events(None))
         self._messages = identified(self._answer.messages(self, self._stream), _new_call_id)
+        self.finish_reason = self._stream.reply.finish_reason
+        self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
         self._complete()
         return True
 
@@ -355,13 +361,23 @@ class Turn(Generic[F]):
         return "" if self._started is None else self._started.isoformat()
 
     def _parsed(self) -> Any:
-        format = self.prompt.format
-        if format is None:
+        if self.format is None:
             raise ValueError("parsed() needs a prompt with schema=….")
-        return format.parser(self) if format.parser is not None else format.parse(self._said_text())
+        pending = "There are unanswered tool calls: reply() runs them, as a chain does." if self._tool_calls() else None
+        return self.format.value_of(self, self._said_text(), ended=self.finish_reason, pending=pending)
+
+    def _plain_value(self) -> dict[str, Any]:
+        """What a JSON form says of the answer's value: nothing if there is none."""
+        if self.format is None or self.prompt.schema is None:
+            return {}
+        with suppress(Exception):  # also those of the user's own validators
+            value = self._parsed()
+            return {"value": value if self.format.parser is not None else self.format.plain(self._said_text())}
+        return {}
 
     def _to_dict(self) -> ResponseDict:
-        return response_to_dict(self, self._messages, self._usage(), self._datetime_utc(), self._duration_ms())
+        times = self._datetime_utc(), self._duration_ms()
+        return response_to_dict(self, self._messages, self._usage(), *times, self._plain_value())
 
     def __repr__(self) -> str:
         text = self._said_text() if self._done else f"... {self._unread} ..."

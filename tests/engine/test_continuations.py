@@ -181,14 +181,12 @@ def test_a_paused_answer_goes_on_in_the_next_message(colour: Colour, server: Ser
             body |= {"content": [search], "stop_reason": "pause_turn"}
         if not stream:
             return exchange.json(body)
-        index = {"index": 0}
+        index, ended = {"index": 0}, {"delta": {"stop_reason": body["stop_reason"]}, "usage": {}}
         exchange.stream(
             messages_server.event({"type": "message_start", "message": {**body, "content": []}}),
             messages_server.event({"type": "content_block_start", **index, "content_block": body["content"][0]}),
             messages_server.event({"type": "content_block_stop", **index}),
-            messages_server.event(
-                {"type": "message_delta", "delta": {"stop_reason": body["stop_reason"]}, "usage": {}}
-            ),
+            messages_server.event({"type": "message_delta", **ended}),
             messages_server.event({"type": "message_stop"}),
         )
 
