@@ -165,8 +165,11 @@ class Registry:
             raise ValueError(f"There is no provider {provider_id!r}; there are: {', '.join(self._built_in)}.")
         return self._built_in[provider_id]
 
-    def find(self, model_id: str) -> tuple[Provider, str]:
-        """The provider of a model id, and the name that is sent. Raises `NoRegisteredProviderError`."""
+    def find(self, model_id: str, instead: Provider | None = None) -> tuple[Provider, str]:
+        """The provider of a model id, or the one to ask in its place, and the name that is sent. Raises
+        `NoRegisteredProviderError`."""
+        if instead is not None:
+            return instead, model_id.partition("/")[2]
         for scopes in (dict(self._registered), self._defaults):
             matching = [scope for scope in scopes if _matches(scope, model_id)]
             if matching:

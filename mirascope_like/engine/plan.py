@@ -58,12 +58,6 @@ class Plan:
     """What observers may know this call by: its `id`, the `conversation` that it belongs to, or words of one's own.
     Never sent."""
 
-    def find_provider(self) -> tuple[Provider, str]:
-        """Who is asked, and the model's name there. Raises `NoRegisteredProviderError`."""
-        if self.provider is not None:
-            return self.provider, self.model_id.partition("/")[2]
-        return registry.find(self.model_id)
-
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
@@ -125,7 +119,7 @@ def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Seq
     """The request of a plan, whose answer may take as many seconds as are left. Raises what is wrong with it before
     anything is sent: no provider, no key, features that the provider does not have. `lessons` are about the provider,
     beside those that are remembered."""
-    provider, name = plan.find_provider()
+    provider, name = registry.find(plan.model_id, plan.provider)
     endpoint = taught(provider.endpoint(name, plan.messages), lessons)
     format = _with_mode(plan, endpoint)
     prefill = bool((plan.beginning or "").strip()) and goes_on(endpoint.features, format, plan.params)

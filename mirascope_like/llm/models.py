@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 from typing_extensions import TypeVar, Unpack
 
 from ..engine.calls import ask
-from ..engine.endpoints import Provider
+from ..engine.endpoints import Provider, registry
 from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, run
 from ..engine.streams import open_stream
@@ -105,7 +105,7 @@ class Model:
     @property
     def provider(self) -> Provider:
         """Who would be asked now: it is looked up each time. Raises `NoRegisteredProviderError`."""
-        return self.plan("?").find_provider()[0]
+        return registry.find(self.model_id, self.provider_override)[0]
 
     @property
     def provider_id(self) -> str:
