@@ -58,7 +58,9 @@ def _scopes(scope: str | Iterable[str] | None, provider: Provider) -> Sequence[s
     if isinstance(scope, str):
         return (scope,)
     if scope is not None:
-        return tuple(scope)
+        if not (scopes := tuple(scope)):
+            raise ValueError("scope is empty: name at least one start of model ids, or leave it out.")
+        return scopes
     own = getattr(provider, "scopes", ()) or (f"{provider.id.partition(':')[0]}/",)
     return tuple(own)
 

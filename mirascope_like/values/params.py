@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Required, TypeAlias, cast
 
 from typing_extensions import TypedDict
@@ -66,11 +67,54 @@ _NAMES = frozenset(Params.__annotations__)
 _LEVELS = ("none", "default", "minimal", "low", "medium", "high", "max")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(each, str) for each in cast("Sequence[object]", value))
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _are_headers(value: object) -> bool:
+    return isinstance(value, Mapping) and _are_texts([*cast("Mapping[object, object]", value).values()])
+
+
+_NUMBER = _is_number, "a number"
+_WHOLE = _is_whole, "a whole number"
+_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "temperature": _NUMBER,
+    "max_tokens": _WHOLE,
+    "top_p": _NUMBER,
+    "top_k": _WHOLE,
+    "seed": _WHOLE,
+    "stop_sequences": (_are_texts, "a sequence of texts"),
+    "parallel_tool_calls": (_is_flag, "True or False"),
+    "extra_body": (_is_mapping, "a mapping"),
+    "extra_headers": (_are_headers, "a mapping of names to texts"),
+}
+
+
 def check_params(params: Mapping[str, object]) -> Params:
-    """`params` as `Params`. Raises `TypeError` for an unknown name, `ValueError` for a value that cannot be meant."""
+    """`params` as `Params`. Raises `TypeError` for an unknown name or a value of a wrong type, `ValueError` for a value
+    that cannot be meant."""
     unknown = [name for name in params if name not in _NAMES]
     if unknown:
         raise TypeError(_unknown_param(unknown[0]))
+    for name, value in params.items():
+        if value is not None and name in _KINDS:
+            _check_kind(name, value)
     checked = cast("Params", dict(params))
     if not isinstance(timeout := checked.get("timeout"), Timeout):
         check_seconds("timeout", timeout)
@@ -83,6 +127,14 @@ def check_params(params: Mapping[str, object]) -> Params:
     if isinstance(stop := params.get("stop_sequences"), str):  # text is a sequence too, of its letters
         checked["stop_sequences"] = [stop]
     return checked
+
+
+def _check_kind(name: str, value: object) -> None:
+    fits, kind = _KINDS[name]
+    if not fits(value):  # what it is instead is not shown: headers hold keys
+        raise TypeError(f"{name} must be {kind}, not {type(value).__name__}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}: it must be finite.")
 
 
 def _check_thinking(thinking: object) -> None:

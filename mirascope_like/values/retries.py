@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, Unpack
 
 from ..errors import ConnectionError, RateLimitError, ServerError, TimeoutError
 from .params import Params
@@ -33,17 +33,17 @@ _RETRY_ON: tuple[type[Exception], ...] = (ConnectionError, RateLimitError, Serve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryConfig:
-    """When to ask again. Raises `ValueError` for what cannot be meant.
+    """When to ask again. Raises `ValueError` for what cannot be meant, and `TypeError` for what is no error or model.
 
     `max_retries`: how often each model is asked again, so that it gets at most `max_retries + 1` requests.
-    `retry_on`: the errors after which it is worth while. Others are raised at once.
+    `retry_on`: the errors (one class, or several) after which it is worth while. Others are raised at once.
     `initial_delay`, `max_delay`, `backoff_multiplier`: the wait before retry n is at most
     `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)` seconds.
     `jitter`: how much of that wait is left to chance: 0 waits exactly so long, 1 anything between nothing and that, so
     that many clients do not come back at one moment. A wait that the server asks for is kept as it is; if it is longer
     than `max_delay`, nobody waits.
-    `fallback_models`: who is asked when a model's retries are used up. An id takes the first model's params; a `Model`
-    has its own.
+    `fallback_models`: who (one, or several) is asked when a model's retries are used up. An id takes the first model's
+    params; a `Model` has its own.
     `after_output`: what happens if a stream breaks after something of it was shown. "raise" raises the error;
     "restart" asks again, and raises `StreamRestarted` for the reader to begin anew; "continue" lets the model go on
     where it stopped if it is known to be able to, and restarts otherwise.
@@ -58,9 +58,13 @@ class RetryConfig:
     fallback_models: Sequence[str | ModelLike] = ()
     after_output: AfterOutput = "raise"
 
+    if TYPE_CHECKING:  # more may be given than is kept
+
+        def __init__(self, **args: Unpack[RetryArgs]) -> None: ...
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "retry_on", tuple(self.retry_on))
-        object.__setattr__(self, "fallback_models", _as_tuple(self.fallback_models))
+        object.__setattr__(self, "retry_on", _as_errors(self.retry_on))
+        object.__setattr__(self, "fallback_models", _as_models(self.fallback_models))
         for name in ("max_retries", "initial_delay", "max_delay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be 0 or more, and finite.")
@@ -83,12 +87,12 @@ class RetryArgs(TypedDict, total=False):
     """The arguments of `RetryConfig`."""
 
     max_retries: int
-    retry_on: tuple[type[Exception], ...]
+    retry_on: type[Exception] | Sequence[type[Exception]]
     initial_delay: float
     max_delay: float
     backoff_multiplier: float
     jitter: float
-    fallback_models: Sequence[str | ModelLike]
+    fallback_models: str | ModelLike | Sequence[str | ModelLike]
     after_output: AfterOutput
 
 
@@ -103,5 +107,18 @@ class RetryFailure:
         return f"{self.model.model_id}: {type(self.exception).__name__}: {self.exception}"
 
 
-def _as_tuple(models: Sequence[str | ModelLike]) -> tuple[str | ModelLike, ...]:
-    return (models,) if isinstance(models, str) else tuple(models)
+def _as_errors(given: object) -> tuple[type[Exception], ...]:
+    errors = tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else (given,)
+    for error in errors:
+        if not (isinstance(error, type) and issubclass(error, Exception)):
+            raise TypeError(f"retry_on takes classes of errors, such as llm.RateLimitError; not {error!r}.")
+    return cast("tuple[type[Exception], ...]", errors)
+
+
+def _as_models(given: object) -> tuple[str | ModelLike, ...]:
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    models: tuple[object, ...] = tuple(cast("Iterable[object]", given)) if several else (given,)
+    for model in models:
+        if not (isinstance(model, str) or hasattr(model, "model_id")):
+            raise TypeError(f"fallback_models takes ids of models and llm.Model(…)s, not {model!r}.")
+    return cast("tuple[str | ModelLike, ...]", models)

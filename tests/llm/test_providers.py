@@ -129,8 +129,8 @@ def test_an_unknown_scope() -> None:
     assert str(again.value).count("openai/") == 1
     with pytest.raises(ValueError, match="no provider 'nobody'"):
         llm.register_provider("nobody")
-    for scope in ("", "vllm"):
-        with pytest.raises(ValueError, match="has no slash"):
+    for scope, found in (("", "has no slash"), ("vllm", "has no slash"), ([], "scope is empty")):
+        with pytest.raises(ValueError, match=found):
             llm.register_provider("openai", scope=scope)
 
 

@@ -241,3 +241,19 @@ def test_wrong_targets() -> None:
 
 def test_one_fallback_need_not_be_a_list() -> None:
     assert llm.RetryConfig(fallback_models="test/b").fallback_models == ("test/b",)
+    other = llm.Model("test/b", temperature=0.5)
+    assert llm.RetryConfig(fallback_models=other).fallback_models == (other,)
+
+
+def test_errors_to_retry_on_are_given_as_except_takes_them() -> None:
+    assert llm.RetryConfig(retry_on=ValueError).retry_on == (ValueError,)
+    assert llm.RetryConfig(retry_on=[ValueError, KeyError]).retry_on == (ValueError, KeyError)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"retry_on": ["ServerError"]}, {"retry_on": int}, {"retry_on": 5}, {"fallback_models": [3]}], ids=str
+)
+def test_what_is_no_error_or_model(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(TypeError, match=name):
+        llm.RetryConfig(**wrong)

@@ -32,7 +32,7 @@ def plain(genre: str) -> str:
     return genre
 
 
-@llm.retry(after_output="restart")
+@llm.retry(after_output="restart", retry_on=llm.RateLimitError, fallback_models=llm.Model("openai/gpt-5-mini"))
 @llm.call("openai/gpt-5-mini")
 def with_context(ctx: llm.Context[int], genre: str) -> str:
     return genre * ctx.deps

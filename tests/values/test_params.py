@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -55,6 +56,36 @@ def test_a_typo_is_an_error_that_helps(name: str, hint: str) -> None:
 def test_values_that_cannot_be_meant_are_refused(params: dict[str, Any], hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
         check_params(params)
+
+
+@pytest.mark.parametrize(
+    ("params", "hint"),
+    [
+        ({"temperature": "hot"}, "temperature must be a number, not str"),
+        ({"temperature": True}, "temperature must be a number, not bool"),
+        ({"max_tokens": 1.5}, "max_tokens must be a whole number, not float"),
+        ({"max_tokens": "100"}, "max_tokens must be a whole number, not str"),
+        ({"top_p": [1]}, "top_p"),
+        ({"top_k": 1.0}, "top_k"),
+        ({"seed": "x"}, "seed"),
+        ({"stop_sequences": 5}, "stop_sequences must be a sequence of texts"),
+        ({"stop_sequences": [5]}, "stop_sequences"),
+        ({"parallel_tool_calls": 1}, "parallel_tool_calls must be True or False"),
+        ({"extra_body": "x"}, "extra_body must be a mapping"),
+        ({"extra_headers": "Bearer x"}, "extra_headers must be a mapping of names to texts, not str"),
+        ({"extra_headers": {"x-count": 3}}, "extra_headers"),
+    ],
+    ids=str,
+)
+def test_values_of_a_wrong_type_are_refused(params: dict[str, Any], hint: str) -> None:
+    with pytest.raises(TypeError, match=hint):
+        check_params(params)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_are_finite(value: float) -> None:
+    with pytest.raises(ValueError, match=r"top_p is .* finite"):
+        check_params({"top_p": value})
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required", {"name": "f"}])
