@@ -223,7 +223,12 @@ class BaseResponse(Generic[F]):
 
     def _pending(self) -> str | None:
         """What is to be done before there can be a value."""
-        return "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
+        unanswered = "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
+        return self._unread() or unanswered
+
+    def _unread(self) -> str | None:
+        """What is to be said of an answer that is not all there."""
+        return None
 
     @property
     def _message(self) -> AssistantMessage:
@@ -456,10 +461,10 @@ class _Streamed(_Acting[F]):
     def _unfinished(self) -> bool:
         return self._source.failure is not None
 
-    def _pending(self) -> str | None:
+    def _unread(self) -> str | None:
         if self._unfinished():
             return "The stream broke off, or was closed, before its end: resume() goes on with it."
-        return super()._pending() if self.consumed else "The stream is not read to its end yet: finish() it first."
+        return None if self.consumed else "The stream is not read to its end yet: finish() it first."
 
     def _partials(self) -> Step[Partial[F]]:
         format = self.format

@@ -108,7 +108,7 @@ class RetryFailure:
 
 
 def _as_errors(given: object) -> tuple[type[Exception], ...]:
-    errors = tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else (given,)
+    errors = _several(given)
     for error in errors:
         if not (isinstance(error, type) and issubclass(error, Exception)):
             raise TypeError(f"retry_on takes classes of errors, such as llm.RateLimitError; not {error!r}.")
@@ -116,9 +116,15 @@ def _as_errors(given: object) -> tuple[type[Exception], ...]:
 
 
 def _as_models(given: object) -> tuple[str | ModelLike, ...]:
-    several = isinstance(given, Iterable) and not isinstance(given, str)
-    models: tuple[object, ...] = tuple(cast("Iterable[object]", given)) if several else (given,)
+    models = _several(given)
     for model in models:
         if not (isinstance(model, str) or hasattr(model, "model_id")):
             raise TypeError(f"fallback_models takes ids of models and llm.Model(…)s, not {model!r}.")
     return cast("tuple[str | ModelLike, ...]", models)
+
+
+def _several(given: object) -> tuple[object, ...]:
+    """What was given, or the one thing that was."""
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return tuple(cast("Iterable[object]", given))
+    return (given,)
