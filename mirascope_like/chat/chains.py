@@ -162,7 +162,7 @@ def _told(turn: Turn[Any]) -> list[Message]:
     """What the model was told before a turn by the tools of this chain."""
     if not turn.ran:
         return []
-    attached = [AttachmentPart(attachment) for result in turn.ran for attachment in result.attachments]
+    attached = [AttachmentPart(attachment) for attachment in turn.prompt.attachments]
     told = [Message("tool", [result_part(result) for result in turn.ran])]
     return [*told, Message("user", [*attached])] if attached else told
 

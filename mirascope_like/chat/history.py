@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from .attachments import Attachment
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
-__all__ = ["answered", "client_calls", "identified", "pending_calls", "trimmed", "with_system"]
+__all__ = ["answered", "client_calls", "identified", "pending_calls", "trimmed", "with_system", "without_files"]
 
 
 def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
@@ -59,6 +60,24 @@ def answered(messages: Sequence[Message]) -> list[Message]:
         else:
             kept.append(message)
     return kept
+
+
+def without_files(messages: Sequence[Message]) -> tuple[list[Message], list[Attachment]]:
+    """The messages, without the files in the results at their end, and these files. Results that came from elsewhere
+    keep theirs."""
+    start = len(messages)
+    while start and messages[start - 1].role == "tool":
+        start -= 1
+    files: list[Attachment] = []
+    bare = [replace(each, parts=[_without_files(part, files) for part in each.parts]) for each in messages[start:]]
+    return [*messages[:start], *bare], files
+
+
+def _without_files(part: Part, files: list[Attachment]) -> Part:
+    if not isinstance(part, ToolResultPart) or not part.attachments or part.provider_metadata:
+        return part
+    files += part.attachments
+    return replace(part, attachments=[])
 
 
 def with_system(messages: Sequence[Message], system: str) -> list[Message]:

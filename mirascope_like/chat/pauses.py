@@ -13,14 +13,17 @@ The calls that were answered are in the history with their results, so they do n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from .parts import Message
+from .history import pending_calls, without_files
+from .parts import AttachmentPart, Message
 from .prompts import ChainArgs, Prompt, result_part
 from .records import PauseDict, SettingsDict, check_version, prompt_settings, with_args
 from .serial import VERSION
+from .toolbox import ToolLike, flatten, may_grow
 from .tools import PauseChain, ToolResult
 
 if TYPE_CHECKING:
@@ -47,8 +50,16 @@ def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Seque
 
 
 def with_results(messages: Sequence[Message], results: Sequence[ToolResult]) -> list[Message]:
-    """A history, with what some of its calls gave."""
-    return [*messages, Message("tool", [result_part(result) for result in results])] if results else list(messages)
+    """A history, with what some of its calls gave. While others wait, files stay in the results, for nothing may stand
+    between results of one answer."""
+    if not results:
+        return list(messages)
+    parts = [replace(result_part(result), attachments=list(result.attachments)) for result in results]
+    made = [*messages, Message("tool", [*parts])]
+    if pending_calls(made):
+        return made
+    bare, files = without_files(made)
+    return [*bare, Message("user", [AttachmentPart(file) for file in files])] if files else made
 
 
 def resume(
@@ -57,7 +68,8 @@ def resume(
     """Go on with a chain that paused, from `pause.to_dict()`: the calls without results run first.
 
     `tools` must be given, since functions are not stored, and hooks and key if they are wanted. `model` is the one that
-    was asked, unless given. Raises `ValueError` for a form that is none, and `UnknownModelError`.
+    was asked, unless given. Raises `ValueError` for a form that is none, and if a call that waits has no tool among
+    `tools`; `UnknownModelError`.
     """
     from .registry import get_model
 
@@ -82,4 +94,14 @@ def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
     check_version(state, "pauses")
     kept = {name: state[name] for name in SettingsDict.__annotations__ if name in state}
     messages = [Message.from_dict(message) for message in state["messages"]]
-    return with_args({**kept, "messages": messages}, args)
+    tools = tuple(args.get("tools") or ())
+    _check_tools(messages, tools)
+    return with_args({**kept, "messages": messages}, {**args, "tools": tools})
+
+
+def _check_tools(messages: Sequence[Message], tools: Sequence[ToolLike]) -> None:
+    """`ValueError` if a call that waits has no tool. What a toolbox adds when it is prepared is not known yet."""
+    known = {tool.name for tool in flatten(tools)}
+    missing = {call.name: None for call in pending_calls(messages) if call.name not in known}
+    if missing and not any(map(may_grow, tools)):
+        raise ValueError(f"The pause waits for {', '.join(map(repr, missing))}: give tools=[…] with it.")

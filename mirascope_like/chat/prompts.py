@@ -21,7 +21,7 @@ from ..values.context import Context
 from ..values.params import Params
 from .attachments import Attachment
 from .fragments import joined, joined_system
-from .history import answered, with_system
+from .history import answered, with_system, without_files
 from .parts import AttachmentPart, Message, Part, TextPart, ToolResultPart
 from .toolbox import Toolbox, ToolLike, flatten
 from .tools import AfterCall, AnyTool, BeforeCall, Tool, ToolResult
@@ -175,6 +175,12 @@ class Prompt:
         """This prompt with results of tools, and the files that they attached."""
         attached = tuple(attachment for result in results for attachment in result.attachments)
         return replace(self, tool_results=tuple(results), attachments=attached)
+
+    def resumed_with(self, results: Sequence[ToolResult]) -> Prompt:
+        """This prompt, whose history ends in the results that a pause kept, with those of the other calls."""
+        history, kept = without_files(self.history)
+        made = replace(self, history=tuple(history)).with_results(results)
+        return replace(made, attachments=(*kept, *made.attachments))
 
     def absorbed(self) -> Prompt:
         """A prompt that has said what this one says, and asks nothing yet."""

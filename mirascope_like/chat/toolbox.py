@@ -20,7 +20,16 @@ from ..engine.runtime import BLOCKING, NATIVE, Once, Runtime, run
 from ..schema.tools import ProviderTool
 from .tools import AnyTool, Tool
 
-__all__ = ["ServerSideTool", "ToolLike", "Toolbox", "check_server_side", "config_of", "flatten", "prepare_all"]
+__all__ = [
+    "ServerSideTool",
+    "ToolLike",
+    "Toolbox",
+    "check_server_side",
+    "config_of",
+    "flatten",
+    "may_grow",
+    "prepare_all",
+]
 
 
 class _Configured:
@@ -160,6 +169,11 @@ def _is_tool(kind: type[Toolbox], name: str) -> bool:
 ToolLike: TypeAlias = "Callable[..., Any] | Tool | Toolbox | ProviderTool"
 
 
+def may_grow(tool: ToolLike) -> bool:
+    """Whether a toolbox may add tools when it is prepared."""
+    return isinstance(tool, Toolbox) and bool(_overridden(tool, "prepare"))
+
+
 async def prepare_all(runtime: Runtime, tools: Iterable[ToolLike]) -> None:
     """Prepare the toolboxes among some tools, each once; what they add is in `flatten(tools)` then."""
     for tool in tools:
@@ -197,9 +211,13 @@ async def _tear_down(runtime: Runtime, toolbox: Toolbox) -> None:
 
 async def _called(runtime: Runtime, toolbox: Toolbox, name: str) -> None:
     """Call a method or its async twin: the one that the class defines; of both, the one of this colour."""
-    names = [each for each in (name, f"{name}_async") if getattr(type(toolbox), each) is not getattr(Toolbox, each)]
-    if names:
+    if names := _overridden(toolbox, name):
         await runtime.invoke(getattr(toolbox, names[0 if runtime is BLOCKING else -1]))
+
+
+def _overridden(toolbox: Toolbox, name: str) -> list[str]:
+    """Which of a method and its async twin the toolbox's class defines."""
+    return [each for each in (name, f"{name}_async") if getattr(type(toolbox), each) is not getattr(Toolbox, each)]
 
 
 class ServerSideTool(_Configured, ProviderTool):

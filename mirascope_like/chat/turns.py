@@ -479,7 +479,7 @@ class Turn(Generic[F]):
                 note_pause(error, prompt, self.model.model_id, prompt.history)
             self._keep(error, prompt.history, kept)
             raise
-        return self._next(prompt.with_results(results), results)
+        return self._next(prompt.resumed_with(results), results)
 
     def _next(self, prompt: Prompt, results: Sequence[ToolResult]) -> Self:
         made = type(self)(prompt, self.conversation, place=self.place)

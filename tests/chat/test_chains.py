@@ -360,6 +360,80 @@ def test_what_is_given_to_resume_stands_in_place_of_what_is_stored(colour: Colou
     colour.run(scenario)
 
 
+def test_resume_refuses_to_go_on_without_the_tool_that_the_pause_waits_for(colour: Colour) -> None:
+    class Desk(chat.Toolbox):
+        def delete(self, what: str) -> str:
+            return f"deleted {what}"
+
+    class LateDesk(Desk):
+        def prepare(self) -> None:
+            self.add_tool(added)
+
+    added = chat.Tool.function(lambda what: f"deleted {what}", name="delete")
+
+    async def scenario() -> None:
+        approval = Approval()
+        model = asking(colour)
+        state = (await paused(colour, model.chain("Go", tools=[approval.count, approval.delete]))).to_dict()
+        resume = chat.resume_async if colour.is_async else chat.resume
+        for tools in [
+            {},
+            {"tools": None},
+            {"tools": [approval.count]},
+            {"tools": [Desk()]},
+        ]:  # of a toolbox: Desk_delete
+            with pytest.raises(ValueError, match="waits for 'delete'"):
+                resume(state, model=model, **tools)
+        chain = resume(state, model=model, tools=iter([LateDesk()]))  # known when it is prepared
+        assert [result.output for result in (await colour.all(chain.responses()))[0].ran] == ["deleted it"]
+
+    colour.run(scenario)
+
+
+PNG = chat.Attachment(type="image/png", content=b"pixels")
+
+
+def photograph() -> chat.ToolOutput:
+    return chat.ToolOutput("taken", [PNG])
+
+
+def files(messages: list[chat.Message]) -> list[chat.Attachment]:
+    return [part.attachment for part in messages[-1].parts if isinstance(part, chat.AttachmentPart)]
+
+
+def test_a_pause_keeps_the_files_of_the_tools_that_ended(colour: Colour) -> None:
+    async def scenario() -> None:
+        approval = Approval()
+        tools = [photograph, approval.delete]
+        model = scripted(colour, [call("photograph"), call("delete", what="it")], "Gone.", "Gone.")
+        conversation = model.conversation(tools=tools)
+        pause = await paused(colour, conversation.chain("Go"))
+        approval.approved = True
+        resume = chat.resume_async if colour.is_async else chat.resume
+        for chain in [resume(json.loads(json.dumps(pause.to_dict())), model=model, tools=tools), conversation.chain()]:
+            told = (await colour.got(chain.messages()))[:-1]
+            assert [message.role for message in told] == ["tool", "user"] and files(told) == [PNG]
+            sent = model.script.prompts[-1].messages
+            assert [message.role for message in sent] == ["user", "assistant", "tool", "tool", "user"]
+            assert files(sent) == [PNG]
+
+    colour.run(scenario)
+
+
+def test_a_hook_that_raises_keeps_the_files_of_the_tools_that_ran(colour: Colour) -> None:
+    def refuse(tool: chat.Tool, call: chat.ToolCall, result: chat.ToolResult) -> None:
+        raise LookupError
+
+    async def scenario() -> None:
+        conversation = scripted(colour, [call("photograph")], "a cat").conversation(tools=[photograph])
+        with pytest.raises(LookupError):
+            await colour.got(conversation.chain("Go", after_call=refuse).text())
+        assert files(conversation.messages) == [PNG]
+        assert await colour.got(conversation.chain().text()) == "a cat"
+
+    colour.run(scenario)
+
+
 def test_a_paused_conversation_goes_on_or_changes_the_subject_W24(colour: Colour) -> None:
     async def scenario() -> None:
         approval = Approval()
