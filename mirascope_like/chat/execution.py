@@ -233,6 +233,8 @@ class _Source:
         return self._writer.feed(self._execution.take(item))
 
     async def _item(self) -> object:
+        if getattr(self._items, "ag_frame", self) is None:  # an event loop that ends closes its generators
+            raise StreamClosedError("The event loop in which execute() began has ended; what was not read is lost.")
         self._stepping = True
         try:
             with running(self._turn):

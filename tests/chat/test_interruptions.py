@@ -312,3 +312,20 @@ def test_tools_that_ran_do_not_run_again_after_ctrl_c() -> None:
         conversation.chain("Go").text()
     assert conversation.chain().text() == "done"
     assert ran == [1, 2, 2]
+
+
+def test_an_answer_that_its_event_loop_left_unfinished_is_not_taken_for_whole(native: Colour) -> None:
+    conversation = scripted(native, ["Half", " of it"]).conversation()
+    response = conversation.prompt("Go")
+    pieces = aiter(response)
+
+    async def begin() -> None:
+        assert await anext(pieces) == "Half"
+
+    async def finish() -> None:
+        with pytest.raises(chat.StreamClosedError):
+            await response.text()
+        assert not response.done and conversation.messages == []
+
+    native.run(begin)
+    native.run(finish)
