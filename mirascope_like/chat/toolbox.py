@@ -17,7 +17,7 @@ from types import MethodType, TracebackType
 from typing import Any, Self, TypeAlias, cast
 
 from ..engine.runtime import BLOCKING, NATIVE, Once, Runtime, run
-from ..schema.tools import ProviderTool
+from ..schema.tools import BaseTool, ProviderTool
 from .tools import AnyTool, Tool
 
 __all__ = [
@@ -116,7 +116,7 @@ class Toolbox(_Configured):
         if not isinstance(tool, Tool):
             if not callable(cast("object", tool)):
                 raise TypeError(f"A tool is a function or a Tool, not {tool!r}.")
-            tool = Tool.function(MethodType(tool, self) if pass_self else tool)
+            tool = Tool.function(_method(tool, self) if pass_self else tool)
         elif pass_self and tool.implementation is not None:
             tool = replace(tool, implementation=MethodType(tool.implementation, self))
         vars(self)["_extra_tools"][tool.name] = tool
@@ -153,6 +153,13 @@ class Toolbox(_Configured):
 
 
 _RESERVED = {name for name in vars(Toolbox) if not name.startswith("_")}
+
+
+def _method(fn: Callable[..., Any], toolbox: Toolbox) -> Callable[..., Any]:
+    """A function as a method of a toolbox. A tool of the library stays one."""
+    if isinstance(fn, BaseTool):
+        return cast("BaseTool[..., Any]", fn).bound_to(toolbox, type(toolbox))
+    return MethodType(fn, toolbox)
 
 
 def _bound_to(toolbox: Toolbox, tool: Tool) -> Tool:

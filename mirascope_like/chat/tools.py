@@ -104,7 +104,9 @@ class Tool:
     """A tool for a model: what it is told, and the function to run (`None`: somebody else answers the calls).
 
     `input_schema` is a JSON Schema object or a Pydantic model. `max_concurrency` is how many calls of one answer run at
-    once. Usually made from a function, by `Tool.function` or by giving the function itself as a tool.
+    once, `timeout` how many seconds a call may take; `strict` asks the provider to hold the model to the schema, and
+    `inline` runs a sync tool where the call was made, on no other thread. Usually made from a function, by
+    `Tool.function` or by giving the function itself as a tool. A tool of `mirascope_like.llm` keeps what it says.
     """
 
     name: str
@@ -113,6 +115,9 @@ class Tool:
     implementation: Callable[..., Any] | None = None
     plugin: str | None = None
     max_concurrency: int | None = field(default=None, kw_only=True)
+    timeout: float | None = field(default=None, kw_only=True)
+    strict: bool | None = field(default=None, kw_only=True)
+    inline: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.input_schema, type):
@@ -124,6 +129,8 @@ class Tool:
 
         Raises `ValueError` for a lambda without a name, `TypeError` for a parameter that cannot be described.
         """
+        if isinstance(fn, schema.BaseTool):
+            return _from_given(cast("schema.AnyTool", fn), name, description)
         name = name or function_name(fn)
         if name == "<lambda>":
             raise ValueError("Cannot create a Tool from a lambda function without name=")
@@ -150,12 +157,29 @@ class Tool:
             description=self.description,
             parameters=self.input_schema,
             max_concurrency=self.max_concurrency,
+            timeout=self.timeout,
+            strict=self.strict,
+            inline=self.inline,
         )
 
 
 AnyTool: TypeAlias = Tool | schema.ProviderTool
 BeforeCall: TypeAlias = Callable[[Tool | None, ToolCall], Any]
 AfterCall: TypeAlias = Callable[[Tool, ToolCall, ToolResult], Any]
+
+
+def _from_given(tool: schema.AnyTool, name: str | None, description: str | None) -> Tool:
+    """A tool of the library as one of this face."""
+    return Tool(
+        name or tool.name,
+        description or tool.description or None,
+        tool.parameters,
+        tool.fn,
+        max_concurrency=tool.max_concurrency,
+        timeout=tool.timeout,
+        strict=tool.strict,
+        inline=tool.inline,
+    )
 
 
 def make_toolkit(tools: Iterable[AnyTool]) -> schema.Toolkit:

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from mirascope_like import llm
 from mirascope_like.chat.toolbox import ServerSideTool, Toolbox, check_server_side, config_of, flatten, prepare_all
 from mirascope_like.chat.tools import Tool, ToolCall, make_toolkit, run_calls
 from mirascope_like.engine.runtime import BLOCKING, NATIVE
@@ -324,3 +325,47 @@ def test_models_take_only_the_server_side_tools_they_name() -> None:
     for tool, supported in ((raw, [Search]), (Search(), [ServerSideTool]), (raw, [])):
         with pytest.raises(ValueError, match=f"m does not support the server-side tool {tool.name}"):
             check_server_side([tool], supported, "m")
+
+
+# -- tools of `llm` ---------------------------------------------------------------------------------------------------
+
+
+def test_tools_of_llm_keep_what_they_say() -> None:
+    @llm.tool(name="pay_it", description="Pay.", timeout=3, max_concurrency=1, strict=True)
+    def pay(amount: int) -> str:
+        return f"paid {amount}"
+
+    @llm.tool(name="tap", inline=True)
+    def tap(box: Toolbox, times: int) -> str:
+        return f"{type(box).__name__} {times}"
+
+    (made,), described = flatten([pay]), Tool.function(pay, name="other", description="Else.")
+    assert made == Tool("pay_it", "Pay.", pay.parameters, pay.fn, timeout=3, max_concurrency=1, strict=True)
+    assert isinstance(made, Tool)
+    for each in (made.runnable, described.runnable):
+        assert (each.timeout, each.max_concurrency, each.strict) == (3, 1, True)
+    assert (described.name, described.description) == ("other", "Else.")
+    box = Toolbox()
+    box.add_tool(tap, pass_self=True)
+    for owner in (box, copy.deepcopy(box)):
+        (added,) = owner.tools()
+        assert added.name == "tap" and added.runnable.inline and list(added.input_schema["properties"]) == ["times"]
+        assert added.implementation is not None and added.implementation(2) == "Toolbox 2"
+
+
+def test_tools_of_llm_run_in_either_colour(colour: Colour) -> None:
+    @llm.tool(name="slow", timeout=0.01)
+    async def sleepy() -> None:
+        await anyio.sleep_forever()
+
+    @llm.tool(name="greet")
+    def greeting(ctx: llm.Context[str], name: str) -> str:
+        return f"{ctx.deps} {name}"
+
+    async def scenario() -> None:
+        runtime = NATIVE if colour.is_async else BLOCKING
+        calls = [ToolCall("slow", {}, "1"), ToolCall("greet", {"name": "Ada"}, "2")]
+        slow, greet = await run_calls(runtime, flatten([sleepy, greeting]), calls, context=llm.Context(deps="Hello"))
+        assert "longer than 0.01 s" in slow.output and greet.output == "Hello Ada"
+
+    colour.run(scenario)
