@@ -58,7 +58,7 @@ class Execution:
             raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
         return Plan(
             model_id=self._model.model_id,
-            params=_observable_options(turn.prompt) if is_observed() else Params(),
+            params=_params(turn.prompt),
             messages=_observable(turn.prompt.messages) if is_observed() else (),
             toolkit=make_toolkit(turn.prompt.tools),
             provider=_Provider(self, turn),
@@ -122,6 +122,14 @@ def _observable(messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
         with suppress(ValueError):  # roles of the author's own
             said += to_llm([replace(message, parts=list(map(_readable, message.parts)))])
     return tuple(said)
+
+
+def _params(prompt: Prompt) -> Params:
+    """The time limits, and for observers the options."""
+    params = _observable_options(prompt) if is_observed() else Params()
+    if prompt.timeout is not None:
+        params["timeout"] = prompt.timeout
+    return params
 
 
 def _observable_options(prompt: Prompt) -> Params:

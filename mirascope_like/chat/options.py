@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from ..values.timeouts import TimeoutLike
+
 __all__ = ["Options"]
 
 
@@ -13,3 +15,7 @@ class Options(BaseModel):
     """Settings of a model. Subclass it inside a model class, with a field for each; unknown names are refused."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    timeout: TimeoutLike | None = None
+    """Time limits. Of a `Timeout`, `total`, `first_token` and `tool` are kept for every model. Its other limits, and
+    plain numbers, are about connections: where `execute` makes some, they are its affair."""

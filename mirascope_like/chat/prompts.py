@@ -19,6 +19,7 @@ from ..schema.given import GivenSchema
 from ..schema.tools import ProviderTool
 from ..values.context import Context
 from ..values.params import Params
+from ..values.timeouts import Timeout
 from .attachments import Attachment
 from .fragments import joined, joined_system
 from .history import answered, with_system, without_files
@@ -132,6 +133,12 @@ class Prompt:
     def options(self) -> Options:
         """The options, as an object of the model's `Options`."""
         return self.model.Options(**self.given_options)
+
+    @property
+    def timeout(self) -> Timeout | None:
+        """The time limits among the options."""
+        given = self.options.timeout if "timeout" in self.given_options else None
+        return given if isinstance(given, Timeout) else None
 
     @property
     def tools(self) -> list[AnyTool]:

@@ -26,6 +26,7 @@ from ..schema.functions import Docs, function_name, is_async, json_schema
 from ..values import content as c
 from ..values.context import Context
 from ..values.results import result_text
+from ..values.timeouts import Timeout, as_timeout
 from .attachments import Attachment
 from .convert import args_text
 from .parts import Message
@@ -196,6 +197,7 @@ async def run_calls(
     after_call: AfterCall | None = None,
     context: Context[Any] | None = None,
     limit: int = DEFAULT_LIMIT,
+    timeout: Timeout | None = None,
     kept: list[ToolResult] | None = None,
 ) -> list[ToolResult]:
     """The results of some calls, in order; at most `limit` run at a time.
@@ -215,6 +217,7 @@ async def run_calls(
             context,
             limit=limit,
             hooks=hooks,
+            timeout=as_timeout(timeout).tool,
             keep=lambda outputs: kept.extend(map(_result, outputs)),
         )
     except PauseChain as pause:

@@ -402,6 +402,7 @@ class Turn(Generic[F]):
             after_call=after_call,
             context=self.prompt.context,
             limit=self.prompt.max_concurrency or self._at_once,
+            timeout=self.prompt.timeout,
             kept=kept,
         )
 
