@@ -32,7 +32,16 @@ from ..values.content import (
     URLImageSource,
 )
 
-__all__ = ["MAX_BYTES", "Attachment", "check_types", "from_media", "loaded", "to_media", "type_at_hand"]
+__all__ = [
+    "MAX_BYTES",
+    "TYPES_BY_SUFFIX",
+    "Attachment",
+    "check_types",
+    "from_media",
+    "loaded",
+    "to_media",
+    "type_at_hand",
+]
 
 MAX_BYTES = 64 * 1024 * 1024
 """How much of a file or URL is read, in bytes, before it is given up."""
@@ -41,7 +50,7 @@ MAX_BYTES = 64 * 1024 * 1024
 _SAME_TYPES = {"audio/wave": "audio/wav", "audio/x-wav": "audio/wav", "audio/mp3": "audio/mpeg"}
 _MEDIA_NAMES = {"audio/mpeg": "audio/mp3"}
 
-_BY_SUFFIX = {
+TYPES_BY_SUFFIX = {
     **media.DOCUMENT_TYPES,
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -59,6 +68,7 @@ _BY_SUFFIX = {
     ".mp4": "video/mp4",
     ".webm": "video/webm",
 }
+"""The MIME types of files, by the ends of their names."""
 
 media.set_downloader(HTTPDownloader())
 
@@ -169,7 +179,7 @@ def type_at_hand(attachment: Attachment) -> str | None:
     if attachment.content:
         with contextlib.suppress(ValueError):
             return _told_type(attachment.content, name)
-    return _BY_SUFFIX.get(_suffix(name))
+    return TYPES_BY_SUFFIX.get(_suffix(name))
 
 
 def _told_type(data: bytes, name: str | None) -> str:
@@ -177,8 +187,8 @@ def _told_type(data: bytes, name: str | None) -> str:
         with contextlib.suppress(ValueError):
             kind = tell(data)
             return _SAME_TYPES.get(kind, kind)
-    if (suffix := _suffix(name)) in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
+    if (suffix := _suffix(name)) in TYPES_BY_SUFFIX:
+        return TYPES_BY_SUFFIX[suffix]
     raise ValueError("The type of this attachment cannot be told from its content: pass type='…'.")
 
 

@@ -14,10 +14,12 @@ from ..engine.plan import Plan
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..values.chunks import Chunk, Reply, Usage
-from ..values.messages import AssistantMessage, Message as LLMMessage
+from ..values.media import is_text
+from ..values.messages import Message as LLMMessage
 from ..values.params import Params, check_params
+from ..wire.features import features_of
 from .assembly import ChunkReader
-from .attachments import loaded
+from .attachments import TYPES_BY_SUFFIX, loaded
 from .convert import from_llm, to_llm
 from .models import AsyncModel, BaseModel, Model
 from .parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
@@ -32,29 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncLibraryModel", "LibraryModel"]
 
-_ATTACHMENT_TYPES = frozenset(
-    {
-        "image/png",
-        "image/jpeg",
-        "image/webp",
-        "image/gif",
-        "image/heic",
-        "image/heif",
-        "audio/wav",
-        "audio/mpeg",
-        "audio/aiff",
-        "audio/aac",
-        "audio/ogg",
-        "audio/flac",
-        "application/pdf",
-        "application/json",
-        "text/plain",
-        "text/markdown",
-        "text/csv",
-        "text/html",
-        "text/xml",
-    }
+_ATTACHMENT_TYPES: Collection[str] = frozenset(
+    kind for kind in TYPES_BY_SUFFIX.values() if not kind.startswith("video/")
 )
+_TEXTS: Collection[str] = frozenset(filter(is_text, _ATTACHMENT_TYPES))
 
 
 @cache
@@ -74,13 +57,23 @@ class _Params:
         return _options()
 
 
+class _AttachmentTypes:
+    """The files that a model takes, as far as that is known."""
+
+    def __get__(self, instance: _Library | None, owner: type | None = None) -> Collection[str]:
+        if instance is None:
+            return _ATTACHMENT_TYPES
+        provider, name = _asked(instance.model_id, instance.provider)
+        return _TEXTS if features_of(provider.id, name).only_text else _ATTACHMENT_TYPES
+
+
 class _Library(BaseModel):
     """What both colours of a library model share."""
 
     can_stream = True
     supports_schema = True
     supports_tools = True
-    attachment_types: Collection[str] = _ATTACHMENT_TYPES
+    attachment_types: Collection[str] = _AttachmentTypes()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     Options: ClassVar[type[OptionsClass]] = _Params()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, model_id: str, provider: Provider | None = None) -> None:
@@ -165,24 +158,20 @@ class _Answer:
             )
         if not reply.content:
             return []
-        said = AssistantMessage(
-            content=reply.content,
-            provider_id=endpoint.provider_id,
-            model_id=stream.plan.model_id,
-            provider_model_name=turn.resolved_model,
-            raw_message=reply.raw_message,
-        )
-        return from_llm([said])
+        return from_llm([stream.prepared.message(reply)])
 
     def _keyed(self) -> Provider | None:
         if self._key is None:
             return self._provider
-        provider, name = self._provider, self._model_id.partition("/")[2]
-        if provider is None:
-            provider, name = registry.find(self._model_id)
+        provider, name = _asked(self._model_id, self._provider)
         if not isinstance(provider, HTTPProvider):
             raise ValueError(f"key= is for the library's providers; {provider.id!r} has keys of its own.")
         return _Keyed(replace(provider, api_key=self._key), name)
+
+
+def _asked(model_id: str, provider: Provider | None) -> tuple[Provider, str]:
+    """Who is asked, and the model's name there. Raises `NoRegisteredProviderError`."""
+    return registry.find(model_id) if provider is None else (provider, model_id.partition("/")[2])
 
 
 def _params(prompt: Prompt) -> Params:

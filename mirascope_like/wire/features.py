@@ -33,6 +33,8 @@ class Features:
     """Whether answers can be constrained to be some JSON."""
     strict_tools: bool | None = None
     """Whether tool arguments can be constrained to their schema."""
+    only_text: bool | None = None
+    """Whether all that the model reads is text: no images, sounds or documents such as PDF."""
     thinking: ThinkingStyle | Literal[False] | None = None
     """How a level of thinking is asked for; `False` if the model does not think."""
     efforts: Sequence[str] | None = None
@@ -219,7 +221,7 @@ _TABLES: dict[str, Sequence[_Row]] = {
     "openai": _OPENAI,
     "azure": _OPENAI,
     "anthropic": _ANTHROPIC,
-    "local": ((r".*", _CHAT),),
+    "local": ((r".*", replace(_CHAT, only_text=True)),),
     "groq": ((r"openai/gpt-oss.*", Features(strict_format=True, thinking="effort")),),
     "xai": (
         (r"grok-4.*non-reasoning.*", Features(strict_format=True, json_object=True, thinking=False)),

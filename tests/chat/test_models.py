@@ -177,6 +177,21 @@ def test_what_a_model_cannot_do_is_said_at_once() -> None:
         chat.Model()
 
 
+@pytest.mark.parametrize("get", [chat.get_model, chat.get_async_model])
+def test_library_models_take_the_files_that_their_provider_does(get) -> None:
+    def takes(model: str, name: str) -> bool:
+        try:
+            return bool(get(model).prompt("Look", attachments=[chat.Attachment(path=name)]))
+        except ValueError:
+            return False
+
+    texts, others = [f"a{suffix}" for suffix in (".py", ".ts", ".css", ".rtf", ".json")], ["a.png", "a.pdf", "a.mp3"]
+    assert all(takes("openai/gpt-4o", name) for name in [*texts, *others])
+    assert not takes("openai/gpt-4o", "a.mp4")
+    assert all(takes("local/smollm2-135m", name) for name in texts)
+    assert not any(takes("local/smollm2-135m", name) for name in others)
+
+
 def test_options_by_name_or_together() -> None:
     another = Scripted(Script()).prompt("Hello", temperature=1).prompt
     for options in ({"temperature": 1}, {"options": {"temperature": 1}}, {"options": another.options}):
