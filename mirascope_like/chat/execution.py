@@ -18,13 +18,14 @@ from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError
 from ..schema.dialects import PLAIN, Dialect
+from ..schema.formats import AnyFormat
 from ..values.chunks import Chunk, Usage, UsageChunk
 from ..values.messages import Message as LLMMessage
 from ..values.params import Params
 from ..wire import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
-from .attachments import Attachment, to_media
+from .attachments import Attachment, loaded, to_media
 from .convert import OWN, to_llm
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import Prompt
@@ -56,11 +57,13 @@ class Execution:
         """`execute` gets the prompt as it is; all else in the plan is for those who observe calls."""
         if self._model.retry is not None and self._model.retry.fallback_models:
             raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
+        prompt, observed = turn.prompt, is_observed()
         return Plan(
             model_id=self._model.model_id,
-            params=_params(turn.prompt),
-            messages=_observable(turn.prompt.messages) if is_observed() else (),
-            toolkit=make_toolkit(turn.prompt.tools),
+            params=_params(prompt),
+            messages=await _observable(runtime, prompt.messages) if observed else (),
+            toolkit=make_toolkit(prompt.tools),
+            format=_observable_format(prompt.format) if observed else None,
             provider=_Provider(self, turn),
         )
 
@@ -115,12 +118,12 @@ class Execution:
         return event
 
 
-def _observable(messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
-    """The messages, as far as they can be said in the library's words. No file is read or fetched for it."""
+async def _observable(runtime: Runtime, messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
+    """The messages, as far as they can be said in the library's words. Files are read, but nothing is fetched."""
     said: list[LLMMessage] = []
     for message in messages:
         with suppress(ValueError):  # roles of the author's own
-            said += to_llm([replace(message, parts=list(map(_readable, message.parts)))])
+            said += to_llm([replace(message, parts=[await _readable(runtime, part) for part in message.parts])])
     return tuple(said)
 
 
@@ -140,24 +143,31 @@ def _observable_options(prompt: Prompt) -> Params:
     return cast("Params", {name: value for name, value in options.items() if name not in ("thinking", "timeout")})
 
 
-def _readable(part: Part) -> Part:
-    if isinstance(part, ToolResultPart):
-        return replace(part, attachments=[])
-    if isinstance(part, AttachmentPart) and not _has_media(part.attachment):
-        attachment = part.attachment
-        return TextPart(f"[{attachment.path or attachment.url or attachment.type or 'attachment'}]")
-    return part
+def _observable_format(format: AnyFormat | None) -> AnyFormat | None:
+    """The format in a mode in which the engine changes nothing of the answer."""
+    return format if format is None or format.parser is not None else format.with_mode("json")
 
 
-def _has_media(attachment: Attachment) -> bool:
-    """Whether the library has a value for what is at hand of it."""
-    if attachment.content is None:
-        return False
+async def _readable(runtime: Runtime, part: Part) -> Part:
+    if isinstance(part, ToolResultPart) and part.attachments:
+        files = [await _at_hand(runtime, attachment) for attachment in part.attachments]
+        return replace(part, attachments=[file for file in files if file is not None])
+    if not isinstance(part, AttachmentPart):
+        return part
+    attachment = part.attachment
+    if (file := await _at_hand(runtime, attachment)) is not None:
+        return replace(part, attachment=file)
+    return TextPart(f"[{attachment.path or attachment.url or attachment.type or 'attachment'}]")
+
+
+async def _at_hand(runtime: Runtime, attachment: Attachment) -> Attachment | None:
+    """The attachment, with its bytes if it is of a file; `None` if the library has no value for it."""
     try:
-        to_media(attachment)
-    except ValueError:  # of an unknown type, or not of the one that it says
-        return False
-    return True
+        file = await loaded(runtime, attachment) if attachment.path else attachment
+        to_media(file)
+    except (ValueError, OSError):  # no such file, of an unknown type, or not of the one that it says
+        return None
+    return file
 
 
 def _takes_key(model: BaseModel) -> bool:

@@ -115,6 +115,25 @@ def test_a_model_of_ones_own(path: Path) -> None:
     assert [part.text for part in loaded.messages[-1].parts] == ["HELLO"]
 
 
+def test_a_model_of_ones_own_tells_its_schema_and_files(colour: Colour, path: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    schema = chat.schema_dsl("a int")
+    files = [chat.Attachment(path=tmp_path / "a.png"), chat.Attachment(url="http://nowhere.invalid/b.png")]
+
+    async def scenario() -> None:
+        model = scripted(colour, '{"a": 1}')
+        assert await colour.got(model.prompt("Look", schema=schema, attachments=files).parsed()) == {"a": 1}
+
+    with chat.log(path):
+        colour.run(scenario)
+    with chat.open_log(path) as log:
+        (logged,) = log.responses()
+    assert logged.format_schema == schema
+    (asked, _) = chat.load_conversation(path, model=scripted(Colour("blocking"))).messages
+    read = chat.Attachment(type="image/png", content=b"\x89PNG\r\n\x1a\n")
+    assert asked == chat.user("Look", read, chat.Attachment(url="http://nowhere.invalid/b.png"))
+
+
 def test_a_model_of_ones_own_tells_its_usage_and_what_it_was_shown(path: Path) -> None:
     class Counting(chat.Model):
         model_id = "counting"
