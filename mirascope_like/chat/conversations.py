@@ -15,10 +15,10 @@ from typing_extensions import TypeVar, Unpack
 
 from ..values.messages import Message as LLMMessage
 from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
-from .convert import to_llm
+from .convert import args_text, to_llm
 from .history import trimmed
 from .ids import new_id
-from .parts import Message
+from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec
 from .queues import Queue
 from .records import ConversationDict, check_version, conversation_args, conversation_to_dict, with_args
@@ -87,7 +87,8 @@ class _Conversation(Generic[R]):
         """Drop the oldest exchanges, so that at most `max_messages` messages or `max_tokens` tokens are left.
 
         An exchange is kept or dropped whole, so no tool call loses its result; the system prompt and the last exchange
-        stay. `count` says how many tokens a message has; without it, they are guessed at four characters each.
+        stay. `count` says how many tokens a message has; without it, they are guessed: a token for four characters of
+        texts, calls and results, and none for files.
         """
         self.messages = trimmed(self.messages, max_messages, max_tokens, count or _guessed)
 
@@ -191,4 +192,17 @@ AnyConversation: TypeAlias = Conversation | AsyncConversation
 
 
 def _guessed(message: Message) -> int:
-    return 1 + len(str(message.to_dict()["parts"])) // 4
+    return 1 + sum(map(_length, message.parts)) // 4
+
+
+def _length(part: Part) -> int:
+    """Its characters that a model reads."""
+    match part:
+        case TextPart(text) | ReasoningPart(text):
+            return len(text)
+        case ToolCallPart(name, arguments):
+            return len(name) + len(args_text(arguments))
+        case ToolResultPart(name, output):
+            return len(name) + len(output)
+        case _:
+            return 0

@@ -65,7 +65,7 @@ class BaseModel(ABC):
     key_env_var: str | None = None
     """The environment variable with its key."""
     key: str | None = None
-    """Its key; one that goes with a prompt stands before it."""
+    """Its key; one that goes with a prompt overrides it."""
     retry: RetryConfig | None = None
     """When a prompt is sent again, and to whom else; `None`: never. Models of one's own have no fallback models."""
     Options: ClassVar[type[OptionsClass]] = _EmptyOptions()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any, TypeAlias, TypeVar, overload
 
 from ..engine.endpoints import registry as providers
@@ -19,7 +20,6 @@ from .library import AsyncLibraryModel, LibraryModel
 from .models import AsyncKeyModel, AsyncModel, KeyModel, Model
 
 __all__ = [
-    "ENTRY_POINTS",
     "AnyAsyncModel",
     "AnySyncModel",
     "ModelWithAliases",
@@ -39,8 +39,6 @@ __all__ = [
     "set_default_model",
 ]
 
-ENTRY_POINTS = "mirascope_like"
-
 AnySyncModel: TypeAlias = Model | KeyModel
 AnyAsyncModel: TypeAlias = AsyncModel | AsyncKeyModel
 D = TypeVar("D")
@@ -57,19 +55,12 @@ class ModelWithAliases:
     @property
     def model_id(self) -> str:
         """Its name."""
-        return (self.model or self.async_model or _NOBODY).model_id
+        return next(model.model_id for model in (self.model, self.async_model) if model is not None)
 
     def matches(self, query: str) -> bool:
         """Whether `query` is part of one of its names, in any case."""
         names = [*self.aliases, *(str(model) for model in (self.model, self.async_model) if model is not None)]
         return any(query.lower() in name.lower() for name in names)
-
-
-class _Nobody:
-    model_id = ""
-
-
-_NOBODY = _Nobody()
 
 
 class Models:
@@ -81,6 +72,7 @@ class Models:
         self._aliases: dict[str, str] = {}
         self._default: str | None = None
         self._plugins_loaded = False
+        self._loading = RLock()
 
     def register(
         self,
@@ -89,16 +81,19 @@ class Models:
         aliases: Iterable[str] | None = None,
     ) -> None:
         """Make a model known, in one colour or both. What is registered last counts."""
-        entry = ModelWithAliases(model, async_model, list(aliases or ()))
         if model is None and async_model is None:
             raise TypeError("register() takes a model, an async_model, or both.")
+        entry = ModelWithAliases(model, async_model, list(aliases or ()))
         self._entries.pop(entry.model_id, None)
         self._entries[entry.model_id] = entry
         self._aliases.update(dict.fromkeys(entry.aliases, entry.model_id))
 
     def find(self, name: str) -> ModelWithAliases | None:
         """The model of a name."""
-        return self._known(name) or self._from_plugins(name)
+        if (entry := self._known(name)) is None:
+            self._load_plugins()
+            entry = self._known(name)
+        return entry
 
     def all(self) -> list[ModelWithAliases]:
         """The registered models and those of the library that are well known."""
@@ -147,18 +142,18 @@ class Models:
             self._library.setdefault(name, ModelWithAliases(LibraryModel(name), AsyncLibraryModel(name)))
         return self._library[name]
 
-    def _from_plugins(self, name: str) -> ModelWithAliases | None:
-        if self._plugins_loaded:
-            return None
-        self._load_plugins()
-        return self._known(name)
-
     def _load_plugins(self) -> None:
-        if not self._plugins_loaded:
-            self._plugins_loaded = True
-            from .plugins import load_plugins
+        from .plugins import load_plugins
 
-            load_plugins(self.register)
+        with self._loading:  # another thread waits; a package that looks a model up meanwhile goes on
+            if self._plugins_loaded:
+                return
+            self._plugins_loaded = True
+            try:
+                load_plugins(self.register)
+            except BaseException:
+                self._plugins_loaded = False
+                raise
 
     def _with_aliases(self, entry: ModelWithAliases) -> ModelWithAliases:
         model_id = entry.model_id

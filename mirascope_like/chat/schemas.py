@@ -8,11 +8,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Final
 
-__all__ = ["schema_dsl", "schema_id"]
+__all__ = ["schema_dsl"]
 
 _TYPES: Final = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
 
@@ -32,12 +30,6 @@ def schema_dsl(text: str, multi: bool = False) -> dict[str, Any]:
         "required": [name for name, _ in fields],
     }
     return _several(schema) if multi else schema
-
-
-def schema_id(schema: dict[str, Any]) -> str:
-    """A name by content, in hex: BLAKE2b of the compact JSON, in 16 bytes. The order of keys counts."""
-    text = json.dumps(schema, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _field(text: str) -> tuple[str, dict[str, str]]:

@@ -3,7 +3,8 @@
 Reading goes through one `LiveStream` of the engine, step by step under a lock, into a memory of events. So any number
 of tasks or threads may read one turn, each sees all of it, and the model is asked once. What reading failed with (an
 error, a cancellation, being closed) every later read fails with too: half an answer is never taken for a whole one.
-An answer that broke off and began anew is another one: who has shown some of the old gets `StreamRestarted`.
+If an answer breaks off and is asked for again, readers that had already received part of the first one get
+`StreamRestarted`.
 
 All is written once, as coroutines over a `Runtime`. The classes of the two colours, in `responses`, only say which. The
 functions at the end are for the other modules of this face.

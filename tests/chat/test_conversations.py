@@ -308,6 +308,16 @@ def test_trimming_splits_no_call_from_its_result(colour: Colour) -> None:
     colour.run(scenario)
 
 
+def test_trimming_counts_what_is_said_and_no_files(colour: Colour) -> None:
+    picture = chat.Attachment(type="image/png", content=bytes(100_000))
+    history = [chat.user("Look", picture), chat.assistant("Nice."), chat.user("a" * 400), chat.assistant("b" * 400)]
+    conversation = scripted(colour).conversation(messages=history)
+    conversation.trim(max_tokens=210)
+    assert conversation.messages == history
+    conversation.trim(max_tokens=200)
+    assert conversation.messages == history[2:]
+
+
 # -- stored, and moved ------------------------------------------------------------------------------------------------
 
 

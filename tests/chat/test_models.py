@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -11,8 +14,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from mirascope_like import chat, errors, llm
+from mirascope_like.chat import plugins
 
-from ..conftest import Colour
+from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import register, saying
 from ..transport.server import Server
 from .conftest import AsyncScripted, Script, Scripted, call, events, scripted
@@ -91,15 +95,48 @@ def register_models(register):
 """
 
 
-def test_packages_register_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a_models_package.py").write_text(PLUGIN)
-    info = tmp_path / "a_models_package-1.dist-info"
+def install(directory: Path, code: str) -> None:
+    """Put a package with an entry point into a directory."""
+    (directory / "a_models_package.py").write_text(code)
+    info = directory / "a_models_package-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-models-package\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[mirascope_like]\nmodels = a_models_package\n")
+
+
+def test_packages_register_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, PLUGIN)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert [entry.name for entry in metadata.entry_points(group="mirascope_like")] == ["models"]
     assert chat.get_model("in").prompt("Hi").text() == "from a package"
+
+
+def test_a_package_that_fails_says_so_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "raise LookupError('no license')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "a_models_package", raising=False)
+    for _ in range(2):
+        with pytest.raises(LookupError, match="no license"):
+            chat.get_model("mine")
+
+
+def test_who_looks_a_model_up_while_packages_are_loaded_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def loading(register: Callable[..., None]) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        with pytest.raises(chat.UnknownModelError):
+            chat.get_model("theirs")  # not registered yet
+        register(Scripted(Script()), aliases=["theirs"])
+
+    monkeypatch.setattr(plugins, "load_plugins", loading)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(chat.get_model, "theirs")
+        assert begun.wait(PATIENCE)
+        second = pool.submit(chat.get_model, "theirs")
+        go_on.set()
+        assert first.result() is second.result()
 
 
 def test_neither_importing_nor_looking_up_loads_anything_heavy_W35() -> None:
