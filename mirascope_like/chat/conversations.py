@@ -19,9 +19,9 @@ from .convert import args_text, to_llm
 from .history import trimmed
 from .ids import new_id
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec
+from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec, listed
 from .queues import Queue
-from .records import ConversationDict, check_version, conversation_args, conversation_to_dict, with_args
+from .records import ConversationDict, check_form, conversation_args, conversation_to_dict, with_args
 from .responses import AsyncResponse, Response
 from .turns import Turn, said
 
@@ -44,7 +44,7 @@ class _Conversation(Generic[R]):
         self.name: str | None = None
         self.model: BaseModel = model
         self.responses: list[R] = []
-        self.messages: list[Message] = list(settings.pop("messages", None) or ())
+        self.messages: list[Message] = list(listed("messages", settings.pop("messages", None)))
         self.queue: Queue = Queue()
         self._base = Prompt(model=model).asking(None, settings)
 
@@ -100,8 +100,8 @@ class _Conversation(Generic[R]):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None, **args: Unpack[ChainArgs]) -> Self:
         """The conversation of a JSON form, to go on with: on the model that it was with, or on another. Tools with
-        functions, keys and hooks are given again. Raises `ValueError` for an unknown version, `UnknownModelError`."""
-        check_version(data, "conversations")
+        functions, keys and hooks are given again. Raises `ValueError` for a form that is none, `UnknownModelError`."""
+        check_form(data, "a conversation", "id", "model", "messages")
         settings: Any = with_args(conversation_args(data), args)
         made = cls(model or cls._model(data["model"]), **settings)
         made.id = data["id"]

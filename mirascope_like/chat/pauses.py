@@ -20,8 +20,8 @@ from typing_extensions import Unpack
 
 from .history import pending_calls, without_files
 from .parts import AttachmentPart, Message
-from .prompts import ChainArgs, Prompt, result_part
-from .records import PauseDict, SettingsDict, check_version, prompt_settings, with_args
+from .prompts import ChainArgs, Prompt, listed, result_part
+from .records import PauseDict, SettingsDict, check_form, prompt_settings, with_args
 from .serial import VERSION
 from .toolbox import ToolLike, flatten, may_grow
 from .tools import PauseChain, ToolResult
@@ -89,12 +89,12 @@ def resume_async(
 
 def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
     """What the chain was made with, as far as it is stored, and what is given now."""
-    if state.get("type") != "pause" or not {"model", "messages"} <= set(state):
-        raise ValueError("This is not the JSON form of a pause: see PauseChain.to_dict.")
-    check_version(state, "pauses")
+    check_form(state, "a pause", "type", "model", "messages")
+    if state["type"] != "pause":
+        raise ValueError(f"This is the JSON form of a {state['type']}, not of a pause.")
     kept = {name: state[name] for name in SettingsDict.__annotations__ if name in state}
     messages = [Message.from_dict(message) for message in state["messages"]]
-    tools = tuple(args.get("tools") or ())
+    tools = listed("tools", args.get("tools"))
     _check_tools(messages, tools)
     return with_args({**kept, "messages": messages}, {**args, "tools": tools})
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .models import BaseModel
     from .options import Options
 
-__all__ = ["ChainArgs", "Prompt", "PromptArgs", "SchemaSpec", "result_part"]
+__all__ = ["ChainArgs", "Prompt", "PromptArgs", "SchemaSpec", "listed", "result_part"]
 
 F = TypeVar("F", default=Any)
 
@@ -160,13 +160,15 @@ class Prompt:
     def asking(self, text: str | None, args: Mapping[str, Any]) -> Prompt:
         """This prompt with what `args` (see `PromptArgs`, and `schema`) say, checked. Raises `TypeError`, and
         `ValueError` for what the model cannot do."""
+        if not isinstance(cast("object", text), str | None):
+            raise TypeError(f"A prompt is a text, not {_shown(text)}.")
         options = {name: value for name, value in args.items() if name not in _OWN_NAMES and name != "schema"}
         changes: dict[str, Any] = {name: args[name] for name in _KEPT if name in args}
         changes |= {"text": text or "", **_texts(args), **_question(args), **_schema(args)}
         if "tools" in args:
-            changes["given_tools"] = tuple(map(_described, args["tools"] or ()))
+            changes["given_tools"] = tuple(map(_described, listed("tools", args["tools"])))
         if args.get("messages") is not None:
-            changes |= {"history": tuple(args["messages"]), "own_history": True}
+            changes |= {"history": listed("messages", args["messages"]), "own_history": True}
         if options or args.get("options") is not None:
             changes["given_options"] = {**self.given_options, **_merged(options, args.get("options"))}
         asked = replace(self, **changes)
@@ -209,9 +211,40 @@ def result_part(result: ToolResult) -> ToolResultPart:
     return ToolResultPart(result.name, result.output, result.tool_call_id, exception=exception)
 
 
+# What may be in the lists that go with a prompt, and how it is made.
+_ITEMS: Mapping[str, tuple[type, str]] = {
+    "fragments": (str, "texts"),
+    "system_fragments": (str, "texts"),
+    "attachments": (Attachment, "attachments, such as chat.Attachment(path='…')"),
+    "messages": (Message, "chat.Messages: chat.user('…'), chat.Message.from_dict and chat.from_llm make them"),
+    "tools": (object, "tools"),
+    "tool_results": (ToolResult, "chat.ToolResults"),
+}
+
+
+def listed(name: str, given: Any) -> tuple[Any, ...]:
+    """What is given under a name of `PromptArgs` that takes several. Raises `TypeError` for one by itself, and for
+    items of another kind."""
+    kind, what = _ITEMS[name]
+    if given is None:
+        return ()
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{name}= takes a list of {what}; {_shown(given)} is none: write {name}=[…].")
+    items: tuple[Any, ...] = tuple(given)
+    for item in items:
+        if not isinstance(item, kind):
+            raise TypeError(f"{name}= takes {what}; {_shown(item)} is none.")
+    return items
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 def _texts(args: Mapping[str, Any]) -> dict[str, Any]:
-    system_fragments = tuple(args.get("system_fragments") or ())
-    changes: dict[str, Any] = {"fragments": tuple(args.get("fragments") or ())}
+    system_fragments = listed("system_fragments", args.get("system_fragments"))
+    changes: dict[str, Any] = {"fragments": listed("fragments", args.get("fragments"))}
     if system := joined_system(args.get("system"), system_fragments):
         changes |= {"system": system, "system_fragments": system_fragments}
     return changes
@@ -219,8 +252,8 @@ def _texts(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _question(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "attachments": tuple(args.get("attachments") or ()),
-        "tool_results": tuple(args.get("tool_results") or ()),
+        "attachments": listed("attachments", args.get("attachments")),
+        "tool_results": listed("tool_results", args.get("tool_results")),
         "after": (),
     }
 

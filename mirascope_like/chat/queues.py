@@ -21,8 +21,8 @@ _running: ContextVar[tuple[Place, ...]] = ContextVar("mirascope_like_chat_runnin
 
 class Place:
     """The place of a response or chain; `go_on` is its method that reads it on by a step, and says whether there are
-    more. Once it is dropped, nobody waits for it. `context` holds the context variables of the task or thread that began
-    reading; tools run with these, whoever reads on."""
+    more. Once it is dropped, nobody waits for it. `context` holds the context variables of the task or thread that
+    began reading; tools run with these, whoever reads on."""
 
     def __init__(self, runtime: Runtime, go_on: Callable[[], Awaitable[bool]]) -> None:
         self._runtime = runtime

@@ -20,7 +20,7 @@ from .parts import (
     ToolResultPart,
 )
 from .prompts import Prompt
-from .records import check_version, prompt_args, usage_from_dict
+from .records import check_form, prompt_args, usage_from_dict
 from .turns import Turn, dict_of, restore
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ R = TypeVar("R", bound=Turn[Any])
 
 def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> R:
     """The response of its JSON form."""
-    check_version(data, "responses")
+    check_form(data, "a response", "id", "model", "prompt", "messages")
+    check_form(data["prompt"], "a prompt", "messages")
     prompt_data: Mapping[str, Any] = data["prompt"]
     prompt = Prompt(model=model or _model(kind, data["model"])).asking(
         prompt_data.get("text"), prompt_args(prompt_data)

@@ -31,7 +31,7 @@ __all__ = [
     "SettingsDict",
     "ToolDict",
     "UsageDict",
-    "check_version",
+    "check_form",
     "conversation_args",
     "conversation_to_dict",
     "prompt_args",
@@ -141,10 +141,16 @@ class ConversationDict(TypedDict):
     tools: NotRequired[list[ToolDict]]
 
 
-def check_version(data: Mapping[str, Any], what: str) -> None:
-    """`ValueError` if a JSON form is of a version that is not known. Forms without one are taken as the first."""
-    if (version := data.get("version", VERSION)) != VERSION:
+def check_form(data: object, what: str, *names: str) -> None:
+    """`ValueError` if this is not the JSON form of something: no object, one of a version that is not known, or one that
+    lacks a field of these names. Forms without a version are taken as the first."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"The JSON form of {what} is an object, not {str(data)[:50]!r}.")
+    form = cast("Mapping[str, Any]", data)
+    if (version := form.get("version", VERSION)) != VERSION:
         raise ValueError(f"Version {version!r} of the form of {what} is not known; this reads {VERSION}.")
+    if missing := [repr(name) for name in names if name not in form]:
+        raise ValueError(f"This is not the JSON form of {what}: it has no {', '.join(missing)}.")
 
 
 def response_to_dict(

@@ -177,8 +177,8 @@ def register(
 
 
 def get_model(name: str | None = None) -> AnySyncModel:
-    """The model of a name or alias; without one, the default model. Raises `UnknownModelError`."""
-    name = name or get_default_model()
+    """The model of a name or alias; without one, the default model. `UnknownModelError`: there is none, or no name."""
+    name = get_default_model() if name is None else name
     entry = _models.find(name)
     if entry is not None and entry.model is not None:
         return entry.model
@@ -187,7 +187,7 @@ def get_model(name: str | None = None) -> AnySyncModel:
 
 def get_async_model(name: str | None = None) -> AnyAsyncModel:
     """See `get_model`."""
-    name = name or get_default_model()
+    name = get_default_model() if name is None else name
     entry = _models.find(name)
     if entry is not None and entry.async_model is not None:
         return entry.async_model
@@ -263,6 +263,15 @@ def reset() -> None:
 def _unknown(message: str, name: str) -> UnknownModelError:
     from difflib import get_close_matches
 
+    if not name:
+        return UnknownModelError(
+            "The name of the model is empty: is a variable unset? Give None for the default model."
+        )
+    if _models.find(name) is None and "/" in name:
+        try:
+            providers.find(name)
+        except NoRegisteredProviderError as why:
+            message = f"{message}. {why}"
     error = UnknownModelError(message)
     known = [each for entry in _models.all() for each in (entry.model_id, *entry.aliases)]
     if name not in known and (close := get_close_matches(name, known, n=1)):

@@ -143,7 +143,7 @@ class Response(Turn[F], Generic[F]):
         """The response of a JSON form, complete. `model` is who replies (the one that answered).
 
         Raises `UnknownModelError`, Pydantic's `ValidationError` for options that the model does not have, and
-        `ValueError` for a form of an unknown version.
+        `ValueError` for a form that is none.
         """
         return rebuilt(cls, data, model)
 

@@ -399,6 +399,28 @@ def test_the_other_form_keeps_schema_and_tools(native: Colour) -> None:
     native.run(scenario)
 
 
+def test_what_is_no_form_is_refused(colour: Colour) -> None:
+    model = scripted(colour)
+    response, conversation, resume = (
+        (chat.AsyncResponse, chat.AsyncConversation, chat.resume_async)
+        if colour.is_async
+        else (chat.Response, chat.Conversation, chat.resume)
+    )
+    stored = {"id": "1", "model": "scripted", "prompt": {}, "messages": []}
+    for data, missing in [
+        ({}, "has no 'id'"),
+        (None, "an object, not 'None'"),
+        (stored, "a prompt: it has no 'messages'"),
+    ]:
+        with pytest.raises(ValueError, match=missing):
+            response.from_dict(data, model=model)
+    with pytest.raises(ValueError, match="a conversation: it has no 'id'"):
+        conversation.from_dict({}, model=model)
+    for data in (None, {}, {"type": "response", "model": "scripted", "messages": []}):
+        with pytest.raises(ValueError, match="pause"):
+            resume(data, model=model)
+
+
 def test_forms_of_another_version_are_refused() -> None:
     with pytest.raises(ValueError, match="Version 2"):
         chat.Response.from_dict({"version": 2})

@@ -43,6 +43,14 @@ def test_unknown_names(get) -> None:
     assert isinstance(raised.value, KeyError)
 
 
+@pytest.mark.parametrize("get", [chat.get_model, chat.get_async_model])
+def test_names_that_nobody_can_have_meant(get) -> None:
+    with pytest.raises(chat.UnknownModelError, match="is a variable unset"):
+        get("")
+    with pytest.raises(chat.UnknownModelError, match=r"opnai/x\. .*openai/"):
+        get("opnai/x")
+
+
 def test_applications_register_models_in_one_line_W37() -> None:
     sync, other = Scripted(Script()), AsyncScripted(Script())
     other.model_id = "other"
@@ -227,6 +235,22 @@ def test_library_models_take_the_files_that_their_provider_does(get) -> None:
     assert not takes("openai/gpt-4o", "a.mp4")
     assert all(takes("local/smollm2-135m", name) for name in texts)
     assert not any(takes("local/smollm2-135m", name) for name in others)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ({"prompt": 3}, "A prompt is a text, not 3"),
+        ({"attachments": ["a.png"]}, "chat.Attachment"),
+        ({"attachments": chat.Attachment(path="a.png")}, r"write attachments=\[…\]"),
+        ({"messages": [{"role": "user"}]}, "chat.Message.from_dict"),
+        ({"tools": print}, r"write tools=\[…\]"),
+        ({"fragments": "ab"}, r"write fragments=\[…\]"),
+    ],
+)
+def test_what_is_no_prompt_is_said_at_once(args: dict[str, object], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        Scripted(Script()).prompt(**args)
 
 
 def test_options_by_name_or_together() -> None:
