@@ -222,15 +222,15 @@ _ITEMS: Mapping[str, tuple[type, str]] = {
 }
 
 
-def listed(name: str, given: Any) -> tuple[Any, ...]:
+def listed(name: str, given: Iterable[Any] | None) -> tuple[Any, ...]:
     """What is given under a name of `PromptArgs` that takes several. Raises `TypeError` for one by itself, and for
     items of another kind."""
     kind, what = _ITEMS[name]
     if given is None:
         return ()
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or not isinstance(cast("object", given), Iterable):
         raise TypeError(f"{name}= takes a list of {what}; {_shown(given)} is none: write {name}=[…].")
-    items: tuple[Any, ...] = tuple(given)
+    items = tuple(given)
     for item in items:
         if not isinstance(item, kind):
             raise TypeError(f"{name}= takes {what}; {_shown(item)} is none.")

@@ -142,8 +142,8 @@ class ConversationDict(TypedDict):
 
 
 def check_form(data: object, what: str, *names: str) -> None:
-    """`ValueError` if this is not the JSON form of something: no object, one of a version that is not known, or one that
-    lacks a field of these names. Forms without a version are taken as the first."""
+    """`ValueError` if this is not the JSON form of something: no object, one of an unknown version, or one that lacks a
+    field of these names. Forms without a version are taken as the first."""
     if not isinstance(data, Mapping):
         raise ValueError(f"The JSON form of {what} is an object, not {str(data)[:50]!r}.")
     form = cast("Mapping[str, Any]", data)

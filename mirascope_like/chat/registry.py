@@ -9,11 +9,12 @@ object from then on.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import RLock
 from typing import Any, TypeAlias, TypeVar, overload
 
 from ..engine.endpoints import registry as providers
+from ..engine.runtime import BLOCKING, Once, run
 from ..errors import NoRegisteredProviderError, UnknownModelError
 from .catalogue import DEFAULT_MODEL, LISTED, provider_of
 from .library import AsyncLibraryModel, LibraryModel
@@ -43,6 +44,8 @@ AnySyncModel: TypeAlias = Model | KeyModel
 AnyAsyncModel: TypeAlias = AsyncModel | AsyncKeyModel
 D = TypeVar("D")
 
+_loading: ContextVar[bool] = ContextVar("mirascope_like_loading_models", default=False)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelWithAliases:
@@ -71,8 +74,7 @@ class Models:
         self._library: dict[str, ModelWithAliases] = {}
         self._aliases: dict[str, str] = {}
         self._default: str | None = None
-        self._plugins_loaded = False
-        self._loading = RLock()
+        self._plugins = Once()
 
     def register(
         self,
@@ -143,17 +145,17 @@ class Models:
         return self._library[name]
 
     def _load_plugins(self) -> None:
+        if not _loading.get():  # a package may look up what is there, while it registers its own
+            run(self._plugins.do(BLOCKING, self._load))
+
+    async def _load(self) -> None:
         from .plugins import load_plugins
 
-        with self._loading:  # another thread waits; a package that looks a model up meanwhile goes on
-            if self._plugins_loaded:
-                return
-            self._plugins_loaded = True
-            try:
-                load_plugins(self.register)
-            except BaseException:
-                self._plugins_loaded = False
-                raise
+        token = _loading.set(True)
+        try:
+            load_plugins(self.register)
+        finally:
+            _loading.reset(token)
 
     def _with_aliases(self, entry: ModelWithAliases) -> ModelWithAliases:
         model_id = entry.model_id
