@@ -30,7 +30,7 @@ from .continuations import Joint
 from .exchanges import WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
-from .observers import observed
+from .observers import watch
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -51,35 +51,56 @@ class Answer:
     failures: Sequence[RetryFailure] = ()
 
 
-@observed
 async def ask(runtime: Runtime, plan: Plan) -> Answer:
     """Send a plan and read its answer, with as many attempts as it allows."""
     await runtime.admit()
-    attempts = Attempts(runtime, plan)
-    while True:
+    return await _Asking(runtime, plan).answer()
+
+
+class _Asking:
+    """A plan that is asked until it has an answer."""
+
+    def __init__(self, runtime: Runtime, plan: Plan) -> None:
+        self._runtime = runtime
+        self._attempts = Attempts(runtime, plan)
+        self._watch = watch()
+        self._prepared: Prepared | None = None  # the last request that was made ready
+
+    async def answer(self) -> Answer:
         try:
-            return await _ask_once(runtime, attempts)
-        except Exception as error:
-            await attempts.after(error)
+            answer = await self._answered()
+        except BaseException as error:
+            if self._watch is not None and self._prepared is not None:
+                self._watch.ended(self._attempts.plan, self._prepared, error=error)
+            raise
+        if self._watch is not None:
+            self._watch.ended(answer.plan, answer.prepared, answer.reply, raw=answer.raw)
+        return answer
 
+    async def _answered(self) -> Answer:
+        while True:
+            try:
+                return await self._once()
+            except Exception as error:
+                await self._attempts.after(error)
 
-async def _ask_once(runtime: Runtime, attempts: Attempts) -> Answer:
-    plan, limits = attempts.plan, attempts.limits
+    async def _once(self) -> Answer:
+        plan, prepared = self._attempts.plan, self._prepare()
+        try:
+            prepared, whole = await sent(prepared, self._prepare, self._send)
+            reply = _fold(whole.chunks, prepared, plan)
+        except FAILURES as error:
+            failure = prepared.signed(error)
+            raise failure from failure.original_exception
+        return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=self._attempts.failures)
 
-    def prepared_with(lessons: Sequence[Lesson]) -> Prepared:
-        return prepare(plan, stream=False, left=limits.left, lessons=lessons)
+    def _prepare(self, lessons: Sequence[Lesson] = ()) -> Prepared:
+        attempts = self._attempts
+        self._prepared = prepare(attempts.plan, stream=False, left=attempts.limits.left, lessons=lessons)
+        return self._prepared
 
-    async def send(prepared: Prepared) -> WholeAnswer:
-        return await limits.opening(lambda: prepared.exchange.ask(runtime), _drop)
-
-    prepared = prepared_with(())
-    try:
-        prepared, whole = await sent(prepared, prepared_with, send)
-        reply = _fold(whole.chunks, prepared, plan)
-    except FAILURES as error:
-        failure = prepared.signed(error)
-        raise failure from failure.original_exception
-    return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=attempts.failures)
+    async def _send(self, prepared: Prepared) -> WholeAnswer:
+        return await self._attempts.limits.opening(lambda: prepared.exchange.ask(self._runtime), _drop)
 
 
 async def _drop(_: WholeAnswer) -> None:
@@ -100,9 +121,8 @@ _ASIDE = (TextStartChunk, TextChunk, TextEndChunk, ThoughtStartChunk, ThoughtChu
 
 
 class ChunkFilter:
-    """What the caller asked not to see, or to see otherwise: thoughts are left out if they are not wanted, and a call
-    of the hidden format tool becomes the text it stands for. Of several the first is the answer, and the others are
-    left out."""
+    """Removes thoughts that the caller did not ask for, and turns the call of the hidden format tool into text. If the
+    model calls that tool several times, only the first call counts."""
 
     def __init__(self, prepared: Prepared) -> None:
         thinking = prepared.request.params.get("thinking")

@@ -1,70 +1,67 @@
 """Telling others of calls: each one, of every face, when it is finished, well or not.
 
 An observer is a function that takes a `FinishedCall`. It is called where the call was made (on the event loop in async
-code), before the caller goes on, so it has to be quick; what takes long belongs in a thread of its own. What it raises
-never reaches the call: it becomes a warning, once. While nobody listens, nothing is measured and nothing is made.
+code), before the caller goes on, so it has to be quick; what takes long belongs in a thread of its own. A stream that
+was dropped before its end is told of when it is collected, on whatever thread. What an observer raises never reaches
+the call: it becomes a warning, once. While nobody listens, nothing is measured and nothing is made.
 
-What is refused before anything is sent (no provider, no key) is no call. A stream that is opened and dropped without
-being read is not told of.
+What is refused before anything is sent (no provider, no key) is no call.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import wraps
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from ..errors import FeatureNotSupportedError, MissingAPIKeyError, NoRegisteredProviderError, ProviderError
 from ..values.chunks import Reply
 from ..values.content import ToolCall
 from ..values.messages import AssistantMessage
 from .plan import Plan, Prepared
-from .runtime import Runtime
 
-if TYPE_CHECKING:
-    from .streams import LiveStream
-
-__all__ = ["FinishedCall", "Observer", "Watch", "is_observed", "observe", "observed", "watch", "within_tool"]
+__all__ = ["FinishedCall", "Observer", "Watch", "is_observed", "observe", "watch", "within_tool"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedCall:
     """A call that is over.
 
-    `reply` is the answer; if `error` is set, what there was of it. `prepared` is what was sent, `None` if the call
-    failed before or instead. `started` is in UTC, `duration` in seconds. `tool_call` is the one in whose tool this call
-    was made. `raw` is the answer in the provider's words: parsed JSON, or the text of each event of a stream.
+    `plan` is what was asked of the last model that was tried; `prepared` is the last request made ready. `reply` is the
+    answer; if `error` is set, what there was of it. `started` is in UTC; `duration` is in seconds, with all attempts.
+    `tool_call` is the one in whose tool this call was made. `raw` is the answer in the provider's words: parsed JSON,
+    or the text of each event of a stream.
     """
 
     id: str
     plan: Plan = field(repr=False)
-    prepared: Prepared | None = field(repr=False)
+    prepared: Prepared = field(repr=False)
     reply: Reply | None
     error: BaseException | None
     started: datetime
     duration: float
-    streamed: bool
     tool_call: ToolCall | None
     raw: Any = field(repr=False)
 
     @property
-    def provider_id(self) -> str | None:
-        """Who was asked; `None` if nobody could be."""
-        if self.prepared is not None:
-            return self.prepared.endpoint.provider_id
-        return self.error.provider if isinstance(self.error, ProviderError) else None
+    def streamed(self) -> bool:
+        """Whether the answer was asked for as a stream."""
+        return self.prepared.request.stream
+
+    @property
+    def provider_id(self) -> str:
+        """Who was asked."""
+        return self.prepared.endpoint.provider_id
 
     @property
     def message(self) -> AssistantMessage | None:
         """What the model said, as the message that goes on in the conversation; `None` if it said nothing."""
-        if self.prepared is None or self.reply is None or (self.error is not None and not self.reply.content):
+        if self.reply is None or (self.error is not None and not self.reply.content):
             return None
         return self.prepared.message(self.reply)
 
@@ -120,23 +117,6 @@ def is_observed() -> bool:
 # -- where calls are made ---------------------------------------------------------------------------------------------
 
 
-class _Finished(Protocol):
-    """An answer and what it answers."""
-
-    @property
-    def plan(self) -> Plan: ...
-    @property
-    def prepared(self) -> Prepared: ...
-    @property
-    def reply(self) -> Reply: ...
-    @property
-    def raw(self) -> Any: ...
-
-
-A = TypeVar("A", bound=_Finished)
-
-_REFUSALS = (FeatureNotSupportedError, MissingAPIKeyError, NoRegisteredProviderError)
-
 _tool_call: ContextVar[ToolCall | None] = ContextVar("mirascope_like_tool_call", default=None)
 
 
@@ -150,70 +130,29 @@ def within_tool(call: ToolCall) -> Generator[None]:
         _tool_call.reset(token)
 
 
-def observed(
-    ask: Callable[[Runtime, Plan], Coroutine[Any, Any, A]],
-) -> Callable[[Runtime, Plan], Coroutine[Any, Any, A]]:
-    """A function that asks, and tells the observers."""
-
-    @wraps(ask)
-    def asking(runtime: Runtime, plan: Plan) -> Coroutine[Any, Any, A]:
-        return _told(plan, ask(runtime, plan)) if _observers else ask(runtime, plan)
-
-    return asking
-
-
-async def _told(plan: Plan, asking: Coroutine[Any, Any, A]) -> A:
-    watch = Watch(plan)
-    try:
-        answer = await asking
-    except BaseException as error:
-        watch.failed(error)
-        raise
-    watch.answered(answer)
-    return answer
-
-
-def watch(plan: Plan) -> Watch | None:
+def watch() -> Watch | None:
     """The beginning of a call, if anybody wants to know of it."""
-    return Watch(plan) if _observers else None
+    return Watch() if _observers else None
 
 
 class Watch:
     """A call that has begun and has to be told of, once."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self) -> None:
         self._started = datetime.now(UTC)
         self._clock = perf_counter()
         self._tool_call = _tool_call.get()
         self._is_over = False
 
-    def answered(self, answer: _Finished) -> None:
-        """It has a whole answer."""
-        self._tell(answer.plan, answer.prepared, answer.reply, None, answer.raw, streamed=False)
-
-    def failed(self, error: BaseException) -> None:
-        """It has no answer, or not all of it."""
-        if not isinstance(error, _REFUSALS):
-            self._tell(self._plan, None, getattr(error, "partial", None), error, None, streamed=False)
-
-    def went_on(self, stream: LiveStream) -> None:
-        """Its stream has been read on, and may be over, well or not."""
-        if stream.finished or stream.failure is not None:
-            streamed = stream.prepared.request.stream
-            raw = stream.raw if streamed else stream.body
-            self._tell(stream.plan, stream.prepared, stream.reply, stream.failure, raw, streamed=streamed)
-
-    def _tell(
+    def ended(
         self,
         plan: Plan,
-        prepared: Prepared | None,
-        reply: Reply | None,
-        error: BaseException | None,
-        raw: Any,
-        *,
-        streamed: bool,
+        prepared: Prepared,
+        reply: Reply | None = None,
+        error: BaseException | None = None,
+        raw: Any = None,
     ) -> None:
+        """It is over, well or not. See `FinishedCall`."""
         if self._is_over:
             return
         self._is_over = True
@@ -225,7 +164,6 @@ class Watch:
             error=error,
             started=self._started,
             duration=perf_counter() - self._clock,
-            streamed=streamed,
             tool_call=self._tool_call,
             raw=raw,
         )

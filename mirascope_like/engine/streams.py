@@ -144,13 +144,19 @@ class LiveStream:
 
     async def close(self) -> None:
         """Give up what has not come yet, and the connection. What has come stays readable."""
-        if not self.finished and self.failure is None:
-            self.failure = StreamClosedError(
-                "The stream was closed before its end. What had arrived is in the response's properties."
-            )
-            self._tell()
+        if self._give_up():
             self._bell.ring()
         await self._close_source()
+
+    def _give_up(self) -> bool:
+        """Let nothing more come; whether there was more to come."""
+        if self.finished or self.failure is not None:
+            return False
+        self.failure = StreamClosedError(
+            "The stream was closed before its end. What had arrived is in the response's properties."
+        )
+        self._tell()
+        return True
 
     def join(self) -> None:
         """A reader begins."""
@@ -178,7 +184,7 @@ class LiveStream:
             raise
 
     async def _open(self) -> None:
-        self._watch = self._watch or watch(self.plan)
+        self._watch = self._watch or watch()
         self._spawn = self._spawn or self.runtime.spawner()
         self._limits.await_content()
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
@@ -230,8 +236,9 @@ class LiveStream:
 
     def _tell(self) -> None:
         """Let observers know if this was the end."""
-        if self._watch is not None:
-            self._watch.went_on(self)
+        if self._watch is not None and (self.finished or self.failure is not None):
+            raw = self.body if self._whole else self.raw
+            self._watch.ended(self.plan, self.prepared, self.reply, self.failure, raw)
 
     async def _interrupt(self, error: BaseException) -> None:
         """Cancelled, or Ctrl-C: the connection is in no state to go on."""
@@ -295,11 +302,13 @@ class LiveStream:
             await self._source.close()
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
-        # Opened, and dropped without being read: nobody else will close it.
-        source = getattr(self, "_source", None)
-        spawn = getattr(self, "_spawn", None)
-        if source is not None and spawn is not None and not self._source_closed and not finalizing():
-            spawn(source.close)
+        # Dropped before its end: nobody else will close it, or tell of it.
+        spawn = getattr(self, "_spawn", None)  # set when it is opened
+        if spawn is None or finalizing():
+            return
+        self._give_up()
+        if self._source is not None and not self._source_closed:
+            spawn(self._source.close)
 
 
 async def _open(exchange: Exchange, runtime: Runtime) -> ChunkSource:

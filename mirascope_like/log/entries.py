@@ -54,7 +54,7 @@ def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> 
 
 
 def _asked(call: FinishedCall) -> dict[str, Any]:
-    plan, prepared = call.plan, call.prepared
+    plan, format = call.plan, call.prepared.format
     params = {name: value for name, value in plan.params.items() if name not in _SECRET}
     return {
         "id": call.id,
@@ -64,7 +64,7 @@ def _asked(call: FinishedCall) -> dict[str, Any]:
         "provider": call.provider_id,
         "params": dump(params),
         "labels": dump(dict(plan.labels)),
-        "format_mode": prepared.format.mode if prepared is not None and prepared.format is not None else None,
+        "format_mode": format.mode if format is not None else None,
         "streamed": call.streamed,
         "in_tool_call": call.tool_call.id if call.tool_call is not None else None,
     }

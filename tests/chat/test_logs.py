@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_a_chain_of_a_conversation(colour: Colour, path: Path) -> None:
         assert log.conversation(conversation.id).messages == conversation.to_llm()
         assert [each.text for each in log.search("it is")] == ["It is 3."]
         assert log.verify() == []
+
+
+def test_a_response_that_is_dropped_half_read(colour: Colour, path: Path) -> None:
+    async def scenario() -> None:
+        response = model(colour).prompt("Count")
+        assert await colour.next(aiter(response) if colour.is_async else iter(response)) == "one"
+
+    with played("one two three"), chat.log(path):
+        colour.run(scenario)
+        gc.collect()
+    with chat.open_log(path) as log:
+        (logged,) = log.responses()
+        assert (logged.text, logged.error_type) == ("one", "StreamClosedError")
 
 
 def test_going_on_with_a_conversation(colour: Colour, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -88,6 +89,57 @@ def test_failures(colour: Colour, told: list[FinishedCall]) -> None:
     colour.run(scenario)
     assert [call.error for call in told] == [error, error]
     assert [(call.message, call.provider_id) for call in told] == [(None, "scripted")] * 2
+
+
+def test_a_stream_that_is_dropped_without_being_read(colour: Colour, told: list[FinishedCall]) -> None:
+    async def scenario() -> None:
+        await colour.got(colour.stream(llm.scripted("one two three"), "Hi"))
+
+    colour.run(scenario)
+    gc.collect()
+    (call,) = told
+    assert isinstance(call.error, llm.StreamClosedError)
+    assert (call.message, call.streamed) == (None, True)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failure_is_the_last_model_s(colour: Colour, told: list[FinishedCall], server: Server, stream: bool) -> None:
+    server.answer = lambda exchange: exchange.json({"error": {"message": "busy"}}, 503)
+    register(server, "one/")
+    register(server, "two/")
+    retry = llm.RetryConfig(max_retries=0, fallback_models=["two/b"])
+
+    async def scenario() -> None:
+        ask = colour.stream if stream else colour.ask
+        with pytest.raises(llm.RetriesExhausted):
+            await colour.got(ask(llm.Model("one/a", retry=retry), "Hi", format=llm.format(int, mode="json")))
+
+    colour.run(scenario)
+    (call,) = told
+    assert isinstance(call.error, llm.RetriesExhausted)
+    assert (call.plan.model_id, call.provider_id, call.streamed) == ("two/b", "two", stream)
+    assert call.prepared.format is not None and call.prepared.format.mode == "json"
+
+
+def test_a_call_that_waits_in_line_has_not_begun(told: list[FinishedCall], server: Server) -> None:
+    server.answer = server.hold
+    register(server)
+    model = llm.Model("test/model")
+
+    async def begun(call: Any) -> int:
+        told.clear()
+        tasks = [asyncio.ensure_future(call("Hi")) for _ in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return len(told)
+
+    async def scenario() -> tuple[int, int]:
+        return await begun(model.call_async), await begun(model.stream_async)
+
+    whole, streamed = asyncio.run(scenario())
+    assert 0 < whole == streamed < 100
 
 
 @pytest.mark.parametrize("stream", [False, True])
