@@ -42,13 +42,13 @@ def until(deadline: float) -> Generator[None]:
 
 
 class Limits:
-    """What a call's timeouts leave of it. Its time begins when this is made."""
+    """The time limits of one call. The clock starts when this object is created."""
 
     def __init__(self, runtime: Runtime, params: Params) -> None:
         self._runtime = runtime
         self._timeout: Timeout = as_timeout(params.get("timeout"))
-        self._ends: dict[str, float] = {}  # when which limit is reached
-        self._first_content_came = False
+        self._ends: dict[str, float] = {}  # when which limit of the whole call is reached
+        self._patience: float | None = None  # seconds for which the first token may still be waited for
         if (around := _deadline.get()) is not None:
             self._ends["deadline"] = around
         if self._timeout.total is not None:
@@ -57,8 +57,7 @@ class Limits:
     @property
     def left(self) -> float | None:
         """Seconds left of the whole call; `None` if it has no limit."""
-        ends = [end for name, end in self._ends.items() if name != "first_token"]
-        return min(ends) - self._runtime.clock() if ends else None
+        return min(self._ends.values()) - self._runtime.clock() if self._ends else None
 
     @property
     def over(self) -> bool:
@@ -66,39 +65,46 @@ class Limits:
         return self.left is not None and self.left <= 0
 
     def await_content(self) -> None:
-        """An attempt at a stream begins: its first token is awaited from now on."""
-        if self._timeout.first_token is not None:
-            self._ends["first_token"] = self._runtime.clock() + self._timeout.first_token
+        """An attempt at a stream begins: its first token is awaited, whenever the server is waited for."""
+        self._patience = self._timeout.first_token
 
     def content_came(self) -> None:
         """There is no more waiting for the first token."""
-        self._ends.pop("first_token", None)
+        self._patience = None
 
     def opening(self, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> Awaitable[T]:
         """The result of a job that reaches a server; if it comes too late, `discard` gets it. Raises `TimeoutError`."""
-        if not self._ends:
+        if not self._ends and self._patience is None:
             return job()
         return self._limited(lambda seconds: self._runtime.within(seconds, job, discard))
 
     def reading(self, job: Job[T], close: Job[None]) -> Awaitable[T]:
         """The result of a job that waits for a server's answer, which `close` ends. Raises `TimeoutError`."""
-        if not self._ends:
+        if not self._ends and self._patience is None:
             return job()
         return self._limited(lambda seconds: self._runtime.read_within(seconds, job, close))
 
     async def _limited(self, limited: Callable[[float], Awaitable[T]]) -> T:
-        name, end = min(self._ends.items(), key=lambda item: item[1])
-        seconds = end - self._runtime.clock()
+        begun = self._runtime.clock()
+        name, end = self._next_end(begun)
         try:
-            if seconds > 0:
-                return await limited(seconds)
+            if end > begun:
+                return await limited(end - begun)
         except Late:
             pass
         except TimeoutError:
             # The transport was not to wait any longer either, and may have noticed first.
             if self._runtime.clock() < end:
                 raise
+        finally:
+            if self._patience is not None:
+                self._patience -= self._runtime.clock() - begun
         raise TimeoutError(self._message(name))
+
+    def _next_end(self, now: float) -> tuple[str, float]:
+        """The limit that is reached first, and when, if the server is waited for from now on."""
+        ends = self._ends if self._patience is None else {**self._ends, "first_token": now + self._patience}
+        return min(ends.items(), key=lambda end: end[1])
 
     def _message(self, name: str) -> str:
         seconds: float | None = getattr(self._timeout, name, None)

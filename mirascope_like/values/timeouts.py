@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 __all__ = ["Timeout", "TimeoutLike", "as_timeout", "check_seconds"]
 
+_LONGEST = 1_000_000  # seconds, or eleven days; some systems cannot wait for much more
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeout:
-    """Time limits, in seconds. Raises `ValueError` for a time that is not more than 0.
+    """Time limits, in seconds. Raises `ValueError` for a time that is not more than 0, or is more than 1,000,000.
 
     `total`: the whole call, with all its attempts and the waits between them; of a stream, until its end.
     `connect`: until there is a connection (by default 10).
-    `first_token`: of a stream, until the first content arrives, in each attempt.
+    `first_token`: of a stream, how long its first content is waited for, in each attempt.
     `idle`: silence between two signs of life from the server (by default 600).
-    `tool`: each tool that the answer calls; `llm.tool(timeout=…)` of a tool goes before it.
+    `tool`: each tool that the answer calls; `llm.tool(timeout=…)` of a tool overrides it.
     """
 
     total: float | None = None
@@ -52,8 +53,10 @@ def check_seconds(name: str, seconds: object) -> None:
         return
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(f"{name} is {seconds!r}: it must be a number of seconds.")
-    if not seconds > 0 or math.isinf(seconds):
-        raise ValueError(f"{name} is {seconds}: it must be more than 0 seconds, and finite; None sets no limit.")
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(
+            f"{name} is {seconds}: it must be more than 0 seconds, and at most {_LONGEST:,}; None sets no limit."
+        )
 
 
 def _least(one: float | None, other: float) -> float:

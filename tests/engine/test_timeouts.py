@@ -6,6 +6,7 @@ Limits are short, and what they end would last for ever, so that it ends at all 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,6 +140,19 @@ def test_after_the_first_token_only_silence_counts(colour: Colour, server: Serve
         return [*shown, *await colour.all(texts)]
 
     assert colour.run(scenario) == ["one", " two", " three"]
+
+
+def test_who_reads_late_finds_what_has_come(colour: Colour, server: Server) -> None:
+    server.answer = saying("one two")
+    asked = llm.Model("test/a", retry=llm.RetryConfig(), timeout=Timeout(first_token=SOON, idle=LONG))
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(asked, "Hi"))
+        await colour.wait(lambda: time.sleep(2 * SOON))
+        assert await colour.all(response.text_stream()) == ["one", " two"]
+        assert response.retry_failures == ()
+
+    colour.run(scenario)
 
 
 def test_a_slow_answer_that_never_pauses_ends_with_the_total(colour: Colour, server: Server) -> None:
@@ -304,7 +318,7 @@ def lambda_tool() -> None:
 # -- what can be set --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), 1e10])
 @pytest.mark.parametrize("name", ["total", "connect", "first_token", "idle", "tool"])
 def test_wrong_times(name: str, wrong: float) -> None:
     with pytest.raises(ValueError, match=name):
