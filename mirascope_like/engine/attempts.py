@@ -11,16 +11,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ..errors import APIError, RetriesExhausted, TimeoutError
+from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, TimeoutError
 from ..values.params import Params
 from ..values.retries import ModelLike, RetryConfig, RetryFailure
 from .budget import budget
-from .endpoints import Provider
+from .endpoints import Provider, registry
 from .limits import Limits
 from .plan import Plan
 from .runtime import Runtime
 
 __all__ = ["Attempts", "Target"]
+
+_VERBATIM = {"extra_body", "extra_headers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Target:
 
 
 class Attempts:
-    """The attempts at one plan, made one after the other. `plan` is the one to ask next, `failures` what failed. `rest`
-    waits in between."""
+    """The attempts at one plan, made one after the other. `plan` is what the next attempt sends; `failures` are the
+    errors so far; `rest(seconds)` is how to wait between attempts."""
 
     def __init__(self, runtime: Runtime, plan: Plan, rest: Callable[[float], Awaitable[None]] | None = None) -> None:
         self.plan: Plan = plan
@@ -77,11 +79,10 @@ class Attempts:
         self.plan = replace(self.plan, beginning=beginning)
 
     def _delay(self, retry: RetryConfig, error: Exception) -> float:
-        """Seconds to wait: what the server asks for, else some part of the backoff."""
-        if isinstance(error, APIError) and error.retry_after is not None:
-            return error.retry_after
+        """Seconds to wait: some part of the backoff, or what the server asks for if that is more."""
         longest = retry.longest_delay(self._retries + 1)
-        return random.uniform(longest * (1 - retry.jitter), longest)
+        asked = error.retry_after if isinstance(error, APIError) else None
+        return max(random.uniform(longest * (1 - retry.jitter), longest), asked or 0.0)
 
     def _hindrance(self, retry: RetryConfig, error: Exception, delay: float) -> str | None:
         """Why this model is not asked again; empty if its retries are used up, `None` if it can be."""
@@ -120,11 +121,28 @@ def _target(plan: Plan) -> Target:
 def _fallbacks(plan: Plan) -> list[Target]:
     models: Sequence[str | ModelLike] = plan.retry.fallback_models if plan.retry is not None else ()
     return [
-        Target(model, plan.params)
+        Target(model, _params_for(model, plan))
         if isinstance(model, str)
         else Target(model.model_id, model.params, cast("Provider | None", model.provider_override))
         for model in models
     ]
+
+
+def _params_for(model_id: str, plan: Plan) -> Params:
+    """The plan's params for another model. What goes into requests as it is may hold a key, and is for no other
+    provider."""
+    if not _VERBATIM & plan.params.keys():
+        return plan.params
+    if _provider(model_id) is _provider(plan.model_id, plan.provider):
+        return plan.params
+    return cast("Params", {name: value for name, value in plan.params.items() if name not in _VERBATIM})
+
+
+def _provider(model_id: str, instead: Provider | None = None) -> Provider | None:
+    try:
+        return registry.find(model_id, instead)[0]
+    except NoRegisteredProviderError:
+        return None
 
 
 def _covers(retry: RetryConfig, error: Exception) -> bool:

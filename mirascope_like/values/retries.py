@@ -40,10 +40,10 @@ class RetryConfig:
     `initial_delay`, `max_delay`, `backoff_multiplier`: the wait before retry n is at most
     `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)` seconds.
     `jitter`: how much of that wait is left to chance: 0 waits exactly so long, 1 anything between nothing and that, so
-    that many clients do not come back at one moment. A wait that the server asks for is kept as it is; if it is longer
-    than `max_delay`, nobody waits.
+    that many clients do not come back at one moment. If the server asks for a longer wait, it is kept; if that is
+    longer than `max_delay`, nobody waits.
     `fallback_models`: who (one, or several) is asked when a model's retries are used up. An id takes the first model's
-    params; a `Model` has its own.
+    params (on another provider without `extra_headers` and `extra_body`); a `Model` has its own.
     `after_output`: what happens if a stream breaks after something of it was shown. "raise" raises the error;
     "restart" asks again, and raises `StreamRestarted` for the reader to begin anew; "continue" lets the model go on
     where it stopped if it is known to be able to, and restarts otherwise.

@@ -185,6 +185,26 @@ def test_params_of_fallbacks(server: Server) -> None:
     ]
 
 
+@pytest.mark.parametrize(("fallback", "gets"), [("test/b", True), ("other/b", False), ("nobody/knows", False)])
+def test_what_is_sent_as_it_is_is_for_one_provider(server: Server, fallback: str, gets: bool) -> None:
+    register(server, "other/", api_key="their own")
+    script(server, failing(503))
+    asked = llm.Model(
+        "test/a",
+        temperature=0.5,
+        extra_headers={"Authorization": "Bearer ours"},
+        extra_body={"user": "us"},
+        retry=llm.RetryConfig(max_retries=0, fallback_models=[fallback]),
+    )
+    with pytest.raises((llm.RetriesExhausted, llm.NoRegisteredProviderError)):
+        asked.call("Hi")
+    first, *others = server.received
+    assert (first.headers["authorization"], first.json["user"]) == ("Bearer ours", "us")
+    for other in others:
+        assert other.json["temperature"] == 0.5
+        assert (other.headers["authorization"] == "Bearer ours", "user" in other.json) == (gets, gets)
+
+
 # -- waits ------------------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +247,13 @@ def test_the_server_says_how_long(
 
     colour.run(scenario)
     assert waits == [seconds]
+
+
+@pytest.mark.parametrize("header", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_server_that_asks_for_no_wait_is_not_hammered(server: Server, waits: list[float], header: str) -> None:
+    script(server, failing(429, retry_after=header), failing(429, retry_after="0.5"), saying("Hello"))
+    model(initial_delay=1, jitter=0).call("Hi")
+    assert waits == [1, 2]
 
 
 def test_nobody_waits_longer_than_allowed(colour: Colour, server: Server, waits: list[float]) -> None:
