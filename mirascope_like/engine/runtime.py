@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar, copy_context
@@ -207,18 +208,16 @@ class Blocking:
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
         if len(jobs) <= 1:
             return [await job() for job in jobs]
-        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+        from concurrent.futures import FIRST_EXCEPTION, wait
 
-        # A pool for each batch: tools may themselves call tools, and a shared pool would run out of threads and stall.
-        pool = ThreadPoolExecutor(min(limit, len(jobs)), thread_name_prefix="mirascope_like-tool")
+        batch = _Batch(jobs)
         try:
-            futures = [pool.submit(copy_context().run, _finish, job) for job in jobs]
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+            batch.start(min(limit, len(jobs)))
+            for future in wait(batch.futures, return_when=FIRST_EXCEPTION).done:
                 future.result()  # raises what went wrong first
-            return [future.result() for future in futures]
+            return [future.result() for future in batch.futures]
         finally:
-            # Nothing is left to wait for, unless this is Ctrl-C or an error: then what has not begun is dropped.
-            pool.shutdown(wait=False, cancel_futures=True)
+            batch.waiting.clear()  # there are some after Ctrl-C or an error
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _ThreadLock()
@@ -231,6 +230,29 @@ class Blocking:
 
     def spawner(self) -> Spawner:
         return lambda fn: run(fn())
+
+
+class _Batch(Generic[T]):
+    """Jobs for threads of their own: tools may themselves call tools, and shared threads would all wait in the end. The
+    threads are daemons, since the interpreter would wait for others before it ends, after Ctrl-C too."""
+
+    def __init__(self, jobs: Sequence[Job[T]]) -> None:
+        from concurrent.futures import Future
+
+        self.futures: list[Future[T]] = [Future() for _ in jobs]
+        self.waiting = deque(
+            partial(_fulfil, future, copy_context().run, partial(_finish, job))
+            for future, job in zip(self.futures, jobs, strict=True)
+        )
+
+    def start(self, threads: int) -> None:
+        for _ in range(threads):
+            threading.Thread(target=self._work, name="mirascope_like-tool", daemon=True).start()
+
+    def _work(self) -> None:
+        while self.waiting:
+            with suppress(IndexError):  # another thread, or the end, took the last
+                self.waiting.popleft()()
 
 
 def _finish(job: Job[T]) -> T:

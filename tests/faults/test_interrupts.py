@@ -36,6 +36,11 @@ async def linger_async() -> str:
         os.write(1, b"cancelled\\n")
         raise
 
+def linger() -> str:
+    "Wait."
+    os.write(1, b"ready\\n")
+    threading.Event().wait(60)
+
 def whole():
     model.call("Hi")
 
@@ -45,6 +50,9 @@ def stream():
 
 def async_tool():
     model.call("Hi", tools=[linger_async]).execute_tools()
+
+def sync_tools():
+    model.call("Hi", tools=[linger]).execute_tools()
 
 async def whole_async():
     await model.call_async("Hi")
@@ -104,6 +112,20 @@ def test_ctrl_c_cancels_async_tools_of_blocking_calls(server: Server) -> None:
         said = {process.stdout.readline().split()[0] for _ in range(2)}  # in any order
         _, err = process.communicate("\n", timeout=PATIENCE)
     assert (said, err, process.returncode) == ({"cancelled", "sockets"}, "", 0)
+
+
+@needs_proc
+def test_ctrl_c_leaves_sync_tools_of_blocking_calls(server: Server) -> None:
+    from mirascope_like import llm
+
+    calls = [llm.ToolCall(id=id, name="linger", args="{}") for id in "ab"]
+    server.answer = sized(CHAT.whole(*calls))
+    with started(server, "blocking sync_tools") as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in calls] == ["ready\n"] * 2
+        interrupt(process)
+        out, err = process.communicate("\n", timeout=PATIENCE)  # it ends, though they do not
+    assert (out.split()[0], err, process.returncode) == ("sockets", "", 0)
 
 
 HANDING_OVER = """
