@@ -3,12 +3,12 @@
     Error
     ├── ProviderError                      talking to a model server failed
     │   ├── APIError                       the server answered with an error
-    │   │   ├── BadRequestError            400, 409, 413, 422: ours or the caller's
+    │   │   ├── BadRequestError            400, 413, 422: ours or the caller's
     │   │   ├── AuthenticationError        401: the key
     │   │   ├── PermissionError            403: the account        (also a builtins.PermissionError)
     │   │   ├── NotFoundError              404: the model or the URL
     │   │   ├── RateLimitError             429: too much, too soon
-    │   │   └── ServerError                5xx: theirs
+    │   │   └── ServerError                5xx: theirs; 408, 409, 425: it will pass
     │   ├── ConnectionError                no connection, or lost  (also a builtins.ConnectionError)
     │   │   └── IncompleteStreamError      a stream ended before its end was announced; has `.partial`
     │   ├── TimeoutError                   a timeout has passed    (also a builtins.TimeoutError)
@@ -174,7 +174,7 @@ class APIError(ProviderError):
 
 
 class BadRequestError(APIError):
-    """The server did not understand or accept the request (400, 409, 413, 422)."""
+    """The server did not understand or accept the request (400, 413, 422)."""
 
 
 class AuthenticationError(APIError):
@@ -194,7 +194,8 @@ class RateLimitError(APIError):
 
 
 class ServerError(APIError):
-    """The server failed (5xx)."""
+    """The server failed (5xx), or something was in the way that passes: it waited too long for the request (408), was
+    busy with another (409), or would not take it so early (425)."""
 
 
 class ConnectionError(ProviderError, builtins.ConnectionError):
@@ -216,7 +217,7 @@ class ResponseValidationError(ProviderError):
 class RetriesExhausted(Error):
     """All attempts failed. `failures` are what each failed with, in order; the cause is the last.
 
-    `reason` says why no more were made, where it is not that their number was used up.
+    `reason` says why retrying stopped early; empty if all allowed attempts were made.
     """
 
     def __init__(self, failures: Sequence[RetryFailure], reason: str = "") -> None:
@@ -381,11 +382,15 @@ class CapabilityWarning(UserWarning):
     """A server refused a part of a request. The request was sent again without it, and later ones spare it that."""
 
 
-# HTTP status → error. A status that is not listed: 4xx is the request's fault, 5xx the server's.
+# HTTP status → error. A status that is not listed: 4xx is the request's fault, 5xx the server's. Those that pass are
+# what the vendors' own packages ask again after.
 _BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionError,
     404: NotFoundError,
+    408: ServerError,
+    409: ServerError,
+    425: ServerError,
     429: RateLimitError,
 }
 

@@ -147,7 +147,7 @@ class HTTPExchange:
         """See `Exchange`."""
         reply = await runtime.channel(self.transport).post(self.http)
         try:
-            check_status(reply.status, reply.body)
+            check_status(reply.status, reply.headers, reply.body)
             body = _parsed(reply)
             return WholeAnswer(self.codec.decode(body), body)
         except WireError as error:
@@ -159,7 +159,7 @@ class HTTPExchange:
         body = await runtime.channel(self.transport).open(self.http)
         if not 200 <= body.status < 300:
             try:
-                check_status(body.status, await _read_all(body))
+                check_status(body.status, body.headers, await _read_all(body))
             except WireError as error:
                 _note(error, self.http, body.headers)
                 raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import (
@@ -41,8 +42,11 @@ _LONGEST_QUOTE = 200
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "mistral-correlation-id")
 
 
-def check_status(status: int, body: bytes) -> None:
+def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
     """Raises `ReportedError` for an HTTP status that is an error."""
+    if 300 <= status < 400 and (location := headers.get("location")):
+        words = f"The server redirects to {location}, which is not followed. Check base_url."
+        raise ReportedError(words, status=status, body=body.decode("utf-8", "replace"))
     if not 200 <= status < 300:
         raise read_failure(status, body)
 
@@ -59,6 +63,8 @@ def in_our_words(error: BaseException, provider: str, model: str, partial: Reply
         made.request_id = made.request_id or _request_id(error.headers)
         if isinstance(made, APIError):
             made.body = redacted(made.body, error.secrets)
+            made.code = redacted(made.code, error.secrets)
+            made.type = redacted(made.type, error.secrets)
     made.provider = provider
     made.model = model
     made.partial = partial
@@ -107,23 +113,26 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as far as the server said so in a way that can be understood."""
-    try:
-        seconds = _said_to_wait(headers)
-    except (TypeError, ValueError):
-        return None
-    return seconds if seconds is not None and 0 <= seconds < math.inf else None
+    """Seconds to wait, as the first header says that can be understood."""
+    for name, read in _WAITS.items():
+        with suppress(TypeError, ValueError):
+            if name in headers and 0 <= (seconds := read(headers[name])) < math.inf:
+                return seconds
+    return None
 
 
-def _said_to_wait(headers: Mapping[str, str]) -> float | None:
-    """From `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
-    if "retry-after-ms" in headers:
-        return float(headers["retry-after-ms"]) / 1000
-    if (value := headers.get("retry-after")) is None:
-        return None
+def _milliseconds(value: str) -> float:
+    return float(value) / 1000
+
+
+def _seconds_or_date(value: str) -> float:
+    """RFC 9110, 10.2.3."""
     if value.replace(".", "", 1).isdigit():
         return float(value)
     from datetime import UTC, datetime
     from email.utils import parsedate_to_datetime
 
     return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+
+
+_WAITS = {"retry-after-ms": _milliseconds, "retry-after": _seconds_or_date}

@@ -156,6 +156,9 @@ def test_an_error_in_a_stream_of_status_200(
         ({"x-should-retry": "perhaps"}, "should_retry", None),
         ({}, "should_retry", None),
         ({"retry-after": "3"}, "retry_after", 3.0),
+        ({"retry-after-ms": "", "retry-after": "3"}, "retry_after", 3.0),
+        ({"retry-after-ms": "-1", "retry-after": "3"}, "retry_after", 3.0),
+        ({"retry-after-ms": "soon", "retry-after": "later"}, "retry_after", None),
     ],
 )
 def test_what_headers_say(server: Server, headers: dict[str, str], attribute: str, value: object) -> None:
@@ -189,6 +192,8 @@ def shown(error: BaseException) -> str:
     [
         lambda key, exchange: exchange.json({"error": {"message": f"Incorrect API key: {key}.", "seen": [key]}}, 401),
         lambda key, exchange: exchange.json({"error": {"message": "No.", "headers": {key: f"Bearer {key}"}}}),
+        lambda key, exchange: exchange.json({"error": {"message": "No.", "code": key, "type": key}}, 401),
+        lambda key, exchange: exchange.whole(b"", 302, {"location": f"http://127.0.0.1/{key}"}),
         lambda key, exchange: exchange.whole(f"<html>{key}</html>".encode(), 502),
         lambda key, exchange: exchange.whole(f"<html>{key}</html>".encode()),
         lambda key, exchange: exchange.json({"strange": key}),

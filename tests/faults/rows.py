@@ -88,6 +88,8 @@ def statuses() -> list[Row]:
         401: llm.AuthenticationError,
         403: llm.PermissionError,
         404: llm.NotFoundError,
+        408: llm.ServerError,
+        409: llm.ServerError,
         413: llm.BadRequestError,
         422: llm.BadRequestError,
         429: llm.RateLimitError,
@@ -145,7 +147,10 @@ STATUSES = [
         scenario="a redirect",
         answer=lambda _: sized(b"", 307, location="http://127.0.0.1:9/elsewhere"),
         raises=llm.APIError,
-        has=(("status_code", 307),),
+        has=(
+            ("status_code", 307),
+            ("message", "The server redirects to http://127.0.0.1:9/elsewhere, which is not followed. Check base_url."),
+        ),
     ),
 ]
 
@@ -388,7 +393,7 @@ RETRIED = [
         1,
         llm.RetriesExhausted,
     ),
-    retried("status 409 with `X-Should-Retry: true`", then_well(failing(409, x_should_retry="true")), 2),
+    retried("status 400 with `X-Should-Retry: true`", then_well(failing(400, x_should_retry="true")), 2),
     retried("status 400", lambda _: failing(400), 1, llm.BadRequestError),
     retried("status 503, always", lambda _: failing(503), 3, llm.RetriesExhausted),
     retried("the connection is reset, twice", then_well(raw().then("reset"), raw().then("reset")), 3),
