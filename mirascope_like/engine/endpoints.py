@@ -64,10 +64,10 @@ class HTTPProvider:
     """A server that speaks a known protocol.
 
     `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
-    (`gpt-5:responses`). `api_key` and `base_url` stand before the environment variables `key_env` and `base_url_env`,
-    which are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the
-    shared HTTP transport. `sdk` is the vendor's package whose clients speak the protocol, where one is known to. It
-    pickles, its key with it, as long as its parts do; transports that hold clients do not.
+    (`gpt-5:responses`). `api_key` and `base_url` override the environment variables `key_env` and `base_url_env`, which
+    are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the shared HTTP
+    transport. `sdk` names the vendor package whose clients may be passed as `client=`. A provider can be pickled, API
+    key included, unless its transport holds a client.
     """
 
     id: str
@@ -140,7 +140,7 @@ class HTTPProvider:
 
 
 class Registry:
-    """Scopes and their providers. What is registered stands before what is built in."""
+    """Scopes and their providers. What is registered overrides what is built in."""
 
     def __init__(self, built_in: Mapping[str, HTTPProvider]) -> None:
         self._built_in = built_in

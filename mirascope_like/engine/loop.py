@@ -1,8 +1,8 @@
 """Rounds: ask, run the tools that the answer calls, ask again with what they gave, until an answer calls none.
 
-What a round is, its face knows (`Turn`); when there is another one is decided here. The turns are made one by one, as
-they are asked for, and kept: all readers see the same turns, and nothing is asked or run twice. What stopped the rounds
-stops every later reader in the same place.
+`llm` or `chat` defines one round, as a `Turn`; this module decides whether another round follows. The turns are made
+one by one, as they are asked for, and kept: all readers see the same turns, and nothing is asked or run twice. What
+stopped the rounds stops every later reader in the same place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The only file of the engine that knows the colour.
+"""Where sync and async code differ. *Colour* means sync or async throughout this package; the rest of the engine is
+written once for both.
 
 A `Runtime` is what the engine's coroutines may do to the world: reach a server, call a user's function, do several
 things together, hold a lock. `NATIVE` really awaits, under asyncio or trio. `BLOCKING` does the same with ordinary
@@ -123,8 +124,8 @@ class Runtime(Protocol):
         ...
 
     def spawner(self) -> Spawner:
-        """What does something soon, in the background of where this was called; from places that cannot wait, such as
-        `__del__`, and on any thread."""
+        """Returns a function that starts a coroutine in the background on the current event loop. It may be called from
+        any thread, and from `__del__`. In blocking code the coroutine runs at once."""
         ...
 
 

@@ -5,8 +5,9 @@ closes it when the answer is complete, when reading fails or is cancelled, when 
 that had begun goes away before the end (breaking out of a loop drops the loop's reader). A failed stream stays failed:
 every later read raises the same error once it has shown what there was.
 
-A plan that may be asked again is, silently, as long as there is nothing to see of the answer. After that it is only if
-the plan says so. Then every reader that had begun gets `StreamRestarted`; new ones read the new answer from its start.
+Until a reader could have seen content, a failed stream is retried silently. Afterwards it is retried only if
+`after_output` says so: then the model goes on where it stopped, or every reader that had begun gets `StreamRestarted`,
+and new ones read the new answer from its start.
 
 A stream is an object with `next` and `close` rather than an async generator, which would be closed late or never.
 """

@@ -353,3 +353,18 @@ def test_what_servers_teach(body: object, features: dict[str, Any]) -> None:
 )
 def test_what_teaches_nothing(status: int, message: str) -> None:
     assert lesson(read_failure(status, json.dumps({"error": {"message": message}}).encode())) is None
+
+
+def test_a_warning_shows_no_part_of_a_key(server: Server) -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    words = "Unsupported parameter: 'seed' is not supported with this model." + " ." * 60 + key
+
+    def refusing(body: dict[str, Any]) -> object:
+        error = {"message": words, "param": "seed", "code": "unsupported_parameter"}
+        return {"error": error} if "seed" in body else None
+
+    server.answer = quirky(refusing)
+    register(server, api_key=key)
+    with pytest.warns((llm.CapabilityWarning, llm.UnsupportedParamWarning)) as warned:
+        llm.Model("test/model", seed=1).call("Hi")
+    assert key[:8] not in "".join(str(each.message) for each in warned)
