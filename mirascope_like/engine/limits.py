@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from ..errors import TimeoutError, ToolExecutionError
 from ..values.params import Params
 from ..values.timeouts import Timeout, as_timeout
-from .runtime import Job, Late, Runtime
+from .runtime import Job, Runtime
+from .threads import Late
 
 __all__ = ["Limits", "invoke_within", "until"]
 

@@ -14,10 +14,9 @@ import os
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
@@ -26,14 +25,14 @@ from ..transport import Channel, Transport
 from ..transport.loops import asyncio_loop
 from .admission import admitted
 from .alarms import alarms
+from .threads import Batch, Late, left_alone
 
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import Future
 
     import anyio
 
-__all__ = ["BLOCKING", "NATIVE", "Bell", "Blocking", "Job", "Late", "Native", "Once", "Runtime", "Spawner", "run"]
+__all__ = ["BLOCKING", "NATIVE", "Bell", "Blocking", "Job", "Native", "Once", "Runtime", "Spawner", "run"]
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]
@@ -48,10 +47,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return cast("T", stop.value)
     coroutine.close()
     raise RuntimeError(f"{getattr(coroutine, '__qualname__', coroutine)} awaited something real in blocking code.")
-
-
-class Late(Exception):
-    """A job did not end in its time."""
 
 
 class Bell(Protocol):
@@ -172,7 +167,7 @@ class Blocking:
     async def admit(self) -> None: ...
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
-        return _within(seconds, lambda: _finish(job), lambda result: _finish(lambda: discard(result)))
+        return left_alone(seconds, lambda: _finish(job), lambda result: _finish(lambda: discard(result)))
 
     async def read_within(self, seconds: float, job: Job[T], close: Job[None]) -> T:
         late = threading.Event()
@@ -196,7 +191,7 @@ class Blocking:
 
         if is_async(fn):
             return _wait(fn(), seconds)
-        return _within(seconds, lambda: _invoked(fn, seconds), lambda _: None)
+        return left_alone(seconds, lambda: _invoked(fn, seconds), lambda _: None)
 
     def channel(self, transport: Transport) -> Channel:
         return transport.blocking()
@@ -209,16 +204,7 @@ class Blocking:
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
         if len(jobs) <= 1:
             return [await job() for job in jobs]
-        from concurrent.futures import FIRST_EXCEPTION, wait
-
-        batch = _Batch(jobs)
-        try:
-            batch.start(min(limit, len(jobs)))
-            for future in wait(batch.futures, return_when=FIRST_EXCEPTION).done:
-                future.result()  # raises what went wrong first
-            return [future.result() for future in batch.futures]
-        finally:
-            batch.waiting.clear()  # there are some after Ctrl-C or an error
+        return Batch([partial(_finish, job) for job in jobs]).results(limit)
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _ThreadLock()
@@ -233,29 +219,6 @@ class Blocking:
         return lambda fn: run(fn())
 
 
-class _Batch(Generic[T]):
-    """Jobs for threads of their own: tools may themselves call tools, and shared threads would all wait in the end. The
-    threads are daemons, since the interpreter would wait for others before it ends, after Ctrl-C too."""
-
-    def __init__(self, jobs: Sequence[Job[T]]) -> None:
-        from concurrent.futures import Future
-
-        self.futures: list[Future[T]] = [Future() for _ in jobs]
-        self.waiting = deque(
-            partial(_fulfil, future, copy_context().run, partial(_finish, job))
-            for future, job in zip(self.futures, jobs, strict=True)
-        )
-
-    def start(self, threads: int) -> None:
-        for _ in range(threads):
-            threading.Thread(target=self._work, name="mirascope_like-tool", daemon=True).start()
-
-    def _work(self) -> None:
-        while self.waiting:
-            with suppress(IndexError):  # another thread, or the end, took the last
-                self.waiting.popleft()()
-
-
 def _finish(job: Job[T]) -> T:
     return run(cast("Coroutine[Any, Any, T]", job()))
 
@@ -264,32 +227,6 @@ def _invoked(fn: Callable[[], Any], seconds: float | None = None) -> Any:
     with _own_cancellation():
         result = fn()
     return _wait(result, seconds) if inspect.isawaitable(result) else result
-
-
-def _within(seconds: float, fn: Callable[[], T], discard: Callable[[T], object]) -> T:
-    """The result of a function that runs on a thread of its own, since nothing else can be left alone."""
-    from concurrent.futures import Future, wait
-
-    future: Future[T] = Future()
-    arguments = future, copy_context().run, fn
-    thread = threading.Thread(target=_fulfil, args=arguments, name="mirascope_like-limited", daemon=True)
-    try:
-        thread.start()
-        if not wait((future,), seconds).done:
-            raise Late
-    except BaseException:  # Ctrl-C too
-        future.add_done_callback(lambda done: done.exception() or discard(done.result()))
-        raise
-    return future.result()
-
-
-def _fulfil(future: Future[T], run: Callable[[Callable[[], T]], T], fn: Callable[[], T]) -> None:
-    try:
-        result = run(fn)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
 
 
 class _BackgroundLoop:
