@@ -1,4 +1,4 @@
-"""The lazy face: a response is a promise of an answer, and nothing is sent until it is read.
+"""Lazy models: a response is a promise of an answer, and nothing is sent until it is read.
 
 from mirascope_like import chat
 

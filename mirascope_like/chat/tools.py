@@ -1,4 +1,4 @@
-"""Tools of the lazy face, and how the engine runs them.
+"""Tools of lazy models, and how the engine runs them.
 
 A `Tool` is a description with or without a function. Names, types and descriptions come from the function, and its
 arguments are checked and converted before it runs (see `schema.functions`). A parameter `llm_tool_call` gets the call

@@ -19,8 +19,8 @@ def format(formattable: TypeForm[F], *, mode: FormattingMode | None = None) -> F
 
 
 def output_parser(*, formatting_instructions: str) -> Callable[[Callable[..., F]], OutputParser[F]]:
-    """Make a function from a response to a value a format, `formatting_instructions` being what the model is told. It
-    may be a method.
+    """Use a function that makes a value of a response as a format. `formatting_instructions` is what the model is told.
+    Methods work too.
 
     What the function raises becomes a `ParseError`.
     """

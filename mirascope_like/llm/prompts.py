@@ -68,11 +68,11 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 
 class Stranger:
-    """What nobody has: a function that takes it takes anything.
+    """A type that no value has, for the overloads of decorators, of which type checkers pick the first that fits.
 
-    Type checkers read it in the overloads of decorators, which pick the first that fits. A first parameter that is not
-    annotated, or is `Any` or `object`, would fit a `Context` too; it fits a `Stranger` first. What is returned is
-    picked likewise: an unknown type fits what prompts say before it fits a coroutine, so the function is a plain one.
+    A first parameter that is not annotated, or is `Any` or `object`, would fit a `Context` too. It fits a `Stranger`
+    first, so such a function is not taken for one that wants a context. Likewise for results: an unknown type fits what
+    prompts return before it fits a coroutine, so such a function is not taken for an async one.
     """
 
 

@@ -32,7 +32,7 @@ def register_provider(
 
     `client` is an HTTP client (httpx2 or httpx) or a vendor SDK's client (`openai.AsyncAzureOpenAI(…)`, …) to send
     through, with its keys, base URL and proxies, but without its retries; or a pair of them, a sync and an async one.
-    A `base_url` that is given here stands before that of an HTTP client.
+    A `base_url` that is given here overrides that of an HTTP client.
     `transport` replaces the transport altogether. What is registered last counts; `reset_provider_registry` undoes all.
     """
     made = provider if not isinstance(provider, str) else registry.built_in(provider)
