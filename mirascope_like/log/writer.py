@@ -62,7 +62,7 @@ class LogWriter:
     def __init__(self, path: str | PathLike[str], *, raw: bool = False) -> None:
         self.path: Path = Path(path).absolute()
         self._raw = raw
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._connected = threading.Lock()  # held while the connection is used
         self._connection: sqlite3.Connection | None = None
         self._queue: _Queue = SimpleQueue()
@@ -119,7 +119,7 @@ class LogWriter:
 
     def begin_anew(self) -> None:
         """Forget what the parent has to write, in the child, which has no threads but its own."""
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._connected = threading.Lock()
         self._queue = SimpleQueue()
         self._thread = None
@@ -127,12 +127,12 @@ class LogWriter:
 
     def _start(self) -> None:
         with self._starting:
+            # Made first: garbage that is collected meanwhile may end calls, which begin here again.
+            thread = threading.Thread(target=self._work, args=(self._queue,), name="mirascope_like-log", daemon=True)
             if self._thread is not None:
                 return
-            self._thread = threading.Thread(
-                target=self._work, args=(self._queue,), name="mirascope_like-log", daemon=True
-            )
-            self._thread.start()
+            self._thread = thread
+            thread.start()
         # Its processes end without the handlers of atexit.
         if (util := sys.modules.get("multiprocessing.util")) is not None:
             util.Finalize(None, _close_all, exitpriority=0)

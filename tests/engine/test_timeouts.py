@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp  # noqa: F401 - loading these takes longer than some limits here
 import anyio
+import httpx2  # noqa: F401
 import pytest
 
 from mirascope_like import llm
