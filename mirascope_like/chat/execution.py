@@ -5,6 +5,7 @@ What an author's code raises goes through untouched.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -163,6 +164,8 @@ async def _readable(runtime: Runtime, part: Part) -> Part:
 async def _at_hand(runtime: Runtime, attachment: Attachment) -> Attachment | None:
     """The attachment, with its bytes if it is of a file; `None` if the library has no value for it."""
     try:
+        if attachment.path and not os.path.isfile(attachment.path):
+            return None  # a pipe, say, that can be read only once
         file = await loaded(runtime, attachment) if attachment.path else attachment
         to_media(file)
     except (ValueError, OSError):  # no such file, of an unknown type, or not of the one that it says

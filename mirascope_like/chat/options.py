@@ -6,8 +6,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..values.timeouts import TimeoutLike
-
 __all__ = ["Options"]
 
 
@@ -16,6 +14,9 @@ class Options(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    timeout: TimeoutLike | None = None
-    """Time limits. Of a `Timeout`, `total`, `first_token` and `tool` are kept for every model. Its other limits, and
-    plain numbers, are about connections: where `execute` makes some, they are its affair."""
+    @classmethod
+    def takes(cls, name: str) -> bool:
+        """Whether there is an option of this name, an alias of one, or anything else that it would be taken for."""
+        fields = cls.model_fields
+        aliases = [alias for field in fields.values() for alias in (field.alias, field.validation_alias)]
+        return name in fields or name in aliases or hasattr(cls, name) or cls.model_config.get("extra") != "forbid"

@@ -102,6 +102,8 @@ def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
 def _check_tools(messages: Sequence[Message], tools: Sequence[ToolLike]) -> None:
     """`ValueError` if a call that waits has no tool. What a toolbox adds when it is prepared is not known yet."""
     known = {tool.name for tool in flatten(tools)}
-    missing = {call.name: None for call in pending_calls(messages) if call.name not in known}
-    if missing and not any(map(may_grow, tools)):
+    waiting = {call.name: None for call in pending_calls(messages)}
+    missing = [name for name in waiting if name not in known]
+    # A tool that the model made up is missing too, beside those that it was given.
+    if missing and len(missing) == len(waiting) and not any(map(may_grow, tools)):
         raise ValueError(f"The pause waits for {', '.join(map(repr, missing))}: give tools=[…] with it.")

@@ -132,13 +132,16 @@ class Prompt:
     @cached_property
     def options(self) -> Options:
         """The options, as an object of the model's `Options`."""
-        return self.model.Options(**self.given_options)
+        given = dict(self.given_options)
+        if _limits(given.get("timeout")) and not self.model.Options.takes("timeout"):
+            del given["timeout"]
+        return self.model.Options(**given)
 
     @property
     def timeout(self) -> Timeout | None:
-        """The time limits among the options."""
-        given = self.options.timeout if "timeout" in self.given_options else None
-        return given if isinstance(given, Timeout) else None
+        """The time limits among the options. `total`, `first_token` and `tool` are kept for every model; the others are
+        about connections: where an `execute` makes some, they are its affair."""
+        return _limits(self.given_options.get("timeout"))
 
     @property
     def tools(self) -> list[AnyTool]:
@@ -269,6 +272,13 @@ def _schema(args: Mapping[str, Any]) -> dict[str, Any]:
         return {"schema": given, "format": Format(GivenSchema(given))}
     made = make_format(spec)
     return {"schema": None if made is None or made.parser else made.schema, "format": made}
+
+
+def _limits(given: object) -> Timeout | None:
+    """Time limits as they were given, or in their JSON form; `None` if it is something else."""
+    if isinstance(given, Mapping):
+        return Timeout(**cast("Mapping[str, Any]", given))
+    return given if isinstance(given, Timeout) else None
 
 
 def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | Options | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ given again. `version` grows when a reader of the old form could misread the new
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
@@ -201,7 +202,8 @@ def _options_to_dict(prompt: Prompt) -> dict[str, Any]:
     given, fields = prompt.options, type(prompt.options).model_fields
     values = {name: value for name, value in given.model_dump(mode="json").items() if value is not None}
     names = {name: field.validation_alias for name, field in fields.items()}
-    return {alias if isinstance(alias := names[name], str) else name: value for name, value in values.items()}
+    made = {alias if isinstance(alias := names[name], str) else name: value for name, value in values.items()}
+    return made if prompt.timeout is None else {**made, "timeout": asdict(prompt.timeout)}
 
 
 def conversation_args(data: Mapping[str, Any]) -> dict[str, Any]:

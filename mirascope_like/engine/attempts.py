@@ -133,7 +133,7 @@ def _params_for(model_id: str, plan: Plan) -> Params:
     provider."""
     if not _VERBATIM & plan.params.keys():
         return plan.params
-    if _provider(model_id) is _provider(plan.model_id, plan.provider):
+    if _provider(model_id) == _provider(plan.model_id, plan.provider):
         return plan.params
     return cast("Params", {name: value for name, value in plan.params.items() if name not in _VERBATIM})
 

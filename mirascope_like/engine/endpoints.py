@@ -128,7 +128,9 @@ class HTTPProvider:
                 "{'authorization': 'Basic …'}, or by a client= with its auth=."
             )
         if ending := next((path for path in _PATHS if url.endswith(path)), None):
-            raise ValueError(f"The base URL of {self.id!r} must end before {ending!r}, which is added to it.")
+            raise ValueError(
+                f"The base URL of {self.id!r} must end before {ending!r}: it is what the URLs of requests begin with."
+            )
 
     def _key_headers(self) -> Mapping[str, str]:
         key = self.api_key or (os.environ.get(self.key_env) if self.key_env else None)

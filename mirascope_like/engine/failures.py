@@ -60,7 +60,7 @@ def in_our_words(error: BaseException, provider: str, model: str, partial: Reply
     if isinstance(error, WireError):
         made.message = redacted(made.message, error.secrets)
         made.args = (made.message,)
-        made.request_id = made.request_id or _request_id(error.headers)
+        made.request_id = made.request_id or redacted(_request_id(error.headers), error.secrets)
         if isinstance(made, APIError):
             made.body = redacted(made.body, error.secrets)
             made.code = redacted(made.code, error.secrets)
@@ -115,7 +115,7 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, as the first header says that can be understood."""
     for name, read in _WAITS.items():
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             if name in headers and 0 <= (seconds := read(headers[name])) < math.inf:
                 return seconds
     return None

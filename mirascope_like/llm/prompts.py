@@ -348,11 +348,12 @@ def prompt_class(fn: Callable[..., Any]) -> type[AnyPrompt]:
     if not callable(unwrapped(fn)):
         raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
     context = context_parameter(fn)
-    if context is not None and context.place != 0 and not context.by_name:
+    if context is not None and context.place != 0 and context.required and not context.by_name:
         raise TypeError(f"{function_name(fn)} must take its context first: def {function_name(fn)}({context.name}, …).")
+    has_context = context is not None and (context.place == 0 or context.by_name)
     if is_async(fn):
-        return AsyncPrompt if context is None else AsyncContextPrompt
-    return Prompt if context is None else ContextPrompt
+        return AsyncContextPrompt if has_context else AsyncPrompt
+    return ContextPrompt if has_context else Prompt
 
 
 def make_prompt(fn: Callable[..., Any], toolkit: Toolkit, format: Format[Any] | None) -> AnyPrompt:

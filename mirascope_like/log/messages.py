@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any, cast
 
 from ..values.content import Text
 from ..values.messages import Message
 from ..values.serial import from_dict, to_dict
+from ..values.timeouts import Timeout
 
 __all__ = ["Attachment", "StoredMessage", "chain", "digest", "dump", "hash_json", "hash_message", "load"]
 
@@ -61,14 +62,18 @@ def hash_message(parent: str | None, text: str) -> str:
 def dump(value: object) -> str:
     """JSON as readable as can be; what is no JSON is written as text. Half characters, which SQLite refuses, are
     escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"), default=str)
+        return json.dumps(value, separators=(",", ":"), default=_plain)
     return text
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if isinstance(value, Timeout) else str(value)
 
 
 def chain(messages: Iterable[Message], parent: str | None = None) -> Iterator[StoredMessage]:

@@ -18,7 +18,9 @@ _OPENING = re.compile(r"[{\[]")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _DECODER = json.JSONDecoder(strict=False)  # to find where a value ends, even if it has line breaks in strings
-_MOST_OPENINGS = 200  # so that no text takes long to look through
+# So that no text takes long to look through.
+_MOST_OPENINGS = 200
+_REACH = 20_000  # characters
 
 _ENDS = {
     FinishReason.MAX_TOKENS: (
@@ -53,6 +55,7 @@ def candidates(text: str) -> Iterator[str]:
     for block in _FENCE.finditer(text):
         yield block.group(1).strip()
     position = 0
+    cleaned = _CONTROL.sub(" ", whole)
     for _ in range(_MOST_OPENINGS):
         if (found := _OPENING.search(whole, position)) is None:
             return
@@ -60,12 +63,14 @@ def candidates(text: str) -> Iterator[str]:
         try:
             _, position = _DECODER.raw_decode(whole, start)
         except json.JSONDecodeError as error:
-            is_json = _is_partly_json(whole[start:], error.pos - start)
-            position = _end_of_value(whole, start) if is_json else found.end()
-            if not is_json:
+            is_json = _is_partly_json(cleaned[start:], error.pos - start)
+            end = _end_of_value(whole, start) if is_json else None
+            if not is_json or (end is None and whole[start] == "[" and _is_amid_line(whole, start)):
+                position = found.end()
                 continue
+            position = end or len(whole)
         except (ValueError, RecursionError):  # too large a number, or too deep
-            position = _end_of_value(whole, start)
+            position = _end_of_value(whole, start) or len(whole)
         yield whole[start:position]
 
 
@@ -75,21 +80,26 @@ def _is_partly_json(text: str, wrong_at: int) -> bool:
     import jiter
 
     for readable in (text, text[:wrong_at]):
-        data = _CONTROL.sub(" ", readable).encode(errors="replace")
+        data = readable.encode(errors="replace")
         with contextlib.suppress(ValueError):
             read: Any = jiter.from_json(data, partial_mode="trailing-strings")
             return not all(isinstance(item, int | float) for item in read)  # of an object: its names
     return True  # too deep
 
 
-def _end_of_value(text: str, start: int) -> int:
-    """The position behind an object or array, by its brackets alone; the end of the text if it has no end."""
+def _is_amid_line(text: str, position: int) -> bool:
+    """Whether something stands before a position in its line, as before "[0, 1)" in prose."""
+    return bool(text[text.rfind("\n", 0, position) + 1 : position].strip())
+
+
+def _end_of_value(text: str, start: int) -> int | None:
+    """The position behind an object or array, by its brackets alone; `None` if it has no end in reach."""
     depth = 0
-    for found in _STRING_OR_BRACKET.finditer(text, start):
+    for found in _STRING_OR_BRACKET.finditer(text, start, start + _REACH):
         depth += (found[0] in "{[") - (found[0] in "}]")
         if not depth:
             return found.end()
-    return len(text)
+    return None
 
 
 def is_meant_as_json(text: str) -> bool:

@@ -161,11 +161,12 @@ def _names(fn: types.FunctionType) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True)
 class ContextParameter:
     """The parameter for a call's `Context`: its `place` among the positional arguments, or `None` if it is given by
-    name; `by_name` if it cannot be given otherwise."""
+    name; `by_name` if it cannot be given otherwise; `required` if it cannot be left out."""
 
     name: str
     place: int | None
     by_name: bool
+    required: bool
 
 
 @remembered
@@ -175,10 +176,11 @@ def context_parameter(fn: Callable[..., Any]) -> ContextParameter | None:
     if _is_plain(fn) and not _may_take_context(fn):
         return None
     for index, parameter in enumerate(_parameters(fn)):
-        if parameter.kind not in _VARIADIC and _is_for_context(fn, parameter):
+        if parameter.kind not in _VARIADIC and _is_for_context(fn, parameter, is_first=index == 0):
             by_name = parameter.kind is parameter.KEYWORD_ONLY
             by_place = parameter.kind is parameter.POSITIONAL_ONLY or (index == 0 and not by_name)
-            return ContextParameter(parameter.name, index if by_place else None, by_name)
+            required = by_place or parameter.default is parameter.empty
+            return ContextParameter(parameter.name, index if by_place else None, by_name, required)
     return None
 
 
@@ -187,15 +189,14 @@ def _may_take_context(fn: types.FunctionType) -> bool:
     return any(annotations.get(name) not in (None, *_PLAIN) for name in _names(fn))
 
 
-def _is_for_context(fn: Callable[..., Any], parameter: inspect.Parameter) -> bool:
+def _is_for_context(fn: Callable[..., Any], parameter: inspect.Parameter, *, is_first: bool) -> bool:
     annotation = parameter.annotation
     if annotation is parameter.empty or isinstance(annotation, type) or annotation in _PLAIN:
         return _is_context(annotation)
     try:
-        annotation = _types_of(fn, [parameter])[parameter.name]
-    except Exception:  # a name that only the type checker sees, say
-        return parameter.name == "ctx" or re.search(r"\bContext\b", str(annotation)) is not None
-    return _is_context(annotation)
+        return _is_context(_types_of(fn, [parameter])[parameter.name])
+    except Exception:  # a name that only the type checker sees, say: of the first parameter its words tell
+        return is_first and (parameter.name == "ctx" or re.search(r"\bContext\b", str(annotation)) is not None)
 
 
 def _is_context(annotation: Any) -> bool:

@@ -230,11 +230,13 @@ class BaseTool(Generic[P, R]):
     def found_on(self, holder: object) -> AnyTool:
         """Of a method: the tool that it is on an object or class, where a subclass may have its own. Any other tool
         stays as it is, and so does a method of something else."""
-        name = function_name(unwrapped(self.fn))
         kinds = (holder if isinstance(holder, type) else type(holder)).__mro__
-        if not self.is_unbound or not any(vars(kind).get(name) in (self, self.fn) for kind in kinds):
+        names = (name for kind in kinds for name, held in vars(kind).items() if held is self or held is self.fn)
+        if not self.is_unbound or (name := next(names, None)) is None:
             return cast("AnyTool", self)
-        found: AnyTool | Callable[..., Any] = getattr(holder, name)
+        found: AnyTool | Callable[..., Any] | None = getattr(holder, name)
+        if found is None:  # a subclass does without it
+            return cast("AnyTool", self)
         return cast("AnyTool", found) if isinstance(found, BaseTool) else _fitting(found, **self._options)
 
     @property
@@ -265,7 +267,10 @@ class BaseTool(Generic[P, R]):
 
     def check_context(self, context: Context[Any] | None) -> None:
         """`TypeError` if the tool wants a context and there is none."""
-        if self.takes_context and not isinstance(context, Context):
+        parameter = self._context_parameter
+        if parameter is None or (context is None and not parameter.required):
+            return
+        if not isinstance(context, Context):
             given = "" if context is None else f", not a {type(context).__name__}"
             raise TypeError(
                 f"The tool {self.name!r} takes a context{given}: pass llm.Context(deps=…) to the call, or to "
@@ -292,11 +297,15 @@ class BaseTool(Generic[P, R]):
         match self._context_parameter:
             case ContextParameter(place=int(place)):
                 args.insert(place, context)
-            case ContextParameter(name=name):
+            case ContextParameter(name=name) if context is not None and not self._has_given(name):
                 kwargs[name] = context
-            case None:
+            case _:
                 pass
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
+
+    def _has_given(self, name: str) -> bool:
+        """Whether the program has given an argument beforehand."""
+        return name in getattr(self.fn, "keywords", {})  # of a `functools.partial`
 
     def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments from JSON text."""
@@ -485,9 +494,9 @@ class Toolkit:
         return Toolkit([*tools, *self.provider_tools_dict.values()])
 
     def check_bound(self) -> None:
-        """`TypeError` if a tool is a method without its object."""
+        """`TypeError` if a tool is a method without its object. A wrapper around one may have its object elsewhere."""
         for tool in self.tools_dict.values():
-            if tool.is_unbound:
+            if tool.is_unbound and not hasattr(tool.fn, "__wrapped__"):
                 raise TypeError(
                     f"The tool {tool.name!r} is a method without its object. Pass it as found on one: "
                     f"tools=[thing.{tool.name}]. Calls that are methods find those of their own class."

@@ -20,7 +20,11 @@ class PydanticField:
         from .serial import from_dict, to_dict
 
         def read(value: Any) -> Any:
-            made = value if isinstance(value, cls) else from_dict(value)
+            made = (
+                value
+                if isinstance(value, cls)
+                else from_dict({**_tag(cls), **value} if isinstance(value, dict) else value)
+            )
             if not isinstance(made, cls):
                 raise ValueError(f"This is a {type(made).__name__}, not a {cls.__name__}.")
             return made
@@ -32,3 +36,8 @@ class PydanticField:
                 to_dict, return_schema=core_schema.dict_schema(core_schema.str_schema())
             ),
         )
+
+
+def _tag(cls: type) -> dict[str, str]:
+    """What tells forms of a class from those of others; it may be left out where only that class is meant."""
+    return {name: tag for name in ("type", "role") if isinstance(tag := getattr(cls, name, None), str)}

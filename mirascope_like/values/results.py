@@ -54,7 +54,7 @@ def _lasting(value: Any) -> Any:
         return made if any(new is not old for new, old in zip(made, items, strict=True)) else items
     if isinstance(value, Iterator):
         return [_lasting(item) for item in cast("Iterable[Any]", value)]
-    return _said(value) if isinstance(value, Answer) else value
+    return _said(value) if isinstance(value, Answer) and callable(value.parse) and callable(value.text) else value
 
 
 def _said(answer: Answer) -> Any:

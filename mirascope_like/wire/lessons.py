@@ -51,12 +51,13 @@ def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | N
         return None
     if efforts := _efforts(words):
         return Lesson(what="this effort of thinking", features={"efforts": efforts})
-    if re.search(_OF_A_VALUE, words, re.IGNORECASE):
-        return None
-    named = [(found.start(), taught) for name, taught in _FIELDS.items() if (found := _named(name, words))]
+    named = [(found.start(), name) for name in _FIELDS if (found := _named(name, words))]
     if not named:
         return None
-    taught = min(named, key=lambda pair: pair[0])[1]
+    name = min(named, key=lambda pair: pair[0])[1]
+    if name in _VALUES and _is_of_a_value(name, words):
+        return None
+    taught = _FIELDS[name]
     # In the same words servers refuse temperature always, and only beside an effort: the lesser lesson is tried first.
     return _UNTHINKING if taught is _NO_SAMPLING and request and asks_to_think(request) else taught
 
@@ -67,7 +68,8 @@ _REFUSED = (
     r"|unexpected (field|keyword|parameter)|extra_forbidden|extra (inputs|fields) (are )?not permitted"
     r"|additional properties|not (available|permitted|allowed)"
 )
-# Another value would be taken.
+# Another value would be taken, of these.
+_VALUES = ("temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "seed", "random_seed", "stop")
 _OF_A_VALUE = (
     r"exceed|above|below|between|at (most|least)|(maxim|minim)um|\brange\b"
     r"|too (long|short|large|small|big|high|low|many|few)"
@@ -148,6 +150,13 @@ _SAYINGS: Sequence[tuple[str, Lesson]] = (
         Lesson(what="an assistant message at the end", features={"prefill": False}),
     ),
 )
+
+
+def _is_of_a_value(name: str, words: str) -> bool:
+    refused = rf"{name}\W{{0,3}} (is|are) not (supported|available|permitted|allowed)|{name}\W{{0,3}} does not support"
+    none_is_taken = rf"unsupported.parameter|unrecognized|unknown|extra_forbidden|extra (inputs|fields)|{refused}"
+    of_a_value = re.search(_OF_A_VALUE, words, re.IGNORECASE)
+    return of_a_value is not None and re.search(none_is_taken, words, re.IGNORECASE) is None
 
 
 def _named(name: str, words: str) -> re.Match[str] | None:

@@ -78,3 +78,14 @@ def test_silence_of_a_model_of_ones_own_is_given_up(native: Colour) -> None:
 def test_a_timeout_that_is_none_is_refused_at_once(colour: Colour) -> None:
     with pytest.raises(ValueError, match="timeout"):
         scripted(colour).prompt("Go", timeout="soon")
+
+
+def test_limits_are_no_option_of_the_author(colour: Colour) -> None:
+    async def scenario() -> None:
+        model = scripted(colour, "done")
+        assert await colour.got(model.prompt("Go", timeout=chat.Timeout(total=9)).text()) == "done"
+        (prompt,) = model.script.prompts
+        assert prompt.timeout == chat.Timeout(total=9)
+        assert "timeout" not in prompt.options.model_dump()
+
+    colour.run(scenario)

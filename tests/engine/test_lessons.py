@@ -314,6 +314,8 @@ TAUGHT: list[tuple[object, dict[str, Any]]] = [
     (openai_error(EFFORT, "reasoning.effort"), {"efforts": ("low", "medium", "high")}),
     ({"error": {"message": "Unrecognized request argument supplied: parallel_tool_calls"}}, {"parallel_tools": False}),
     ({"error": "'response_format.type' must be 'json_schema' or 'text'"}, {"json_object": False}),
+    ({"error": {"message": "response_format: 'minimum' is not permitted."}}, {"strict_format": False}),
+    ({"error": {"message": "'temperature' is not supported with efforts higher than none."}}, {"sampling": False}),
     ({"error": {"message": "Prefilling assistant messages is not supported for this model."}}, {"prefill": False}),
     ({"error": {"message": PREFILL}}, {"prefill": False}),
     (detail("tools", 0, "function", "strict"), {"strict_tools": False}),

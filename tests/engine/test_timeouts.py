@@ -23,7 +23,7 @@ from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import pieces, register, saying
 from ..transport.server import Exchange, Server
 
-SOON = 0.2  # seconds
+SOON = 0.4  # seconds
 LONG = 60.0
 
 

@@ -509,9 +509,8 @@ def test_the_embedded_model_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("MIRASCOPE_LIKE_LOCAL_MODEL", raising=False)
     with pytest.raises(llm.NotFoundError, match="is 'local/smollm2-135m'"):
         llm.Model("local/typo").call("Hi")
-    monkeypatch.setenv("MIRASCOPE_LIKE_LOCAL_MODEL", "/no/such/file")
-    with pytest.raises(llm.ProviderError, match="file"):
-        llm.Model("local/mine").call("Hi")
+    monkeypatch.setenv("MIRASCOPE_LIKE_LOCAL_MODEL", "/some/file.gguf")
+    assert llm.Model("local/mine").provider.endpoint("mine", [])
 
 
 def test_the_embedded_model_takes_no_empty_stop_sequence() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NotRequired, Optional, Required, TypeVar
 
 import pytest
@@ -229,3 +230,26 @@ def test_type_parameters_of_functions_and_classes() -> None:
     assert llm.tool(made["first"]).parameters["properties"] == {"items": {"type": "array", "items": {}}}
     for box in (made["Box"](), made["box"]()):
         assert box.put.parameters["properties"] == {"what": {}}
+
+
+def test_a_context_that_may_be_left_out_or_was_given_beforehand(colour: Colour) -> None:
+    def look(x: int, ctx: llm.Context[int] | None = None) -> str:
+        return f"{x} {ctx and ctx.deps}"
+
+    call = llm.ToolCall(id="1", name="look", args='{"x": 1}')
+    given = partial(look, ctx=llm.Context(deps=9))
+    for tool, ctx, result in (
+        (llm.tool(look), None, "1 None"),
+        (llm.tool(look), llm.Context(deps=7), "1 7"),
+        (llm.tool(given, name="look"), None, "1 9"),
+        (llm.tool(given, name="look"), llm.Context(deps=7), "1 9"),
+    ):
+        assert "ctx" not in tool.parameters["properties"]
+        assert tool.bound(call, ctx)() == result
+
+
+def test_prompts_may_have_contexts_of_others() -> None:
+    def ask(q: str, cli: click.Context, ctx: RequestContext) -> str:  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore
+        return q
+
+    assert llm.call("openai/x")(ask).messages("Hi", None, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -383,23 +384,27 @@ def test_a_name_with_any_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders are protected in another way")
-def test_a_log_where_nothing_can_be_written() -> None:
+def test_a_log_where_nothing_can_be_written(tmp_path: Path) -> None:
     code = """
-import os, sqlite3, sys
+import os, sys
 from mirascope_like.log import reader
+def read(path):
+    with reader.open_log(path) as log:
+        return *(response.text for response in log.responses()), *log.search("Hi"), log.verify()
+read(sys.argv[2])  # so that all is imported while that is allowed
 if os.getuid() == 0:  # who may write everywhere
     os.setuid(65534)
-with reader.open_log(sys.argv[1]) as log:
-    print(*(response.text for response in log.responses()), *log.search("Hi"), log.verify(), sep="\\n")
+print(*read(sys.argv[1]), sep="\\n")
 """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "calls.db"
         with llm.log(path):
             llm.scripted("Hello!").call("Hi")
+        another = shutil.copy(path, tmp_path)
         path.chmod(0o444)
         path.parent.chmod(0o555)
         try:
-            command = [sys.executable, "-c", code, str(path)]
+            command = [sys.executable, "-c", code, str(path), str(another)]
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         finally:
             path.parent.chmod(0o755)

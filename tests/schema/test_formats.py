@@ -438,6 +438,19 @@ class Node(BaseModel):
 
 
 @pytest.mark.parametrize(
+    "prose",
+    [
+        """I strip quotes with the class ["'] first.""",
+        'Dates in ["2024-01-01", "2024-02-01") count.',
+        'Pattern: [^"]+ and ["{]',
+        'Tags: ["sci-fi", "space"',
+    ],
+)
+def test_brackets_of_prose_hide_no_json(prose: str) -> None:
+    assert llm.format(dict[str, str], mode="json").parse(prose + '\n{"title": "Dune"}') == {"title": "Dune"}
+
+
+@pytest.mark.parametrize(
     "text",
     [
         '{"n": 1, "sub": [{"n": 2, "sub": []}',
