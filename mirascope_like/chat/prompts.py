@@ -133,7 +133,7 @@ class Prompt:
     def options(self) -> Options:
         """The options, as an object of the model's `Options`."""
         given = dict(self.given_options)
-        if _limits(given.get("timeout")) and not self.model.Options.takes("timeout"):
+        if _limits(given.get("timeout")) and not _takes(self.model.Options, "timeout"):
             del given["timeout"]
         return self.model.Options(**given)
 
@@ -279,6 +279,14 @@ def _limits(given: object) -> Timeout | None:
     if isinstance(given, Mapping):
         return Timeout(**cast("Mapping[str, Any]", given))
     return given if isinstance(given, Timeout) else None
+
+
+def _takes(options: type[Options], name: str) -> bool:
+    """Whether there is an option of this name, an alias of one, or anything else that it would be taken for."""
+    fields = options.model_fields
+    aliases = [alias for field in fields.values() for alias in (field.alias, field.validation_alias)]
+    is_open = options.model_config.get("extra") != "forbid"
+    return is_open or name in fields or name in aliases or hasattr(options, name)
 
 
 def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | Options | None) -> dict[str, Any]:
