@@ -45,6 +45,7 @@ class Frame:
     needs_whole: bool = False
     """See `Sink.needs_whole`."""
     _is_shown = False  # whether something is shown of the value that is open
+    _has_invalid = False  # whether something in it was not valid alone
 
     # -- what kinds of frames differ in -------------------------------------------------------------------------------
 
@@ -111,6 +112,7 @@ class Frame:
         try:
             value = self.next.complete(text)
         except (ValueError, RecursionError):
+            self._has_invalid = True  # as an optional part that is `null`: perhaps the whole is valid
             if not self._is_shown:
                 self.put(None)
             return False
@@ -118,7 +120,7 @@ class Frame:
 
     def end(self) -> bool:
         """See `Sink.end`."""
-        return self.shape is not None and not (self.shape.settled and self.value is not None)
+        return self.shape is not None and (self._has_invalid or self.value is None or not self.shape.settled)
 
 
 class _Slots(Frame):
@@ -179,6 +181,10 @@ class ObjectFrame(_Slots):
             self._present.add(self.slot)
         return True
 
+    def end(self) -> bool:
+        """See `Sink.end`. Members that did not come have defaults, or are missed."""
+        return super().end() or self._present is None or len(self._present) < len(self.slots)
+
 
 class DictFrame(_Slots):
     """An object with free names."""
@@ -202,6 +208,7 @@ class PairFrame(Frame):
         self._whole = whole
         self._key = key
         self._has_key = False
+        self._is_kept = False
         self.next: Shape | None = None
 
     def key(self, name: str) -> bool:
@@ -215,6 +222,7 @@ class PairFrame(Frame):
     def put(self, value: Any) -> bool:
         """See `Frame.put`."""
         if self.next is not self._key:
+            self._is_kept = True
             return self._whole.put(value)
         self._has_key = True
         self._whole.slot = value
@@ -225,8 +233,8 @@ class PairFrame(Frame):
         self._whole.grow_string(piece)
 
     def end(self) -> bool:
-        """See `Sink.end`. All of it is in the whole already."""
-        return False
+        """See `Sink.end`. It is in the whole already, unless its value came before its key, or is not valid."""
+        return self._has_invalid or not self._is_kept
 
 
 class ArrayFrame(_Slots):

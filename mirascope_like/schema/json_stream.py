@@ -5,9 +5,10 @@ its own length. It looks for the first object or array, so prose and fences befo
 follows it. A number counts only once something follows it, since another digit might; a string grows as it comes,
 escapes whole.
 
-What may come next is a pattern, whose groups are named after what they find. It also finds what may become something
-once more has come: `more`, or `comma` behind a comma. What no pattern finds has an escape in it, is a very long name,
-or is wrong.
+What may come next is a pattern, whose groups are named after what they find; in an object it is a name with its value.
+A pattern also finds what may become that once `more` has come. What none finds is read step by step: it is a name that
+is long or has escapes, has much space in it, is half of an escape, or is wrong. The patterns are possessive (`*+`),
+since nothing in JSON needs a second way to be read.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import SEEK_END, StringIO
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 __all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError", "Sink"]
 
@@ -25,54 +27,67 @@ MAX_DEPTH = 200
 
 _MAX_SCALAR = 5000  # characters of a number; Python reads no longer ones either
 _BLANK = " \t\n\r"
-_W = rf"[{_BLANK}]*"
+_W = rf"[{_BLANK}]*+"
 _PLAIN = r'[^"\\\x00-\x1f]'
-_A_NAME = rf'"(?P<name>{_PLAIN}*)"(?:{_W}(?P<named>:))?'
-_A_SCALAR = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null"
-_A_VALUE = rf'"(?P<piece>{_PLAIN}*)(?P<closed>")?|(?P<opening>[{{\[])|(?P<scalar>{_A_SCALAR})(?=[{_BLANK},\]}}])'
-# What may become one, and is short enough to be waited for.
-_NO_NAME = rf'(?:"{_PLAIN}{{0,64}})?\Z'
-_NO_VALUE = rf"[-+.0-9A-Za-z]{{0,{_MAX_SCALAR}}}\Z"
+_A_SCALAR = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null"
+_A_VALUE = rf'(?:"(?P<piece>{_PLAIN}*+)(?P<closed>")?|(?P<opening>[{{\[])|(?P<scalar>{_A_SCALAR})(?=[{_BLANK},\]}}]))'
+_A_MEMBER = rf'"(?P<name>{_PLAIN}*+)"{_W}:{_W}{_A_VALUE}'
+# A whole escape; but not half a surrogate pair, whose other half may come.
+_ESCAPE = (
+    r'\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{4}|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))'
+)
+# What may become one, and is short enough to be waited for and looked at again.
+_NO_VALUE = rf"[-+.0-9A-Za-z]{{0,{_MAX_SCALAR}}}+"
+_NO_MEMBER = rf'(?:"{_PLAIN}{{0,64}}+(?:"[{_BLANK}]{{0,64}}+(?::[{_BLANK}]{{0,64}}+{_NO_VALUE})?)?)?'
 
 
-class _Expected(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Expected:
     """What may come next."""
 
     what: str
     match: Callable[[str, int], re.Match[str] | None]
+    has_name: bool
+    """Whether a value has a name before it."""
 
 
 def _expected(what: str, *options: str, behind: str = _W) -> _Expected:
-    return _Expected(what, re.compile(f"{behind}(?:{'|'.join(options)})").match)
+    pattern = re.compile(f"{behind}(?:{'|'.join(options)})")
+    return _Expected(what, pattern.match, "name" in pattern.groupindex)
 
 
 _ANYTHING = _expected("an object or array", r"(?P<opening>[{\[])", r"(?P<more>\Z)", behind=r"[^{\[]*")
 _NOTHING = _expected("nothing", "(?P<more>)", behind="")
 _WHATEVER = _expected("whatever comes", r"(?P<ignored>[\s\S]+)", behind="")
-_VALUE = _expected("a value", _A_VALUE, f"(?P<more>{_NO_VALUE})")
-_NAME = _expected("a name", _A_NAME, f"(?P<more>{_NO_NAME})")
+_VALUE = _expected("a value", _A_VALUE, rf"(?P<more>{_NO_VALUE}\Z)")
+_MEMBER = _expected("a name", _A_MEMBER, rf"(?P<more>{_NO_MEMBER}\Z)")
 _COLON = _expected("a colon", "(?P<colon>:)", r"(?P<more>\Z)")
-_STRING = _expected("more of a string", rf'(?P<rest>{_PLAIN}+)(?P<end>")?|(?P<quote>")', behind="")
+_STRING = _expected(
+    "more of a string",
+    rf'(?P<rest>{_PLAIN}++)(?P<end>")?|(?P<quote>")|(?P<escaped>{_ESCAPE}(?:{_PLAIN}++|{_ESCAPE}){{0,1000}})',
+    behind="",
+)
 _FIRST = {
-    "{": _expected("a name or the end", _A_NAME, "(?P<closing>})", f"(?P<more>{_NO_NAME})"),
-    "[": _expected("a value or the end", _A_VALUE, r"(?P<closing>\])", f"(?P<more>{_NO_VALUE})"),
+    "{": _expected("a name or the end", _A_MEMBER, "(?P<closing>})", rf"(?P<more>{_NO_MEMBER}\Z)"),
+    "[": _expected("a value or the end", _A_VALUE, r"(?P<closing>\])", rf"(?P<more>{_NO_VALUE}\Z)"),
 }
 _NEXT = {
     "{": _expected(
-        "a comma or the end", f",{_W}(?:{_A_NAME}|(?P<comma>{_NO_NAME}))", "(?P<closing>})", r"(?P<more>\Z)"
+        "a comma or the end",
+        f",{_W}{_A_MEMBER}",
+        "(?P<closing>})",
+        rf"(?P<more>(?:,[{_BLANK}]{{0,64}}+{_NO_MEMBER})?\Z)",
     ),
     "[": _expected(
-        "a comma or the end", f",{_W}(?:{_A_VALUE}|(?P<comma>{_NO_VALUE}))", r"(?P<closing>\])", r"(?P<more>\Z)"
+        "a comma or the end",
+        f",{_W}{_A_VALUE}",
+        r"(?P<closing>\])",
+        rf"(?P<more>(?:,[{_BLANK}]{{0,64}}+{_NO_VALUE})?\Z)",
     ),
 }
-_BEHIND_COMMA = {"{": _NAME, "[": _VALUE}
+_BEHIND_COMMA = {"{": _MEMBER, "[": _VALUE}
 
 _SPACE = re.compile(_W)
-# What stands for itself and whole escapes; but not half a surrogate pair, whose other half may come.
-_RUN = re.compile(
-    rf'(?:{_PLAIN}+|\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{{4}}'
-    r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))){0,1000}"
-)
 _CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _HALF = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code, with what is still to come
 
@@ -188,14 +203,15 @@ class JsonStream:
         self._text = self._text[self._at :] + delta
         self._at = 0
         while self._at < len(self._text):
-            found = self._expected.match(self._text, self._at)
+            expected = self._expected
+            found = expected.match(self._text, self._at)
             if found is None:
                 if not self._read_unusual():
                     return
             elif (kind := found.lastgroup) == "more":
                 self._at = found.start("more")
                 return
-            else:
+            elif not (expected.has_name and (name := found["name"]) is not None and self._is_chosen_by(name)):
                 self._at = found.end()
                 self._read[kind](self, found)
 
@@ -225,20 +241,6 @@ class JsonStream:
         if is_told:
             self._told(outer.complete(self._since(start)))
 
-    def _read_comma(self, found: re.Match[str]) -> None:
-        """A comma with nothing behind it yet."""
-        self._at = found.start("comma")
-        self._expected = _BEHIND_COMMA[self._inside]
-
-    def _read_name(self, found: re.Match[str]) -> None:
-        self._named(found["name"])
-
-    def _read_named(self, found: re.Match[str]) -> None:
-        """A name and its colon."""
-        self._expected = _VALUE
-        if self._sink.key(found["name"]):
-            self._choose()
-
     def _read_colon(self, found: re.Match[str]) -> None:
         self._expected = _VALUE
 
@@ -252,11 +254,12 @@ class JsonStream:
 
     def _read_piece(self, found: re.Match[str]) -> None:
         """The beginning of a string."""
-        self._start_of_string = self._base + found.start("piece") - 1
         self._expected = _STRING
         self._string_is_shown = self._sink.begin_string(found["piece"])
         if self._string_is_shown:
             self.changed = self.shown = True
+        if self._sink.needs_whole:
+            self._start_of_string = self._base + found.start("piece") - 1
 
     def _read_closed(self, found: re.Match[str]) -> None:
         """A whole string."""
@@ -276,13 +279,14 @@ class JsonStream:
         """The end of a string, or of a name."""
         self._end_string()
 
+    def _read_escaped(self, found: re.Match[str]) -> None:
+        """A piece of a string, or of a name, that has escapes, which stay whole."""
+        self._grow(_unescaped(f'"{found["escaped"]}"')[0])
+
     _read: ClassVar[Mapping[str | None, Callable[..., None]]] = {
         "ignored": _read_ignored,
         "opening": _read_opening,
         "closing": _read_closing,
-        "comma": _read_comma,
-        "name": _read_name,
-        "named": _read_named,
         "colon": _read_colon,
         "scalar": _read_scalar,
         "piece": _read_piece,
@@ -290,6 +294,7 @@ class JsonStream:
         "rest": _read_rest,
         "end": _read_end,
         "quote": _read_quote,
+        "escaped": _read_escaped,
     }
 
     # -- what was read ------------------------------------------------------------------------------------------------
@@ -299,12 +304,6 @@ class JsonStream:
         self._sink = sink
         if sink.value is not None:
             self.changed = True
-
-    def _named(self, name: str) -> None:
-        """A name without its colon."""
-        self._expected = _COLON
-        if self._sink.key(name):
-            self._choose()
 
     def _grow(self, piece: str) -> None:
         if self._name is not None:
@@ -316,7 +315,9 @@ class JsonStream:
     def _end_string(self) -> None:
         if self._name is not None:
             name, self._name = "".join(self._name), None
-            return self._named(name)
+            self._expected = _COLON
+            self._is_chosen_by(name)
+            return
         self._expected = _NEXT[self._inside]
         if self._sink.needs_whole:
             self._told(self._sink.complete(self._since(self._start_of_string)))
@@ -328,40 +329,37 @@ class JsonStream:
         elif self._sink.undecided:
             self._choose()
 
-    def _choose(self) -> None:
+    def _is_chosen_by(self, name: str) -> bool:
+        """The name of the next value. Gives whether the object is read again."""
+        return self._sink.key(name) and self._choose()
+
+    def _choose(self) -> bool:
         """Read an object again from its first name, if it is clear now who is told of it."""
         sink = self._sink.choice()
-        if sink is not None:
-            start = self._open[-1][0]
-            self._text, self._base, self._at = self._from(start), start, 1
-            self._expected = _FIRST["{"]
-            self._become(sink)
+        if sink is None:
+            return False
+        start = self._open[-1][0]
+        self._text, self._base, self._at = self._from(start), start, 1
+        self._expected = _FIRST["{"]
+        self._become(sink)
+        return True
 
     # -- what no pattern finds: true if there was something, false if it needs more text ------------------------------
 
     def _read_unusual(self) -> bool:
-        """An escape, a comma before what no pattern finds, a name that is long or has escapes, or an error."""
+        """Half an escape; a comma, or a name, before what no pattern finds; or an error."""
         if self._expected is _STRING:
-            return self._read_escape()
+            return self._read_half()
         self._at = _end_of(_SPACE, self._text, self._at)
         following = self._text[self._at]
         if following == "," and self._expected is _NEXT[self._inside]:
             self._expected = _BEHIND_COMMA[self._inside]
-        elif following == '"' and (self._expected is _NAME or self._expected is _FIRST["{"]):
+        elif following == '"' and (self._expected is _MEMBER or self._expected is _FIRST["{"]):
             self._name = []
             self._expected = _STRING
         else:
             raise self._error(self._expected.what)
         self._at += 1
-        return True
-
-    def _read_escape(self) -> bool:
-        """A piece of a string that has escapes, which stay whole."""
-        text, start = self._text, self._at
-        self._at = end = _end_of(_RUN, text, start)
-        if end == start:
-            return self._read_half()
-        self._grow(_unescaped(f'"{text[start:end]}"')[0])
         return True
 
     def _read_half(self) -> bool:

@@ -7,10 +7,25 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_origin
 
-__all__ = ["Attributes", "Fields", "annotated", "bare_model", "filled", "hinted_field", "hints_of", "model_fields"]
+__all__ = [
+    "Attributes",
+    "Fields",
+    "annotated",
+    "bare_model",
+    "filled",
+    "hinted_field",
+    "hints_of",
+    "is_no_more_than_its_fields",
+    "model_fields",
+]
 
 Fields: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
 """By field: its names in JSON, and its type."""
+
+
+_VALIDATORS = ("validators", "field_validators", "root_validators", "model_validators")
+# Settings of models that do not matter to what is valid, but for `extra` that is allowed.
+_HARMLESS = {"extra", "frozen", "json_schema_extra", "title", "use_attribute_docstrings"}
 
 
 class Attributes:
@@ -39,6 +54,24 @@ def bare_model(model: Any, slots: dict[str, Any], begun: set[str]) -> Any:
         }
     )
     return instance
+
+
+def is_no_more_than_its_fields(model: Any) -> bool:
+    """Whether an instance of a Pydantic model is valid once all its fields are: it has no validators, names in JSON or
+    settings that its fields alone do not show."""
+    from pydantic import BaseModel
+
+    base: Any = BaseModel
+    decorators = model.__pydantic_decorators__
+    return not (
+        any(getattr(decorators, each) for each in _VALIDATORS)
+        or model.__pydantic_custom_init__
+        or model.__pydantic_post_init__
+        or model.__get_pydantic_core_schema__.__func__ is not base.__get_pydantic_core_schema__.__func__
+        or model.model_config.get("extra") == "allow"
+        or model.model_config.keys() - _HARMLESS
+        or any(field.alias or field.validation_alias for field in model.model_fields.values())
+    )
 
 
 def _defaults(private: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,16 @@ from functools import cached_property
 from typing import Any, cast, get_origin
 
 from .frames import EnvelopeFrame, Frame, ObjectFrame, RecordFrame, UndecidedFrame
-from .members import Attributes, Fields, annotated, bare_model, hinted_field, hints_of, model_fields
+from .members import (
+    Attributes,
+    Fields,
+    annotated,
+    bare_model,
+    hinted_field,
+    hints_of,
+    is_no_more_than_its_fields,
+    model_fields,
+)
 from .shapes import LiteralShape, Shape, shape_of
 from .typed import ENVELOPE
 
@@ -73,6 +82,11 @@ class ModelShape(ObjectShape):
         if not self.kind.__pydantic_complete__:  # it mentions what was defined after it
             self.kind.model_rebuild(raise_errors=False)
         return model_fields(self.kind.model_fields)
+
+    @cached_property
+    def settled(self) -> bool:  # type: ignore[override]
+        """See `Shape.settled`."""
+        return is_no_more_than_its_fields(self.kind)
 
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""

@@ -2,7 +2,8 @@
 
 Rules
 * An object of a class is shown as an instance of it, made without its constructor; fields that have not begun are
-  `None`. When it is complete it is validated, and the validated one takes its place.
+  `None`. When it is complete it is validated, and the validated one takes its place, unless its fields, which were
+  validated as they came, are all there is to it.
 * Strings grow. Everything else that is not an object or array (numbers, dates, enums, literals) is shown once it is
   complete and valid.
 * Arrays are lists while they grow, except tuples of fixed length, whose items are `None` until they come.

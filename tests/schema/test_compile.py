@@ -21,7 +21,7 @@ from mirascope_like.schema.formats import Format
 from mirascope_like.schema.partial import Growing
 from mirascope_like.schema.size import size_of
 
-from .everyday import SIXTEEN, VALUES, Bounded, Cat, Place, Size, Tree
+from .everyday import SIXTEEN, VALUES, Bounded, Cat, Pair, Place, Size, Tree
 
 STRICT = [OPENAI, ANTHROPIC, LOCAL, COMMON]
 
@@ -185,6 +185,31 @@ def test_every_type_grows_to_its_value(
             assert repr(last)
     assert last == value
     assert type(last) is type(value)
+
+
+LATE = (tuple[()], dict[str, int] | list[str] | Pair)  # their strict forms are clear only in the whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [each for each in VALUES if "Any" not in str(each[0]) and each[0] not in LATE],
+    ids=lambda value: str(value)[:40],
+)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), size=st.integers(1, 30), briefly=st.booleans())
+def test_parts_have_their_values_before_the_whole_is_there(
+    kind: Any, values: st.SearchStrategy[Any], data: st.DataObject, size: int, briefly: bool
+) -> None:
+    items = data.draw(st.lists(values, min_size=1, max_size=3))
+    form = compiled(list[kind], OPENAI)
+    plain = written(items, form, briefly=briefly)
+    text = json.dumps(encode(plain, form.schema, form.schema) if data.draw(st.booleans()) else plain)
+    begun = text.removesuffix("]}") + " "  # behind which a number is known to be complete
+    growing = Growing(form)
+    for start in range(0, len(begun), size):
+        growing.feed(begun[start : start + size])
+    assert growing.value == items
+    assert [type(each) for each in growing.value] == [type(each) for each in items]
 
 
 @settings(max_examples=200, deadline=None)

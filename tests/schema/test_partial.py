@@ -188,11 +188,11 @@ def test_what_is_not_valid_stays_as_it_was() -> None:
 
 
 def test_one_of_several_types_is_shown_once_it_is_clear_which() -> None:
-    pieces = ('{"pets": [{"name": "T', 'om", "ki', 'nd": "cat"', ', "lives": 9}, {"lives"', ': 1, "name": "X')
+    pieces = ('{"pets": [{"name": "T', 'om", "ki', 'nd": "cat"', ', "lives": 9}, {"lives": 1,', ' "name": "X')
     values = shown(TypedDict("Pets", {"pets": list[Cat | Dog]}), *pieces)
     assert values[0] == "{'pets': []}"
     assert values[1] == "{'pets': [Cat(kind='cat', name='Tom', lives=None)]}"
-    assert values[2].endswith("Cat(kind='cat', name='Tom', lives=9), Cat(kind=None, name=None, lives=None)]}")
+    assert values[2].endswith("Cat(kind='cat', name='Tom', lives=9), Cat(kind=None, name=None, lives=1)]}")
 
 
 def test_tuples_are_filled_with_none() -> None:

@@ -7,13 +7,26 @@ import enum
 from typing import Any, Generic, Self, TypeVar
 
 import pytest
-from pydantic import BaseModel, JsonValue, OnErrorOmit, PrivateAttr, computed_field, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    JsonValue,
+    OnErrorOmit,
+    PrivateAttr,
+    computed_field,
+    field_validator,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from mirascope_like import llm
 from mirascope_like.schema.compile import compile_schema
 from mirascope_like.schema.dialects import OPENAI
 from mirascope_like.schema.formats import Format
+from mirascope_like.schema.partial import Growing
 
 T = TypeVar("T")
 
@@ -120,6 +133,122 @@ def test_the_stream_ends_with_what_parse_gives(kind: Any, text: str) -> None:
     values = list(llm.scripted(text).stream("Hi", format=kind).structured_stream())
     assert values[-1] == expected
     assert type(values[-1]) is type(expected)
+
+
+def held(kind: Any) -> Format[Any]:
+    """The format as a model is held to it by OpenAI's strict mode."""
+    return Format(kind, "strict", OPENAI)
+
+
+class Sizes(BaseModel):
+    number: int = 3
+    names: dict[str, Wide] = {}
+
+
+class Family(BaseModel):
+    name: str
+    members: dict[str, Self]
+
+
+class Strict(BaseModel):
+    model_config = {"extra": "forbid"}
+    name: str
+    age: int
+
+
+class Open(BaseModel):
+    model_config = {"extra": "allow"}
+    name: str
+
+
+class Upper(BaseModel):
+    model_config = {"str_to_upper": True}
+    name: str
+
+
+class Initial(BaseModel):
+    name: str
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name[:1])
+
+
+class After(BaseModel):
+    name: str
+    length: int = 0
+
+    def model_post_init(self, context: Any) -> None:
+        self.length = len(self.name)
+
+
+class Sorted(BaseModel):
+    items: list[int]
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        self.items.sort()
+        return self
+
+
+class Renamed(BaseModel):
+    name: str = Field("nobody", alias="fullName")
+
+
+def _reversed(value: Coded) -> Coded:
+    value.name = value.name[::-1]
+    return value
+
+
+class Coded(BaseModel):
+    name: str
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(_reversed, handler(source))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Sizes, '{"number": null, "names": []}'),
+        (Sizes, '{"names": {"a": {"x": 1}}}'),
+        (Sizes, '{"number": 5, "names": [{"key": "a", "value": {"x": 1, "y": null, "width": null}}]}'),
+        (Sizes, '{"number": 5, "names": [{"value": {"x": 1, "y": "y", "width": 1}, "key": "a"}]}'),
+        (Family, '{"name": "a", "members": {"b": {"name": "c", "members": {}}}}'),
+        (Node, '{"value": 1, "next": {"value": 2, "next": null}}'),
+        (Strict, '{"name": "a", "age": 1, "name": "b"}'),
+        (Open, '{"name": "a", "more": [1]}'),
+        (Upper, '{"name": "a"}'),
+        (Initial, '{"name": "abc"}'),
+        (After, '{"name": "abc", "length": 1}'),
+        (Tagged, '{"name": "a", "tag": "UP", "sizes": {"m": 0}}'),
+        (Lenient, '{"items": [1, "x", 2]}'),
+        (Sorted, '{"items": [2, 1]}'),
+        (Renamed, '{"name": "Ann"}'),
+        (Renamed, '{"fullName": "Ann"}'),
+        (Coded, '{"name": "abc"}'),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_a_part_is_what_it_would_be_alone_once_it_is_complete(kind: Any, text: str, size: int) -> None:
+    begun = f"[{text}, "
+    growing = Growing(held(list[kind]))
+    for start in range(0, len(begun), size):
+        growing.feed(begun[start : start + size])
+    alone = held(kind).parse(text)
+    assert growing.value == [alone]
+    assert growing.value[0].model_fields_set == alone.model_fields_set
+
+
+@pytest.mark.parametrize("text", ['{"name": "a", "age": "old"}', '{"name": "a"}', '{"name": "a", "age": 1, "more": 2}'])
+def test_a_part_that_is_not_valid_stays_as_it_was_shown(text: str) -> None:
+    growing = Growing(Format(list[Strict]))
+    growing.feed(f"[{text}, ")
+    (shown,) = growing.value
+    assert shown.name == "a"
+    with pytest.raises(llm.ParseError):
+        Format(Strict).parse(text)
 
 
 def test_a_part_with_defaults_left_out_keeps_its_type() -> None:
