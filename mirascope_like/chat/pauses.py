@@ -33,14 +33,18 @@ if TYPE_CHECKING:
 __all__ = ["note_pause", "resume", "resume_async", "with_results"]
 
 
-def note_pause(pause: PauseChain, prompt: Prompt, model_id: str, messages: Sequence[Message]) -> None:
-    """Put into a pause what it takes to go on: the history, with the results of the calls that ended."""
+def note_pause(
+    pause: PauseChain, prompt: Prompt, model_id: str, messages: Sequence[Message], tools: Sequence[ToolLike]
+) -> None:
+    """Put into a pause what it takes to go on: the history, with the results of the calls that ended, and the names of
+    the tools."""
     pause.messages = with_results(messages, pause.tool_results)
     state: PauseDict = {
         "version": VERSION,
         "type": "pause",
         "model": model_id,
         "messages": [message.to_dict() for message in pause.messages],
+        "tools": [tool.name for tool in flatten(tools)],
     }
     if str(pause):
         state["reason"] = str(pause)
@@ -68,8 +72,8 @@ def resume(
     """Go on with a chain that paused, from `pause.to_dict()`: the calls without results run first.
 
     `tools` must be given, since functions are not stored, and hooks and key if they are wanted. `model` is the one that
-    was asked, unless given. Raises `ValueError` for a form that is none, and if a call that waits has no tool among
-    `tools`; `UnknownModelError`.
+    was asked, unless given. Raises `ValueError` for a form that is none, and if a tool that a call waits for is not
+    among `tools`; `UnknownModelError`.
     """
     from .registry import get_model
 
@@ -95,15 +99,15 @@ def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
     kept = {name: state[name] for name in SettingsDict.__annotations__ if name in state}
     messages = [Message.from_dict(message) for message in state["messages"]]
     tools = listed("tools", args.get("tools"))
-    _check_tools(messages, tools)
+    _check_tools(state, messages, tools)
     return with_args({**kept, "messages": messages}, {**args, "tools": tools})
 
 
-def _check_tools(messages: Sequence[Message], tools: Sequence[ToolLike]) -> None:
-    """`ValueError` if a call that waits has no tool. What a toolbox adds when it is prepared is not known yet."""
+def _check_tools(state: Mapping[str, Any], messages: Sequence[Message], tools: Sequence[ToolLike]) -> None:
+    """`ValueError` if a call waits for a tool that there was and that is not given. What a toolbox adds when it is
+    prepared is not known yet; what the model made up there never was."""
+    waiting = dict.fromkeys(call.name for call in pending_calls(messages))
     known = {tool.name for tool in flatten(tools)}
-    waiting = {call.name: None for call in pending_calls(messages)}
-    missing = [name for name in waiting if name not in known]
-    # A tool that the model made up is missing too, beside those that it was given.
-    if missing and len(missing) == len(waiting) and not any(map(may_grow, tools)):
+    missing = [name for name in waiting if name in state.get("tools", waiting) and name not in known]
+    if missing and not any(map(may_grow, tools)):
         raise ValueError(f"The pause waits for {', '.join(map(repr, missing))}: give tools=[…] with it.")

@@ -120,12 +120,13 @@ class ChainDict(TypedDict):
 
 
 class PauseDict(SettingsDict, total=False):
-    """A chain that waits: the history, and the call that it waits for."""
+    """A chain that waits: the history, the names of its tools, and the call that it waits for."""
 
     version: Literal[1]
     type: Literal["pause"]
     model: str
     messages: list[MessageDict]
+    tools: list[str]
     tool_call: CallDict
     reason: str
 

@@ -417,12 +417,11 @@ class Turn(Generic[F]):
     ) -> list[ToolResult]:
         await self._finish()
         calls = self._tool_calls() if tool_calls_list is None else [_with_id(call) for call in tool_calls_list]
+        given = self.prompt.given_tools if tools is None else tools
         try:
-            return await self._execute(
-                calls, self.prompt.given_tools if tools is None else tools, before_call, after_call, kept
-            )
+            return await self._execute(calls, given, before_call, after_call, kept)
         except PauseChain as pause:
-            note_pause(pause, self.prompt, self.model.model_id, [*self.prompt.messages, *self._messages])
+            note_pause(pause, self.prompt, self.model.model_id, [*self.prompt.messages, *self._messages], given)
             raise
 
     async def _execute_one(self, call: ToolCall) -> ToolResult:
@@ -478,7 +477,7 @@ class Turn(Generic[F]):
             results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
         except BaseException as error:
             if isinstance(error, PauseChain):
-                note_pause(error, prompt, self.model.model_id, prompt.history)
+                note_pause(error, prompt, self.model.model_id, prompt.history, prompt.given_tools)
             self._keep(error, prompt.history, kept)
             raise
         return self._next(prompt.resumed_with(results), results)

@@ -390,6 +390,31 @@ def test_resume_refuses_to_go_on_without_the_tool_that_the_pause_waits_for(colou
     colour.run(scenario)
 
 
+def ask_first(*_: object) -> None:
+    raise chat.PauseChain("ask somebody about everything")
+
+
+def test_resume_needs_each_tool_that_there_was_and_none_that_the_model_made_up(colour: Colour) -> None:
+    async def scenario() -> None:
+        approval = Approval()
+        approval.approved = True
+        tools = [approval.count, approval.delete]
+        resume = chat.resume_async if colour.is_async else chat.resume
+        model = scripted(colour, [call("count"), call("delete", what="it"), call("invent")], [call("invent")], "done")
+        state = (await paused(colour, model.chain("Go", tools=tools, before_call=ask_first))).to_dict()
+        assert state["tools"] == ["count", "delete"]
+        with pytest.raises(ValueError, match="waits for 'delete': give"):
+            resume(state, model=model, tools=[approval.count])
+        ran = (await colour.all(resume(state, model=model, tools=tools).responses()))[0].ran
+        assert [result.output for result in ran[:2]] == ["3", "deleted it"]
+        assert ran[2].exception is not None
+
+        state = (await paused(colour, scripted(colour, [call("invent")]).chain("Go", before_call=ask_first))).to_dict()
+        assert await colour.got(resume(state, model=scripted(colour, "done")).text()) == "done"
+
+    colour.run(scenario)
+
+
 PNG = chat.Attachment(type="image/png", content=b"pixels")
 
 
