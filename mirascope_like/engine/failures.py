@@ -60,7 +60,7 @@ def in_our_words(error: BaseException, provider: str, model: str, partial: Reply
     if isinstance(error, WireError):
         made.message = redacted(made.message, error.secrets)
         made.args = (made.message,)
-        made.request_id = made.request_id or redacted(_request_id(error.headers), error.secrets)
+        made.request_id = redacted(made.request_id or _request_id(error.headers), error.secrets)
         if isinstance(made, APIError):
             made.body = redacted(made.body, error.secrets)
             made.code = redacted(made.code, error.secrets)

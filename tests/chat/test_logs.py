@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,37 @@ def test_going_on_with_a_conversation(colour: Colour, path: Path) -> None:
     assert scripted.requests[2]["tools"] == scripted.requests[1]["tools"]
     with chat.open_log(path) as log:
         assert log.conversation(before.id).messages == after.to_llm()
+
+
+def test_time_limits_come_back_with_a_conversation(path: Path) -> None:
+    limit = chat.Timeout(total=9, tool=2)
+    with chat.log(path), played("Hi.", "Again."):
+        model(Colour("blocking")).conversation(options={"timeout": limit}).prompt("Hello").text()
+    conversation = chat.load_conversation(path)
+    with played("Again."):
+        assert conversation.prompt("And now?").prompt.timeout == limit
+
+
+def test_what_is_read_only_once_is_left_to_a_model_of_ones_own(path: Path, tmp_path: Path) -> None:
+    class Reader(chat.Model):
+        model_id = "mine/reader"
+        attachment_types = frozenset({"text/plain"})
+
+        def execute(
+            self, prompt: chat.Prompt, stream: bool, response: chat.Response, conversation: chat.Conversation | None
+        ) -> Iterator[str]:
+            yield prompt.attachments[0].content_bytes().decode()
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=pipe.write_text, args=("once",))
+    feeder.start()
+    with chat.log(path):
+        response = Reader().prompt("Read", attachments=[chat.Attachment(path=str(pipe), type="text/plain")])
+        assert response.text() == "once"
+    feeder.join()
+    with chat.open_log(path) as log:
+        assert [each.text for each in log.responses()] == ["once"]
 
 
 def test_replies_without_a_conversation(colour: Colour, path: Path) -> None:

@@ -159,6 +159,7 @@ def test_an_error_in_a_stream_of_status_200(
         ({"retry-after-ms": "", "retry-after": "3"}, "retry_after", 3.0),
         ({"retry-after-ms": "-1", "retry-after": "3"}, "retry_after", 3.0),
         ({"retry-after-ms": "soon", "retry-after": "later"}, "retry_after", None),
+        ({"retry-after": "Fri, 31 Dec 99999999999 23:59:59 GMT"}, "retry_after", None),
     ],
 )
 def test_what_headers_say(server: Server, headers: dict[str, str], attribute: str, value: object) -> None:
@@ -193,6 +194,8 @@ def shown(error: BaseException) -> str:
         lambda key, exchange: exchange.json({"error": {"message": f"Incorrect API key: {key}.", "seen": [key]}}, 401),
         lambda key, exchange: exchange.json({"error": {"message": "No.", "headers": {key: f"Bearer {key}"}}}),
         lambda key, exchange: exchange.json({"error": {"message": "No.", "code": key, "type": key}}, 401),
+        lambda key, exchange: exchange.json({"error": {"message": "No."}, "request_id": key}, 401),
+        lambda key, exchange: exchange.json({"error": {"message": "No."}}, 401, {"x-request-id": key}),
         lambda key, exchange: exchange.whole(b"", 302, {"location": f"http://127.0.0.1/{key}"}),
         lambda key, exchange: exchange.whole(f"<html>{key}</html>".encode(), 502),
         lambda key, exchange: exchange.whole(f"<html>{key}</html>".encode()),
