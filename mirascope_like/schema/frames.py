@@ -225,6 +225,7 @@ class PairFrame(Frame):
             self._is_kept = True
             return self._whole.put(value)
         self._has_key = True
+        self._is_kept = False
         self._whole.slot = value
         return False
 

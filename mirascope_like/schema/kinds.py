@@ -24,7 +24,7 @@ from typing import (
     get_origin,
 )
 
-from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
+from typing_extensions import NoDefault, ReadOnly, TypeAliasType, is_typeddict
 
 from .members import filled, hints_of
 from .objects import DataclassShape, ModelShape, RootModelShape, TypedDictShape, UnionShape
@@ -43,10 +43,10 @@ def make_shape(kind: Any) -> Shape:
     if isinstance(kind, NewType):
         return shape_of(kind.__supertype__)
     if isinstance(kind, TypeVar):
-        return shape_of(kind.__bound__ or Any)
+        return shape_of(_stands_for(kind))
     if isinstance(origin or kind, _ALIASES):
         alias = origin or kind
-        return shape_of(filled(alias.__value__, dict(zip(alias.__type_params__, args, strict=False))))
+        return _as(shape_of(filled(alias.__value__, dict(zip(alias.__type_params__, args, strict=False)))), kind)
     if origin in (Union, types.UnionType):
         return _union(kind, args)
     if origin is Literal:
@@ -87,6 +87,14 @@ def _container(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     return Shape(kind)
 
 
+def _stands_for(variable: Any) -> Any:
+    """What Pydantic takes for a type parameter that is not filled in."""
+    if variable.__constraints__:
+        return Union[variable.__constraints__]  # noqa: UP007  # a tuple
+    default = getattr(variable, "__default__", NoDefault)
+    return (variable.__bound__ or Any) if default is NoDefault else default
+
+
 def _union(kind: Any, args: tuple[Any, ...]) -> Shape:
     others = [arg for arg in args if arg is not type(None)]
     return _as(shape_of(others[0]), kind) if len(others) == 1 and len(args) == 2 else UnionShape(kind, args)
@@ -96,6 +104,7 @@ def _as(shape: Shape, kind: Any) -> Shape:
     """The shape with more asked of it: `None`, constraints, validators."""
     made = copy.copy(shape)
     made.wanted = kind
+    made.noted = (*shape.noted, *getattr(kind, "__metadata__", ()))
     made.__dict__.pop("_validator", None)
     if get_origin(kind) is Annotated and not isinstance(shape, UnionShape):
         made.settled = False

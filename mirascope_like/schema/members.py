@@ -24,6 +24,7 @@ Fields: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
 
 
 _VALIDATORS = ("validators", "field_validators", "root_validators", "model_validators")
+_OVERRIDES = ("__get_pydantic_core_schema__", "__setstate__")
 # Settings of models that do not matter to what is valid, but for `extra` that is allowed.
 _HARMLESS = {"extra", "frozen", "json_schema_extra", "title", "use_attribute_docstrings"}
 
@@ -61,13 +62,12 @@ def is_no_more_than_its_fields(model: Any) -> bool:
     settings that its fields alone do not show."""
     from pydantic import BaseModel
 
-    base: Any = BaseModel
     decorators = model.__pydantic_decorators__
     return not (
         any(getattr(decorators, each) for each in _VALIDATORS)
         or model.__pydantic_custom_init__
         or model.__pydantic_post_init__
-        or model.__get_pydantic_core_schema__.__func__ is not base.__get_pydantic_core_schema__.__func__
+        or any(name in vars(cls) for name in _OVERRIDES for cls in model.__mro__ if cls is not BaseModel)
         or model.model_config.get("extra") == "allow"
         or model.model_config.keys() - _HARMLESS
         or any(field.alias or field.validation_alias for field in model.model_fields.values())

@@ -83,10 +83,13 @@ class ModelShape(ObjectShape):
             self.kind.model_rebuild(raise_errors=False)
         return model_fields(self.kind.model_fields)
 
+    def _parts_stand_alone(self) -> bool:
+        return True  # what is in it is validated with it
+
     @cached_property
     def settled(self) -> bool:  # type: ignore[override]
         """See `Shape.settled`."""
-        return is_no_more_than_its_fields(self.kind)
+        return is_no_more_than_its_fields(self.kind) and all(each.stands_alone for _, each in self.members.values())
 
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
@@ -105,6 +108,9 @@ class RootModelShape(Shape):
         """The shape of the field."""
         field = self.kind.model_fields["root"]
         return shape_of(annotated(field.annotation, field.metadata))
+
+    def _parts_stand_alone(self) -> bool:
+        return True  # see `ModelShape`
 
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
@@ -182,6 +188,9 @@ class UnionShape(Shape):
         for shape in map(shape_of, self._option_kinds):
             found += shape.options if isinstance(shape, UnionShape) else [shape]
         return found
+
+    def _parts_stand_alone(self) -> bool:
+        return all(option.stands_alone for option in self.options)
 
     @property
     def grows(self) -> bool:  # type: ignore[override]

@@ -21,8 +21,11 @@ import enum
 import functools
 import json
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, get_origin
+from uuid import UUID
 
 from .frames import ArrayFrame, DictFrame, Frame, PairFrame, RecordFrame
 
@@ -68,6 +71,8 @@ class Shape:
     """Whether strings are shown as they come."""
     settled = False
     """Whether what has been shown is the value once it is complete, without more ado."""
+    noted: Sequence[Any] = ()
+    """What the type is annotated with."""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
@@ -81,6 +86,15 @@ class Shape:
     def takes(self, opening: str) -> bool:
         """Whether it shows something of an object or array."""
         return False
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether a value that is valid alone is the same and valid in whatever it is in. Validators may look around,
+        and settings of a model reach into its fields; bounds do neither."""
+        return all(_is_bound(note) for note in self.noted) and self._parts_stand_alone()
+
+    def _parts_stand_alone(self) -> bool:
+        return isinstance(self.kind, type) and self.kind in _PLAIN
 
     def complete(self, text: str) -> Any:
         """The value that JSON text stands for. Raises `ValueError`, also if it can be validated only with what it is
@@ -135,6 +149,9 @@ class LiteralShape(Shape):
         super().__init__(kind)
         self.values: list[Any] = [value.value if isinstance(value, enum.Enum) else value for value in values]
 
+    def _parts_stand_alone(self) -> bool:
+        return True
+
 
 class AnyShape(Shape):
     """Anything: plain JSON values."""
@@ -171,6 +188,9 @@ class ArrayShape(Shape):
     def item(self) -> Shape:
         """The shape of an item."""
         return shape_of(self._item_kind)
+
+    def _parts_stand_alone(self) -> bool:
+        return self.item.stands_alone
 
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
@@ -211,6 +231,9 @@ class DictShape(Shape):
         """The shape of a key."""
         return shape_of(self._key_kind)
 
+    def _parts_stand_alone(self) -> bool:
+        return self._key_kind is str and self.item.stands_alone
+
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
         whole = DictFrame(self.key_shape, self.item)
@@ -230,7 +253,7 @@ class DictShape(Shape):
             pairs = cast("Sequence[Any]", value)
             if not all(isinstance(pair, dict) and cast("Any", pair).keys() == {"key", "value"} for pair in pairs):
                 return pairs
-            value = {pair["key"]: pair["value"] for pair in pairs}
+            value = {_name(pair["key"]): pair["value"] for pair in pairs}
         if not isinstance(value, dict):
             return value
         return {key: self.item.plain(each) for key, each in cast("dict[str, Any]", value).items()}
@@ -265,6 +288,9 @@ class RecordShape(Shape):
         """The shapes of the items."""
         return [shape_of(kind) for kind in self._item_kinds]
 
+    def _parts_stand_alone(self) -> bool:
+        return all(item.stands_alone for item in self.items)
+
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
         return RecordFrame(self._make, self._names, self.items)
@@ -284,4 +310,13 @@ class RecordShape(Shape):
         return [shape.plain(each) for shape, each in zip(self.items, items, strict=False)]
 
 
+def _name(key: object) -> str:
+    return key if isinstance(key, str) else json.dumps(key)
+
+
+def _is_bound(note: object) -> bool:
+    return type(note).__module__.partition(".")[0] == "annotated_types"
+
+
+_PLAIN = {Any, object, str, int, float, bool, bytes, date, datetime, time, timedelta, Decimal, UUID, type(None)}
 _TEXT = TextShape(str)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
-from typing import Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import pytest
+import typing_extensions
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    Discriminator,
     Field,
     GetCoreSchemaHandler,
     JsonValue,
     OnErrorOmit,
     PrivateAttr,
+    Tag,
     computed_field,
     field_validator,
     model_validator,
@@ -21,6 +26,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
+from typing_extensions import TypedDict
 
 from mirascope_like import llm
 from mirascope_like.schema.compile import compile_schema
@@ -194,6 +200,67 @@ class Renamed(BaseModel):
     name: str = Field("nobody", alias="fullName")
 
 
+class Range(BaseModel):
+    low: int
+    high: Annotated[int, AfterValidator(lambda high, info: max(high, (info.data or {}).get("low", high)))]
+
+
+class Loose(TypedDict):
+    number: int
+
+
+class Forbidding(BaseModel):
+    model_config = {"extra": "forbid"}
+    either: Loose | dict[str, int]
+
+
+class StrictKeys(BaseModel):
+    names: dict[Annotated[int, Field(strict=True)], str]
+
+
+class LenientKeys(BaseModel):
+    names: dict[OnErrorOmit[int], str]
+
+
+Limited = TypeVar("Limited", datetime.date, float)
+Dated = typing_extensions.TypeVar("Dated", default=datetime.date)
+
+
+class Unfilled(BaseModel, Generic[Limited]):
+    value: Limited
+
+
+class ByDefault(BaseModel, Generic[Dated]):
+    values: list[Dated]
+
+
+class First(BaseModel):
+    number: int
+
+
+class Second(BaseModel):
+    number: int
+
+
+class Told(BaseModel):
+    either: Annotated[First, Tag("first")] | Annotated[Second, Tag("second")] = Field(
+        discriminator=Discriminator(lambda _: "second")
+    )
+
+
+class Static(BaseModel):
+    number: int
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # type: ignore[override]
+        return handler(source)
+
+
+class Blank(BaseModel):
+    value: JsonValue
+    number: int = 3
+
+
 def _reversed(value: Coded) -> Coded:
     value.name = value.name[::-1]
     return value
@@ -227,6 +294,16 @@ class Coded(BaseModel):
         (Renamed, '{"name": "Ann"}'),
         (Renamed, '{"fullName": "Ann"}'),
         (Coded, '{"name": "abc"}'),
+        (Range, '{"low": 5, "high": 1}'),
+        (Forbidding, '{"either": {"number": 1, "more": 2}}'),
+        (StrictKeys, '{"names": {"1": "a"}}'),
+        (LenientKeys, '{"names": {"x": "a", "1": "b"}}'),
+        (Unfilled, '{"value": "2020-01-01"}'),
+        (ByDefault, '{"values": ["2020-01-01"]}'),
+        (Told, '{"either": {"number": 1}}'),
+        (Static, '{"number": 1}'),
+        (Blank, '{"value": null}'),
+        (Sizes, '{"names": [{"key": "a", "value": {"x": 1}, "key": "b"}]}'),
     ],
     ids=lambda each: str(each)[:40],
 )
@@ -249,6 +326,12 @@ def test_a_part_that_is_not_valid_stays_as_it_was_shown(text: str) -> None:
     assert shown.name == "a"
     with pytest.raises(llm.ParseError):
         Format(Strict).parse(text)
+
+
+@pytest.mark.parametrize("key", ["[1]", '{"a": 1}', "null"])
+def test_keys_that_are_no_text(key: str) -> None:
+    text = '{"number": 5, "names": [{"key": KEY, "value": {"x": 1}}]}'.replace("KEY", key)
+    assert list(llm.scripted([*text]).stream("Hi", format=Sizes).structured_stream())[-1].names.keys() == {key}
 
 
 def test_a_part_with_defaults_left_out_keeps_its_type() -> None:
