@@ -34,15 +34,16 @@ __all__ = ["note_pause", "resume", "resume_async", "with_results"]
 
 
 def note_pause(
-    pause: PauseChain, prompt: Prompt, model_id: str, messages: Sequence[Message], tools: Sequence[ToolLike]
+    pause: PauseChain, prompt: Prompt, conversation: str, messages: Sequence[Message], tools: Sequence[ToolLike]
 ) -> None:
-    """Put into a pause what it takes to go on: the history, with the results of the calls that ended, and the names of
-    the tools."""
+    """Put into a pause what it takes to go on: the history, with the results of the calls that ended, the id of the
+    conversation, and the names of the tools."""
     pause.messages = with_results(messages, pause.tool_results)
     state: PauseDict = {
         "version": VERSION,
         "type": "pause",
-        "model": model_id,
+        "model": prompt.model.model_id,
+        "conversation": conversation,
         "messages": [message.to_dict() for message in pause.messages],
         "tools": [tool.name for tool in flatten(tools)],
     }
@@ -69,7 +70,7 @@ def with_results(messages: Sequence[Message], results: Sequence[ToolResult]) -> 
 def resume(
     state: Mapping[str, Any], *, model: AnySyncModel | None = None, **args: Unpack[ChainArgs]
 ) -> ChainResponse[Any]:
-    """Go on with a chain that paused, from `pause.to_dict()`: the calls without results run first.
+    """Go on with a chain that paused, from `pause.to_dict()`, in its conversation: the calls without results run first.
 
     `tools` must be given, since functions are not stored, and hooks and key if they are wanted. `model` is the one that
     was asked, unless given. Raises `ValueError` for a form that is none, and if a tool that a call waits for is not
@@ -78,7 +79,9 @@ def resume(
     from .registry import get_model
 
     settings = _settings(state, args)
-    return (model or get_model(state["model"])).chain(**settings)
+    conversation = (model or get_model(state["model"])).conversation()
+    conversation.id = state.get("conversation", conversation.id)
+    return conversation.chain(**settings)
 
 
 def resume_async(
@@ -88,7 +91,9 @@ def resume_async(
     from .registry import get_async_model
 
     settings = _settings(state, args)
-    return (model or get_async_model(state["model"])).chain(**settings)
+    conversation = (model or get_async_model(state["model"])).conversation()
+    conversation.id = state.get("conversation", conversation.id)
+    return conversation.chain(**settings)
 
 
 def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:

@@ -120,13 +120,15 @@ class ChainDict(TypedDict):
 
 
 class PauseDict(SettingsDict, total=False):
-    """A chain that waits: the history, the names of its tools, and the call that it waits for."""
+    """A chain that waits: the history, the names of its tools, the call that it waits for, and the id of the
+    conversation in which it goes on."""
 
     version: Literal[1]
     type: Literal["pause"]
     model: str
     messages: list[MessageDict]
     tools: list[str]
+    conversation: str
     tool_call: CallDict
     reason: str
 

@@ -106,7 +106,7 @@ class Turn(Generic[F]):
         self.ran: Sequence[ToolResult] = ()
         self._queue = queue
         self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
-        self._replies_to = replies_to
+        self.replies_to: Turn[Any] | None = replies_to
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None
         self._answer: Answering | None = None
@@ -282,11 +282,11 @@ class Turn(Generic[F]):
     async def _enter(self) -> None:
         if self._queue is not None:
             await self._queue.enter(self.place)
-        if self.conversation is None or self._replies_to is None or self.conversation.ends_with(self._replies_to):
+        if self.conversation is None or self.replies_to is None or self.conversation.ends_with(self.replies_to):
             return
         # It went on elsewhere since this reply was made, and must not lose that.
         self._leave()
-        self.conversation = self.conversation.branch_at(self._replies_to)
+        self.conversation = self.conversation.branch_at(self.replies_to)
         self._queue = self.conversation.queue
         await self._queue.enter(self.place)
 
@@ -299,7 +299,15 @@ class Turn(Generic[F]):
     def _labels(self) -> dict[str, str]:
         if self.conversation is not None:
             return {"id": self.id, "conversation": self.conversation.id}
-        return {"id": self.id} if self._replies_to is None else {"id": self.id, "replies_to": self._replies_to.id}
+        return {"id": self.id} if self.replies_to is None else {"id": self.id, "replies_to": self.replies_to.id}
+
+    @property
+    def _thread(self) -> str:
+        """The id of its conversation, or what a log calls responses without one: by the first of them."""
+        first: Turn[Any] = self
+        while first.replies_to is not None:
+            first = first.replies_to
+        return first.id if self.conversation is None else self.conversation.id
 
     def _complete(self) -> None:
         if self.conversation is not None:
@@ -421,7 +429,7 @@ class Turn(Generic[F]):
         try:
             return await self._execute(calls, given, before_call, after_call, kept)
         except PauseChain as pause:
-            note_pause(pause, self.prompt, self.model.model_id, [*self.prompt.messages, *self._messages], given)
+            note_pause(pause, self.prompt, self._thread, [*self.prompt.messages, *self._messages], given)
             raise
 
     async def _execute_one(self, call: ToolCall) -> ToolResult:
@@ -477,7 +485,7 @@ class Turn(Generic[F]):
             results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
         except BaseException as error:
             if isinstance(error, PauseChain):
-                note_pause(error, prompt, self.model.model_id, prompt.history, prompt.given_tools)
+                note_pause(error, prompt, self._thread, prompt.history, prompt.given_tools)
             self._keep(error, prompt.history, kept)
             raise
         return self._next(prompt.resumed_with(results), results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -126,6 +127,41 @@ def test_what_is_read_only_once_is_left_to_a_model_of_ones_own(path: Path, tmp_p
     feeder.join()
     with chat.open_log(path) as log:
         assert [each.text for each in log.responses()] == ["once"]
+
+
+def pay() -> str:
+    raise chat.PauseChain("ask somebody")
+
+
+def look() -> str:
+    return "5 to pay"
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_pause_goes_on_in_its_conversation(colour: Colour, path: Path, by_hand: bool) -> None:
+    async def begin() -> None:
+        if by_hand:
+            second = await colour.got(model(colour).prompt("Pay", tools=[look, pay]).reply())
+            await colour.got(second.execute_tool_calls())
+        await colour.got(model(colour).chain("Pay", tools=[look, pay]).text())
+
+    async def go_on() -> str:
+        with pytest.raises(chat.PauseChain) as raised:
+            await begin()
+        state = json.loads(json.dumps(raised.value.to_dict()))
+        resume = chat.resume_async if colour.is_async else chat.resume
+        chain = resume(state, tools=[chat.Tool.function(lambda: "paid", name="pay")])
+        await colour.got(chain.text())
+        return chain.conversation.id
+
+    calls = [llm.ToolCall(id=name, name=name, args="{}") for name in ("look", "pay")]
+    with played([calls[0]], [calls[1]], "Paid."), chat.log(path):
+        id = colour.run(go_on)
+    with chat.open_log(path) as log:
+        (conversation,) = log.conversations()
+        assert conversation.id == id
+        roles = ["user", "assistant", "user", "assistant", "user", "assistant"]
+        assert [message.role for message in conversation.messages] == roles
 
 
 def test_replies_without_a_conversation(colour: Colour, path: Path) -> None:
