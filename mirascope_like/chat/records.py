@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
+from ..schema.given import GivenSchema
+from ..schema.typed import ENVELOPE, type_schema
 from .parts import AttachmentPart, Message, part_from_dict
 from .serial import VERSION, MessageDict, PartDict
 from .tools import Tool
 from .usage import Usage
 
 if TYPE_CHECKING:
+    from ..schema.formats import AnyFormat
     from .prompts import Prompt
     from .turns import Turn
 
@@ -192,12 +195,23 @@ def prompt_settings(prompt: Prompt) -> SettingsDict:
     if prompt.given_options:
         made["options"] = _options_to_dict(prompt)
     if prompt.schema is not None:
-        made["schema"] = prompt.schema
+        made["schema"] = _schema_to_dict(prompt.schema, prompt.format)
     if prompt.hide_reasoning:
         made["hide_reasoning"] = True
     if not prompt.stream:
         made["stream"] = False
     return made
+
+
+def _schema_to_dict(schema: dict[str, Any], format: AnyFormat | None) -> dict[str, Any]:
+    """The schema that was given; of a type its own, out of the envelope that models are shown."""
+    if format is None or isinstance(format.formattable, GivenSchema):
+        return schema
+    described = type_schema(format.formattable)
+    if not described.wrapped:
+        return described.schema
+    definitions = {"$defs": described.schema["$defs"]} if "$defs" in described.schema else {}
+    return {**described.schema["properties"][ENVELOPE], **definitions}
 
 
 def _options_to_dict(prompt: Prompt) -> dict[str, Any]:

@@ -74,6 +74,45 @@ def test_the_forms_of_a_dialect_are_undone(
     assert server.received[0].json["response_format"]["json_schema"]["strict"] is True
 
 
+class Tree(BaseModel):
+    name: str
+    branches: list[Tree] = []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (list[int], [1, 2]),
+        (dict[str, int], {"a": 1}),
+        (list[Tree], [{"name": "oak", "branches": [{"name": "twig", "branches": []}]}]),
+        (Tree, {"name": "oak", "branches": []}),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2]),
+    ],
+    ids=str,
+)
+def test_a_stored_schema_gives_what_its_type_would_as_json(colour: Colour, schema: Any, value: Any) -> None:
+    approved: list[bool] = []
+
+    def slow() -> None:
+        if not approved:
+            raise chat.PauseChain
+
+    async def scenario() -> None:
+        text = json.dumps(value if schema is Tree else {"output": value})
+        model = scripted(colour, [call("slow")], text, text)
+        with pytest.raises(chat.PauseChain) as raised:
+            await colour.got(model.chain("Go", tools=[slow], schema=schema).text())
+        approved.append(True)
+        resume = chat.resume_async if colour.is_async else chat.resume
+        chain = resume(json.loads(json.dumps(raised.value.to_dict())), model=model, tools=[slow])
+        assert await colour.got(chain.parsed()) == value
+        last = (await colour.all(chain.responses()))[-1]
+        rebuilt = type(last).from_dict(json.loads(json.dumps(last.to_dict())), model=model)
+        assert await colour.got((await colour.got(rebuilt.reply("Again"))).parsed()) == value
+
+    colour.run(scenario)
+
+
 def test_each_answer_is_read_as_it_was_asked_for(colour: Colour, server: Server) -> None:
     server.answer = saying('{"name": "Rex", "age": null, "tags": []}')
 
