@@ -24,7 +24,7 @@ from .queues import Place
 from .records import ChainDict
 from .responses import AsyncResponse, Response
 from .serial import VERSION
-from .tools import ToolCall
+from .tools import PauseChain, ToolCall, ToolResult
 from .turns import Mark, Turn, calls_of, close, dict_of, event_at, followed, go_on, resumed, said, settle
 from .usage import Usage, total
 from .views import AsyncView, Step, View, each, texts
@@ -181,6 +181,7 @@ class _ChainEvents:
         self._waiting: list[StreamEvent] = []
         self._last_character = ""
         self._new_round = False
+        self._paused = False
 
     async def next(self) -> StreamEvent | None:
         while not self._waiting:
@@ -190,13 +191,26 @@ class _ChainEvents:
         return self._waiting.pop(0)
 
     async def _next_turn(self) -> bool:
-        self._turn = await self._at(self._number + 1)
+        """Begin with the next turn, if there is one; before a pause come the results that it has."""
+        try:
+            self._turn = await self._at(self._number + 1)
+        except PauseChain as pause:
+            if self._paused or not pause.tool_results:
+                raise
+            self._paused = True
+            self._waiting += self._events_of(pause.tool_results)
+            return True
         if self._turn is None:
             return False
         self._number += 1
         self._mark = Mark()
         self._new_round = self._number > 0
-        self._waiting += [
+        self._waiting += self._events_of(self._turn.ran)
+        self._base += len(_told(self._turn))
+        return True
+
+    def _events_of(self, results: Sequence[ToolResult]) -> list[StreamEvent]:
+        return [
             StreamEvent(
                 "tool_result",
                 result.output,
@@ -204,10 +218,8 @@ class _ChainEvents:
                 tool_name=result.name,
                 message_index=self._base,
             )
-            for result in self._turn.ran
+            for result in results
         ]
-        self._base += len(_told(self._turn))
-        return True
 
     async def _read(self) -> None:
         if self._waiting or self._turn is None:

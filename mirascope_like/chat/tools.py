@@ -83,11 +83,13 @@ class ToolOutput:
 class PauseChain(PauseTools):
     """Raised by a tool, or by `before_call`: this call waits for something outside, such as a person's approval.
 
-    Nothing is told to the model. When it comes out, `tool_call` is the call that paused, and `tool_results` are those
-    of the other calls, which have all ended. `messages` is the history with these results: a chain that is given it
-    goes on from there, in this process or, by way of `to_dict()` and `chat.resume`, in another.
+    Nothing is told to the model. When it comes out, `paused` are the calls that paused, `tool_call` is the first of
+    them, and `tool_results` are those of the other calls, which have all ended. `messages` is the history with these
+    results: a chain that is given it goes on from there, in this process or, by way of `to_dict()` and `chat.resume`,
+    in another.
     """
 
+    paused: Sequence[ToolCall] = ()
     tool_call: ToolCall | None = None
     tool_results: Sequence[ToolResult] = ()
     messages: Sequence[Message] = ()
@@ -222,8 +224,8 @@ async def run_calls(
         )
     except PauseChain as pause:
         pause.tool_results = kept
-        if pause.paused:  # not if `after_call` raised it: then its tool has run
-            pause.tool_call = cast("_Asked", pause.paused[0]).asked
+        if paused := [call.asked for call in cast("Sequence[object]", pause.paused) if isinstance(call, _Asked)]:
+            pause.paused, pause.tool_call = paused, paused[0]  # not if `after_call` raised it: then its tool has run
         raise
     return [_result(output) for output in outputs]
 

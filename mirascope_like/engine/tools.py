@@ -41,10 +41,10 @@ class PauseTools(Exception):
     """Raised by a tool, or by a hook before it: this call cannot be answered now.
 
     Nothing is told to the model. `paused` are the calls that paused, in order; they are set when it comes out of
-    `run_tools`.
+    `run_tools`. A face may put its own in their place.
     """
 
-    paused: Sequence[ToolCall] = ()
+    paused: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)

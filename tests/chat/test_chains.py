@@ -325,6 +325,27 @@ def test_a_pause_is_json_that_another_chain_goes_on_from_W23(colour: Colour) -> 
     colour.run(scenario)
 
 
+def test_the_results_of_other_tools_are_events_before_a_pause(colour: Colour) -> None:
+    async def seen(chain: object) -> list[tuple[str, str, int]]:
+        seen: list[tuple[str, str, int]] = []
+        with pytest.raises(chat.PauseChain):
+            async for event in colour.each(events(chain)):
+                seen.append((event.type, event.chunk, event.message_index))
+        return seen
+
+    async def scenario() -> None:
+        approval = Approval()
+        model = asking(colour)
+        tools = [approval.count, approval.delete]
+        chain = model.chain("Go", tools=tools)
+        for _ in range(2):
+            assert await seen(chain) == [("text", "Wait.", 0), ("tool_result", "3", 1)]
+        pause = await paused(colour, chain)
+        assert await seen(model.chain(messages=pause.messages, tools=tools)) == []  # nothing else is left to run
+
+    colour.run(scenario)
+
+
 def test_a_chain_resumes_from_its_history(colour: Colour) -> None:
     async def scenario() -> None:
         approval = Approval()

@@ -515,7 +515,7 @@ def test_w23_a_pause_waits_for_the_others_and_carries_their_results(colour: Colo
         ("2", 'Error: tool "nowhere" does not exist'),
         ("3", "Error: no such city"),
     ]
-    assert [call.id for call in pause.paused] == ["0", "4"]
+    assert pause.paused == [ToolCall("pausing", {}, id) for id in ("0", "4")]
     assert log.of("pausing") == ["before", "before"]
 
 
