@@ -25,9 +25,9 @@ from ..schema import tools as schema
 from ..schema.functions import Docs, function_name, is_async, json_schema
 from ..values import content as c
 from ..values.context import Context
-from ..values.results import result_text
+from ..values.results import lasting, result_images, result_words
 from ..values.timeouts import Timeout, as_timeout
-from .attachments import Attachment
+from .attachments import Attachment, from_media
 from .convert import args_text
 from .parts import Message
 
@@ -306,7 +306,9 @@ class _Runnable(schema.Tool[..., Any]):
     def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:
         """See `BaseTool.output`."""
         given = result if isinstance(result, ToolOutput) else ToolOutput(result)
-        return self._told(call, _text(given.output), attachments=list(given.attachments))
+        said = lasting(given.output)
+        images = map(from_media, result_images(said))
+        return self._told(call, _text(said), attachments=[*images, *given.attachments])
 
     def failure(self, call: c.ToolCall, error: BaseException) -> c.ToolOutput[Any]:
         """See `BaseTool.failure`."""
@@ -347,9 +349,10 @@ def _result(output: c.ToolOutput[Any]) -> ToolResult:
 
 
 def _text(value: object) -> str:
-    """A result as text for the model: strings as they are, all else as JSON, with the repr of what has no JSON form."""
+    """A result but for its images, as text for the model: strings as they are, all else as JSON, with the repr of what
+    has no JSON form."""
     try:
-        return result_text(value)
+        return result_words(value)
     except TypeError:
         from pydantic_core import to_json
 

@@ -31,30 +31,54 @@ class Answer(Protocol):
 
 
 def lasting(result: Any) -> Any:
-    """A result that can be read each time that it is sent: what can be read only once is made a list, and an answer
-    what it says, also inside of dicts, lists and tuples. A result without such things stays as it is.
+    """A result that can be read each time that it is sent: what can be read only once is made a list, a `Text` its
+    words, and an answer what it says, also inside of dicts, lists and tuples. A result without such things stays as it
+    is.
 
-    Raises `TypeError` for an answer that waits for its own tools, and what its `parse` raises."""
+    Raises `TypeError` for an answer that waits for its own tools, and for the bytes of a file that no model would see
+    there: it would read them as text, if at all. Raises what an answer's `parse` raises."""
     try:
-        return _lasting(result)
+        return _lasting(result, _ALONE)
     except RecursionError:  # a circle, say: `result_text` tells what is wrong
         return result
 
 
-def _lasting(value: Any) -> Any:
+# Where a value stands in a result. Images are sent as images where they are alone or in a list.
+_ALONE, _LISTED, _INSIDE = range(3)
+
+
+def _lasting(value: Any, place: int) -> Any:
     if value is None or type(value) in _SCALARS:  # most are, and asking for an iterator takes time
         return value
+    below = _LISTED if place == _ALONE else _INSIDE
     if isinstance(value, dict):
         old = cast("Mapping[Any, Any]", value)
-        new = {key: _lasting(item) for key, item in old.items()}
+        new = {key: _lasting(item, _INSIDE) for key, item in old.items()}
         return new if any(new[key] is not item for key, item in old.items()) else old
     if isinstance(value, list | tuple):
         items = cast("Sequence[Any]", value)
-        made = [_lasting(item) for item in items]
+        made = [_lasting(item, below) for item in items]
         return made if any(new is not old for new, old in zip(made, items, strict=True)) else items
     if isinstance(value, Iterator):
-        return [_lasting(item) for item in cast("Iterable[Any]", value)]
-    return _said(value) if isinstance(value, Answer) and callable(value.parse) and callable(value.text) else value
+        return [_lasting(item, below) for item in cast("Iterable[Any]", value)]
+    if isinstance(value, Answer) and callable(value.parse) and callable(value.text):
+        return _said(value)
+    return _readable(value, place)
+
+
+def _readable(value: Any, place: int) -> Any:
+    from .content import Audio, Document, Image, Text
+
+    if isinstance(value, Text):
+        return value.text
+    if isinstance(value, Image) and place != _INSIDE:
+        return value
+    if isinstance(value, Image | Audio | Document) and value.source.type.startswith("base64_"):
+        raise TypeError(
+            f"A model cannot see this {type(value).__name__} in a tool's result: of files, only an Image that is the "
+            "result, or stands in a list that is. Return what it says as text."
+        )
+    return value
 
 
 def _said(answer: Answer) -> Any:

@@ -29,7 +29,7 @@ from mirascope_like.chat.tools import (
     run_calls,
 )
 from mirascope_like.engine.runtime import BLOCKING, NATIVE, run
-from mirascope_like.llm import Context
+from mirascope_like.llm import Context, Image
 
 from ..conftest import PATIENCE, Colour
 
@@ -248,6 +248,19 @@ def test_a_tool_may_attach_files(colour: Colour) -> None:
         return ToolOutput({"drawn": 1}, [dot])
 
     assert result(colour, draw) == ToolResult("draw", '{"drawn":1}', [dot], "id")
+
+
+def test_the_images_of_a_result_are_attached(colour: Colour) -> None:
+    pixels = b"\x89PNG\r\n\x1a\n" + b"0" * 8
+
+    def draw() -> object:
+        return ["a dot", Image.from_bytes(pixels)]
+
+    def scan() -> object:
+        return {"scan": Image.from_bytes(pixels)}
+
+    assert result(colour, draw) == ToolResult("draw", "a dot", [Attachment(type="image/png", content=pixels)], "id")
+    assert isinstance(result(colour, scan).exception, TypeError)
 
 
 def test_a_method_s_result_names_its_object(colour: Colour) -> None:

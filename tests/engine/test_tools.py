@@ -366,6 +366,37 @@ def test_so_is_one_inside_of_a_result(colour: Colour) -> None:
     assert model.requests[-1]["messages"][-1]["content"] == told
 
 
+IMAGE = llm.Image.from_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 8)
+AUDIO = llm.Audio.from_bytes(b"RIFF\x04\x00\x00\x00WAVEfmt ")
+DOCUMENT = llm.Document.from_bytes(b"%PDF-1.7 ")
+
+
+@pytest.mark.parametrize(
+    "result", [AUDIO, DOCUMENT, {"scan": DOCUMENT}, {"image": IMAGE}, [[IMAGE]], [IMAGE, {"image": IMAGE}]], ids=str
+)
+def test_a_file_that_no_model_would_see_is_an_error(colour: Colour, result: object) -> None:
+    def show() -> object:
+        return result
+
+    (output,) = run_tools(colour, [show], calling("show"))
+    assert isinstance(output.error, llm.ToolExecutionError)
+    assert isinstance(output.error.tool_exception, TypeError)
+    assert "A model cannot see this" in output.result
+
+
+def test_what_a_model_can_see_stays_as_it_is_and_texts_are_their_words(colour: Colour) -> None:
+    linked = llm.Document.from_url("https://example.com/a.pdf")
+
+    def give() -> object:
+        return [llm.Text("a dot"), IMAGE, linked]
+
+    def say() -> object:
+        return {"said": llm.Text("hi")}
+
+    outputs = run_tools(colour, [give, say], calling("give", "say"))
+    assert [output.output for output in outputs] == [["a dot", IMAGE, linked], {"said": "hi"}]
+
+
 def test_a_missing_tool_is_told_to_the_model(colour: Colour) -> None:
     bad, good = run_tools(colour, [takes_number], calling("nothing", "takes_number", takes_number='{"n": 1}'))
     assert isinstance(bad.error, llm.ToolNotFoundError)
