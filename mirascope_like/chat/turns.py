@@ -107,6 +107,7 @@ class Turn(Generic[F]):
         self._queue = queue
         self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
         self.replies_to: Turn[Any] | None = replies_to
+        """The response whose `reply()` made this one."""
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None
         self._answer: Answering | None = None
