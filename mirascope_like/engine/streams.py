@@ -145,8 +145,12 @@ class LiveStream:
 
     async def close(self) -> None:
         """Give up what has not come yet, and the connection. What has come stays readable."""
-        if self._give_up():
-            self._bell.ring()
+        self._give_up()
+        await self._cut()
+
+    async def _cut(self) -> None:
+        """End a wait for the next attempt, and the connection."""
+        self._bell.ring()
         await self._close_source()
 
     def _give_up(self) -> bool:
@@ -164,10 +168,11 @@ class LiveStream:
         self._readers += 1
 
     def leave(self) -> None:
-        """A reader goes away; with the last one, an unfinished stream is closed in the background."""
+        """A reader goes away. With the last one an unfinished stream counts as closed at once; its connection is
+        closed in the background."""
         self._readers -= 1
-        if self._readers == 0 and not self.finished and self.failure is None and self._spawn is not None:
-            self._spawn(self.close)
+        if self._readers == 0 and self._spawn is not None and self._give_up():
+            self._spawn(self._cut)
 
     async def _in_turn(self, step: Callable[[], Awaitable[None]], needed: Callable[[], bool]) -> None:
         """Do a step when no other reader does one, if it is still needed then."""

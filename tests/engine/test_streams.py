@@ -64,12 +64,51 @@ def test_breaking_out(colour: Colour, server: Server) -> None:
     async def scenario() -> None:
         response = await opened(colour, server)
         assert await first_text(response) == "one"
-        assert await gone(colour, server)
-        with pytest.raises(llm.StreamClosedError):
+        assert "StreamClosedError" in repr(response)  # at once, and its connection soon
+        with pytest.raises(llm.StreamClosedError, match="closed before its end"):
             await colour.got(response.finish())
+        assert await gone(colour, server)
         assert response.text() in ("one", "one two")  # as much as had come
 
     colour.run(scenario)
+
+
+def test_going_on_right_after_breaking_out(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        assert await first_text(response) == "one"
+        server.answer = saying("again")
+        resumed = await colour.got(response.resume())
+        assert await colour.all(resumed.text_stream()) == ["again"]
+
+    colour.run(scenario)
+
+
+def test_reading_again_after_breaking_out(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        assert await first_text(response) == "one"
+        again = response.chunk_stream()
+        for chunk in response.chunks:
+            assert await colour.next(again) == chunk
+        with pytest.raises(llm.StreamClosedError, match="closed before its end"):
+            await colour.next(again)
+
+    colour.run(scenario)
+
+
+def test_cancelling_the_body_of_a_loop(native: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(native, server)
+        with anyio.CancelScope() as scope:
+            async for _ in response.text_stream():
+                scope.cancel()
+                await anyio.sleep_forever()
+        server.answer = saying("again")
+        resumed = await response.resume("Go on.")
+        assert await native.all(resumed.text_stream()) == ["again"]
+
+    native.run(scenario)
 
 
 def test_leaving_the_with_block(colour: Colour, server: Server) -> None:
