@@ -74,7 +74,7 @@ class LiveStream:
 
     def _clear(self) -> None:
         """Forget what has come: the answer begins anew, or with what it is to go on from."""
-        self.chunks: list[ContentChunk] = []
+        self.chunks: list[ContentChunk] = []  # another list, so that who holds one notices
         self._accumulator = Accumulator()
         self._readers = 0
         self._handed_out = False

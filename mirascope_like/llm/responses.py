@@ -197,8 +197,8 @@ class BaseResponse(Generic[F]):
     @overload
     def parse(self, partial: Literal[True]) -> Partial[F] | None: ...
     def parse(self, partial: bool = False) -> Any:
-        """The value of the call's format; `None` if it has none. `partial` gives what there is so far: the same object
-        each time, which grows as more comes.
+        """The value of the call's format; `None` if it has none. `partial` gives what there is so far; of a stream the
+        same object each time, which grows as more comes.
 
         Raises `ParseError` if the answer is not of the format, or not complete; its `cut_off` says that a limit ended
         it.
@@ -211,15 +211,8 @@ class BaseResponse(Generic[F]):
         return format.value_of(self, self.text(sep=""), ended=self.finish_reason, pending=self._pending())
 
     def _partial(self, format: Format[Any]) -> Any:
-        reading: PartialValue[Any] = self.__dict__.pop("_reading", None) or PartialValue(format)  # one thread at a time
-        value = reading.read(self._text_chunks())
-        self._reading = reading
-        return value
-
-    def _text_chunks(self) -> Sequence[ContentChunk]:
-        """The text as chunks; without an end if it may not be all of it: 12 may be the start of 1234."""
-        end = [] if self.finish_reason else [TextEndChunk()]
-        return [TextChunk(self.text(sep="")), *end]
+        end = [] if self.finish_reason else [TextEndChunk()]  # it may not be all of the text: 12 of 1234
+        return PartialValue(format, [TextChunk(self.text(sep="")), *end]).read()
 
     def _pending(self) -> str | None:
         """What is to be done before there can be a value."""
@@ -447,8 +440,14 @@ class _Streamed(_Acting[F]):
         """Whether the answer is complete. A stream that failed or was closed never is."""
         return self._source.finished
 
-    def _text_chunks(self) -> Sequence[ContentChunk]:
-        return self._source.chunks
+    def _partial(self, format: Format[Any]) -> Any:
+        chunks = self._source.chunks  # another list when the answer begins anew
+        reading: PartialValue[Any] | None = self.__dict__.pop("_reading", None)  # one thread at a time
+        if reading is None or reading.chunks is not chunks:
+            reading = PartialValue(format, chunks)
+        value = reading.read()
+        self._reading = reading
+        return value
 
     async def _ask(self, plan: Plan) -> LiveStream:
         return await open_stream(self._runtime, plan)

@@ -95,17 +95,19 @@ def partials(format: Format[T]) -> Step[T]:
 
 
 class PartialValue(Generic[F]):
-    """The value of a format as far as chunks have come: the same object, which grows. Each chunk is read once."""
+    """The value of a format in a list of chunks that grows: the same object, which grows too. Each chunk is read
+    once."""
 
-    def __init__(self, format: Format[F]) -> None:
+    def __init__(self, format: Format[F], chunks: Sequence[ContentChunk]) -> None:
+        self.chunks = chunks
         self._step = partials(format)
         self._position = 0
         self._value: F | None = None
 
-    def read(self, chunks: Sequence[ContentChunk]) -> F | None:
-        """The value after these chunks, of which those that were there the last time are the first."""
-        while self._position < len(chunks):
-            for value in self._step(chunks[self._position]):
+    def read(self) -> F | None:
+        """The value after the chunks that there are."""
+        while self._position < len(self.chunks):
+            for value in self._step(self.chunks[self._position]):
                 self._value = value
             self._position += 1
         return self._value

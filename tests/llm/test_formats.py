@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import pickle
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -315,6 +316,26 @@ def test_partial_values() -> None:
     stream.finish()
     assert stream.parse(partial=True).title == "Moby"
     assert llm.scripted("Hi").call("Hi").parse(partial=True) is None
+    whole = llm.scripted("[1]").call("Hi", format=list[int])
+    assert whole.parse(partial=True) == pickle.loads(pickle.dumps(whole)).parse() == [1]
+
+
+def test_a_partial_value_begins_anew_with_its_stream(colour: Colour) -> None:
+    script = llm.scripted(['{"title": "Emma', llm.ConnectionError("The line is dead.")], JSON)
+    model = llm.retry(script, initial_delay=0, after_output="restart")
+
+    async def scenario() -> None:
+        stream = await colour.got(colour.stream(model, "Hi", format=Book))
+        texts = stream.text_stream()
+        assert [await colour.next(texts), await colour.next(texts)] == ['{"title":', ' "Emma']
+        assert stream.parse(partial=True).title == "Emma"
+        with pytest.raises(llm.StreamRestarted):
+            await colour.next(texts)
+        assert stream.parse(partial=True) is None
+        await colour.all(stream.text_stream())
+        assert stream.parse(partial=True) == stream.parse() == BOOK
+
+    colour.run(scenario)
 
 
 # -- asking again -----------------------------------------------------------------------------------------------------
