@@ -6,8 +6,8 @@ that had begun goes away before the end (breaking out of a loop drops the loop's
 every later read raises the same error once it has shown what there was.
 
 Until a reader could have seen content, a failed stream is retried silently. Afterwards it is retried only if
-`after_output` says so: then the model goes on where it stopped, or every reader that had begun gets `StreamRestarted`,
-and new ones read the new answer from its start.
+`after_output` says so: then the model goes on where it stopped, or the answer begins anew. If a chunk of the old one
+was handed out, every reader that had begun gets `StreamRestarted`, and new ones read the new answer from its start.
 
 A stream is an object with `next` and `close` rather than an async generator, which would be closed late or never.
 """
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveStream", "Reader", "open_stream"]
 
+_BEHIND_ALL = sys.maxsize  # a position that no chunk has
+
 
 async def open_stream(runtime: Runtime, plan: Plan) -> LiveStream:
     """Send a plan and return when the answer begins."""
@@ -58,6 +60,7 @@ class LiveStream:
         self._limits = self._attempts.limits
         self._lock = runtime.lock()
         self._spawn: Spawner | None = None
+        self._readers = 0
         self.restarts: int = 0
         self._restarted: RetryFailure | None = None
         self._watch: Watch | None = None
@@ -76,7 +79,6 @@ class LiveStream:
         """Forget what has come: the answer begins anew, or with what it is to go on from."""
         self.chunks: list[ContentChunk] = []  # another list, so that who holds one notices
         self._accumulator = Accumulator()
-        self._readers = 0
         self._handed_out = False
         self._reply: Reply | None = None
         self._add(self._joint.beginning)
@@ -138,10 +140,8 @@ class LiveStream:
             await self._in_turn(self._read, lambda: position >= len(self.chunks))
 
     async def finish(self) -> None:
-        """Read to the end."""
-        reader = Reader(self, len(self.chunks))
-        while await reader.next() is not None:
-            pass
+        """Read to the end, which hands out nothing to anybody."""
+        await Reader(self, _BEHIND_ALL).next()
 
     async def close(self) -> None:
         """Give up what has not come yet, and the connection. What has come stays readable."""
@@ -264,8 +264,8 @@ class LiveStream:
         return failure
 
     async def _begin_again(self, error: Exception) -> None:
-        """Begin the next attempt. Raises the error if there is none, and `StreamRestarted` if readers have seen what
-        counts no more."""
+        """Begin the next attempt. Raises the error if there is none, and `StreamRestarted` if what counts no more was
+        handed out."""
         after_output = self.plan.retry.after_output if self.plan.retry is not None else "raise"
         seen = len(self.chunks) > self._known
         if seen and after_output == "raise":
@@ -279,9 +279,10 @@ class LiveStream:
         if self.prepared.continues == "prefill" and self.plan.beginning == self._beginning():
             self._known = len(self.chunks)
             return
-        stale = seen or self._handed_out
+        stale = self._handed_out
         self._clear()
         if stale:
+            self._readers = 0
             self.restarts += 1
             self._restarted = self.failures[-1]
             raise StreamRestarted(self._restarted)

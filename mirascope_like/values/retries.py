@@ -45,8 +45,8 @@ class RetryConfig:
     `fallback_models`: who (one, or several) is asked when a model's retries are used up. An id takes the first model's
     params (on another provider without `extra_headers` and `extra_body`); a `Model` has its own.
     `after_output`: what happens if a stream breaks after something of it was shown. "raise" raises the error;
-    "restart" asks again, and raises `StreamRestarted` for the reader to begin anew; "continue" lets the model go on
-    where it stopped if it is known to be able to, and restarts otherwise.
+    "restart" asks again, and raises `StreamRestarted` for those who iterate to begin anew; "continue" lets the model go
+    on where it stopped if it is known to be able to, and restarts otherwise.
     """
 
     max_retries: int = 3

@@ -376,6 +376,48 @@ def test_a_restart_is_told_to_each_reader(colour: Colour, server: Server) -> Non
     assert len(server.received) == 2
 
 
+@pytest.mark.parametrize("read", ["finish", "execute_tools", "resume", "validate"])
+def test_whole_reads_go_on_with_the_new_answer(colour: Colour, server: Server, read: str) -> None:
+    script(server, broken("[1, 2, 3]", 3), saying("[4]"))
+
+    async def scenario() -> None:
+        asked = colour.stream(model(after_output="restart"), "Hi", format=list[int])
+        response = await colour.got(asked)
+        await colour.got(getattr(response, read)(*["More."] if read == "resume" else ()))
+        assert response.parse() == [4]
+        assert len(response.retry_failures) == 1
+
+    colour.run(scenario)
+
+
+def test_validating_goes_on_with_each_new_answer(colour: Colour, server: Server) -> None:
+    script(server, saying("none"), broken("[1, 2, 3]", 3), saying("[4]"))
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(model(after_output="restart"), "Hi", format=list[int]))
+        value, last = await colour.got(response.validate())
+        assert value == last.parse() == [4]
+
+    colour.run(scenario)
+
+
+def test_whole_reads_tell_whoever_has_seen_some_of_the_old_answer(colour: Colour, server: Server) -> None:
+    script(server, broken("one two three", 3), saying("uno dos"))
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(model(after_output="restart"), "Hi"))
+        reader = response.text_stream()
+        assert await colour.next(reader) == "one"
+        with pytest.raises(llm.StreamRestarted):
+            await colour.got(response.finish())
+        with pytest.raises(llm.StreamRestarted):
+            await colour.next(reader)
+        await colour.got(response.finish())
+        assert response.text() == "uno dos"
+
+    colour.run(scenario)
+
+
 def test_the_loop_of_the_reference(colour: Colour, server: Server) -> None:
     script(server, broken("one two three", 2), broken("one two three", 3), failing(503), saying("one two three"))
 
@@ -400,7 +442,7 @@ def test_a_stream_that_breaks_too_often(colour: Colour, server: Server) -> None:
     async def scenario() -> None:
         response = await colour.got(colour.stream(model(max_retries=1, after_output="restart"), "Hi"))
         with pytest.raises(llm.StreamRestarted):
-            await colour.got(response.finish())
+            await colour.all(response.text_stream())
         for _ in range(2):  # it stays failed
             with pytest.raises(llm.RetriesExhausted) as caught:
                 await colour.got(response.finish())

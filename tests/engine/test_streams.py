@@ -249,6 +249,19 @@ def break_off(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
+def test_breaking_out_of_a_later_attempt(colour: Colour, server: Server) -> None:
+    server.answer = lambda exchange: (break_off if len(server.received) == 1 else server.drip)(exchange)
+    begin(server)
+
+    async def scenario() -> None:
+        model = llm.retry_model("test/model", max_retries=1, initial_delay=0.0)
+        response = await colour.got(colour.stream(model, "Hi"))
+        assert await first_text(response) == "one"
+        assert "StreamClosedError" in repr(response)
+
+    colour.run(scenario)
+
+
 def test_closing_between_two_attempts(colour: Colour, server: Server) -> None:
     server.answer = break_off
     model = llm.retry_model("test/model", max_retries=1, initial_delay=50.0, jitter=0.0)

@@ -64,16 +64,12 @@ async def observe(row: Row, protocol: Protocol, colour: Colour, server: Server) 
 
 
 async def ask(colour: Colour, model: llm.Model, stream: bool) -> str:
-    """The text of an answer, whole or streamed; begun anew if it restarts."""
+    """The text of an answer, whole or streamed."""
     if not stream:
         return said_in(await colour.got(colour.ask(model, "Hi")))
     response = await colour.got(colour.stream(model, "Hi"))
-    while True:
-        try:
-            await colour.got(response.finish())
-            return said_in(response)
-        except llm.StreamRestarted:
-            pass
+    await colour.got(response.finish())
+    return said_in(response)
 
 
 def said_in(answer: Any) -> str:
