@@ -21,6 +21,7 @@ from ..errors import ToolExecutionError, ToolNotFoundError
 from ..schema.tools import AnyTool, Toolkit, failure_of
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
+from ..values.results import remainder
 from .limits import invoke_within
 from .observers import within_tool
 from .runtime import Job, Runtime
@@ -183,9 +184,10 @@ class _Run:
     async def _called(self, tool: AnyTool) -> _Ended:
         try:
             with within_tool(self.call):
-                return tool.output(
-                    self.call, await self._batch.invoke(tool, tool.bound(self.call, self._batch.context))
-                )
+                result = await self._batch.invoke(tool, tool.bound(self.call, self._batch.context))
+                if (finish := remainder(result)) is not None:
+                    await self._batch.invoke(tool, finish)
+                return tool.output(self.call, result)
         except PauseTools as pause:
             return _Stopped(self.call, pause, by_hook=False)
         except Exception as error:

@@ -5,29 +5,44 @@ A tool may itself ask a model: an answer that it returns counts as what it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:
     from .content import Image, ToolCall
 
-__all__ = ["Answer", "lasting", "result_images", "result_text", "result_words"]
+__all__ = ["Answer", "StreamedAnswer", "lasting", "remainder", "result_images", "result_text", "result_words"]
 
 _SCALARS = frozenset({str, int, float, bool})
 
 
 @runtime_checkable
 class Answer(Protocol):
-    """A whole answer of a model, as responses are."""
+    """An answer of a model, as responses are."""
 
     @property
     def format(self) -> object | None: ...
     @property
-    def raw(self) -> object: ...
+    def finish_reason(self) -> object | None: ...
     @property
     def tool_calls(self) -> Sequence[ToolCall]: ...
     def text(self) -> str: ...
     def parse(self) -> Any: ...
+
+
+@runtime_checkable
+class StreamedAnswer(Answer, Protocol):
+    """An answer that comes bit by bit; `finish` reads all of it, in its own colour."""
+
+    @property
+    def consumed(self) -> bool: ...
+    def finish(self) -> Any: ...
+
+
+def remainder(result: Any) -> Callable[[], Any] | None:
+    """What reads the rest of a result that is an answer on its way; `None` for all others."""
+    is_coming = getattr(result, "consumed", None) is False  # asked first: it is quicker than asking for a protocol
+    return result.finish if is_coming and isinstance(result, StreamedAnswer) else None
 
 
 def lasting(result: Any) -> Any:
@@ -35,8 +50,8 @@ def lasting(result: Any) -> Any:
     words, and an answer what it says, also inside of dicts, lists and tuples. A result without such things stays as it
     is.
 
-    Raises `TypeError` for an answer that waits for its own tools, and for the bytes of a file that no model would see
-    there: it would read them as text, if at all. Raises what an answer's `parse` raises."""
+    Raises `TypeError` for an answer that is not read to its end or waits for its own tools, and for the bytes of a file
+    that no model would see there: it would read them as text, if at all. Raises what an answer's `parse` raises."""
     try:
         return _lasting(result, _ALONE)
     except RecursionError:  # a circle, say: `result_text` tells what is wrong
@@ -82,6 +97,8 @@ def _readable(value: Any, place: int) -> Any:
 
 
 def _said(answer: Answer) -> Any:
+    if remainder(answer) is not None:
+        raise TypeError("The answer is not read to its end: finish() it before returning it.")
     if answer.tool_calls:
         names = ", ".join(call.name for call in answer.tool_calls)
         raise TypeError(f"The answer waits for its own tools ({names}): execute them and resume before returning it.")

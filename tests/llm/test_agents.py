@@ -144,6 +144,33 @@ def test_a_call_as_a_tool_gives_what_the_model_says(colour: Colour) -> None:
     assert mine.requests[0]["messages"][-1]["content"] == "Ann asks for it"
 
 
+def test_a_stream_that_a_tool_returns_is_read_to_its_end(colour: Colour) -> None:
+    words, fact = llm.scripted("A small fox."), llm.scripted('{"text": "x", "year": 1}')
+
+    def describe() -> Any:
+        return words.stream("Describe it.")
+
+    async def look_up() -> Any:
+        return await fact.stream_async("What is it?", format=Fact)
+
+    def fail() -> Any:
+        return llm.scripted(["A ", llm.ServerError("It broke.")]).stream("Hi")
+
+    def hold() -> Any:
+        return [llm.scripted("Hi").stream("Hi")]
+
+    async def scenario() -> None:
+        asked = calls(describe="{}", look_up="{}", fail="{}", hold="{}")
+        tools = [describe, look_up, fail, hold]
+        response = await colour.got(colour.ask(llm.scripted(asked), "Hi", tools=tools))
+        said, found, failed, held = await colour.got(response.execute_tools())
+        assert (said.output, found.output) == ("A small fox.", Fact(text="x", year=1))
+        assert "It broke." in str(failed.error)
+        assert "finish() it before" in str(held.error)
+
+    colour.run(scenario)
+
+
 def test_an_answer_that_waits_for_its_own_tools_says_nothing() -> None:
     inner = llm.call(llm.scripted(calls(convert='{"amount": 1}')), tools=[Clerk(1).convert])(lambda_free)
     output = llm.tool(inner).execute(llm.ToolCall(id="1", name="lambda_free", args="{}"))
