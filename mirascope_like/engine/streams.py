@@ -346,18 +346,21 @@ class _Whole:
 
 
 class Reader:
-    """One reader of a stream: what comes, from `position` on, each chunk once."""
+    """One reader of a stream: what comes, from `position` on, each chunk once. Dropping it leaves the stream."""
 
     def __init__(self, stream: LiveStream, position: int = 0) -> None:
         self._stream = stream
         self._restarts = stream.restarts
-        self._begun = False
+        self._joined = False
+        self._has_left = False
         self.position: int = position
 
     async def next(self) -> ContentChunk | None:
-        """The next content chunk; `None` after the last."""
-        if not self._begun:
-            self._begun = True
+        """The next content chunk; `None` after the last, and when it has left."""
+        if not self._joined:
+            if self._has_left:
+                return None
+            self._joined = True
             self._stream.join()
         position = self.position
         self.position = position + 1  # before it waits: tasks may share a reader, and none gets what another has
@@ -369,7 +372,13 @@ class Reader:
                 self.position = position
         return chunk
 
-    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
+    def leave(self) -> None:
+        """Read no more."""
+        joined, self._joined, self._has_left = self._joined, False, True
         # A reader of what the stream was before it began anew no longer counts.
-        if self._begun and self._restarts == self._stream.restarts and not finalizing():
+        if joined and self._restarts == self._stream.restarts:
             self._stream.leave()
+
+    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
+        if not finalizing():
+            self.leave()

@@ -11,7 +11,7 @@ made from: `resume` gives a new one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, cast, overload
 
@@ -506,24 +506,24 @@ class StreamResponse(_Blocking[F], _Streamed[F]):
     reading on raises; what had arrived stays in the properties, and `resume` goes on from it.
     """
 
-    def chunk_stream(self) -> Iterator[ContentChunk]:
+    def chunk_stream(self) -> View[ContentChunk]:
         """The chunks: starts, deltas and ends of parts."""
         return View(self._source, chunks)
 
-    def streams(self) -> Iterator[TextStream | ThoughtStream | ToolCallStream]:
+    def streams(self) -> View[TextStream | ThoughtStream | ToolCallStream]:
         """A sub-stream for each part, at its start; each can be iterated, collected or skipped. Tool calls that arrive
         together each have their own."""
         return part_streams(self._source)
 
-    def text_stream(self, sep: str = "\n") -> Iterator[str]:
+    def text_stream(self, sep: str = "\n") -> View[str]:
         """The text as it comes, `sep` between two texts; joined, it is `text(sep)`."""
         return View(self._source, text_pieces(sep))
 
-    def pretty_stream(self) -> Iterator[str]:
+    def pretty_stream(self) -> View[str]:
         """All of it as it comes, for a person to read; joined, it is `pretty()`."""
         return View(self._source, pretty_pieces())
 
-    def structured_stream(self) -> Iterator[Partial[F]]:
+    def structured_stream(self) -> View[Partial[F]]:
         """The value of the call's format as it grows: after each piece of text that changes it.
 
         Raises `ValueError` if the call has no format, `NotImplementedError` for output parsers."""
@@ -547,23 +547,23 @@ class StreamResponse(_Blocking[F], _Streamed[F]):
 class AsyncStreamResponse(_Awaiting[F], _Streamed[F]):
     """The answer to an async call, as it comes. See `StreamResponse`."""
 
-    def chunk_stream(self) -> AsyncIterator[ContentChunk]:
+    def chunk_stream(self) -> AsyncView[ContentChunk]:
         """See `StreamResponse.chunk_stream`."""
         return AsyncView(self._source, chunks)
 
-    def streams(self) -> AsyncIterator[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
+    def streams(self) -> AsyncView[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
         """See `StreamResponse.streams`."""
         return async_part_streams(self._source)
 
-    def text_stream(self, sep: str = "\n") -> AsyncIterator[str]:
+    def text_stream(self, sep: str = "\n") -> AsyncView[str]:
         """See `StreamResponse.text_stream`."""
         return AsyncView(self._source, text_pieces(sep))
 
-    def pretty_stream(self) -> AsyncIterator[str]:
+    def pretty_stream(self) -> AsyncView[str]:
         """See `StreamResponse.pretty_stream`."""
         return AsyncView(self._source, pretty_pieces())
 
-    def structured_stream(self) -> AsyncIterator[Partial[F]]:
+    def structured_stream(self) -> AsyncView[Partial[F]]:
         """See `StreamResponse.structured_stream`."""
         return AsyncView(self._source, self._partials())
 

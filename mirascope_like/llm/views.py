@@ -208,7 +208,8 @@ def pretty_pieces() -> Step[str]:
 
 
 class View(Iterator[T]):
-    """A blocking iterator over a stream. Dropping it before the end closes the stream, unless others read it too."""
+    """A blocking iterator over a stream. Dropping it before the end closes the stream, unless others read it too, and
+    so does `close`."""
 
     def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
         self._reader = reader or Reader(stream)
@@ -224,9 +225,15 @@ class View(Iterator[T]):
                 raise StopIteration
             self._ready = iter(self._step(chunk))
 
+    def close(self) -> None:
+        """Read no more, as if it were dropped."""
+        self._ready = iter(())
+        self._reader.leave()
+
 
 class AsyncView(AsyncIterator[T]):
-    """An async iterator over a stream. Dropping it before the end closes the stream, unless others read it too."""
+    """An async iterator over a stream. Dropping it before the end closes the stream, unless others read it too, and
+    so does `aclose`."""
 
     def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
         self._reader = reader or Reader(stream)
@@ -241,6 +248,11 @@ class AsyncView(AsyncIterator[T]):
             if chunk is None:
                 raise StopAsyncIteration
             self._ready = iter(self._step(chunk))
+
+    async def aclose(self) -> None:
+        """See `View.close`. The connection is closed in the background."""
+        self._ready = iter(())
+        self._reader.leave()
 
 
 # -- one part at a time -----------------------------------------------------------------------------------------------
@@ -339,6 +351,10 @@ class _SyncDeltas(_Deltas[PartT, WholeT], Iterator[str]):
             pass
         return self._whole()
 
+    def close(self) -> None:
+        """See `View.close`."""
+        self._reader = None
+
 
 class _AsyncDeltas(_Deltas[PartT, WholeT], AsyncIterator[str]):
     async def __anext__(self) -> str:
@@ -352,6 +368,10 @@ class _AsyncDeltas(_Deltas[PartT, WholeT], AsyncIterator[str]):
         async for _ in self:
             pass
         return self._whole()
+
+    async def aclose(self) -> None:
+        """See `AsyncView.aclose`."""
+        self._reader = None
 
 
 class _TextInfo(_Deltas[_TextPart, Text]):

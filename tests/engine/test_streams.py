@@ -163,6 +163,34 @@ def test_dropping_sub_streams(colour: Colour, server: Server) -> None:
     colour.run(scenario)
 
 
+@pytest.mark.parametrize("view", ["text_stream", "streams"])
+def test_closing_a_view(colour: Colour, server: Server, view: str) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        views = getattr(response, view)()
+        assert await colour.next(views)
+        await colour.close(views)
+        assert await colour.all(views) == []
+        assert "StreamClosedError" in repr(response)
+        assert await gone(colour, server)
+
+    colour.run(scenario)
+
+
+def test_closing_a_sub_stream(colour: Colour, server: Server) -> None:
+    async def scenario() -> None:
+        response = await opened(colour, server)
+        parts = response.streams()
+        part = await colour.next(parts)
+        assert await colour.next(part) == "one"
+        await colour.close(parts)
+        assert "StreamClosedError" not in repr(response)  # it has a reader left
+        await colour.close(part)
+        assert "StreamClosedError" in repr(response)
+
+    colour.run(scenario)
+
+
 def test_a_dropped_view_that_another_outlives_does_not_close(colour: Colour, server: Server) -> None:
     async def scenario() -> None:
         server.answer = saying("one two three")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict, assert_type
 
@@ -76,7 +75,7 @@ any_response(model.stream("Hi"))
 def streamed() -> None:
     response = model.stream("Hi", format=Book)
     assert_type(response, llm.StreamResponse[Book])
-    assert_type(response.structured_stream(), Iterator[llm.Partial[Book]])
+    assert_type(next(response.structured_stream()), llm.Partial[Book])
     assert_type(response.parse(), Book)
     assert_type(response.parse(partial=True), llm.Partial[Book] | None)
 
@@ -84,7 +83,7 @@ def streamed() -> None:
 async def asynchronous() -> None:
     assert_type((await model.call_async("Hi", format=list[Book])).parse(), list[Book])
     response = await model.stream_async("Hi", format=Book)
-    assert_type(response.structured_stream(), AsyncIterator[llm.Partial[Book]])
+    assert_type(await anext(response.structured_stream()), llm.Partial[Book])
     assert_type(await response.validate(), tuple[Book, llm.AsyncStreamResponse[Book]])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, closing
 from typing import assert_never, assert_type
 
 from mirascope_like import llm
@@ -13,8 +14,10 @@ model = llm.Model("openai/gpt-5-mini")
 def blocking() -> None:
     with model.stream("Hi") as response:
         assert_type(response, llm.StreamResponse[None])
-        assert_type(response.text_stream(), Iterator[str])
-        assert_type(response.chunk_stream(), Iterator[llm.AssistantContentChunk])
+        texts: Iterator[str] = response.text_stream()
+        assert_type(next(texts), str)
+        with closing(response.chunk_stream()) as chunks:
+            assert_type(next(chunks), llm.AssistantContentChunk)
         for part in response.streams():
             match part.type:
                 case "text_stream":
@@ -28,7 +31,10 @@ def blocking() -> None:
 async def native() -> None:
     async with await model.stream_async("Hi") as response:
         assert_type(response, llm.AsyncStreamResponse[None])
-        assert_type(response.text_stream(), AsyncIterator[str])
+        texts: AsyncIterator[str] = response.text_stream()
+        assert_type(await anext(texts), str)
+        async with aclosing(response.chunk_stream()) as chunks:
+            assert_type(await anext(chunks), llm.AssistantContentChunk)
         async for part in response.streams():
             if part.type == "tool_call_stream":
                 assert_type(part, llm.AsyncToolCallStream)
