@@ -305,6 +305,8 @@ class Turn(Generic[F]):
     @property
     def _thread(self) -> str:
         """The id of its conversation, or what a log calls responses without one: by the first of them."""
+        if self.conversation is not None and any(each is self for each in self.conversation.responses[:-1]):
+            return new_id()  # the conversation went on since: this is a branch
         first: Turn[Any] = self
         while first.replies_to is not None:
             first = first.replies_to

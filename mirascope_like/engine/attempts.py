@@ -62,8 +62,7 @@ class Attempts:
         over = self.limits.over
         if retry is None or not _covers(retry, error) or (over and isinstance(error, TimeoutError)):
             raise error
-        # Without its traceback, whose frames would keep alive what the attempt has opened.
-        self.failures.append(RetryFailure(_target(self.plan), error.with_traceback(None)))
+        self.failures.append(RetryFailure(_target(self.plan), _without_frames(error)))
         delay = self._delay(retry, error)
         hindrance = self._hindrance(retry, error, delay)
         if hindrance is None:
@@ -152,3 +151,15 @@ def _covers(retry: RetryConfig, error: Exception) -> bool:
 def _server_says(error: Exception) -> bool | None:
     """Whether the server thinks that asking again may help."""
     return error.should_retry if isinstance(error, APIError) else None
+
+
+def _without_frames(error: Exception) -> Exception:
+    """An error to be kept, with its causes but without frames: these keep alive what the attempt has opened, and who
+    reads, so that a stream that is dropped would stay open."""
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        each.__traceback__ = each.__context__ = None
+        each = each.__cause__
+    return error

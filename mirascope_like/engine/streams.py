@@ -233,7 +233,8 @@ class LiveStream:
         except StreamRestarted:
             raise
         except Exception as error:
-            self.failure = error
+            if self.failure is None:  # else it was closed meanwhile, which is why this failed
+                self.failure = error
         except BaseException as error:
             await self._interrupt(error)
             raise
@@ -357,9 +358,9 @@ class Reader:
 
     async def next(self) -> ContentChunk | None:
         """The next content chunk; `None` after the last, and when it has left."""
-        if not self._joined:
-            if self._has_left:
-                return None
+        if self._has_left:
+            return None
+        if not self._joined and self._restarts == self._stream.restarts:
             self._joined = True
             self._stream.join()
         position = self.position

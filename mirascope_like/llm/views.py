@@ -351,10 +351,6 @@ class _SyncDeltas(_Deltas[PartT, WholeT], Iterator[str]):
             pass
         return self._whole()
 
-    def close(self) -> None:
-        """See `View.close`."""
-        self._reader = None
-
 
 class _AsyncDeltas(_Deltas[PartT, WholeT], AsyncIterator[str]):
     async def __anext__(self) -> str:
@@ -368,10 +364,6 @@ class _AsyncDeltas(_Deltas[PartT, WholeT], AsyncIterator[str]):
         async for _ in self:
             pass
         return self._whole()
-
-    async def aclose(self) -> None:
-        """See `AsyncView.aclose`."""
-        self._reader = None
 
 
 class _TextInfo(_Deltas[_TextPart, Text]):

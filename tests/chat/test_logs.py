@@ -180,6 +180,31 @@ def test_replies_without_a_conversation(colour: Colour, path: Path) -> None:
         assert (second.text, second.conversation_id) == ("two", first.conversation_id)
 
 
+def test_a_pause_in_a_branch_leaves_the_conversation_as_it_is(colour: Colour, path: Path) -> None:
+    def pay() -> str:
+        if not approved:
+            raise chat.PauseChain("approve it")
+        return "paid"
+
+    approved: list[bool] = []
+
+    async def scenario() -> Any:
+        conversation = model(colour).conversation(tools=[pay])
+        first = conversation.prompt("Pay")
+        await colour.got(first.text())
+        await colour.got(conversation.prompt("Wait").text())
+        with pytest.raises(chat.PauseChain) as raised:
+            await colour.got(first.execute_tool_calls())
+        approved.append(True)
+        resume = chat.resume_async if colour.is_async else chat.resume
+        await colour.got(resume(raised.value.to_dict(), model=model(colour), tools=[pay]).text())
+        return conversation
+
+    with played([llm.ToolCall(id="1", name="pay", args="{}")], "Waiting.", "Paid."), chat.log(path):
+        conversation = colour.run(scenario)
+    assert chat.load_conversation(path, conversation.id).messages == conversation.messages
+
+
 def test_a_model_of_ones_own(path: Path) -> None:
     class Echo(chat.Model):
         model_id = "echo"

@@ -177,15 +177,17 @@ def test_closing_a_view(colour: Colour, server: Server, view: str) -> None:
     colour.run(scenario)
 
 
-def test_closing_a_sub_stream(colour: Colour, server: Server) -> None:
+def test_a_view_made_before_a_restart_and_begun_after_it_does_not_keep_the_stream_open(colour: Colour) -> None:
     async def scenario() -> None:
-        response = await opened(colour, server)
-        parts = response.streams()
-        part = await colour.next(parts)
-        assert await colour.next(part) == "one"
-        await colour.close(parts)
-        assert "StreamClosedError" not in repr(response)  # it has a reader left
-        await colour.close(part)
+        script = llm.scripted(["It is a long", llm.ConnectionError("x")], "one two three")
+        model = llm.retry(script, max_retries=1, initial_delay=0.0, after_output="restart")
+        response = await colour.got(colour.stream(model, "Hi"))
+        early, late = response.text_stream(), response.text_stream()
+        assert await colour.next(early) == "It"
+        for each in (early, late):
+            with pytest.raises(llm.StreamRestarted):
+                await colour.all(each)
+        assert await first_text(response) == "one"
         assert "StreamClosedError" in repr(response)
 
     colour.run(scenario)
