@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from .history import pending_calls, without_files
 from .parts import AttachmentPart, Message
@@ -28,9 +28,12 @@ from .tools import PauseChain, ToolResult
 
 if TYPE_CHECKING:
     from .chains import AsyncChainResponse, ChainResponse
+    from .conversations import AsyncConversation, Conversation
     from .registry import AnyAsyncModel, AnySyncModel
 
 __all__ = ["note_pause", "resume", "resume_async", "with_results"]
+
+C = TypeVar("C", bound="Conversation | AsyncConversation")
 
 
 def note_pause(
@@ -79,9 +82,7 @@ def resume(
     from .registry import get_model
 
     settings = _settings(state, args)
-    conversation = (model or get_model(state["model"])).conversation()
-    conversation.id = state.get("conversation", conversation.id)
-    return conversation.chain(**settings)
+    return _named((model or get_model(state["model"])).conversation(), state).chain(**settings)
 
 
 def resume_async(
@@ -91,9 +92,13 @@ def resume_async(
     from .registry import get_async_model
 
     settings = _settings(state, args)
-    conversation = (model or get_async_model(state["model"])).conversation()
-    conversation.id = state.get("conversation", conversation.id)
-    return conversation.chain(**settings)
+    return _named((model or get_async_model(state["model"])).conversation(), state).chain(**settings)
+
+
+def _named(conversation: C, state: Mapping[str, Any]) -> C:
+    """A conversation under the id of the one that paused."""
+    conversation.id = state.get("conversation") or conversation.id
+    return conversation
 
 
 def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
