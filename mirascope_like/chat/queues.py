@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import math
 import weakref
-from collections.abc import Awaitable, Callable, Generator
-from contextvars import Context, ContextVar, copy_context
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
 
 from ..engine.runtime import BLOCKING, Runtime
+from ..engine.scopes import ScopedVariable
 
 __all__ = ["Place", "Queue"]
 
-_running: ContextVar[tuple[Place, ...]] = ContextVar("mirascope_like_chat_running", default=())
+_running: ScopedVariable[Place] = ScopedVariable("mirascope_like_chat_running")
 
 
 class Place:
@@ -37,7 +38,7 @@ class Place:
     @property
     def is_running(self) -> bool:
         """Whether this code is part of its owner: in one of its tools, or in `execute`."""
-        return self in _running.get()
+        return self in _running
 
     async def settle(self) -> None:
         """Bring its owner to its end, well or not.
@@ -54,14 +55,9 @@ class Place:
         go_on = self._go_on()
         return go_on is not None and await go_on()
 
-    @contextlib.contextmanager
-    def running(self) -> Generator[None]:
+    def running(self) -> contextlib.AbstractContextManager[None]:
         """While its tools run, or `execute`: they cannot wait for its end."""
-        token = _running.set((*_running.get(), self))
-        try:
-            yield
-        finally:
-            _running.reset(token)
+        return _running.holding(self)
 
 
 class _Reading:

@@ -9,12 +9,12 @@ object from then on.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
 from ..engine.endpoints import registry as providers
 from ..engine.runtime import BLOCKING, Once, run
+from ..engine.scopes import ScopedVariable
 from ..errors import NoRegisteredProviderError, UnknownModelError
 from .catalogue import DEFAULT_MODEL, LISTED, provider_of
 from .library import AsyncLibraryModel, LibraryModel
@@ -44,7 +44,7 @@ AnySyncModel: TypeAlias = Model | KeyModel
 AnyAsyncModel: TypeAlias = AsyncModel | AsyncKeyModel
 D = TypeVar("D")
 
-_loading: ContextVar[bool] = ContextVar("mirascope_like_loading_models", default=False)
+_loading: ScopedVariable[bool] = ScopedVariable("mirascope_like_loading_models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +145,14 @@ class Models:
         return self._library[name]
 
     def _load_plugins(self) -> None:
-        if not _loading.get():  # a package may look up what is there, while it registers its own
+        if not _loading.innermost:  # a package may look up what is there, while it registers its own
             run(self._plugins.do(BLOCKING, self._load))
 
     async def _load(self) -> None:
         from .plugins import load_plugins
 
-        token = _loading.set(True)
-        try:
+        with _loading.holding(True):
             load_plugins(self.register)
-        finally:
-            _loading.reset(token)
 
     def _with_aliases(self, entry: ModelWithAliases) -> ModelWithAliases:
         model_id = entry.model_id

@@ -6,15 +6,15 @@ inside a limit inherits it: a call that a tool makes ends when the tool's time i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from ..errors import TimeoutError, ToolExecutionError
 from ..values.params import Params
 from ..values.timeouts import Timeout, as_timeout
 from .runtime import Job, Runtime
+from .scopes import ScopedVariable
 from .threads import Late
 
 __all__ = ["Limits", "invoke_within", "until"]
@@ -28,18 +28,12 @@ _ADVICE = {
 }
 
 # When what is around this call must have ended, by `Runtime.clock`.
-_deadline: ContextVar[float | None] = ContextVar("mirascope_like_deadline", default=None)
+_deadline: ScopedVariable[float] = ScopedVariable("mirascope_like_deadline")
 
 
-@contextmanager
-def until(deadline: float) -> Generator[None]:
+def until(deadline: float) -> AbstractContextManager[None]:
     """All calls inside end by this moment of `Runtime.clock`, if not earlier."""
-    around = _deadline.get()
-    token = _deadline.set(deadline if around is None else min(around, deadline))
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+    return _deadline.holding(min((deadline, *_deadline)))
 
 
 class Limits:
@@ -50,7 +44,7 @@ class Limits:
         self._timeout: Timeout = as_timeout(params.get("timeout"))
         self._ends: dict[str, float] = {}  # when which limit of the whole call is reached
         self._patience: float | None = None  # seconds for which the first token may still be waited for
-        if (around := _deadline.get()) is not None:
+        if (around := _deadline.innermost) is not None:
             self._ends["deadline"] = around
         if self._timeout.total is not None:
             self._ends["total"] = runtime.clock() + self._timeout.total

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
@@ -24,6 +23,7 @@ from ..values.chunks import Reply
 from ..values.content import ToolCall
 from ..values.messages import AssistantMessage
 from .plan import Plan, Prepared
+from .scopes import ScopedVariable
 
 __all__ = ["FinishedCall", "Observer", "Watch", "is_observed", "observe", "watch", "within_tool"]
 
@@ -117,17 +117,12 @@ def is_observed() -> bool:
 # -- where calls are made ---------------------------------------------------------------------------------------------
 
 
-_tool_call: ContextVar[ToolCall | None] = ContextVar("mirascope_like_tool_call", default=None)
+_tool_call: ScopedVariable[ToolCall] = ScopedVariable("mirascope_like_tool_call")
 
 
-@contextmanager
-def within_tool(call: ToolCall) -> Generator[None]:
+def within_tool(call: ToolCall) -> AbstractContextManager[None]:
     """Calls that are made in here are made by the tool of `call`."""
-    token = _tool_call.set(call)
-    try:
-        yield
-    finally:
-        _tool_call.reset(token)
+    return _tool_call.holding(call)
 
 
 def watch() -> Watch | None:
@@ -141,7 +136,7 @@ class Watch:
     def __init__(self) -> None:
         self._started = datetime.now(UTC)
         self._clock = perf_counter()
-        self._tool_call = _tool_call.get()
+        self._tool_call = _tool_call.innermost
         self._is_over = False
 
     def ended(

@@ -4,11 +4,14 @@ A `Model` names a model and holds params; nothing is looked up until a call. Ins
 params, stands in for the model of every decorated call and of every `resume`, in this thread or task and the tasks
 started from it, and in no other. A new thread has it only if it is given the context variables, as `asyncio.to_thread`
 and `contextvars.copy_context().run` do.
+
+Leaving the block ends the override, in whatever task or thread it is left. While a generator is suspended inside the
+block, code that iterates over it sees the override too.
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+import inspect
 from copy import copy
 from typing import Any, Self, cast
 
@@ -18,6 +21,7 @@ from ..engine.calls import ask
 from ..engine.endpoints import Provider, registry
 from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, run
+from ..engine.scopes import ScopedVariable
 from ..engine.streams import open_stream
 from ..schema.formats import FormatSpec, make_format
 from ..schema.tools import ToolsLike, make_toolkit
@@ -43,9 +47,7 @@ __all__ = ["Model", "model", "model_from_context", "use_model"]
 F = TypeVar("F", default=None)
 D = TypeVar("D")
 
-# A tuple, replaced whole: each task and thread has its own, so overlapping `with` blocks cannot get in each other's
-# way.
-_overrides: ContextVar[tuple[Model, ...]] = ContextVar("mirascope_like_models", default=())
+_overrides: ScopedVariable[Model] = ScopedVariable("mirascope_like_models")
 
 
 class Model:
@@ -253,16 +255,24 @@ class Model:
     # -- standing in for others ---------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        _overrides.set((*_overrides.get(), self))
+        _overrides.enter(self, _caller())
         return self
 
     def __exit__(self, *_: object) -> None:
-        _overrides.set(_overrides.get()[:-1])
+        if (scope := _overrides.find(self, _caller())) is not None:
+            _overrides.leave(scope)
 
     def __repr__(self) -> str:
         params = "".join(f", {name}={value!r}" for name, value in self.params.items() if name != "extra_headers")
         retry = f", retry={self.retry_config!r}" if self.retry_config is not None else ""
         return f"Model({self.model_id!r}{retry}{params})"
+
+
+def _caller() -> int:
+    """Return the `id` of the frame that runs a `with` statement. One model can be entered by several generators, and
+    may have to be left outside of their contexts."""
+    frame = inspect.currentframe()
+    return id(frame and frame.f_back and frame.f_back.f_back)
 
 
 def _check_id(model_id: str) -> None:
@@ -287,8 +297,7 @@ def model(model_id: str, **params: Unpack[Params]) -> Model:
 
 def model_from_context() -> Model | None:
     """The model of the innermost enclosing `with model:`."""
-    overrides = _overrides.get()
-    return overrides[-1] if overrides else None
+    return _overrides.innermost
 
 
 def use_model(model: Model | str, **params: Unpack[Params]) -> Model:
