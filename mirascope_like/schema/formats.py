@@ -171,18 +171,23 @@ class Format(Generic[F]):
         """The value of an answer: of its text, or what the parser makes of the whole response.
 
         `ended` is why it ended, if it did not simply end, and `pending` what it waits for, in words: of what may not be
-        all, only JSON that has an end is taken, since 12 may be the start of 1234. Raises `ParseError`, which says so.
+        all, only JSON that has an end is taken, since 12 may be the start of 1234. In mode "tool" not even that, since
+        some providers close the arguments of a call that was cut off. Raises `ParseError`, which says so.
         """
         try:
             if self.parser is not None:
                 return _parsed_by(self.parser, response, text)
-            if (ended or pending) and not is_closed(text):
+            if (ended or pending) and not (is_closed(text) and self._is_whole(ended)):
                 raise ParseError("it has no end.", text=text)
             return self.parse(text)
         except ParseError as error:
             if ended is None and pending is None:
                 raise
             raise incomplete(error, ended, pending) from error
+
+    def _is_whole(self, ended: FinishReason | None) -> bool:
+        """Whether JSON that has an end is all that the model meant to write."""
+        return self.mode != "tool" or ended is None or not ended.blocks_tools
 
     def parse(self, text: str) -> F:
         """The value that a model's text holds. Raises `ParseError`.

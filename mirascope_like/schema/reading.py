@@ -33,6 +33,12 @@ _ENDS = {
     ),
     FinishReason.REFUSAL: "The model or a filter refused (finish_reason is refusal). It said: {text}",
     FinishReason.PAUSE: "The provider paused the answer before it was complete (finish_reason is pause): let it go on.",
+    FinishReason.ERROR: "The provider failed before the answer was complete (finish_reason is error).",
+    FinishReason.CANCELLED: "The answer was cancelled before it was complete (finish_reason is cancelled).",
+    FinishReason.UNKNOWN: (
+        "The answer may be incomplete: the provider did not say that it is complete (finish_reason is unknown, see "
+        "raw_finish_reason)."
+    ),
 }
 
 _MEND = "Answer again, with this put right. Write only the JSON."

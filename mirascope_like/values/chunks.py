@@ -46,7 +46,7 @@ __all__ = [
 
 
 class FinishReason(StrEnum):
-    """Why an answer ended, where it did not simply end (then it is `None`)."""
+    """Why a response ended, unless the model simply finished (then it is `None`)."""
 
     MAX_TOKENS = "max_tokens"
     """The token limit was reached: the answer is cut off."""
@@ -56,11 +56,24 @@ class FinishReason(StrEnum):
     """There was no room left for an answer."""
     PAUSE = "pause"
     """The provider paused a long turn of its own tools: resume to let it go on."""
+    ERROR = "error"
+    """The provider failed before the response was complete."""
+    CANCELLED = "cancelled"
+    """The response was cancelled at the provider."""
+    UNKNOWN = "unknown"
+    """The provider gave a reason that this library does not know (see `raw_finish_reason`), or it gave none and a tool
+    call looks incomplete."""
 
     @property
     def cuts_off(self) -> bool:
-        """Whether a limit ended the answer before it was complete."""
+        """Whether a limit ended the response before it was complete."""
         return self in (FinishReason.MAX_TOKENS, FinishReason.CONTEXT_LENGTH_EXCEEDED)
+
+    @property
+    def blocks_tools(self) -> bool:
+        """Whether the tool calls of such a response are not run by themselves: they may be incomplete. True for every
+        reason but `PAUSE`."""
+        return self is not FinishReason.PAUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from ..values import content as c
 from ..values.chunks import (
     Chunk,
     CitationChunk,
-    FinishReason,
     FinishReasonChunk,
     ProviderChunk,
     ProviderToolUsage,
@@ -39,18 +38,12 @@ from ..values.chunks import (
     UsageChunk,
 )
 from . import JsonObject, MalformedReply
+from .endings import finish_reason
 from .failures import check_failure, read_failure
 from .history import arguments_object
 from .sse import EventDecoder
 
 __all__ = ["MessagesDecoder"]
-
-_FINISH = {
-    "max_tokens": FinishReason.MAX_TOKENS,
-    "refusal": FinishReason.REFUSAL,
-    "model_context_window_exceeded": FinishReason.CONTEXT_LENGTH_EXCEEDED,
-    "pause_turn": FinishReason.PAUSE,
-}
 
 
 class _Block:
@@ -181,6 +174,7 @@ class MessagesDecoder(EventDecoder):
         self._open: dict[object, _Block] = {}  # by index
         self._line: list[_Block] = []  # what has not been said whole: the first has its turn
         self._content: list[JsonObject] = []
+        self._calls: list[_CallBlock] = []
         self._usage: JsonObject = {}
         self._finish_raw: str | None = None
 
@@ -223,7 +217,8 @@ class MessagesDecoder(EventDecoder):
         self.complete = True
         for index in list(self._open):
             self._stop(index, chunks)
-        chunks.append(FinishReasonChunk(_FINISH.get(self._finish_raw or ""), self._finish_raw))
+        reason = finish_reason(self._finish_raw, ("".join(call.pieces) for call in self._calls))
+        chunks.append(FinishReasonChunk(reason, self._finish_raw))
         chunks.append(RawMessageChunk({"role": "assistant", "content": self._content}))
 
     def _index(self, event: Mapping[str, Any]) -> object:
@@ -239,6 +234,8 @@ class MessagesDecoder(EventDecoder):
         self._stop(index, chunks)  # one whose end was left out
         self._open[index] = block = _BLOCKS.get(raw["type"], _Block)(raw)
         self._line.append(block)
+        if isinstance(block, _CallBlock):
+            self._calls.append(block)
         block.start(self._voice(block, chunks))
 
     def _stop(self, index: object, chunks: list[Chunk]) -> None:

@@ -20,6 +20,9 @@ _REASONS = {
     FinishReason.MAX_TOKENS: "length",
     FinishReason.REFUSAL: "content_filter",
     FinishReason.CONTEXT_LENGTH_EXCEEDED: "model_length",
+    FinishReason.ERROR: "error",
+    FinishReason.CANCELLED: "cancelled",
+    FinishReason.UNKNOWN: "unknown",
 }
 
 

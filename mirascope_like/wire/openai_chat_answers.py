@@ -42,19 +42,13 @@ from ..values.chunks import (
     UsageChunk,
 )
 from . import JsonObject, MalformedReply
+from .endings import finish_reason
 from .failures import check_failure, read_failure
 from .features import ChatDialect
 from .sse import EventDecoder
 
 __all__ = ["ChatDecoder"]
 
-_FINISH = {
-    "length": FinishReason.MAX_TOKENS,
-    "max_tokens": FinishReason.MAX_TOKENS,
-    "model_length": FinishReason.CONTEXT_LENGTH_EXCEEDED,
-    "content_filter": FinishReason.REFUSAL,
-    "refusal": FinishReason.REFUSAL,
-}
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
 _AUDIO_TEXTS = ("data", "transcript")  # of which each delta brings more
 # What most messages and deltas do not have beside their content.
@@ -98,8 +92,13 @@ class _Call:
         except (ValueError, RecursionError):
             return False
 
+    @property
+    def arguments(self) -> str:
+        """The arguments so far, as the model wrote them."""
+        return "".join(self.args)
+
     def raw(self) -> JsonObject:
-        args = "".join(self.args)
+        args = self.arguments
         if self.custom:
             return {"type": "custom", "id": self.id, "custom": {"name": self.name, "input": args}}
         return {"type": "function", "id": self.id, "function": {"name": self.name, "arguments": args or "{}"}}
@@ -224,7 +223,7 @@ class ChatDecoder(EventDecoder):
             self._answered = self._answered or isinstance(choice.get(key), dict)
             message = _object(choice.get(key))
             self._message(_numbered(message) if key == "message" else message, chunks)
-            self._finish_raw = _string(choice.get("finish_reason")) or self._finish_raw
+            self._note_finish(_string(choice.get("finish_reason")))
 
     def _finish(self, said: object, chunks: list[Chunk]) -> None:
         """The answer is whole, and this is what was `said`: close what is open, and say how it ended."""
@@ -241,9 +240,18 @@ class ChatDecoder(EventDecoder):
             chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
         if self._usage:
             chunks.append(UsageChunk(_usage(self._usage)))
-        reason = FinishReason.REFUSAL if self._refused else _FINISH.get(self._finish_raw or "")
-        chunks.append(FinishReasonChunk(reason, self._finish_raw))
+        chunks.append(FinishReasonChunk(self._finish_reason(), self._finish_raw))
         chunks.append(RawMessageChunk(self._raw.build()))
+
+    def _note_finish(self, word: str) -> None:
+        """The last word counts, but a failure is not taken back: some servers end every stream with "stop"."""
+        if word and finish_reason(self._finish_raw) in (None, FinishReason.UNKNOWN):
+            self._finish_raw = word
+
+    def _finish_reason(self) -> FinishReason | None:
+        if self._refused:
+            return FinishReason.REFUSAL
+        return finish_reason(self._finish_raw, (call.arguments for call in self._raw.calls if not call.custom))
 
     def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
         id, model = self._info

@@ -42,15 +42,12 @@ from ..values.chunks import (
     UsageChunk,
 )
 from . import JsonObject, MalformedReply, ReportedError
+from .endings import finish_reason
 from .failures import check_failure, reported
 from .sse import EventDecoder
 
 __all__ = ["ResponsesDecoder"]
 
-_FINISH = {
-    "max_output_tokens": FinishReason.MAX_TOKENS,
-    "content_filter": FinishReason.REFUSAL,
-}
 # Calls that the caller answers. The provider's own among them say in other fields than a function's what is to be done.
 _CLIENT_CALLS = frozenset(
     ("function_call", "custom_tool_call", "shell_call", "local_shell_call", "apply_patch_call", "computer_call")
@@ -304,7 +301,9 @@ class ResponsesDecoder(EventDecoder):
             raise self._failure
         match kind:
             case "response.completed" | "response.incomplete" | "response.failed":
-                self.on_whole(event.get("response"), chunks)
+                response = _object(event.get("response"))
+                status = response.get("status") or kind.removeprefix("response.")
+                self.on_whole({**response, "status": status}, chunks)
             case "response.output_item.added":
                 if self._turn(event) and self._item is None:
                     self._begin(_object(event.get("item")), chunks)
@@ -398,11 +397,16 @@ def _failure(event: JsonObject) -> ReportedError | None:
     return reported({name: value for name, value in event.items() if name != "type"})
 
 
-def _finish_reason(response: JsonObject, output: Iterable[JsonObject]) -> FinishReason | None:
+def _finish_reason(response: JsonObject, output: Sequence[JsonObject]) -> FinishReason | None:
     parts = (part for item in output if item.get("type") == "message" for part in _objects(item.get("content")))
     if any(part.get("type") == "refusal" for part in parts):
         return FinishReason.REFUSAL
-    return _FINISH.get(str(_object(response.get("incomplete_details")).get("reason")))
+    if reason := _object(response.get("incomplete_details")).get("reason"):
+        return finish_reason(str(reason)) or FinishReason.UNKNOWN
+    functions = [item for item in output if item.get("type") == "function_call"]
+    if any(item.get("status") == "incomplete" for item in functions):
+        return FinishReason.UNKNOWN
+    return finish_reason(str(response.get("status") or ""), map(_args, functions))
 
 
 def _server_call(item: JsonObject) -> c.ServerToolCall:

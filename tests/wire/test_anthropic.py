@@ -607,7 +607,7 @@ def test_usage_at_the_end_replaces_what_the_start_said() -> None:
     [
         ("end_turn", None),
         ("tool_use", None),
-        ("unheard_of", None),
+        ("unheard_of", FinishReason.UNKNOWN),
         ("max_tokens", FinishReason.MAX_TOKENS),
         ("refusal", FinishReason.REFUSAL),
         ("pause_turn", FinishReason.PAUSE),

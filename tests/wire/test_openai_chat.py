@@ -250,7 +250,7 @@ def test_formats() -> None:
         ("tool_calls", None),
         ("length", FinishReason.MAX_TOKENS),
         ("content_filter", FinishReason.REFUSAL),
-        ("never_heard_of", None),
+        ("never_heard_of", FinishReason.UNKNOWN),
         ("", None),
         (None, None),
     ],

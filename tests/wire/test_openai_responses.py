@@ -472,7 +472,7 @@ def test_thoughts_that_are_summed_up_are_streamed_as_they_are() -> None:
     [
         ("max_output_tokens", FinishReason.MAX_TOKENS),
         ("content_filter", FinishReason.REFUSAL),
-        ("boredom", None),
+        ("boredom", FinishReason.UNKNOWN),
     ],
 )
 def test_answers_that_are_cut_short(reason: str, ours: FinishReason | None) -> None:

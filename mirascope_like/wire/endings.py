@@ -1,0 +1,81 @@
+"""Why a response ended, in the words of every protocol.
+
+One table serves all of them, since compatible servers and routers pass on each other's words. Source: the vendors'
+documentation, the source code of vLLM, SGLang and TGI, and recorded traffic.
+
+Rules
+* A word that is not in the table is `UNKNOWN`: a response is complete only if the server says so in a word we know.
+* Some servers give no word at all, though the response is complete, and a stop sequence may end a text or cut a tool
+  call. There the tool calls decide: the response is incomplete if the arguments of one are not a JSON object.
+* Case does not matter, and neither does what follows a colon ("function_call_filter: MALFORMED_FUNCTION_CALL").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from ..values.chunks import FinishReason
+
+__all__ = ["finish_reason"]
+
+_UNDECIDED = frozenset({"", "none", "null", "stop_sequence"})
+_COMPLETE = frozenset(
+    {
+        "complete",
+        "completed",
+        "end",
+        "end_turn",
+        "eos",
+        "eos_token",
+        "function_call",
+        "stop",
+        "tool_call",
+        "tool_calls",
+        "tool_use",
+    }
+)
+_REASONS: Mapping[str, FinishReason] = {
+    "length": FinishReason.MAX_TOKENS,
+    "max_output_tokens": FinishReason.MAX_TOKENS,
+    "max_tokens": FinishReason.MAX_TOKENS,
+    "model_context_window_exceeded": FinishReason.CONTEXT_LENGTH_EXCEEDED,
+    "model_length": FinishReason.CONTEXT_LENGTH_EXCEEDED,
+    "blocklist": FinishReason.REFUSAL,
+    "content_filter": FinishReason.REFUSAL,
+    "content_filtered": FinishReason.REFUSAL,
+    "guardrail_intervened": FinishReason.REFUSAL,
+    "prohibited_content": FinishReason.REFUSAL,
+    "recitation": FinishReason.REFUSAL,
+    "refusal": FinishReason.REFUSAL,
+    "safety": FinishReason.REFUSAL,
+    "sensitive": FinishReason.REFUSAL,
+    "pause_turn": FinishReason.PAUSE,
+    "error": FinishReason.ERROR,
+    "failed": FinishReason.ERROR,
+    "function_call_filter": FinishReason.ERROR,
+    "insufficient_system_resource": FinishReason.ERROR,
+    "malformed_function_call": FinishReason.ERROR,
+    "network_error": FinishReason.ERROR,
+    "abort": FinishReason.CANCELLED,
+    "aborted": FinishReason.CANCELLED,
+    "cancelled": FinishReason.CANCELLED,
+}
+
+
+def finish_reason(word: str | None, arguments: Iterable[str] = ()) -> FinishReason | None:
+    """Return the reason that a server's word gives, `None` if the response is complete.
+
+    `arguments` are those of the response's tool calls, as the model wrote them. They decide where the word does not.
+    """
+    known = (word or "").partition(":")[0].strip().lower()
+    if known in _UNDECIDED:
+        return None if all(map(_is_object, arguments)) else FinishReason.UNKNOWN
+    return None if known in _COMPLETE else _REASONS.get(known, FinishReason.UNKNOWN)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
