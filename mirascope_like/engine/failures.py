@@ -8,9 +8,7 @@ was asked, without the secrets that a server may have repeated.
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import (
@@ -26,6 +24,7 @@ from ..errors import (
 from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
 from ..wire.failures import read_failure
 from ..wire.secrets import redacted, shortened
+from ..wire.waits import named_wait
 
 if TYPE_CHECKING:
     from ..values.chunks import Reply
@@ -100,9 +99,15 @@ def _reported(failure: ReportedError) -> APIError:
         code=failure.code,
         body=failure.body,
         request_id=failure.request_id,
-        retry_after=_retry_after(headers),
-        should_retry=_SHOULD_RETRY.get(headers.get("x-should-retry", "").strip().lower()),
+        retry_after=named_wait(headers, failure.body, failure.message),
+        should_retry=_should_retry(failure),
     )
+
+
+def _should_retry(failure: ReportedError) -> bool | None:
+    """Return whether the server says that a retry may help; `None` if it does not say."""
+    said = _SHOULD_RETRY.get(failure.headers.get("x-should-retry", "").strip().lower())
+    return False if failure.is_lasting else said
 
 
 _SHOULD_RETRY = {"true": True, "false": False}
@@ -110,29 +115,3 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as the first header says that can be understood."""
-    for name, read in _WAITS.items():
-        with suppress(TypeError, ValueError, OverflowError):
-            if name in headers and 0 <= (seconds := read(headers[name])) < math.inf:
-                return seconds
-    return None
-
-
-def _milliseconds(value: str) -> float:
-    return float(value) / 1000
-
-
-def _seconds_or_date(value: str) -> float:
-    """RFC 9110, 10.2.3."""
-    if value.replace(".", "", 1).isdigit():
-        return float(value)
-    from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
-
-    return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-
-
-_WAITS = {"retry-after-ms": _milliseconds, "retry-after": _seconds_or_date}

@@ -124,7 +124,8 @@ class ReportedError(WireError):
     """The server says that it failed, by status, in the body, or inside a stream.
 
     `message` is all that it says: it is shown without its secrets, then shortened.
-    `meaning` is the HTTP status that its words mean, where they say more than its status does."""
+    `meaning` is the HTTP status that its words mean, where they say more than its status does. `is_lasting` if sending
+    the request again cannot help, since somebody has to pay or to raise a limit first."""
 
     def __init__(
         self,
@@ -136,6 +137,7 @@ class ReportedError(WireError):
         code: str | None = None,
         body: object = None,
         request_id: str | None = None,
+        is_lasting: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -145,6 +147,7 @@ class ReportedError(WireError):
         self.code = code
         self.body = body
         self.request_id = request_id
+        self.is_lasting = is_lasting
 
 
 class MalformedReply(WireError):

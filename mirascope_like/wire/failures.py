@@ -49,22 +49,47 @@ _MEANINGS = {
     "notfounderror": 404,
     "conflict_error": 409,
     "request_too_large": 413,
+    "billing_hard_limit_reached": 429,
+    "billing_not_active": 429,
+    "credit_balance_exhausted": 429,
+    "engine_overloaded_error": 429,
+    "exceeded_current_quota_error": 429,
     "insufficient_quota": 429,
+    "organization_spend_limit_exceeded": 429,
+    "organization_usage_limit_exceeded": 429,
+    "project_spend_limit_exceeded": 429,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "rate_limit_reached_error": 429,
     "ratelimitreached": 429,
     "resource_exhausted": 429,
+    "slow_down": 429,
     "api_error": 500,
     "internal": 500,
     "internal_error": 500,
     "internal_server_error": 500,
     "internalservererror": 500,
     "server_error": 500,
+    "server_is_overloaded": 503,
     "service_unavailable": 503,
+    "service_unavailable_error": 503,
     "unavailable": 503,
     "deadline_exceeded": 504,
     "timeout_error": 504,
     "overloaded_error": 529,
+}
+# What these say ends only when somebody pays or raises a limit: retries fail until then. OpenAI (the first five), older
+# codes of OpenAI, Moonshot, Anthropic.
+_LASTING = {
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "exceeded_current_quota_error",
+    "enforced_spend_limit_reached",
 }
 _WRONG_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
 
@@ -99,7 +124,8 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
     code = fields.get("code", outer.get("code"))
     kind = _words(fields.get("type")) or _words(fields.get("status"))
     status = status or _status(fields, outer)
-    meaning = _meaning(status, (code, kind, fields.get("status")), words)
+    names = [str(name).lower() for name in (code, kind, fields.get("status"), _detail(fields)) if name is not None]
+    meaning = _meaning(status, names, words)
     return ReportedError(
         words,
         status=status or meaning,
@@ -108,17 +134,23 @@ def reported(value: object, *, status: int | None = None) -> ReportedError:
         code=None if code is None else str(code),
         body=value,
         request_id=_words(outer.get("request_id")),
+        is_lasting=not _LASTING.isdisjoint(names),
     )
 
 
-def _meaning(status: int | None, names: Sequence[object], words: str) -> int | None:
+def _detail(fields: Mapping[str, Any]) -> object:
+    """Return the code by which Anthropic tells a spend limit from a rate limit."""
+    details = fields.get("details")
+    return cast("Mapping[str, object]", details).get("error_code") if isinstance(details, Mapping) else None
+
+
+def _meaning(status: int | None, names: Sequence[str], words: str) -> int | None:
     """The status that a failure's words mean, if its own says too little."""
     if status not in (None, 400):
         return None
     if _WRONG_KEY.search(words):
         return 401
-    known = (_MEANINGS.get(str(name).lower()) for name in names if name is not None)
-    return next(filter(None, known), None)
+    return next(filter(None, map(_MEANINGS.get, names)), None)
 
 
 def malformed(answer: object, error: Exception) -> MalformedReply:
