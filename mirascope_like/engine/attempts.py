@@ -14,7 +14,7 @@ from typing import cast
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, TimeoutError
 from ..values.params import Params
 from ..values.retries import ModelLike, RetryConfig, RetryFailure
-from .budget import budget
+from .budget import FREE, Payment, budget
 from .endpoints import Provider, registry
 from .limits import Limits
 from .plan import Plan
@@ -22,6 +22,7 @@ from .runtime import Runtime
 
 __all__ = ["Attempts", "Target"]
 
+_NO_BUDGET = "this process makes too many retries already (see llm.set_retry_budget)."
 _VERBATIM = {"extra_body", "extra_headers"}
 
 
@@ -48,6 +49,7 @@ class Attempts:
         self._runtime = runtime
         self._rest = rest or runtime.sleep
         self._retries = 0  # of the present model
+        self._payment: Payment = FREE  # for the retry under way
         self._waiting: list[Target] = _fallbacks(plan)
         self._tried: list[Target] = []
         if plan.retry is not None:
@@ -59,19 +61,24 @@ class Attempts:
         Raises the error itself if it is none to try again after, and `RetriesExhausted` if there is no next attempt.
         """
         retry = self.plan.retry
-        over = self.limits.over
-        if retry is None or not _covers(retry, error) or (over and isinstance(error, TimeoutError)):
+        if retry is None or not _covers(retry, error) or (self.limits.over and isinstance(error, TimeoutError)):
             raise error
         self.failures.append(RetryFailure(_target(self.plan), _without_frames(error)))
         delay = self._delay(retry, error)
         hindrance = self._hindrance(retry, error, delay)
         if hindrance is None:
-            self._retries += 1
             await self._rest(delay)
-        elif self._waiting and not over:
+            hindrance = self._pay(error)
+        if hindrance is None:
+            self._retries += 1
+        elif self._waiting and not self.limits.over:
             self._take_next_model(retry)
         else:
             raise RetriesExhausted(self.failures, hindrance) from error
+
+    def refund(self) -> None:
+        """Give back what the retry under way has cost: it has succeeded, or nobody wants it any more."""
+        self._payment.refund()
 
     def go_on_from(self, beginning: str) -> None:
         """Let the next attempt go on with an answer that broke off."""
@@ -93,8 +100,14 @@ class Attempts:
             return f"the server asks to wait for {delay:g} s, and max_delay is {retry.max_delay:g} s."
         if (left := self.limits.left) is not None and delay >= left:
             return f"it would be in {delay:.1f} s, and only {max(left, 0):.1f} s are left of the call's time."
-        if not budget.take(self._runtime.clock()):
-            return "this process makes too many retries already (see llm.set_retry_budget)."
+        return None if budget.allows(error, self._runtime.clock()) else _NO_BUDGET
+
+    def _pay(self, error: Exception) -> str | None:
+        """Pay for a retry, just before it is sent. Returns what hinders it, if anything."""
+        payment = budget.pay(error, self._runtime.clock())
+        if payment is None:
+            return _NO_BUDGET
+        self._payment = payment
         return None
 
     def _take_next_model(self, retry: RetryConfig) -> None:
@@ -111,6 +124,7 @@ class Attempts:
             retry=replace(retry, fallback_models=others),
         )
         self._retries = 0
+        self._payment = FREE
 
 
 def _target(plan: Plan) -> Target:

@@ -73,6 +73,7 @@ class _Asking:
             if self._watch is not None and self._prepared is not None:
                 self._watch.ended(self._attempts.plan, self._prepared, error=error)
             raise
+        self._attempts.refund()
         if self._watch is not None:
             self._watch.ended(answer.plan, answer.prepared, answer.reply, raw=answer.raw)
         return answer

@@ -160,6 +160,8 @@ class LiveStream:
         self.failure = StreamClosedError(
             "The stream was closed before its end. What had arrived is in the response's properties."
         )
+        if len(self.chunks) > self._known:  # it was being answered, as far as anybody can tell
+            self._attempts.refund()
         self._tell()
         return True
 
@@ -213,6 +215,7 @@ class LiveStream:
             return
         self._add(self._joint.end())
         self.finished = True
+        self._attempts.refund()
         await self._close_source()
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -275,6 +278,7 @@ class LiveStream:
             self._attempts.go_on_from(self._beginning())
         await self._attempts.after(error)
         if self.failure is not None:  # closed meanwhile
+            self._attempts.refund()
             raise self.failure
         self._begin()
         if self.prepared.continues == "prefill" and self.plan.beginning == self._beginning():
