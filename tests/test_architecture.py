@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ SHELL = {"__init__", "__main__"}  # the package's own door, and the command line
 CLOCKS_LOOPS_AND_THREADS = {"anyio", "asyncio", "concurrent", "sniffio", "threading", "time", "trio"}
 CLIENTS = {"aiohttp", "http", "httpx", "httpx2", "requests", "socket", "urllib3"}
 VENDORS = {"anthropic", "openai", "xllamacpp"}
-HEAVY = CLIENTS | VENDORS | {"anyio", "asyncio", "docstring_parser", "jiter", "pydantic", "sqlite3", "ssl", "trio"}
+LOOPS = {"anyio", "asyncio", "trio"}
+HEAVY = CLIENTS | VENDORS | LOOPS | {"docstring_parser", "jiter", "jsonschema", "pydantic", "sqlite3", "ssl"}
 
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
@@ -116,7 +118,8 @@ def test_vendors_are_imported_only_where_their_clients_are_used(path: Path) -> N
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_only_dependencies_are_imported(path: Path) -> None:
-    requirements = importlib.metadata.requires("mirascope-like") or []
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    requirements = chain(project["dependencies"], *project["optional-dependencies"].values())
     declared = {re.split(r"[^\w-]", requirement)[0].replace("-", "_") for requirement in requirements}
     declared |= {"pydantic_core"}  # pydantic requires one version of it, and no other
     assert roots(path) - sys.stdlib_module_names <= declared

@@ -301,6 +301,8 @@ class _Runnable(schema.Tool[..., Any]):
             arguments = self._arguments
         except TypeError:  # the schema was given, and the function's types say nothing to a model
             return super()._bind(text)
+        if self._given is not None and self._given.schema != arguments.schema:
+            self._given.read(text)
         return arguments.bind(text)
 
     def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:

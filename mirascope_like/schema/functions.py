@@ -15,10 +15,12 @@ import sys
 import types
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from ..errors import ToolExecutionError
 from ..values.context import Context
+from .layers import own_names
+from .offers import Offers
 from .signatures import remembered, typed_parameters, underlying, unwrapped
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 __all__ = [
+    "UNKNOWN",
     "Arguments",
     "Docs",
     "arguments_of",
@@ -36,6 +39,7 @@ __all__ = [
     "held_by_name",
     "is_async",
     "json_schema",
+    "misfit",
     "reference",
     "schema_generator",
 ]
@@ -156,7 +160,7 @@ def _without_parameters(parsed: Docstring) -> str:
 class Arguments:
     """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
 
-    def __init__(self, fn: Callable[..., Any], name: str, hidden: Container[str]) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> None:
         self._name = name
         self._parameters: Mapping[str, inspect.Parameter] = {}
         self.schema: dict[str, Any]
@@ -164,20 +168,17 @@ class Arguments:
         self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
+        self._offers = Offers(self.schema)
+        self._reserved = (own_names(fn) | hidden) - self._offers.names
 
     def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated
         types.
 
-        What the model left out is left to the function's defaults. Raises `ToolExecutionError` whose message tells the
-        model what does not fit.
+        What the model left out is left to the function's defaults. Members of nested objects that the schema does not
+        show are ignored. Raises `ToolExecutionError` whose message tells the model what does not fit.
         """
-        from pydantic import ValidationError
-
-        try:
-            values = self._model.model_validate_json(text if text.strip() else "{}")
-        except ValidationError as error:
-            raise ToolExecutionError(_explain(self._name, error), tool_exception=error) from error
+        values = self._read(text if text.strip() else "{}")
         given = values.model_fields_set
         args: list[Any] = []
         kwargs: dict[str, Any] = dict(values.model_extra or {})
@@ -187,6 +188,35 @@ class Arguments:
             elif field in given or field in self._filled:
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
+
+    def _read(self, text: str) -> BaseModel:
+        from pydantic import ValidationError
+
+        text, refused = self._offered(text)
+        try:
+            values = self._model.model_validate_json(text)
+        except ValidationError as error:
+            raise _explained(self._name, error) from error
+        if refused:  # and Pydantic would have taken them
+            raise misfit(self._name, [(name, UNKNOWN) for name in refused])
+        return values
+
+    def _offered(self, text: str) -> tuple[str, list[str]]:
+        """Return a JSON text without the members of nested objects that the schema does not show, which Pydantic may
+        read all the same (fields with `SkipJsonSchema`), and the names to refuse."""
+        from pydantic_core import from_json, to_json
+
+        try:
+            given = from_json(text)
+        except ValueError:  # Pydantic explains it to the model
+            return text, []
+        extra = self._offers.unoffered(given)
+        hidden = [each for each in extra if not each.is_forbidden]
+        for each in hidden:
+            each.remove_from(given)
+        refused = [each.name for each in extra if each.is_forbidden]
+        refused += self._reserved.intersection(cast("Iterable[str]", given)) if isinstance(given, dict) else []
+        return to_json(given).decode() if hidden else text, list(dict.fromkeys(refused))
 
     def _build(
         self, fn: Callable[..., Any], docs: Docs, hidden: Container[str]
@@ -353,9 +383,18 @@ def _titled(schema: dict[str, Any], fields: Iterable[Mapping[str, Any]]) -> dict
     return schema
 
 
-def _explain(name: str, error: ValidationError) -> str:
-    lines = [f"The arguments of {name} do not fit:"]
-    for detail in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(step) for step in detail["loc"]) or "arguments"
-        lines.append(f"- {where}: {detail['msg']}")
-    return "\n".join(lines)
+UNKNOWN = "Extra inputs are not permitted"
+"""What a model is told of an argument that there is not, in Pydantic's words."""
+
+
+def misfit(name: str, problems: Iterable[tuple[str, str]]) -> ToolExecutionError:
+    """The error that tells a model what is wrong with arguments of a tool: where, and what."""
+    lines = [f"- {where or 'arguments'}: {what}" for where, what in problems]
+    return ToolExecutionError("\n".join([f"The arguments of {name} do not fit:", *lines]))
+
+
+def _explained(name: str, error: ValidationError) -> ToolExecutionError:
+    details = error.errors(include_url=False, include_context=False)
+    made = misfit(name, [(".".join(map(str, detail["loc"])), detail["msg"]) for detail in details])
+    made.tool_exception = error
+    return made

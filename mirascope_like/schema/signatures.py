@@ -37,6 +37,7 @@ __all__ = [
     "ContextParameter",
     "context_parameter",
     "is_unbound",
+    "parameter_names",
     "remembered",
     "starred_parameter",
     "typed_parameters",
@@ -94,7 +95,12 @@ def typed_parameters(fn: Callable[..., Any], hidden: Container[str]) -> list[ins
     shown = [p for p in _parameters(fn) if p.name not in hidden and p.kind is not p.VAR_POSITIONAL]
     kinds = _types_of(fn, shown)
     typed = [parameter.replace(annotation=kinds.get(parameter.name, Any)) for parameter in shown]
-    return [each for parameter in typed for each in _unpacked(parameter)]
+    return [each for parameter in typed for each in _unpacked(parameter) if each.name not in hidden]
+
+
+def parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
+    """The names of the parameters that a caller can give by name."""
+    return frozenset(parameter.name for parameter in _parameters(fn) if parameter.kind not in _VARIADIC)
 
 
 def starred_parameter(fn: Callable[..., Any]) -> str | None:

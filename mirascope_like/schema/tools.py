@@ -44,6 +44,8 @@ from .functions import (
     is_async,
     reference,
 )
+from .given_arguments import GivenArguments
+from .layers import bound_keywords
 from .signatures import ContextParameter, context_parameter, is_unbound, starred_parameter, underlying, unwrapped
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ class BaseTool(Generic[P, R]):
     """
 
     hidden: ClassVar[frozenset[str]] = frozenset()
-    """Parameters that the model does not see."""
+    """Parameters that the model does not see in any tool of this class."""
 
     def __init__(
         self,
@@ -180,7 +182,7 @@ class BaseTool(Generic[P, R]):
         self.takes_context: bool = self._context_parameter is not None
         self.is_async: bool = is_async(fn)
         self._given_description = description
-        self._given_parameters = None if parameters is None else dict(parameters)
+        self._given = None if parameters is None else GivenArguments(self.name, parameters, fn, self._hidden)
         behave_like(self, fn)
 
     @property
@@ -191,7 +193,7 @@ class BaseTool(Generic[P, R]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The JSON Schema object of the arguments."""
-        return self._arguments.schema if self._given_parameters is None else self._given_parameters
+        return self._arguments.schema if self._given is None else self._given.schema
 
     @property
     def wire_parameters(self) -> dict[str, Any]:
@@ -210,8 +212,14 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def _arguments(self) -> Arguments:
+        return arguments_of(self.fn, self.name, self._hidden)
+
+    @cached_property
+    def _hidden(self) -> frozenset[str]:
+        """Parameters that the model does not see and cannot set."""
         parameter = self._context_parameter
-        return arguments_of(self.fn, self.name, self.hidden if parameter is None else self.hidden | {parameter.name})
+        context = () if parameter is None else (parameter.name,)
+        return self.hidden.union(bound_keywords(self.fn), context)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
@@ -245,7 +253,7 @@ class BaseTool(Generic[P, R]):
         return {
             "name": self.name,
             "description": self._given_description,
-            "parameters": self._given_parameters,
+            "parameters": None if self._given is None else self._given.schema,
             "strict": self.strict,
             "inline": self.inline,
             "max_concurrency": self.max_concurrency,
@@ -297,19 +305,15 @@ class BaseTool(Generic[P, R]):
         match self._context_parameter:
             case ContextParameter(place=int(place)):
                 args.insert(place, context)
-            case ContextParameter(name=name) if context is not None and not self._has_given(name):
+            case ContextParameter(name=name) if context is not None and name not in bound_keywords(self.fn):
                 kwargs[name] = context
             case _:
                 pass
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
 
-    def _has_given(self, name: str) -> bool:
-        """Whether the program has given an argument beforehand."""
-        return name in getattr(self.fn, "keywords", {})  # of a `functools.partial`
-
     def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments from JSON text."""
-        return ([], _json_object(self.name, text)) if self._given_parameters is not None else self._arguments.bind(text)
+        return self._arguments.bind(text) if self._given is None else ([], self._given.read(text))
 
     def _plain(self, text: str) -> str:
         """A call's arguments without the forms that strict tools are written in."""
@@ -553,15 +557,3 @@ def _checked_name(name: str) -> str:
             "and -. Give it such a name: llm.tool(name='…')."
         )
     return name
-
-
-def _json_object(name: str, text: str) -> dict[str, Any]:
-    import json
-
-    try:
-        value: object = json.loads(text) if text.strip() else {}
-    except ValueError as error:
-        raise ToolExecutionError(f"The arguments of {name} are no JSON: {error}", tool_exception=error) from error
-    if not isinstance(value, dict):
-        raise ToolExecutionError(f"The arguments of {name} must be a JSON object, not {text[:100]!r}.")
-    return cast("dict[str, Any]", value)

@@ -1,0 +1,98 @@
+"""A tool's arguments by a JSON Schema that was given, in place of the one of its function.
+
+Values are checked against the schema. Names pass if the schema offers them (see `offers`), and never if they are those
+of other parameters of the function.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Any, Protocol, cast
+
+from ..errors import ToolExecutionError
+from .functions import UNKNOWN, misfit
+from .layers import own_names
+from .offers import Offers
+from .signatures import parameter_names
+
+__all__ = ["GivenArguments"]
+
+_MAX_PROBLEMS = 20
+_MAX_MESSAGE = 300  # characters: messages repeat the value
+
+
+class _Problem(Protocol):
+    validator: str
+    message: str
+    absolute_path: Sequence[str | int]
+
+
+class _Validator(Protocol):
+    def iter_errors(self, instance: object) -> Iterator[_Problem]: ...
+
+
+class GivenArguments:
+    """The arguments of a tool with a given schema. `hidden` are the function's parameters that the program fills in.
+
+    Raises `ValueError` if the schema offers one of these.
+    """
+
+    def __init__(self, name: str, schema: Mapping[str, Any], fn: Callable[..., Any], hidden: frozenset[str]) -> None:
+        self.schema: dict[str, Any] = dict(schema)
+        self._name = name
+        self._fn = fn
+        self._hidden = hidden
+        self._offers = Offers(self.schema)
+        if both := sorted(self._offers.names & hidden):
+            raise ValueError(
+                f"The schema of the tool {name!r} offers {', '.join(both)} to the model, but the program sets it. "
+                "Remove it from the schema, or do not set it."
+            )
+
+    def read(self, text: str) -> dict[str, Any]:
+        """Return the arguments in a JSON text (blank: none). Raises `ToolExecutionError` if they do not fit."""
+        arguments = _json_object(self._name, text)
+        if problems := [*self._extra(arguments), *islice(self._misfits(arguments), _MAX_PROBLEMS)]:
+            raise misfit(self._name, problems)
+        return arguments
+
+    def _extra(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        names = [each.name for each in self._offers.unoffered(arguments)]
+        names += self._reserved.intersection(arguments)
+        return ((name, UNKNOWN) for name in dict.fromkeys(names))
+
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        """The parameters that a model must not set even where the schema allows any name."""
+        offered = self._offers.names if self._offers.names_members else parameter_names(self._fn)
+        return (own_names(self._fn) - offered) | self._hidden
+
+    def _misfits(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        for problem in self._validator.iter_errors(arguments):
+            if problem.validator != "additionalProperties":  # see `_extra`
+                yield ".".join(map(str, problem.absolute_path)), problem.message[:_MAX_MESSAGE]
+
+    @cached_property
+    def _validator(self) -> _Validator:
+        from jsonschema import Draft202012Validator, SchemaError, validators  # type: ignore[import-untyped]
+
+        kind: Any = validators.validator_for(self.schema, default=Draft202012Validator)
+        try:
+            kind.check_schema(self.schema)
+        except SchemaError as error:
+            raise TypeError(f"The schema of the tool {self._name!r} is invalid: {error.message}") from error
+        registry = cast("Any", validators).SPECIFICATIONS  # another would fetch what the schema refers to elsewhere
+        return cast("_Validator", kind(self.schema, registry=registry))
+
+
+def _json_object(name: str, text: str) -> dict[str, Any]:
+    try:
+        value: object = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise ToolExecutionError(f"The arguments of {name} are no JSON: {error}", tool_exception=error) from error
+    if not isinstance(value, dict):
+        raise ToolExecutionError(f"The arguments of {name} must be a JSON object, not {text[:100]!r}.")
+    return cast("dict[str, Any]", value)

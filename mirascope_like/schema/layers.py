@@ -1,0 +1,62 @@
+"""The layers of a callable: partials, methods and wrappers, and the function in the middle.
+
+Layers give arguments that a caller, and so a model, must not give: keywords that a partial has bound, the object of a
+method, what a wrapper adds.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+__all__ = ["bound_keywords", "layers", "own_names"]
+
+_MAX_LAYERS = 50  # some objects have every attribute, and so an endless number of layers
+
+
+def layers(fn: object) -> Iterator[object]:
+    """Iterate over a callable and what it calls in turn, outermost first."""
+    for _ in range(_MAX_LAYERS):
+        if fn is None:
+            return
+        yield fn
+        fn = _next_layer(fn)
+
+
+def bound_keywords(fn: Callable[..., Any]) -> frozenset[str]:
+    """The names of keyword arguments that partials among the layers have bound."""
+    return frozenset(name for layer in layers(fn) for name in _keywords(layer))
+
+
+def own_names(fn: Callable[..., Any]) -> frozenset[str]:
+    """The names of all parameters of all layers, `self` and bound ones included."""
+    functions = [layer for layer in layers(fn) if inspect.isfunction(layer)]
+    named = [function.__code__ for function in functions]
+    names = (name for code in named for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return frozenset(names) | bound_keywords(fn)
+
+
+def _is_partial(layer: object) -> bool:
+    return isinstance(layer, functools.partial | functools.partialmethod)
+
+
+def _keywords(layer: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", layer.keywords if _is_partial(layer) else {})
+
+
+def _next_layer(fn: Any) -> object:
+    if _is_partial(fn):
+        return cast("object", fn.func)
+    for name in _INNER:
+        if (inner := getattr(fn, name, None)) is not None:
+            return cast("object", inner)
+    if inspect.isroutine(fn):
+        return None
+    return cast("Any", fn).__init__ if inspect.isclass(fn) else cast("object", fn.__call__)
+
+
+# Where callables keep what they call: methods, functions that Python made of a `partialmethod` (since 3.13, and
+# before), wrappers.
+_INNER = ("__func__", "__partialmethod__", "_partialmethod", "__wrapped__")

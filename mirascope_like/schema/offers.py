@@ -1,0 +1,163 @@
+"""Which names in a value a JSON Schema offers: those of its `properties`, wherever the schema has them.
+
+JSON Schema itself lets objects have further members unless `additionalProperties` forbids them. A tool's schema is read
+as an offer instead: an object that lists its members has these, and others only if the schema says that it may.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+__all__ = ["Offers", "Unoffered"]
+
+Node: TypeAlias = Mapping[str, Any]
+Schemas: TypeAlias = "tuple[object, ...]"
+"""Schemas that apply to one value."""
+
+_LISTS = ("allOf", "anyOf", "oneOf")
+_SINGLE = ("if", "then", "else")
+_OTHERS = ("additionalProperties", "unevaluatedProperties")
+_MEMBERS = ("properties", "patternProperties", *_OTHERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Unoffered:
+    """A member that a schema does not offer: its `path`, and whether `additionalProperties` forbids it expressly."""
+
+    path: tuple[str | int, ...]
+    is_forbidden: bool
+
+    @property
+    def name(self) -> str:
+        """The path as text, such as "order.lines.0.price"."""
+        return ".".join(map(str, self.path))
+
+    def remove_from(self, value: Any) -> None:
+        """Remove the member from the value in which it was found."""
+        for step in self.path[:-1]:
+            value = value[step]
+        del value[self.path[-1]]
+
+
+class Offers:
+    """What a schema offers, for values that are checked often."""
+
+    def __init__(self, schema: Node) -> None:
+        self._schema = schema
+        self._known: dict[tuple[int, ...], _Offer] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The members that the schema lists."""
+        return frozenset(self._offer((self._schema,)).listed)
+
+    @property
+    def names_members(self) -> bool:
+        """Whether the schema says which members an object has: `{"type": "object"}` does not."""
+        return self._offer((self._schema,)).names_members
+
+    def unoffered(self, value: object) -> list[Unoffered]:
+        """Return the members of a JSON value, and of values inside it, that are not offered."""
+        found: list[Unoffered] = []
+        self._search(value, (self._schema,), (), found)
+        return found
+
+    def _search(self, value: object, schemas: Schemas, path: tuple[str | int, ...], found: list[Unoffered]) -> None:
+        if isinstance(value, list):
+            offer = self._offer(schemas)
+            for index, item in enumerate(cast("list[object]", value)):
+                if isinstance(item, dict | list):
+                    self._search(cast("object", item), offer.item(index), (*path, index), found)
+        elif isinstance(value, dict) and (offer := self._offer(schemas)).names_members:
+            for name, member in cast("dict[str, object]", value).items():
+                inner = offer.member(name)
+                if not inner:
+                    found.append(Unoffered((*path, name), offer.forbids_others))
+                elif isinstance(member, dict | list):
+                    self._search(cast("object", member), inner, (*path, name), found)
+
+    def _offer(self, schemas: Schemas) -> _Offer:
+        key = tuple(map(id, schemas))
+        if key not in self._known:
+            self._known[key] = _Offer([*_applied(schemas, self._schema)])
+        return self._known[key]
+
+
+class _Offer:
+    """What all schemas of one value offer together."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.names_members = any(keyword in node for node in nodes for keyword in _MEMBERS)
+        self.listed: dict[str, Schemas] = {}
+        for node in nodes:
+            for name, schema in _mapping(node, "properties").items():
+                self.listed[name] = (*self.listed.get(name, ()), schema)
+        self._patterns = [pair for node in nodes for pair in _mapping(node, "patternProperties").items()]
+        others = [node[keyword] for node in nodes for keyword in _OTHERS if keyword in node]
+        self._others = tuple(schema for schema in others if schema is not False)
+        self.forbids_others = len(others) > len(self._others)
+        self._items = [_items(node) for node in nodes]
+
+    def member(self, name: str) -> Schemas:
+        """The schemas of a member; none if it is not offered."""
+        matched = tuple(schema for pattern, schema in self._patterns if _matches(pattern, name))
+        return (*self.listed.get(name, ()), *matched) or self._others
+
+    def item(self, index: int) -> Schemas:
+        """The schemas of an item of an array."""
+        return tuple(first[index] if index < len(first) else rest for first, rest in self._items)
+
+
+def _items(node: Node) -> tuple[Sequence[object], object]:
+    """The schemas of the first items, and of the others. Before 2020, a list in `items` was what `prefixItems` is."""
+    if items := _list(node, "items"):
+        return items, node.get("additionalItems")
+    return _list(node, "prefixItems"), node.get("items")
+
+
+# Schemas by hand may be malformed, which is found when a call is checked.
+
+
+def _mapping(node: Node, keyword: str) -> Mapping[str, object]:
+    value = node.get(keyword)
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+
+
+def _list(node: Node, keyword: str) -> Sequence[object]:
+    value = node.get(keyword)
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:  # Pydantic has other regular expressions, and checks the name itself
+        return True
+
+
+def _applied(schemas: Iterable[object], root: Node) -> Iterator[Node]:
+    """The schemas that apply to one value: some schemas, what they refer to, and what they combine."""
+    waiting, seen = [*schemas], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, Mapping) or id(cast("object", node)) in seen:
+            continue
+        seen.add(id(cast("object", node)))
+        yield (node := cast("Node", node))
+        waiting += [each for keyword in _LISTS for each in _list(node, keyword)]
+        waiting += [node[keyword] for keyword in _SINGLE if keyword in node]
+        waiting += _mapping(node, "dependentSchemas").values()
+        if isinstance(reference := node.get("$ref"), str):
+            waiting.append(_referred(root, reference))
+
+
+def _referred(root: object, reference: str) -> object:
+    """What a reference such as "#/$defs/Place" points to; `None` if it is elsewhere."""
+    found = root if reference.startswith("#") else None
+    for step in reference.removeprefix("#").split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        found = cast("Node", found).get(name) if isinstance(found, Mapping) else None
+    return found
