@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
 from ..transport import Transport
@@ -19,6 +19,9 @@ from ..values.content import Audio
 from ..values.messages import Message, UserMessage
 from ..wire import Codec
 from .exchanges import Endpoint, HTTPEndpoint
+
+if TYPE_CHECKING:
+    from ..wire.features import Features
 
 __all__ = ["HTTPProvider", "Provider", "Registry", "default_transport", "has_audio", "registry"]
 
@@ -89,18 +92,24 @@ class HTTPProvider:
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""
-        from ..wire.features import features_of
-
         codec, model = self.codec(self.id, name, messages)
+        base_url = self._base_url()
         return HTTPEndpoint(
             provider_id=self.id,
             model=model,
             codec=codec,
             transport=self._transport(),
-            base_url=self._base_url(),
+            base_url=base_url,
             headers={**self._key_headers(), **self.headers},
-            features=features_of(self.id, model),
+            features=self._features(model, base_url),
         )
+
+    def _features(self, model: str, base_url: str) -> Features:
+        """Return what is known of a model. Nothing is guessed of a server that only an environment variable names."""
+        from ..wire.features import features_of, known_features
+
+        registered = self.base_url is not None or base_url == self.default_base_url
+        return features_of(self.id, model) if registered else known_features(self.id, model)
 
     def _transport(self) -> Transport:
         if self.transport is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Required, TypeAlias, cast
+from typing import Any, Literal, Required, TypeAlias, cast, get_args
 
 from typing_extensions import TypedDict
 
@@ -12,13 +12,14 @@ from .timeouts import Timeout, TimeoutLike, check_seconds
 
 __all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
 
-ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "max"]
+ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class ThinkingConfig(TypedDict, total=False):
     """How much a model thinks before it answers, and what is seen of it.
 
-    `level`: from none to max; a model that cannot do a level does its nearest.
+    `level`: from none to max, or "default" for the model's own. A model that lacks a level is asked for the nearest
+    lower one, with an `UnsupportedParamWarning`; if it has none lower, for its lowest.
     `include_thoughts` (False): ask for thoughts or their summaries and keep them as `Thought` parts. When it is
     false they are left out of the content; what must go back to the provider is kept all the same.
     `encode_thoughts_as_text` (False): when history is sent, write thoughts as text, which any model can read, in
@@ -64,7 +65,7 @@ class Params(TypedDict, total=False):
 
 
 _NAMES = frozenset(Params.__annotations__)
-_LEVELS = ("none", "default", "minimal", "low", "medium", "high", "max")
+_LEVELS = get_args(ThinkingLevel)
 
 
 def _is_number(value: object) -> bool:

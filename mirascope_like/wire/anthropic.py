@@ -32,7 +32,8 @@ from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .anthropic_answers import MessagesDecoder
 from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged
-from .sampling import add_param, add_sampling
+from .sampling import add_param, add_sampling, takes_strict
+from .thinking import effort_for, refuse_thinking
 
 if TYPE_CHECKING:
     from ..schema.tools import ProviderTool, ToolSchema
@@ -44,8 +45,8 @@ _VERSION = "2023-06-01"  # the next one, 2026-10-21, refuses temperature, top_p 
 _DEFAULT_MAX_TOKENS = 16_000
 _SMALLEST_LIMIT = 4_096  # of all Claude models: what a model that is not known takes in any case
 _SMALLEST_BUDGET = 1_024
-_BUDGETS = {"minimal": 0.0, "low": 0.2, "medium": 0.4, "high": 0.6, "max": 0.8}  # shares of max_tokens
-_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "max": "max"}
+_BUDGETS = {"minimal": 0.0, "low": 0.2, "medium": 0.4, "high": 0.6, "xhigh": 0.7, "max": 0.8}  # shares of max_tokens
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")  # of all models together
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _THOUGHTS = ("thinking", "redacted_thinking")
@@ -75,7 +76,8 @@ class AnthropicMessages:
         if request.format is not None and request.format.mode == "strict":
             shape = {"type": "json_schema", "schema": request.format.wire_schema}
             body["output_config"] = {**body.get("output_config", {}), "format": shape}
-        if tools := [*map(_tool, request.tools), *(_provider_tool(tool, request) for tool in request.provider_tools)]:
+        tools = [_tool(tool, request) for tool in request.tools]
+        if tools := [*tools, *(_provider_tool(tool, request) for tool in request.provider_tools)]:
             body["tools"] = tools
             _tool_params(request, body)
         _sampling(request, body)
@@ -311,24 +313,28 @@ def _thinking(request: Request, max_tokens: int) -> JsonObject:
         return {}
     level, features = config["level"], request.features
     if features.thinking is False:
-        if level not in ("none", "default"):
-            left_out("thinking", request)
+        refuse_thinking(request)
         return {}
     if level == "none":
         # Some models always think: for them the least is the nearest.
         if features.thinking_off is False:
-            return {"output_config": {"effort": "low"}}
+            return _effort(request)
         return {"thinking": {"type": features.thinking_off or "disabled"}}
-    return _adaptive(config) if features.thinking == "adaptive" else _budget(level, max_tokens, request)
+    return _adaptive(config, request) if features.thinking == "adaptive" else _budget(level, max_tokens, request)
 
 
-def _adaptive(config: ThinkingConfig) -> JsonObject:
+def _adaptive(config: ThinkingConfig, request: Request) -> JsonObject:
     shape: JsonObject = {"type": "adaptive"}
     if config.get("include_thoughts"):
         shape["display"] = "summarized"
-    if effort := _EFFORTS.get(config["level"]):
-        return {"thinking": shape, "output_config": {"effort": effort}}
-    return {"thinking": shape} if "display" in shape else {}
+    elif config["level"] == "default":
+        return {}
+    return {"thinking": shape, **_effort(request)}
+
+
+def _effort(request: Request) -> JsonObject:
+    effort = effort_for(request, _EFFORTS)
+    return {"output_config": {"effort": effort}} if effort else {}
 
 
 def _budget(level: str, max_tokens: int, request: Request) -> JsonObject:
@@ -348,9 +354,9 @@ def _sampling(request: Request, body: JsonObject) -> None:
     add_param(request, body, "stop_sequences", request.features.stop)
 
 
-def _tool(tool: ToolSchema) -> JsonObject:
+def _tool(tool: ToolSchema, request: Request) -> JsonObject:
     shape: JsonObject = {"name": tool.name, "description": tool.description, "input_schema": tool.wire_parameters}
-    if tool.strict is True:
+    if tool.strict and takes_strict(tool, request):
         shape["strict"] = True
     return shape
 
@@ -364,6 +370,9 @@ def _provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
 def _tool_params(request: Request, body: JsonObject) -> None:
     choice, parallel = request.params.get("tool_choice"), request.params.get("parallel_tool_calls")
     if choice is None and parallel is None:
+        return
+    if request.features.tool_choice is False:
+        left_out("tool_choice", request)
         return
     if choice not in (None, "auto", "none") and (request.features.forced_tools is False or _thinks(body, "enabled")):
         left_out("tool_choice", request)

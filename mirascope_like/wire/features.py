@@ -1,21 +1,23 @@
-"""What servers and models accept, as data. `None` means "not known": then nothing is assumed, and what the caller asked
-for is sent as it stands.
+"""What servers and models accept. `None` means "not known": then nothing is assumed, and what the caller asked for is
+sent as it stands.
 
-`ChatDialect` describes a server's flavour of chat completions, `Features` what one model accepts. Both grow by adding a
-row, never an `if` elsewhere. Sources: OpenAI's model and reasoning guides (platform.openai.com/docs/models,
-/docs/guides/reasoning), Anthropic's models overview and extended-thinking pages (docs.claude.com), each provider's page
-on OpenAI compatibility, and recorded traffic.
+`ChatDialect` describes a server's flavour of chat completions, `Features` what one model accepts; `model_rows` has the
+models. Both grow by adding a row, never an `if` elsewhere. Sources of the dialects: each provider's page on OpenAI
+compatibility, and recorded traffic.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any, Literal, Self, TypeAlias
 
-__all__ = ["CHAT_DIALECTS", "EFFORTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "effort_of", "features_of"]
+from .model_rows import MODELS, NAMES, PATTERNS, SAME_MODELS
+
+__all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "features_of", "known_features"]
 
 ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 
@@ -25,8 +27,8 @@ class Features:
     """What one model takes. Every `None` is "not known"."""
 
     sampling: bool | Literal["one", "unthinking"] | None = None
-    """Whether temperature and top_p are taken (reasoning models of OpenAI refuse them): "one" if not both at once
-    (Claude from Opus 4.1 on), "unthinking" if not beside an effort of thinking (GPT from 5.1 on)."""
+    """Whether temperature and top_p are accepted (reasoning models of OpenAI refuse them): "one" if not both at once
+    (Claude from Opus 4.1 on), "unthinking" if only while the model does not think (GPT from 5.1 on)."""
     strict_format: bool | None = None
     """Whether answers can be constrained to a JSON schema."""
     json_object: bool | None = None
@@ -38,7 +40,16 @@ class Features:
     thinking: ThinkingStyle | Literal[False] | None = None
     """How a level of thinking is asked for; `False` if the model does not think."""
     efforts: Sequence[str] | None = None
-    """The efforts of thinking that are taken (style "effort")."""
+    """The efforts of thinking that are accepted (styles "effort" and "adaptive"); none if the effort cannot be set."""
+    thinks_by_default: bool | None = None
+    """OpenAI: whether the model thinks if the request names no effort (GPT from 5.5 on)."""
+    thinking_with_tools: bool | None = None
+    """Whether chat completions accept tools while the model thinks (OpenAI refuses both together from GPT 5.4 on)."""
+    encrypted_reasoning: bool | None = None
+    """Responses: whether reasoning can be returned encrypted, to be sent back. If not known, a model that thinks is
+    asked for it."""
+    reasoning_summary: bool | None = None
+    """Responses: whether a summary of the reasoning can be asked for."""
     thinking_off: Literal["disabled", "between_tools", False] | None = None
     """Anthropic: how thinking is turned off; `False` if it cannot be."""
     forced_tools: bool | None = None
@@ -141,121 +152,95 @@ def chat_dialect(provider_id: str) -> ChatDialect:
     return CHAT_DIALECTS.get(provider_id.partition(":")[0], _PLAIN_CHAT)
 
 
-_CHAT = Features(sampling=True, strict_format=True, json_object=True, strict_tools=True, thinking=False)
-_OLD_CHAT = replace(_CHAT, strict_format=False)
-_REASONING = replace(_CHAT, sampling=False, thinking="effort", efforts=("low", "medium", "high"))
-# These think only if they are asked to.
-_GPT_5_1 = replace(_REASONING, sampling="unthinking", efforts=("none", "low", "medium", "high"))
-_GPT_5_2 = replace(_REASONING, sampling="unthinking", efforts=("none", "low", "medium", "high", "xhigh"))
-_RESPONSES_ONLY = replace(_REASONING, responses=True, completions=False)
+@lru_cache(maxsize=1024)
+def features_of(provider_id: str, model: str) -> Features:
+    """Return what is known of a model of a provider.
 
-_Row: TypeAlias = tuple[str, Features]
-
-# The first row whose pattern matches the whole model name counts.
-_DATE = r"(-\d{4}-\d\d-\d\d)?"
-_OPENAI: Sequence[_Row] = (
-    (r"gpt-5-chat.*", _CHAT),
-    (r"gpt-5[\w.-]*-chat.*", replace(_CHAT, sampling=None, thinking=None, efforts=("medium",))),
-    (rf"gpt-5(-mini|-nano)?{_DATE}", replace(_REASONING, efforts=("minimal", "low", "medium", "high"))),
-    (rf"gpt-5\.1{_DATE}", _GPT_5_1),
-    (rf"gpt-5\.[2-4](-mini|-nano)?{_DATE}", _GPT_5_2),
-    (rf"gpt-5\.5{_DATE}", replace(_GPT_5_2, sampling=False)),
-    (
-        rf"gpt-5\.6(-sol|-terra|-luna)?{_DATE}",
-        replace(_GPT_5_2, sampling=False, efforts=("none", "low", "medium", "high", "xhigh", "max")),
-    ),
-    (rf"gpt-5-pro{_DATE}", replace(_RESPONSES_ONLY, efforts=("high",))),
-    (rf"gpt-5[\w.]*-pro{_DATE}", replace(_RESPONSES_ONLY, efforts=("medium", "high", "xhigh"))),
-    (r"gpt-5\.1-codex-max|gpt-5\.[2-9]-codex.*", replace(_RESPONSES_ONLY, efforts=("low", "medium", "high", "xhigh"))),
-    (rf"gpt-5[\w.]*-codex.*|o1-pro{_DATE}|o3-pro{_DATE}", _RESPONSES_ONLY),
-    (rf"(o3|o4-mini)-deep-research{_DATE}", replace(_RESPONSES_ONLY, strict_format=None, efforts=("medium",))),
-    (rf"(o1|o3|o3-mini|o4-mini){_DATE}", _REASONING),
-    (r"gpt-5[\w.-]*", replace(_REASONING, efforts=None)),
-    (r"o\d.*", Features(sampling=False, thinking="effort")),
-    (r"gpt-4o[\w-]*audio.*|gpt-audio.*", Features(sampling=True, thinking=False, responses=False)),
-    (r"gpt-4o[\w-]*search.*", Features(sampling=False, thinking=False, responses=False)),
-    (r"gpt-4o-2024-05-13", _OLD_CHAT),
-    (rf"(gpt-4\.1|gpt-4o)(-mini|-nano)?{_DATE}", _CHAT),
-    (r"gpt-4(-turbo|-0613|-0125-preview|-1106-preview)?[\w-]*", _OLD_CHAT),
-    (r"gpt-3\.5.*", _OLD_CHAT),
-)
-
-_PLAIN_CLAUDE = Features(sampling=True, strict_format=False, strict_tools=False, prefill=True)
-_STRICT_CLAUDE = Features(sampling="one", strict_format=True, strict_tools=True, prefill=True)
-_ADAPTIVE_CLAUDE = replace(_STRICT_CLAUDE, thinking="adaptive", prefill=False, max_output_tokens=128_000)
-_LATER_CLAUDE = replace(_ADAPTIVE_CLAUDE, sampling=False)
-_CLAUDE_5_5 = replace(_LATER_CLAUDE, system_turns=True, forced_tools=False)
-
-# Clouds put words before a name and versions after it.
-_ANTHROPIC: Sequence[_Row] = (
-    (r".*claude-3-(opus|sonnet|haiku).*", replace(_PLAIN_CLAUDE, thinking=False, max_output_tokens=4_096)),
-    (r".*claude-3-5-.*", replace(_PLAIN_CLAUDE, thinking=False, max_output_tokens=8_192)),
-    (r".*claude-3-7-.*", replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=64_000)),
-    (
-        r".*claude-(opus-4|4-opus)(-0)?([-@]\d{8}.*)?",
-        replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=32_000),
-    ),
-    (
-        r".*claude-opus-4-1([-@]\d{8}.*)?",
-        replace(_PLAIN_CLAUDE, sampling="one", thinking="budget", max_output_tokens=32_000),
-    ),
-    (
-        r".*claude-(sonnet-4|4-sonnet)(-0)?([-@]\d{8}.*)?",
-        replace(_PLAIN_CLAUDE, thinking="budget", max_output_tokens=64_000),
-    ),
-    (r".*claude-(sonnet|haiku|opus)-4-5.*", replace(_STRICT_CLAUDE, thinking="budget", max_output_tokens=64_000)),
-    (r".*claude-(sonnet|opus)-4-6.*", _ADAPTIVE_CLAUDE),
-    (r".*claude-opus-4-7.*", _LATER_CLAUDE),
-    (r".*claude-opus-4-8.*", replace(_LATER_CLAUDE, system_turns=True)),
-    (r".*claude-opus-5-5.*", replace(_CLAUDE_5_5, thinking_off=False)),
-    (r".*claude-sonnet-5-5.*", replace(_CLAUDE_5_5, thinking_off="between_tools")),
-    (r".*claude-haiku-5-5.*", replace(_CLAUDE_5_5, forced_tools=None)),
-    (r".*claude-(fable|mythos)-5-.*", replace(_LATER_CLAUDE, thinking_off=False, forced_tools=False)),
-    (r".*claude-(fable|mythos)-.*", replace(_LATER_CLAUDE, thinking_off=False)),
-    (r".*claude-opus-5.*", replace(_LATER_CLAUDE, system_turns=True)),
-    (r".*claude-[a-z]+-[5-9].*", _LATER_CLAUDE),
-)
-
-# What a provider's other models are known for is nothing: UNKNOWN.
-_TABLES: dict[str, Sequence[_Row]] = {
-    "openai": _OPENAI,
-    "azure": _OPENAI,
-    "anthropic": _ANTHROPIC,
-    "local": ((r".*", replace(_CHAT, only_text=True)),),
-    "groq": ((r"openai/gpt-oss.*", Features(strict_format=True, thinking="effort")),),
-    "xai": (
-        (r"grok-4.*non-reasoning.*", Features(strict_format=True, json_object=True, thinking=False)),
-        (r"grok-(4|code).*", Features(strict_format=True, json_object=True, thinking="effort")),
-    ),
-    "deepseek": ((r"deepseek-.*", Features(strict_format=False, json_object=True)),),
-    "mistral": (
-        (
-            r"mistral-(small-(latest|2603)|medium-3-5).*",
-            Features(strict_format=True, json_object=True, thinking="effort", efforts=("none", "high")),
-        ),
-        (r".*", Features(strict_format=True, json_object=True)),
-    ),
-}
+    A vendor's model that has no row gets the row of the closest older version in its family; if there is none, the
+    newest row."""
+    vendor = _vendors().get(provider_id.partition(":")[0])
+    return (vendor and vendor.closest(model)) or known_features(provider_id, model)
 
 
 @lru_cache(maxsize=1024)
-def features_of(provider_id: str, model: str) -> Features:
-    """What is known of a model of a provider; `UNKNOWN` where nothing is."""
-    for pattern, features in _TABLES.get(provider_id.partition(":")[0], ()):
-        if re.fullmatch(pattern, model):
-            return features
-    return UNKNOWN
+def known_features(provider_id: str, model: str) -> Features:
+    """Return what is known of a model of a provider without guessing; `UNKNOWN` if it has no row."""
+    provider = provider_id.partition(":")[0]
+    vendor = _vendors().get(SAME_MODELS.get(provider, provider))
+    return (vendor and vendor.row(model)) or _matching(provider, model) or UNKNOWN
 
 
-EFFORTS: Sequence[str] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+def _matching(provider: str, model: str) -> Features | None:
+    rows = PATTERNS.get(provider, ())
+    return next((Features(**facts) for pattern, facts in rows if re.fullmatch(pattern, model)), None)
 
 
-def effort_of(level: str, features: Features) -> str | None:
-    """The effort that a level of thinking asks of a model: the nearest it takes, the higher of two; `None` for its own
-    default. Of a model that is not known the highest asked is "xhigh", which more models take than "max"."""
-    if level == "default":
-        return None
-    if features.efforts is None:
-        return "xhigh" if level == "max" else level
-    wanted = EFFORTS.index(level)
-    return min(reversed(features.efforts), key=lambda effort: abs(EFFORTS.index(effort) - wanted))
+@cache
+def _vendors() -> Mapping[str, _Vendor]:
+    return {vendor: _Vendor(NAMES[vendor], rows) for vendor, rows in MODELS.items()}
+
+
+_DATE = re.compile(r"-(\d{4}-\d\d-\d\d|\d{8}|\d{4}|latest)(?=-|$)")
+_VERSION = re.compile(r"(\d+)(?:[.-](\d+)(?![\w.]))?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A model's name, read as the words of its family and a version: "gpt-6.1-sol" is 6.1 of ("gpt", "sol").
+
+    Versions are decimals, as Grok 4.20 came before 4.3. A name without one means the newest."""
+
+    family: tuple[str, ...]
+    version: float
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        undated = _DATE.sub("", name)
+        found = _VERSION.search(undated)
+        words = f"{undated[: found.start()]}-{undated[found.end() :]}" if found else undated
+        version = float(f"{found[1]}.{found[2] or 0}") if found else math.inf
+        return cls(tuple(filter(None, words.split("-"))), version)
+
+
+class _Vendor:
+    """The models of one vendor."""
+
+    def __init__(self, names: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        self._names = re.compile(names)
+        self._spelled: dict[str, Features] = {}
+        self._parsed: dict[_Name, Features] = {}
+        for models, facts in rows:
+            features = Features(**facts)
+            for model in models.split():
+                self._spelled[model] = features
+                self._parsed.setdefault(_Name.parse(model), features)
+
+    def row(self, model: str) -> Features | None:
+        """Return the row of a model, however its name is spelled or dated."""
+        if (base := self._base(model)) is None:
+            return None
+        return self._spelled.get(base) or self._parsed.get(_Name.parse(base))
+
+    def closest(self, model: str) -> Features | None:
+        """Return the row of a model, else the closest row; `None` if the name is not one of this vendor's."""
+        if (base := self._base(model)) is None:
+            return None
+        return self.row(model) or self._parsed[self._closest(_Name.parse(base))]
+
+    def _base(self, model: str) -> str | None:
+        found = self._names.fullmatch(model)
+        return found[1] if found else None
+
+    def _closest(self, name: _Name) -> _Name:
+        """The newest version that is not newer, in the name's family or, word by word, a wider one."""
+        known = [each for each in self._parsed if each.version != math.inf]
+        for length in range(len(name.family), 0, -1):
+            family = [each for each in known if each.family[:length] == name.family[:length]]
+            if older := [each for each in family if each.version <= name.version]:
+                return max(older, key=_rank)
+        return max(known, key=_rank)
+
+
+def _rank(name: _Name) -> tuple[float, int]:
+    """The higher version, then the name with fewer words; of equal names the first in the table counts."""
+    return name.version, -len(name.family)

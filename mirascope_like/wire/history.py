@@ -140,14 +140,12 @@ def data_url(mime_type: str, base64_text: str) -> str:
     return f"data:{mime_type};base64,{base64_text}"
 
 
-def left_out(name: str, request: Request, beside: str = "") -> None:
-    """Warn that the param `name` cannot be sent to this model, if only `beside` another."""
+def left_out(name: str, request: Request, beside: str = "", instead: str = "") -> None:
+    """Warn that the param `name` cannot be sent to this model, or only not `beside` another; `instead` is a sentence
+    on what the caller can do."""
     what = f"{name!r} beside {beside!r}" if beside else repr(name)
-    warnings.warn(
-        f"{request.model_id or request.model} does not take {what}: it is left out of the request.",
-        UnsupportedParamWarning,
-        stacklevel=2,
-    )
+    text = f"{request.model_id or request.model} does not take {what}: it is left out of the request. {instead}"
+    warnings.warn(text.rstrip(), UnsupportedParamWarning, stacklevel=2)
 
 
 def _gist(content: Sequence[AssistantContentPart]) -> tuple[str, list[tuple[str, str, object]]]:

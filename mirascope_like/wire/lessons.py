@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
 from . import ReportedError, Request
-from .features import EFFORTS, Features
-from .sampling import asks_to_think
+from .features import Features
+from .thinking import EFFORTS, thinks
 
 __all__ = ["Lesson", "lesson"]
 
@@ -59,7 +59,7 @@ def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | N
         return None
     taught = _FIELDS[name]
     # In the same words servers refuse temperature always, and only beside an effort: the lesser lesson is tried first.
-    return _UNTHINKING if taught is _NO_SAMPLING and request and asks_to_think(request) else taught
+    return _UNTHINKING if taught is _NO_SAMPLING and request and thinks(request) else taught
 
 
 _LONGEST = 2_000  # characters that are looked at; behind them servers may repeat the prompt

@@ -27,7 +27,7 @@ from ..values.messages import AssistantMessage, Message, SystemMessage, UserMess
 from ..values.results import result_images, result_words
 from . import JsonObject, Outgoing, Request
 from .chat_order import ordered
-from .features import ChatDialect, effort_of
+from .features import ChatDialect
 from .history import (
     CallIds,
     arguments_object,
@@ -39,7 +39,8 @@ from .history import (
     user_content,
 )
 from .openai_chat_answers import ChatDecoder
-from .sampling import add_param, add_sampling
+from .sampling import add_param, add_sampling, takes_strict
+from .thinking import effort_for, refuse_thinking, thinks
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIChat"]
 
 _SAYING = ("content", "tool_calls", "refusal", "audio", "images", "function_call")
+_USE_RESPONSES = "OpenAI's responses protocol takes both: end the model's name with ':responses'."
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 
 
@@ -190,23 +192,30 @@ class OpenAIChat:
             body[self.dialect.max_tokens] = tokens
         add_param(request, body, "seed", features.seed, self.dialect.seed)
         add_param(request, body, "stop_sequences", features.stop, "stop")
-        if thinking := params.get("thinking"):
-            self._thinking(thinking["level"], request, body)
+        if features.thinking is False or self.dialect.thinking is None:
+            refuse_thinking(request)
+        elif effort := _effort(request):
+            self._add_effort(effort, request, body)
 
-    def _thinking(self, level: str, request: Request, body: JsonObject) -> None:
-        if request.features.thinking is False or self.dialect.thinking is None:
-            if level not in ("none", "default"):
-                left_out("thinking", request)
-            return
-        if (effort := effort_of(level, request.features)) is None:
-            return
+    def _add_effort(self, effort: str, request: Request, body: JsonObject) -> None:
         match self.dialect.thinking:
-            case "reasoning_effort":
-                body["reasoning_effort"] = effort
             case "reasoning":
-                body["reasoning"] = {"enabled": False} if level == "none" else {"effort": effort}
+                body["reasoning"] = {"enabled": False} if effort == "none" else {"effort": effort}
             case "thinking":
-                body["thinking"] = {"type": "disabled" if level == "none" else "enabled"}
+                body["thinking"] = {"type": "disabled" if effort == "none" else "enabled"}
+                if request.features.efforts and effort != "none":
+                    body["reasoning_effort"] = effort
+            case _:
+                body["reasoning_effort"] = effort
+
+
+def _effort(request: Request) -> str | None:
+    """Return the effort to send. A model that cannot think beside tools is asked not to, if it can be asked."""
+    features = request.features
+    if not (request.tools and features.thinking_with_tools is False and thinks(request)):
+        return effort_for(request)
+    left_out("thinking", request, beside="tools", instead=_USE_RESPONSES)
+    return "none" if "none" in (features.efforts or ("none",)) else None
 
 
 def _tool_params(request: Request, body: JsonObject) -> None:
@@ -230,7 +239,7 @@ def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:
 
 def _tool(tool: ToolSchema, request: Request) -> JsonObject:
     function: JsonObject = {"name": tool.name, "description": tool.description, "parameters": tool.wire_parameters}
-    if tool.strict is not None and request.features.strict_tools is not False:
+    if takes_strict(tool, request) and tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
 

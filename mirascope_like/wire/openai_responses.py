@@ -23,10 +23,10 @@ from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, SystemMessage, UserMessage
 from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
-from .features import effort_of
 from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken, user_content
 from .openai_responses_answers import ResponsesDecoder
-from .sampling import add_param, add_sampling
+from .sampling import add_param, add_sampling, takes_strict
+from .thinking import effort_for, refuse_thinking
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -49,7 +49,7 @@ class OpenAIResponses:
     def encode(self, request: Request) -> Outgoing:
         """See `Codec.encode`."""
         body: JsonObject = {"model": request.model, "input": self._input(request), "store": False}
-        if request.features.thinking:
+        if request.features.thinking and request.features.encrypted_reasoning is not False:
             body["include"] = ["reasoning.encrypted_content"]
         _add_params(request, body)
         _add_tools(request, body)
@@ -207,20 +207,23 @@ def _add_params(request: Request, body: JsonObject) -> None:
 
 
 def _reasoning(thinking: Mapping[str, Any], request: Request) -> JsonObject:
-    level = thinking["level"]
     if request.features.thinking is False:
-        if level not in ("none", "default"):
-            left_out("thinking", request)
+        refuse_thinking(request)
         return {}
-    effort = effort_of(level, request.features)
+    effort = effort_for(request)
     reasoning: JsonObject = {"effort": effort} if effort else {}
     if thinking.get("include_thoughts"):
-        reasoning["summary"] = "auto"
+        if request.features.reasoning_summary is False:
+            left_out("include_thoughts", request)
+        else:
+            reasoning["summary"] = "auto"
     return reasoning
 
 
 def _add_tools(request: Request, body: JsonObject) -> None:
-    tools = [_tool(tool) for tool in request.tools] + [_provider_tool(tool, request) for tool in request.provider_tools]
+    tools = [_tool(tool, request) for tool in request.tools] + [
+        _provider_tool(tool, request) for tool in request.provider_tools
+    ]
     if not tools:
         return
     body["tools"] = tools
@@ -232,14 +235,16 @@ def _add_tools(request: Request, body: JsonObject) -> None:
     add_param(request, body, "parallel_tool_calls", request.features.parallel_tools)
 
 
-def _tool(tool: ToolSchema) -> JsonObject:
-    return {
+def _tool(tool: ToolSchema, request: Request) -> JsonObject:
+    function: JsonObject = {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
         "parameters": tool.wire_parameters,
-        "strict": bool(tool.strict),
     }
+    if takes_strict(tool, request):
+        function["strict"] = bool(tool.strict)
+    return function
 
 
 def _provider_tool(tool: ProviderTool, request: Request) -> JsonObject:

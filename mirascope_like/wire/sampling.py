@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from . import JsonObject, Request
-from .features import effort_of
 from .history import left_out
+from .thinking import thinks
 
-__all__ = ["add_param", "add_sampling", "asks_to_think"]
+if TYPE_CHECKING:
+    from ..schema.tools import ToolSchema
+
+__all__ = ["add_param", "add_sampling", "takes_strict"]
 
 
 def add_sampling(
@@ -26,8 +29,8 @@ def add_sampling(
             continue
         if rule is False or name in refused:
             left_out(name, request)
-        elif rule == "unthinking" and asks_to_think(request):
-            left_out(name, request, beside="thinking")
+        elif rule == "unthinking" and thinks(request):
+            left_out(name, request, beside="thinking", instead="Set thinking={'level': 'none'} to send it.")
         elif rule == "one" and name == "top_p" and "temperature" in body:
             left_out(name, request, beside="temperature")
         else:
@@ -47,9 +50,10 @@ def add_param(request: Request, body: JsonObject, name: str, taken: bool | None,
         body[sent_as or name] = value
 
 
-def asks_to_think(request: Request) -> bool:
-    """Whether a request names an effort of thinking."""
-    thinking, features = request.params.get("thinking"), request.features
-    if not thinking or features.thinking is False:
-        return False
-    return effort_of(thinking["level"], features) not in (None, "none")
+def takes_strict(tool: ToolSchema, request: Request) -> bool:
+    """Return whether `strict` can be sent with a tool. Warns if it cannot, and the tool is to be strict."""
+    if request.features.strict_tools is not False:
+        return True
+    if tool.strict:
+        left_out("strict", request)
+    return False

@@ -299,18 +299,24 @@ def test_who_does_not_think_may_be_sampled(model: str) -> None:
     [
         ("gpt-5.1", "none", "none"),
         ("gpt-5.1", "minimal", "low"),
-        ("gpt-5.1", "max", "high"),
         ("gpt-5", "none", "minimal"),
-        ("gpt-5.2", "max", "xhigh"),
         ("gpt-5.6", "max", "max"),
         ("o3", "minimal", "low"),
         ("gpt-5-pro", "low", "high"),
-        ("gpt-9", "minimal", "minimal"),
-        ("gpt-9", "max", "xhigh"),
+        ("gpt-9", "minimal", "low"),
+        ("gpt-9", "max", "max"),
+        ("unheard-of", "minimal", "minimal"),
+        ("unheard-of", "max", "max"),
     ],
 )
 def test_a_model_is_asked_for_the_nearest_effort_that_it_has(model: str, level: Any, effort: str) -> None:
     assert encode(model=model, params={"thinking": {"level": level}})["reasoning"] == {"effort": effort}
+
+
+@pytest.mark.parametrize(("model", "level", "effort"), [("gpt-5.1", "max", "high"), ("gpt-5.2", "max", "xhigh")])
+def test_a_lower_effort_than_was_asked_for_is_told(model: str, level: Any, effort: str) -> None:
+    with pytest.warns(UnsupportedParamWarning, match=f"no thinking level '{level}': '{effort}' is used"):
+        assert encode(model=model, params={"thinking": {"level": level}})["reasoning"] == {"effort": effort}
 
 
 def test_thoughts_are_summed_up_if_they_are_wanted() -> None:

@@ -43,7 +43,8 @@ CODECS: dict[str, Codec] = {
     "messages": AnthropicMessages(),
 }
 PROVIDERS = {"chat_completions": "openai", "responses": "openai", "messages": "anthropic"}
-MODELS = ["gpt-4o", "gpt-5", "o3", "claude-3-5-haiku-latest", "claude-sonnet-4-5", "claude-opus-4-8", "unheard-of"]
+MODELS = ["gpt-4o", "gpt-5", "o3", "gpt-6-luna", "gpt-9", "unheard-of"]
+MODELS += ["claude-3-5-haiku-latest", "claude-sonnet-4-5", "claude-opus-4-8", "claude-sonnet-5-5", "claude-opus-7"]
 # Fields that the API takes though the vendor's types have no name for them any more.
 BESIDE = {"temperature", "top_p", "top_k"}
 
@@ -58,7 +59,7 @@ params = st.fixed_dictionaries(
         "stop_sequences": st.lists(st.sampled_from(["\n", "END"]), max_size=2),
         "thinking": st.none()
         | st.fixed_dictionaries(
-            {"level": st.sampled_from(["none", "default", "minimal", "low", "medium", "high", "max"])},
+            {"level": st.sampled_from(["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"])},
             optional={"include_thoughts": st.booleans(), "encode_thoughts_as_text": st.booleans()},
         ),
         "tool_choice": st.sampled_from(["auto", "none", "required", {"name": "look_up"}]),
