@@ -47,10 +47,10 @@ def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | N
     for pattern, taught in _SAYINGS:
         if re.search(pattern, words, re.IGNORECASE):
             return taught
-    if not re.search(_REFUSED, words, re.IGNORECASE):
-        return None
     if efforts := _efforts(words):
         return Lesson(what="this effort of thinking", features={"efforts": efforts})
+    if not re.search(_REFUSED, words, re.IGNORECASE):
+        return None
     named = [(found.start(), name) for name in _FIELDS if (found := _named(name, words))]
     if not named:
         return None
@@ -79,6 +79,8 @@ _OF_A_VALUE = (
 _NO_SAMPLING = Lesson(what="'temperature' and 'top_p'", features={"sampling": False})
 _UNTHINKING = Lesson(what="'temperature' and 'top_p' beside 'thinking'", features={"sampling": "unthinking"})
 _NO_STRICT = Lesson(what="a schema for the answer", features={"strict_format": False})
+_NO_EFFORT = Lesson(what="an effort of thinking", features={"efforts": ()})
+_NO_ENCRYPTED = Lesson(what="encrypted reasoning", features={"encrypted_reasoning": False})
 
 # Names of fields, in the words of servers.
 _FIELDS: Mapping[str, Lesson] = {
@@ -90,6 +92,8 @@ _FIELDS: Mapping[str, Lesson] = {
     "stream_options": Lesson(what="'stream_options'", dialect={"stream_usage": False}),
     "include_usage": Lesson(what="'stream_options'", dialect={"stream_usage": False}),
     "reasoning_effort": Lesson(what="'reasoning_effort'", features={"thinking": False}),
+    "include": _NO_ENCRYPTED,
+    "reasoning.summary": Lesson(what="summaries of its reasoning", features={"reasoning_summary": False}),
     "reasoning.effort": Lesson(what="'reasoning'", features={"thinking": False}),
     "reasoning": Lesson(what="'reasoning'", features={"thinking": False}),
     "thinking": Lesson(what="'thinking'", features={"thinking": False}),
@@ -100,14 +104,39 @@ _FIELDS: Mapping[str, Lesson] = {
     "tool_choice": Lesson(what="'tool_choice'", features={"tool_choice": False}),
     "strict": Lesson(what="'strict' tools", features={"strict_tools": False}),
     "json_schema": _NO_STRICT,
+    "text.format": _NO_STRICT,
     "structured outputs": _NO_STRICT,
     "output_config.format": _NO_STRICT,
+    "output_config.effort": _NO_EFFORT,
+    "output_config": Lesson(what="'output_config'", features={"efforts": (), "strict_format": False}),
     "response_format": _NO_STRICT,
     "json_object": Lesson(what="'json_object'", features={"json_object": False}),
 }
 
 # Whole sayings, whose words alone would teach nothing or something else.
 _SAYINGS: Sequence[tuple[str, Lesson]] = (
+    (
+        r"tools.{0,40}reasoning_effort.{0,20}not supported",
+        Lesson(what="'thinking' beside tools", features={"thinking_with_tools": False}),
+    ),
+    (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
+    (r"support.{0,20}(effort parameter|parameter reasoningEffort)|effort parameter is not", _NO_EFFORT),
+    (
+        r"thinking\.type\.enabled\W{1,3}is not supported",
+        Lesson(what="a budget of thinking", features={"thinking": "adaptive"}),
+    ),
+    (
+        r"(thinking\.type\.adaptive|adaptive thinking)\W{1,3}is not supported",
+        Lesson(what="adaptive thinking", features={"thinking": "budget"}),
+    ),
+    (
+        r"thinking\.type\.disabled\W{1,3}is not supported.*between_tools",
+        Lesson(what="thinking that is 'disabled'", features={"thinking_off": "between_tools"}),
+    ),
+    (
+        r"thinking\.type\.(disabled|between_tools)\W{1,3}is not supported",
+        Lesson(what="thinking that is turned off", features={"thinking_off": False}),
+    ),
     (
         r"temperature\W{1,3}and \W?top_p\W.{0,20}cannot both",
         Lesson(what="'top_p' beside 'temperature'", features={"sampling": "one"}),
@@ -125,12 +154,13 @@ _SAYINGS: Sequence[tuple[str, Lesson]] = (
         _NO_STRICT,
     ),
     (
-        r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported",
-        Lesson(what="system messages", dialect={"system": "never"}),
+        r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported"
+        r"|role \W?system\W? is not supported",
+        Lesson(what="system messages", features={"system_turns": False}, dialect={"system": "never"}),
     ),
     (
         r"system message must be (at the beginning|first)|unexpected role '?system",
-        Lesson(what="system messages among the others", dialect={"system": "first"}),
+        Lesson(what="system messages among the others", features={"system_turns": False}, dialect={"system": "first"}),
     ),
     (
         r"roles must alternate",
@@ -160,16 +190,21 @@ def _is_of_a_value(name: str, words: str) -> bool:
 
 
 def _named(name: str, words: str) -> re.Match[str] | None:
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", words, re.IGNORECASE)
+    """Where words name a field of the request, or of a tool in it ("tools[0].strict")."""
+    return re.search(rf"(?<![\w.])(tools[\w.\[\]]*\.)?{re.escape(name)}(?!\w)", words, re.IGNORECASE)
 
 
 def _efforts(words: str) -> Sequence[str]:
-    """The efforts that are taken, where one that is not was asked for."""
-    if (
-        said := re.search(r"effort.*?supported (values|levels)( are)?:?(.*)", words, re.IGNORECASE | re.DOTALL)
-    ) is None:
-        return ()
-    return tuple(effort for effort in EFFORTS if re.search(rf"\b{effort}\b", said[3]))
+    """The efforts that are accepted, where one that is not was asked for."""
+    listed = re.search(_EFFORTS_LISTED, words, re.IGNORECASE | re.DOTALL)
+    return tuple(effort for effort in EFFORTS if listed and re.search(rf"\b{effort}\b", listed["efforts"]))
+
+
+_EFFORTS_LISTED = (
+    r"(effort|reasoning|thinking).*?"
+    r"((supported|valid|allowed) (values|levels|options)( are)?|input should be|must be|expected one of)"
+    r"(?P<efforts>(\W{1,5}((or|and)\W{1,3})?(none|minimal|low|medium|high|xhigh|max)\b)+)"
+)
 
 
 _Json: TypeAlias = Mapping[str, Any]
