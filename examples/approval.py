@@ -13,7 +13,7 @@ from typing import Any
 
 from mirascope_like import chat
 
-model = chat.get_model("openai/gpt-5-mini")
+model = chat.get_model("openai/gpt-6-luna")
 
 
 def pay(person: str, euros: int) -> str:

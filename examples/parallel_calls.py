@@ -7,7 +7,7 @@ import asyncio
 from mirascope_like import llm
 
 
-@llm.call("openai/gpt-5-mini", max_tokens=100)
+@llm.call("openai/gpt-6-luna", max_tokens=100)
 async def summarise(text: str):
     return f"Summarise in one sentence:\n\n{text}"
 

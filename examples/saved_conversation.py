@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mirascope_like import llm
 
-model = llm.Model("openai/gpt-5-mini", max_tokens=200)
+model = llm.Model("openai/gpt-6-luna", max_tokens=200)
 
 
 def load(path: Path) -> list[llm.Message]:

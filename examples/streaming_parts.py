@@ -11,7 +11,7 @@ def roll_dice(sides: int) -> int:
 
 
 @llm.call(
-    "anthropic/claude-sonnet-4-5",
+    "anthropic/claude-sonnet-5-5",
     tools=[roll_dice],
     thinking={"level": "low", "include_thoughts": True},
 )

@@ -22,7 +22,7 @@ class Recipe(BaseModel):
     ingredients: list[Ingredient]
 
 
-@llm.call("openai/gpt-5-mini", format=Recipe)
+@llm.call("openai/gpt-6-luna", format=Recipe)
 def read_recipe(text: str):
     return f"Read this recipe:\n\n{text}"
 

@@ -12,7 +12,7 @@ def find_price(product: str) -> float:
     return {"lamp": 20.0}[product]
 
 
-@llm.call("openai/gpt-5-mini", tools=[find_price])
+@llm.call("openai/gpt-6-luna", tools=[find_price])
 def advise(question: str):
     return question
 

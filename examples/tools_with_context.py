@@ -43,7 +43,7 @@ async def borrow(ctx: Books, title: str, weeks: Annotated[int, Field(ge=1, le=8)
     return f"{ctx.deps.reader} has {title} for {weeks} weeks."
 
 
-@llm.call("openai/gpt-5-mini", tools=[count_copies, borrow])
+@llm.call("openai/gpt-6-luna", tools=[count_copies, borrow])
 async def librarian(ctx: Books, request: str):
     return [llm.messages.system("You are a librarian. Look before you lend."), llm.messages.user(request)]
 

@@ -5,7 +5,7 @@
     python examples/tour.py
 
 The model has 135 million parameters. It is a demonstration of the library, not of what models can do: expect wrong
-answers. Change MODEL to, say, "openai/gpt-5-mini", and the rest stays as it is.
+answers. Change MODEL to, say, "openai/gpt-6-luna", and the rest stays as it is.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from mirascope_like import chat
 
-model = chat.get_model("openai/gpt-5-mini")
+model = chat.get_model("openai/gpt-6-luna")
 print(model.prompt("Name three rivers").text())
 """
 

@@ -1,7 +1,7 @@
 """Which models there are, by name.
 
 A name is looked for among the registered models and aliases first, then among the library's own: "provider/name", or a
-bare name that is known ("gpt-4o-mini"). Then installed packages are asked, once: those with an entry point in the group
+bare name that is known ("gpt-6-luna"). Then installed packages are asked, once: those with an entry point in the group
 "mirascope_like", whose `register_models(register)` is a pluggy hook (`@chat.hookimpl`). A model found once is the same
 object from then on.
 """

@@ -67,10 +67,10 @@ class HTTPProvider:
     """A server that speaks a known protocol.
 
     `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
-    (`gpt-5:responses`). `api_key` and `base_url` override the environment variables `key_env` and `base_url_env`, which
-    are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the shared HTTP
-    transport. `sdk` names the vendor package whose clients may be passed as `client=`. A provider can be pickled, API
-    key included, unless its transport holds a client.
+    (`gpt-6-luna:responses`). `api_key` and `base_url` override the environment variables `key_env` and `base_url_env`,
+    which are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the shared
+    HTTP transport. `sdk` names the vendor package whose clients may be passed as `client=`. A provider can be pickled,
+    API key included, unless its transport holds a client.
     """
 
     id: str

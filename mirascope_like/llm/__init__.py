@@ -2,7 +2,7 @@
 
     from mirascope_like import llm
 
-    @llm.call("openai/gpt-5-mini")
+    @llm.call("openai/gpt-6-luna")
     async def recommend_book(genre: str):
         return f"Recommend a {genre} book."
 

@@ -1,6 +1,6 @@
 """`@llm.call`: a prompt function with its model.
 
-    @llm.call("openai/gpt-5-mini")
+    @llm.call("openai/gpt-6-luna")
     def recommend(genre: str): return f"Recommend a {genre} book."
 
     recommend("fantasy")
@@ -88,7 +88,7 @@ class BaseCall(Decorated, Generic[F]):
     def options(
         self, *, model: Model | str | None = None, tools: ToolsLike | None = None, **params: Unpack[Params]
     ) -> Self:
-        """The same call with another model, other tools or params: `recommend.options(temperature=0)("fantasy")`.
+        """The same call with another model, other tools or params: `recommend.options(max_tokens=100)("fantasy")`.
 
         Params add to those of the default model, unless another `Model` is given, which has its own.
         """
@@ -324,7 +324,7 @@ def call(
     format: FormatSpec[F] | None = None,
     **params: Unpack[Params],
 ) -> CallDecorator[F]:
-    """Make a function a call of a model: `@llm.call("openai/gpt-5-mini", tools=[…], format=Book, temperature=0)`.
+    """Make a function a call of a model: `@llm.call("openai/gpt-6-luna", tools=[…], format=Book, max_tokens=500)`.
 
     The function returns what to say; the object keeps its signature and returns a response. Beside calling it there
     are `.stream(…)`, `.messages(…)`, `.prompt`, `.model` and `.options(…)`. Raises `TypeError` if the model is missing,

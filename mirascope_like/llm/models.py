@@ -51,7 +51,7 @@ _overrides: ScopedVariable[Model] = ScopedVariable("mirascope_like_models")
 
 
 class Model:
-    """A model id such as "openai/gpt-5-mini", with params for its calls.
+    """A model id such as "openai/gpt-6-luna", with params for its calls.
 
     `provider` asks that provider in place of the one registered for the id; `retry` says when to ask again, and of whom
     else (by default calls are made once). Raises `ValueError` for an id without a slash, `TypeError` for one that is no
@@ -277,10 +277,10 @@ def _caller() -> int:
 
 def _check_id(model_id: str) -> None:
     if not isinstance(cast("object", model_id), str):
-        raise TypeError(f"A model id is text, such as 'openai/gpt-5-mini', not {model_id!r}.")
+        raise TypeError(f"A model id is text, such as 'openai/gpt-6-luna', not {model_id!r}.")
     scope, slash, name = model_id.partition("/")
     if not (scope and slash and name):
-        raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-5-mini'; got {model_id!r}.")
+        raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-6-luna'; got {model_id!r}.")
 
 
 def _checked(retry: RetryConfig | None) -> RetryConfig | None:

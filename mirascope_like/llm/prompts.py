@@ -3,7 +3,7 @@
     @llm.prompt
     def recommend(genre: str): return f"Recommend a {genre} book."
 
-    recommend("openai/gpt-5-mini", "fantasy")
+    recommend("openai/gpt-6-luna", "fantasy")
 
 The function may be plain or async, a method, a class method or a callable object, and may take a `Context` first. What
 it returns is promoted to messages (see `values.messages.promote`).
@@ -412,7 +412,7 @@ def prompt(
 ) -> Any:
     """Make a function a prompt, to be asked of any model: `@llm.prompt`, or `@llm.prompt(tools=[…], format=Book)`.
 
-    The object keeps the function's signature, after the model: `recommend("openai/gpt-5-mini", "fantasy")`. Beside
+    The object keeps the function's signature, after the model: `recommend("openai/gpt-6-luna", "fantasy")`. Beside
     calling it there are `.stream(model, …)` and `.messages(…)`.
     """
     decorator: Any = PromptDecorator(tools, format)

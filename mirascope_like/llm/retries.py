@@ -1,7 +1,7 @@
 """`llm.retry`: calls, prompts and models that ask again.
 
-    @llm.retry(max_retries=2, fallback_models=["anthropic/claude-haiku-4-5"])
-    @llm.call("openai/gpt-5-mini")
+    @llm.retry(max_retries=2, fallback_models=["anthropic/claude-haiku-5-5"])
+    @llm.call("openai/gpt-6-luna")
     def recommend(genre: str): return f"Recommend a {genre} book."
 
 What is retried is of the same class as before, and so is its response, whose `retry_failures` tell what went wrong on

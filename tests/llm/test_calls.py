@@ -219,7 +219,7 @@ def test_an_id_that_is_none(model_id: str) -> None:
 
 
 def test_an_id_that_is_no_text() -> None:
-    with pytest.raises(TypeError, match="'openai/gpt-5-mini', not None"):
+    with pytest.raises(TypeError, match="'openai/gpt-6-luna', not None"):
         llm.Model(None)  # type: ignore[arg-type]
 
 
