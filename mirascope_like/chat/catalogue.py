@@ -5,29 +5,30 @@ from __future__ import annotations
 
 __all__ = ["DEFAULT_MODEL", "LISTED", "provider_of"]
 
-DEFAULT_MODEL = "openai/gpt-5-mini"
+DEFAULT_MODEL = "openai/gpt-6-luna"
 
 LISTED: tuple[str, ...] = (
+    "openai/gpt-6.2-astra",
+    "openai/gpt-6.2-sol",
+    "openai/gpt-6.1-terra",
+    "openai/gpt-6-luna",
+    "openai/gpt-5.6-sol",
+    "openai/gpt-5.6-terra",
+    "openai/gpt-5.6-luna",
     "openai/gpt-5.5",
-    "openai/gpt-5.1",
-    "openai/gpt-5",
-    "openai/gpt-5-mini",
-    "openai/gpt-5-nano",
-    "openai/gpt-4.1",
-    "openai/gpt-4.1-mini",
-    "openai/gpt-4.1-nano",
-    "openai/gpt-4o",
-    "openai/gpt-4o-mini",
-    "openai/o3",
-    "openai/o4-mini",
-    "anthropic/claude-opus-4-5",
-    "anthropic/claude-sonnet-4-5",
+    "openai/gpt-5.4-mini",
+    "anthropic/claude-fable-5-2",
+    "anthropic/claude-opus-5-5",
+    "anthropic/claude-sonnet-5-5",
+    "anthropic/claude-haiku-5-5",
     "anthropic/claude-haiku-4-5",
-    "xai/grok-4",
+    "xai/grok-4.7",
+    "xai/grok-4.5",
+    "xai/grok-4.3",
     "mistral/mistral-large-latest",
     "mistral/mistral-small-latest",
-    "deepseek/deepseek-chat",
-    "deepseek/deepseek-reasoner",
+    "deepseek/deepseek-v4-pro",
+    "deepseek/deepseek-flash",
     "local/smollm2-135m",
 )
 

@@ -37,9 +37,9 @@ def test_library_models_have_several_names_and_are_found_once_W35() -> None:
 @pytest.mark.parametrize("get", [chat.get_model, chat.get_async_model])
 def test_unknown_names(get) -> None:
     with pytest.raises(chat.UnknownModelError) as raised:
-        get("gtp-4o")
-    assert str(raised.value) == "Unknown model: gtp-4o"
-    assert raised.value.__notes__ == ["Did you mean 'gpt-4o'?"]
+        get("gtp-6-luna")
+    assert str(raised.value) == "Unknown model: gtp-6-luna"
+    assert raised.value.__notes__ == ["Did you mean 'gpt-6-luna'?"]
     assert isinstance(raised.value, KeyError)
 
 
