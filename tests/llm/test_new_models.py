@@ -179,6 +179,15 @@ def test_encrypted_reasoning_survives_a_round_of_tools(colour: Colour, server: S
     assert second["input"][1]["encrypted_content"] == ENCRYPTED
 
 
+def test_groks_reasoning_survives_on_the_responses_protocol(server: Server) -> None:
+    RESPONSES.play(server, looking)
+    llm.register_provider("openai:responses", scope="xai/", base_url=server.url, api_key="key")
+    response = llm.Model("xai/grok-4.7", thinking={"level": "xhigh"}).call("Look.", tools=[look])
+    response.resume(response.execute_tools())
+    assert [body["reasoning"] for body in bodies(server)] == [{"effort": "xhigh"}] * 2
+    assert bodies(server)[1]["input"][1]["encrypted_content"] == ENCRYPTED
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
