@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ProviderError
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
+from ..values.headers import merge_headers
 from ..values.timeouts import as_timeout
 from ..wire import Codec, Decoder, MalformedReply, Request, WireError
 from ..wire.parsing import parse_json
@@ -118,13 +119,13 @@ class HTTPEndpoint:
         """See `Endpoint`."""
         outgoing = self.codec.encode(request)
         extra = request.params.get("extra_body")
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream" if request.stream else "application/json",
-            **outgoing.headers,
-            **self.headers,
-            **(request.params.get("extra_headers") or {}),
-        }
+        headers = merge_headers(
+            {"content-type": "application/json"},
+            {"accept": "text/event-stream" if request.stream else "application/json"},
+            outgoing.headers,
+            self.headers,
+            request.params.get("extra_headers") or {},
+        )
         timeout = as_timeout(request.params.get("timeout"))
         http = HttpRequest(
             self.base_url + outgoing.path,
