@@ -144,6 +144,11 @@ class HTTPExchange:
     codec: Codec
     http: HttpRequest
 
+    @property
+    def secrets(self) -> list[str]:
+        """The secrets that the request carries, those of a client of the user's too. No error may show them."""
+        return _secrets(self.http)
+
     async def ask(self, runtime: Runtime) -> WholeAnswer:
         """See `Exchange`."""
         reply = await runtime.channel(self.transport).post(self.http)
@@ -214,7 +219,12 @@ class _Decoded:
 def _note(error: WireError, http: HttpRequest, headers: Mapping[str, str]) -> None:
     """Add to what a codec raised what only the sender of the request knows."""
     error.headers = headers
-    error.secrets = secrets_of(http.headers)
+    error.secrets = _secrets(http)
+
+
+def _secrets(http: HttpRequest) -> list[str]:
+    sent = http.sent
+    return secrets_of(http.headers) if sent is None else secrets_of({**http.headers, **sent.headers}, str(sent.url))
 
 
 async def _read_all(body: ByteStream) -> bytes:
