@@ -26,6 +26,7 @@
     ├── LogError                           a log could not be written or read, or has no such entry
     ├── UnknownModelError                  no model of this name           (also a KeyError)
     ├── ChainLimitExceeded                 one more round of tools than allowed (also a ValueError)
+    ├── ToolCallLimitExceeded              more tool calls in one response than allowed
     └── ModelError                         for models that users write
         └── NeedsKeyException              such a model's key is not set
 
@@ -69,6 +70,7 @@ __all__ = [
     "StreamClosedError",
     "StreamRestarted",
     "TimeoutError",
+    "ToolCallLimitExceeded",
     "ToolError",
     "ToolExecutionError",
     "ToolNotFoundError",
@@ -97,9 +99,8 @@ def _copy(kind: type[Error], args: tuple[object, ...], state: Mapping[str, objec
 class ProviderError(Error):
     """Talking to a model server failed.
 
-    `provider` and `model` say where (`None` until known), and `request_id` is for the provider's support (`None` if no
-    answer had begun). `original_exception`, which is also the `__cause__`, is a copy of what was caught, if anything:
-    its type and text alone, since the exceptions of HTTP clients hold API keys. `partial` is what a broken stream had
+    `provider` and `model` say where (`None` until known), `request_id` is for the provider's support (`None` if no
+    answer had begun), `original_exception` is what was caught, if anything, and `partial` what a broken stream had
     delivered before it broke.
     """
 
@@ -364,6 +365,19 @@ class ChainLimitExceeded(Error, ValueError):
         super().__init__(
             f"Chain limit of {limit} exceeded: the model still calls tools. What is finished is in `responses`; "
             "reply() to the last of them goes on."
+        )
+
+
+class ToolCallLimitExceeded(Error):
+    """A response makes more tool calls than `tool_call_limit` allows. None of them was run. `count` is how many it
+    makes."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        self.count = count
+        self.limit = limit
+        super().__init__(
+            f"The response makes {count} tool calls; at most {limit} are run, so none was. Raise the limit with "
+            "tool_call_limit=… if this is meant."
         )
 
 

@@ -7,8 +7,9 @@ The blocks of a page run one after the other in one namespace. HTML comments, wh
     <!-- output -->                                          before a text block: what has been printed
     <!-- table of faults --> … <!-- end of the table -->     what tests/faults/table.py writes
 
-A reply is a text, or a list of texts and of parts in their JSON form. Where there are replies, models of all built-in
-providers are played by `llm.scripted`. Where there are none, nothing can be asked: there is no key and no network.
+A reply is a text, or a list of texts, of parts in their JSON form, and of `{"finish_reason": "max_tokens"}`. Where
+there are replies, models of all built-in providers are played by `llm.scripted`. Where there are none, nothing can be
+asked: there is no key and no network.
 """
 
 from __future__ import annotations
@@ -64,7 +65,13 @@ class Block:
 
 
 def _part(part: Any) -> Any:
-    return llm.from_dict(part) if isinstance(part, dict) else part
+    match part:
+        case {"finish_reason": reason}:
+            return llm.FinishReason(reason)
+        case dict():
+            return llm.from_dict(part)
+        case _:
+            return part
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ProviderError as ProviderError,
         StreamClosedError as StreamClosedError,
         StreamRestarted as StreamRestarted,
+        ToolCallLimitExceeded as ToolCallLimitExceeded,
         UnknownModelError as UnknownModelError,
     )
     from ..log import (
@@ -140,7 +141,7 @@ else:
         {
             "..errors": """
                 ChainLimitExceeded Error LogError MissingAPIKeyError ModelError NeedsKeyException ParseError
-                ProviderError StreamClosedError StreamRestarted UnknownModelError
+                ProviderError StreamClosedError StreamRestarted ToolCallLimitExceeded UnknownModelError
             """,
             "..log": "log open_log",
             "..values.context": "Context",

@@ -17,6 +17,7 @@ from typing_extensions import TypeVar, Unpack
 from ..engine.loop import Rounds
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..errors import ChainLimitExceeded, StreamClosedError
+from ..values.chunks import FinishReason
 from .history import pending_calls
 from .parts import AttachmentPart, Message, StreamEvent
 from .prompts import Prompt, PromptArgs, SchemaSpec, result_part
@@ -54,6 +55,10 @@ class _Round:
     @property
     def calls_tools(self) -> bool:
         return bool(calls_of(self.turn))
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self.turn.finish_reason
 
     async def follow(self) -> _Round:
         with self._place.running():

@@ -23,7 +23,7 @@ from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec, listed
 from .queues import Queue
 from .records import ConversationDict, check_form, conversation_args, conversation_to_dict, with_args
 from .responses import AsyncResponse, Response
-from .turns import Turn, said
+from .turns import Turn, record_of
 
 if TYPE_CHECKING:
     from .models import BaseModel
@@ -51,7 +51,7 @@ class _Conversation(Generic[R]):
     def add(self, turn: Any) -> None:
         """A turn is complete: it is part of the conversation now."""
         self.responses.append(turn)
-        self.messages = [*turn.prompt.messages, *said(turn)]
+        self.messages = record_of(turn)
 
     def continued_from(self, turn: Turn[Any]) -> Self:
         """The conversation in which a reply to a turn belongs: this one, if that turn is its end, else a branch."""
@@ -65,7 +65,7 @@ class _Conversation(Generic[R]):
         """A branch that goes as far as one of its turns."""
         branch = self.branch()
         branch.responses = [*takewhile(lambda each: each is not turn, self.responses), turn]
-        branch.messages = [*turn.prompt.messages, *said(turn)]
+        branch.messages = record_of(turn)
         return branch
 
     def branch(self) -> Self:

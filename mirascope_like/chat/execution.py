@@ -20,7 +20,7 @@ from ..engine.streams import LiveStream
 from ..errors import StreamClosedError
 from ..schema.dialects import PLAIN, Dialect
 from ..schema.formats import AnyFormat
-from ..values.chunks import Chunk, Usage, UsageChunk
+from ..values.chunks import Chunk, FinishReasonChunk, Usage, UsageChunk
 from ..values.messages import Message as LLMMessage
 from ..values.params import Params
 from ..wire import Request
@@ -28,11 +28,12 @@ from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
 from .attachments import Attachment, loaded, to_media
 from .convert import OWN, to_llm
+from .facts import begin_anew
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import Prompt
 from .records import prompt_settings
 from .tools import make_toolkit
-from .turns import begin_anew, running
+from .turns import running
 
 if TYPE_CHECKING:
     from .models import BaseModel
@@ -84,7 +85,7 @@ class Execution:
 
     def ending(self, turn: Turn[Any], writer: ChunkWriter) -> Sequence[Chunk]:
         """The chunks at the end, with what the author said beside the events."""
-        made = writer.end(self._said(turn))
+        made = [*writer.end(self._said(turn)), FinishReasonChunk(turn.finish_reason, None)]
         if turn.input_tokens is None and turn.output_tokens is None and turn.token_details is None:
             return made
         usage = Usage(

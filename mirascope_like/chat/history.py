@@ -6,13 +6,22 @@ gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 from .attachments import Attachment
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
-__all__ = ["answered", "client_calls", "identified", "pending_calls", "trimmed", "with_system", "without_files"]
+__all__ = [
+    "answered",
+    "client_calls",
+    "identified",
+    "pending_calls",
+    "trimmed",
+    "with_system",
+    "without_files",
+    "without_results",
+]
 
 
 def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
@@ -65,9 +74,7 @@ def answered(messages: Sequence[Message]) -> list[Message]:
 def without_files(messages: Sequence[Message]) -> tuple[list[Message], list[Attachment]]:
     """The messages, without the files in the results at their end, and these files. Results that came from elsewhere
     keep theirs."""
-    start = len(messages)
-    while start and messages[start - 1].role == "tool":
-        start -= 1
+    start = _results_start(messages)
     files: list[Attachment] = []
     bare = [replace(each, parts=[_without_files(part, files) for part in each.parts]) for each in messages[start:]]
     return [*messages[:start], *bare], files
@@ -78,6 +85,33 @@ def _without_files(part: Part, files: list[Attachment]) -> Part:
         return part
     files += part.attachments
     return replace(part, attachments=[])
+
+
+def without_results(messages: Sequence[Message], ids: Container[str | None]) -> list[Message]:
+    """Return the messages without results, at their end, of calls with these ids: others are given now.
+
+    While calls still wait there, all results stay.
+    """
+    if pending_calls(messages):
+        return list(messages)
+    start = _results_start(messages)
+    kept = [
+        replace(message, parts=[part for part in message.parts if not _has_id(part, ids)])
+        for message in messages[start:]
+    ]
+    return [*messages[:start], *(message for message in kept if message.parts)]
+
+
+def _has_id(part: Part, ids: Container[str | None]) -> bool:
+    return isinstance(part, ToolResultPart) and part.tool_call_id is not None and part.tool_call_id in ids
+
+
+def _results_start(messages: Sequence[Message]) -> int:
+    """Where the results of tools at the end of a history begin."""
+    start = len(messages)
+    while start and messages[start - 1].role == "tool":
+        start -= 1
+    return start
 
 
 def with_system(messages: Sequence[Message], system: str) -> list[Message]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..engine.exchanges import Endpoint
 from ..engine.plan import Plan
-from ..engine.runtime import Runtime
+from ..engine.runtime import Runtime, run
 from ..engine.streams import LiveStream
 from ..values.chunks import Chunk, Reply, Usage
-from ..values.headers import check_headers
 from ..values.media import is_text
 from ..values.messages import Message as LLMMessage
 from ..values.params import Params, check_params
@@ -22,6 +21,7 @@ from ..wire.features import features_of
 from .assembly import ChunkReader
 from .attachments import TYPES_BY_SUFFIX, loaded
 from .convert import from_llm, to_llm
+from .facts import Facts
 from .models import AsyncModel, BaseModel, Model
 from .parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
 from .prompts import Prompt
@@ -44,14 +44,12 @@ _TEXTS: Collection[str] = frozenset(filter(is_text, _ATTACHMENT_TYPES))
 @cache
 def _options() -> type[OptionsClass]:
     """The params of calls, as a Pydantic class."""
-    from pydantic import AfterValidator, create_model
+    from pydantic import create_model
     from typing_extensions import get_type_hints
 
     from .options import Options
 
-    kinds = get_type_hints(Params)
-    kinds["extra_headers"] = Annotated[Mapping[str, str], AfterValidator(check_headers)]
-    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in kinds.items()}
+    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in get_type_hints(Params).items()}
     return create_model("Options", __base__=Options, **fields)
 
 
@@ -96,17 +94,32 @@ class _Library(BaseModel):
 class LibraryModel(_Library, Model):
     """A model of one of the library's providers."""
 
-    def execute(self, prompt: Prompt, *, stream: bool, **_: Any) -> Iterator[StreamEvent]:
-        """The answer's events, for models that are made of this one."""
-        return Response[Any](replace(prompt, model=self, stream=stream)).stream_events()
+    def execute(
+        self, prompt: Prompt, *, stream: bool, response: Facts | None = None, **_: Any
+    ) -> Iterator[StreamEvent]:
+        """The answer's events, for models that are made of this one; `response` gets its finish reason."""
+        answer = Response[Any](replace(prompt, model=self, stream=stream))
+        if response is not None:
+            answer.on_done(partial(_pass_on, response))
+        return answer.stream_events()
 
 
 class AsyncLibraryModel(_Library, AsyncModel):
     """See `LibraryModel`."""
 
-    def execute(self, prompt: Prompt, *, stream: bool, **_: Any) -> AsyncIterator[StreamEvent]:
+    def execute(
+        self, prompt: Prompt, *, stream: bool, response: Facts | None = None, **_: Any
+    ) -> AsyncIterator[StreamEvent]:
         """See `LibraryModel.execute`."""
-        return AsyncResponse[Any](replace(prompt, model=self, stream=stream)).astream_events()
+        answer = AsyncResponse[Any](replace(prompt, model=self, stream=stream))
+        if response is not None:
+            run(answer.on_done(partial(_pass_on, response)))  # which waits for nothing yet
+        return answer.astream_events()
+
+
+def _pass_on(to: Facts, answer: Facts) -> None:
+    """Tell a response of the model that is made of this one why the answer ended."""
+    to.set_finish_reason(answer.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)

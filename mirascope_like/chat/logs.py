@@ -7,13 +7,18 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
+from ..engine.endings import why_unfinished
 from ..log import LoggedConversation, LogReader, open_log
 from .conversations import AsyncConversation, Conversation
 from .convert import from_llm
+from .history import pending_calls
 from .models import AsyncModel, Model
+from .parts import Message
+from .pauses import with_results
 from .prompts import ChainArgs
 from .records import ConversationDict
 from .serial import VERSION
+from .tools import ToolCall, refuse_calls
 
 __all__ = ["load_async_conversation", "load_conversation"]
 
@@ -49,13 +54,24 @@ def _loaded(
     return kind.from_dict(data, model=model, **args)
 
 
+def _history(log: LogReader, found: LoggedConversation) -> list[Message]:
+    """The messages; tool calls of a response that did not end well have results that say so, as in `record_of`."""
+    messages = from_llm(found.messages)
+    last = next((each for each in log.responses(conversation=found.id) if each.error_type is None), None)
+    why = why_unfinished(last.finish_reason) if last is not None else None
+    if why is None:
+        return messages
+    calls = [ToolCall(call.name, call.arguments, call.tool_call_id) for call in pending_calls(messages)]
+    return with_results(messages, refuse_calls(calls, why))
+
+
 def _to_dict(log: LogReader, found: LoggedConversation) -> ConversationDict:
     made: ConversationDict = {
         "version": VERSION,
         "id": found.id,
         "model": found.model_id,
         "name": found.name,
-        "messages": [message.to_dict() for message in from_llm(found.messages)],
+        "messages": [message.to_dict() for message in _history(log, found)],
     }
     if found.params:
         made["settings"] = {"options": dict(found.params)}

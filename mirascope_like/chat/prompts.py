@@ -18,11 +18,11 @@ from ..schema.formats import AnyFormat, Format, make_format
 from ..schema.given import GivenSchema
 from ..schema.tools import ProviderTool
 from ..values.context import Context
-from ..values.params import Params
+from ..values.params import Params, check_params
 from ..values.timeouts import Timeout
 from .attachments import Attachment
 from .fragments import joined, joined_system
-from .history import answered, with_system, without_files
+from .history import answered, with_system, without_files, without_results
 from .parts import AttachmentPart, Message, Part, TextPart, ToolResultPart
 from .toolbox import Toolbox, ToolLike, flatten
 from .tools import AfterCall, AnyTool, BeforeCall, Tool, ToolResult
@@ -113,7 +113,7 @@ class Prompt:
     own_history: bool = False
     """Whether `history` goes with the prompt, and is not the conversation's."""
     given_tools: Sequence[ToolLike] = ()
-    given_options: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)  # headers may be keys
+    given_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     format: AnyFormat | None = None
     schema: dict[str, Any] | None = None
     stream: bool = True
@@ -132,10 +132,15 @@ class Prompt:
     @cached_property
     def options(self) -> Options:
         """The options, as an object of the model's `Options`."""
-        given = dict(self.given_options)
-        if _limits(given.get("timeout")) and not _takes(self.model.Options, "timeout"):
-            del given["timeout"]
-        return self.model.Options(**given)
+        taken = [name for name in self.engine_options if not _takes(self.model.Options, name)]
+        return self.model.Options(**{name: value for name, value in self.given_options.items() if name not in taken})
+
+    @property
+    def engine_options(self) -> Params:
+        """The options that hold for every model, whatever its `Options`. Raises as `check_params`."""
+        timeout, limit = self.timeout, self.given_options.get("tool_call_limit")
+        given = {"timeout": timeout, "tool_call_limit": limit}
+        return check_params({name: value for name, value in given.items() if value is not None})
 
     @property
     def timeout(self) -> Timeout | None:
@@ -158,7 +163,10 @@ class Prompt:
         """All that the model is sent, the history with it."""
         if self.said_already is not None:
             return list(self.said_already)
-        return answered(with_system([*self.history, *self._said(), *self.after], self.system))
+        history = self.history
+        if self.tool_results:
+            history = without_results(history, {result.tool_call_id for result in self.tool_results})
+        return answered(with_system([*history, *self._said(), *self.after], self.system))
 
     def asking(self, text: str | None, args: Mapping[str, Any]) -> Prompt:
         """This prompt with what `args` (see `PromptArgs`, and `schema`) say, checked. Raises `TypeError`, and

@@ -51,6 +51,8 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> 
         turn.finish_reason = FinishReason(reason)
     if "value" in data:
         turn.format = _giving(data["value"])
+    elif turn.format is not None and turn.format.parser is None:
+        turn.format = turn.format.with_mode("tool")  # the mode is not stored; this one takes least for granted
     started = datetime.fromisoformat(data["datetime_utc"]) if data.get("datetime_utc") else None
     turn.id = data["id"]
     restore(turn, said, list(_events(said)), started, data.get("duration_ms", 0))

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from ..schema.given import GivenSchema
 from ..schema.typed import ENVELOPE, type_schema
+from ..values.timeouts import Timeout
 from .parts import AttachmentPart, Message, part_from_dict
 from .serial import VERSION, MessageDict, PartDict
 from .tools import Tool
@@ -220,7 +221,10 @@ def _options_to_dict(prompt: Prompt) -> dict[str, Any]:
     values = {name: value for name, value in given.model_dump(mode="json").items() if value is not None}
     names = {name: field.validation_alias for name, field in fields.items()}
     made = {alias if isinstance(alias := names[name], str) else name: value for name, value in values.items()}
-    return made if prompt.timeout is None else {**made, "timeout": asdict(prompt.timeout)}
+    kept = {
+        name: asdict(value) if isinstance(value, Timeout) else value for name, value in prompt.engine_options.items()
+    }
+    return {**made, **kept}
 
 
 def conversation_args(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,8 +109,12 @@ class Response(Turn[F], Generic[F]):
     ) -> list[ToolResult]:
         """Run the tools that the model called (or those of `tool_calls_list`), and give the results in their order.
 
-        What goes wrong in a tool is a result that tells the model, with `exception` set. Raises what the hooks raise,
-        and `PauseChain`.
+        What goes wrong in a tool is a result that tells the model, with `exception` set. If the response did not end
+        well (it was cut off, refused or filtered, or it failed), its calls may be incomplete: none is run, no hook is
+        called, and each result tells the model why. Those of `tool_calls_list` are run in any case.
+
+        Raises what the hooks raise, `PauseChain`, and `ToolCallLimitExceeded` if the response makes more calls than the
+        option `tool_call_limit` allows.
         """
         return run(self._execute_tool_calls(before_call, after_call, tool_calls_list, tools))
 

@@ -43,6 +43,7 @@ __all__ = [
     "ToolOutput",
     "ToolResult",
     "make_toolkit",
+    "refuse_calls",
     "run_calls",
 ]
 
@@ -228,6 +229,12 @@ async def run_calls(
             pause.paused, pause.tool_call = paused, paused[0]  # not if `after_call` raised it: then its tool has run
         raise
     return [_result(output) for output in outputs]
+
+
+def refuse_calls(calls: Sequence[ToolCall], why: str) -> list[ToolResult]:
+    """Return a result for each call that tells the model why it was not run. No hook sees it."""
+    error = ToolExecutionError(why)
+    return [ToolResult(call.name, f"Error: {why}", tool_call_id=call.tool_call_id, exception=error) for call in calls]
 
 
 def _before(hook: BeforeCall | None, tools: Sequence[AnyTool]) -> Callable[..., Any] | None:

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
 
+from ..engine.endings import check_call_count, why_unfinished
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
-from ..values.chunks import FinishReason
 from .answers import Answering
+from .facts import Facts, new_call_id, with_id
 from .history import client_calls, identified
 from .ids import new_id
 from .parts import Message, StreamEvent
@@ -37,8 +38,7 @@ from .prompts import Prompt
 from .queues import Place, Queue
 from .records import ResponseDict, response_to_dict
 from .toolbox import ToolLike, flatten, prepare_all
-from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, run_calls
-from .usage import Usage, usage_text
+from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
 from .views import Step, texts
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Mark",
     "Turn",
-    "begin_anew",
     "calls_of",
     "close",
     "dict_of",
     "event_at",
     "followed",
     "go_on",
+    "record_of",
     "restore",
     "resumed",
     "running",
@@ -76,7 +76,7 @@ class Mark:
     position: int = 0
 
 
-class Turn(Generic[F]):
+class Turn(Facts, Generic[F]):
     """A prompt and its answer. See the module's docstring."""
 
     _runtime: ClassVar[Runtime]
@@ -91,18 +91,11 @@ class Turn(Generic[F]):
         place: Place | None = None,
         replies_to: Turn[Any] | None = None,
     ) -> None:
+        super().__init__()
         self.id: str = new_id()
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation | None = conversation
-        self.resolved_model: str | None = None
-        self.response_json: dict[str, Any] | None = None
-        self.finish_reason: FinishReason | None = None
         self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
-        self.input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.token_details: dict[str, Any] | None = None
-        self.added_calls: list[ToolCall] = []
-        self.executed: set[str] = set()
         self.ran: Sequence[ToolResult] = ()
         self._queue = queue
         self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
@@ -152,27 +145,6 @@ class Turn(Generic[F]):
         """The tool calls, if the answer is complete; `ValueError` if it is not."""
         self._check_done()
         return self._tool_calls()
-
-    def token_usage(self) -> str:
-        """The tokens used, for people: "1,234 input, 5 output"."""
-        return usage_text(self._usage())
-
-    # -- for models that are executing --------------------------------------------------------------------------------
-
-    def set_usage(
-        self, *, input: int | None = None, output: int | None = None, details: Mapping[str, Any] | None = None
-    ) -> None:
-        """Say what the answer took, in tokens; replaces what was said before."""
-        self.input_tokens, self.output_tokens = input, output
-        self.token_details = None if details is None else dict(details)
-
-    def set_resolved_model(self, model_id: str) -> None:
-        """Say which model answered."""
-        self.resolved_model = model_id
-
-    def add_tool_call(self, tool_call: ToolCall) -> None:
-        """Say that the model wants a tool run."""
-        self.added_calls.append(_with_id(tool_call))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -263,7 +235,7 @@ class Turn(Generic[F]):
             self._taken = len(self._stream.chunks)
             return False
         self._events.extend(self._answer.events(None))
-        self._messages = identified(self._answer.messages(self, self._stream), _new_call_id)
+        self._messages = identified(self._answer.messages(self, self._stream), new_call_id)
         self.finish_reason = self._stream.reply.finish_reason
         self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
         self._complete()
@@ -353,9 +325,6 @@ class Turn(Generic[F]):
     def _said_text(self) -> str:
         return "".join(event.chunk for event in self._events if event.type == "text")
 
-    def _usage(self) -> Usage:
-        return Usage(self.input_tokens, self.output_tokens, self.token_details)
-
     def _tool_calls(self) -> list[ToolCall]:
         calls = client_calls(self._messages)
         return [
@@ -427,7 +396,11 @@ class Turn(Generic[F]):
         kept: list[ToolResult] | None = None,
     ) -> list[ToolResult]:
         await self._finish()
-        calls = self._tool_calls() if tool_calls_list is None else [_with_id(call) for call in tool_calls_list]
+        calls = self._tool_calls() if tool_calls_list is None else [with_id(call) for call in tool_calls_list]
+        if tool_calls_list is None:
+            self._check_count(calls)
+            if (why := why_unfinished(self.finish_reason)) is not None:
+                return refuse_calls(calls, why)
         given = self.prompt.given_tools if tools is None else tools
         try:
             return await self._execute(calls, given, before_call, after_call, kept)
@@ -435,9 +408,12 @@ class Turn(Generic[F]):
             note_pause(pause, self.prompt, self._thread, [*self.prompt.messages, *self._messages], given)
             raise
 
+    def _check_count(self, calls: Sequence[ToolCall]) -> None:
+        check_call_count(calls, self.prompt.engine_options.get("tool_call_limit"))
+
     async def _execute_one(self, call: ToolCall) -> ToolResult:
         """For models that run their tools themselves: with the prompt's tools and hooks, and never again."""
-        call = _with_id(call)
+        call = with_id(call)
         self.executed.add(call.tool_call_id or "")
         prompt = self.prompt
         with self.place.running():
@@ -467,7 +443,8 @@ class Turn(Generic[F]):
 
     async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
         tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
-        if self.prompt.said_already is not None and tools is self.prompt.given_tools:
+        runs = why_unfinished(self.finish_reason) is None
+        if runs and self.prompt.said_already is not None and tools is self.prompt.given_tools:
             # Stored tools have no functions: the model would be told so, in place of results.
             raise ValueError("The tool calls of this stored response wait for their tools: pass tools=[…].")
         before, after = (args.get(name, getattr(self.prompt, name)) for name in ("before_call", "after_call"))
@@ -484,6 +461,7 @@ class Turn(Generic[F]):
 
     async def _resume(self, calls: Sequence[ToolCall]) -> Self:
         prompt, kept = self.prompt, list[ToolResult]()
+        self._check_count(calls)
         try:
             results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
         except BaseException as error:
@@ -543,17 +521,17 @@ def running(turn: Turn[Any]) -> AbstractContextManager[None]:
     return turn.place.running()
 
 
-def begin_anew(turn: Turn[Any]) -> None:
-    """Forget what a model said of its answer in an attempt that failed."""
-    turn.resolved_model = turn.response_json = None
-    turn.set_usage()
-    turn.added_calls = []
-    turn.executed = set()
-
-
 def said(turn: Turn[Any]) -> list[Message]:
     """The messages of a complete answer."""
     return list(turn._messages)
+
+
+def record_of(turn: Turn[Any]) -> list[Message]:
+    """Return the history that a complete response leaves. If it did not end well, its tool calls have results that say
+    so: nobody who goes on from it runs them by mistake."""
+    messages = [*turn.prompt.messages, *said(turn)]
+    why = why_unfinished(turn.finish_reason)
+    return messages if why is None else with_results(messages, refuse_calls(calls_of(turn), why))
 
 
 def dict_of(turn: Turn[Any]) -> ResponseDict:
@@ -585,11 +563,3 @@ def restore(
 ) -> None:
     """Make a turn one that was answered before."""
     turn._restore(messages, events, started, duration_ms)
-
-
-def _with_id(call: ToolCall) -> ToolCall:
-    return call if call.tool_call_id else replace(call, tool_call_id=_new_call_id())
-
-
-def _new_call_id() -> str:
-    return f"tc_{new_id()}"

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, Self, TypeVar
 
 from ..errors import ChainLimitExceeded, StreamClosedError
+from ..values.chunks import FinishReason
+from .endings import ends_loop
 from .runtime import Runtime
 
 __all__ = ["Rounds", "Turn"]
@@ -26,6 +28,11 @@ class Turn(Protocol):
     @property
     def calls_tools(self) -> bool:
         """Whether the answer, once it is complete, asks for tools to be run."""
+        ...
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended, once it is complete."""
         ...
 
     async def follow(self) -> Self:
@@ -110,7 +117,7 @@ class Rounds(Generic[T]):
     async def _follow(self, last: T) -> T | None:
         await last.settle()
         self.check()
-        if not last.calls_tools:
+        if not last.calls_tools or ends_loop([turn.finish_reason for turn in self.turns]):
             return None
         if self._limit is not None and len(self.turns) >= self._limit:
             raise ChainLimitExceeded(self._limit)

@@ -261,7 +261,9 @@ class LiveStream:
         if isinstance(failure, FAILURES):
             self._take(getattr(failure, "chunks", ()))
             partial = self._accumulator.reply() if self._source is not None else None
-            failure = self.prepared.signed(failure, partial)
+            signed = self.prepared.signed(failure, partial)
+            signed.__cause__ = signed.original_exception
+            failure = signed
         await self._close_source()
         return failure
 

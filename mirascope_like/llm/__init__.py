@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         StreamClosedError as StreamClosedError,
         StreamRestarted as StreamRestarted,
         TimeoutError as TimeoutError,
+        ToolCallLimitExceeded as ToolCallLimitExceeded,
         ToolError as ToolError,
         ToolExecutionError as ToolExecutionError,
         ToolNotFoundError as ToolNotFoundError,
@@ -221,8 +222,8 @@ else:
                 APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError Error
                 FeatureNotSupportedError IncompleteStreamError LogError MissingAPIKeyError NoRegisteredProviderError
                 NotFoundError ParseError PermissionError ProviderError RateLimitError ResponseValidationError
-                RetriesExhausted ServerError StreamClosedError StreamRestarted TimeoutError ToolError
-                ToolExecutionError ToolNotFoundError UnsupportedParamWarning
+                RetriesExhausted ServerError StreamClosedError StreamRestarted TimeoutError ToolCallLimitExceeded
+                ToolError ToolExecutionError ToolNotFoundError UnsupportedParamWarning
             """,
             "..log": "LoggedConversation LoggedResponse LoggedTool LogReader LogWriter log open_log",
             "..schema.formats": "Format FormatSpec FormattingMode OutputParser Partial",

@@ -5,33 +5,32 @@ Eight names for two things that differ in colour and in whether a context goes a
     whole     Response        AsyncResponse        ContextResponse        AsyncContextResponse
     streamed  StreamResponse  AsyncStreamResponse  ContextStreamResponse  AsyncContextStreamResponse
 
-All that can be read is in `BaseResponse`; the classes add what does something. A response never changes what it was
-made from: `resume` gives a new one.
+All that can be read is in `BaseResponse`; the classes here add what does something. A response never changes what it
+was made from: `resume` gives a new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..engine.calls import Answer, ask, validated
 from ..engine.continuations import beginning_of
+from ..engine.endings import Unfinished, check_call_count, check_unfinished, refuse_calls, why_unfinished
 from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
 from ..schema.formats import Format, Partial
-from ..schema.tools import Toolkit
-from ..values.chunks import ContentChunk, FinishReason, TextChunk, TextEndChunk, Usage
-from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContent
+from ..values.chunks import ContentChunk, FinishReason
+from ..values.content import ToolOutput, UserContent
 from ..values.context import Context
-from ..values.messages import AssistantMessage, Message, promote
-from ..values.params import Params
-from ..values.retries import RetryConfig, RetryFailure
+from ..values.messages import Message, promote
 from ..values.timeouts import as_timeout
+from .contents import Contents
 from .views import (
     AsyncTextStream,
     AsyncThoughtStream,
@@ -47,7 +46,6 @@ from .views import (
     chunks,
     part_streams,
     partials,
-    pretty,
     pretty_pieces,
     text_pieces,
 )
@@ -72,107 +70,8 @@ F = TypeVar("F", default=None, covariant=True)
 D = TypeVar("D")
 
 
-class BaseResponse(Generic[F]):
-    """What can be read of an answer. Of a stream: what has come so far."""
-
-    def __init__(self, source: Answer | LiveStream) -> None:
-        self._source = source
-
-    @property
-    def content(self) -> Sequence[AssistantContentPart]:
-        """The parts, in the order in which they began."""
-        return self._source.reply.content
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """The texts."""
-        return [part for part in self.content if isinstance(part, Text)]
-
-    @property
-    def thoughts(self) -> Sequence[Thought]:
-        """The thoughts."""
-        return [part for part in self.content if isinstance(part, Thought)]
-
-    @property
-    def tool_calls(self) -> Sequence[ToolCall]:
-        """The tool calls, complete ones only."""
-        return [part for part in self.content if isinstance(part, ToolCall)]
-
-    @property
-    def messages(self) -> list[Message]:
-        """The conversation: what was sent, and this answer."""
-        return [*self._source.plan.messages, self._message]
-
-    @property
-    def usage(self) -> Usage | None:
-        """Tokens used; `None` until known."""
-        return self._source.reply.usage
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended; `None` if it simply ended."""
-        return self._source.reply.finish_reason
-
-    @property
-    def raw_finish_reason(self) -> str | None:
-        """The provider's own word for it."""
-        return self._source.reply.raw_finish_reason
-
-    @property
-    def response_id(self) -> str | None:
-        """The provider's id of this response."""
-        return self._source.reply.response_id
-
-    @property
-    def provider_id(self) -> str:
-        """Who was asked."""
-        return self._source.prepared.endpoint.provider_id
-
-    @property
-    def model_id(self) -> str:
-        """The model id that was asked for."""
-        return self._source.plan.model_id
-
-    @property
-    def provider_model_name(self) -> str:
-        """The model that answered, in the provider's words; before it says so, the name that was sent."""
-        return self._source.reply.provider_model_name or self._source.prepared.request.model
-
-    @property
-    def params(self) -> Params:
-        """The params of this call."""
-        return self._source.plan.params
-
-    @property
-    def toolkit(self) -> Toolkit:
-        """The tools of this call."""
-        return self._source.plan.toolkit
-
-    @property
-    def format(self) -> Format[F] | None:
-        """The format of this call, with the mode that was used."""
-        return self._source.prepared.format
-
-    @property
-    def context(self) -> Context[Any] | None:
-        """The context that was passed to this call."""
-        return self._source.plan.context
-
-    @property
-    def retry_config(self) -> RetryConfig | None:
-        """When this call was to be made again, and of whom else; `None`: never."""
-        return self._source.plan.retry
-
-    @property
-    def retry_failures(self) -> Sequence[RetryFailure]:
-        """The attempts before the one that gave this answer, and what they failed with."""
-        return tuple(self._source.failures)
-
-    @property
-    def continues(self) -> Literal["prefill", "restart"] | None:
-        """How this answer goes on with one that broke off: "prefill" (the model went on from its text, which this
-        answer begins with) or "restart" (it began anew); `None` if it does not go on with one."""
-        return self._source.prepared.continues
+class BaseResponse(Contents[F]):
+    """What any response has: its contents, and the call that would go on from it."""
 
     @property
     def model(self) -> Model:
@@ -181,51 +80,6 @@ class BaseResponse(Generic[F]):
 
         plan = self._source.plan
         return use_model(Model(plan.model_id, provider=plan.provider, retry=plan.retry, **plan.params))
-
-    def text(self, sep: str = "\n") -> str:
-        """All texts, joined."""
-        return sep.join([part.text for part in self.texts])
-
-    def pretty(self) -> str:
-        """All of it for a person to read: texts, thoughts and tool calls."""
-        return pretty(self.content)
-
-    @overload
-    def parse(self) -> F: ...
-    @overload
-    def parse(self, partial: Literal[False]) -> F: ...
-    @overload
-    def parse(self, partial: Literal[True]) -> Partial[F] | None: ...
-    def parse(self, partial: bool = False) -> Any:
-        """The value of the call's format; `None` if it has none. `partial` gives what there is so far; of a stream the
-        same object each time, which grows as more comes.
-
-        Raises `ParseError` if the answer is not of the format, or not complete; its `cut_off` says that a limit ended
-        it.
-        """
-        format = self.format
-        if format is None:
-            return None
-        if partial and format.parser is None:
-            return self._partial(format)
-        return format.value_of(self, self.text(sep=""), ended=self.finish_reason, pending=self._pending())
-
-    def _partial(self, format: Format[Any]) -> Any:
-        end = [] if self.finish_reason else [TextEndChunk()]  # it may not be all of the text: 12 of 1234
-        return PartialValue(format, [TextChunk(self.text(sep="")), *end]).read()
-
-    def _pending(self) -> str | None:
-        """What is to be done before there can be a value."""
-        unanswered = "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
-        return self._unread() or unanswered
-
-    def _unread(self) -> str | None:
-        """What is to be said of an answer that is not all there."""
-        return None
-
-    @property
-    def _message(self) -> AssistantMessage:
-        return self._source.prepared.message(self._source.reply)
 
     def next_plan(self, content: object = None, ctx: Context[Any] | None = None, *, model: Model | None = None) -> Plan:
         """The call that would go on from here, without making it: this conversation, this answer, and `content`.
@@ -245,24 +99,13 @@ class BaseResponse(Generic[F]):
         reason = self.finish_reason
         if reason is FinishReason.PAUSE:
             return (self._message,), None
-        if self._unfinished() or (reason is not None and reason.cuts_off):
+        if self._unfinished() or reason not in (None, FinishReason.REFUSAL):
             return (), beginning_of(self._source.reply)
         raise ValueError("The answer is complete: resume(…) needs what to say to it.")
 
     def _unfinished(self) -> bool:
         """Whether reading this answer ended before the answer did."""
         return False
-
-    def __repr__(self) -> str:
-        said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)
-        shown = said if len(said) <= 60 else f"{said[:59]}…"
-        notes = [f"{self.usage.total_tokens} tokens"] if self.usage else []
-        notes += [str(self.finish_reason)] if self.finish_reason else []
-        notes += self._state()
-        return f"<{type(self).__name__} {self.model_id} {shown!r}{''.join(f', {note}' for note in notes)}>"
-
-    def _state(self) -> list[str]:
-        return []
 
 
 # -- what a response does, written once for both colours --------------------------------------------------------------
@@ -283,12 +126,21 @@ class _Acting(BaseResponse[F]):
         await self._settle()
         return type(self)(await self._ask(self.next_plan(content, context)))
 
-    async def _tools_run(self, context: Context[Any] | None, limit: int) -> list[ToolOutput[Any]]:
+    async def _tools_run(
+        self, context: Context[Any] | None, limit: int, unfinished: Unfinished
+    ) -> list[ToolOutput[Any]]:
+        check_unfinished(unfinished)
         await self._settle()
-        plan = self._source.plan
+        plan, calls = self._source.plan, self.tool_calls
+        check_call_count(calls, plan.params.get("tool_call_limit"))
+        if unfinished == "refuse" and (why := self._why_unfinished()) is not None:
+            return refuse_calls(calls, why)
         context = plan.context if context is None else context
         timeout = as_timeout(plan.params.get("timeout")).tool
-        return await run_tools(self._runtime, plan.toolkit, self.tool_calls, context, limit=limit, timeout=timeout)
+        return await run_tools(self._runtime, plan.toolkit, calls, context, limit=limit, timeout=timeout)
+
+    def _why_unfinished(self) -> str | None:
+        return why_unfinished(self.finish_reason)
 
     async def _validated(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
         async def again(response: Self, message: str) -> Self:
@@ -303,15 +155,23 @@ class _Acting(BaseResponse[F]):
 class _Blocking(_Acting[F]):
     _runtime = BLOCKING
 
-    def execute_tools(self, *, max_concurrency: int = DEFAULT_LIMIT) -> list[ToolOutput[Any]]:
+    def execute_tools(
+        self, *, max_concurrency: int = DEFAULT_LIMIT, unfinished: Unfinished = "refuse"
+    ) -> list[ToolOutput[Any]]:
         """Run all tool calls, together; outputs in the order of the calls, to be passed to `resume`.
 
         What goes wrong in a tool does not raise: it becomes an output that tells the model, with `error` set. Async
         tools run on a background event loop, several sync ones in threads (see `inline` of `llm.tool` for those that
-        must not). At most `max_concurrency` run at a time. Raises `TypeError` if a tool wants a context and none was
-        passed.
+        must not). At most `max_concurrency` run at a time.
+
+        If the response did not end well (it was cut off, refused or filtered, it failed, or its stream was closed), its
+        calls may be incomplete: none is run, and each output is an error that tells the model why. `unfinished="run"`
+        runs them all the same.
+
+        Raises `TypeError` if a tool wants a context and none was passed, `ToolCallLimitExceeded` if there are more
+        calls than the param `tool_call_limit` allows.
         """
-        return run(self._tools_run(None, max_concurrency))
+        return run(self._tools_run(None, max_concurrency, unfinished))
 
     def resume(self, content: UserContent | None = None) -> Self:
         """The next answer, to a user message with `content`: tool outputs, text, or other parts. Tools, format and
@@ -336,9 +196,11 @@ class _Blocking(_Acting[F]):
 class _Awaiting(_Acting[F]):
     _runtime = NATIVE
 
-    async def execute_tools(self, *, max_concurrency: int = DEFAULT_LIMIT) -> list[ToolOutput[Any]]:
+    async def execute_tools(
+        self, *, max_concurrency: int = DEFAULT_LIMIT, unfinished: Unfinished = "refuse"
+    ) -> list[ToolOutput[Any]]:
         """See `Response.execute_tools`. Sync tools run in worker threads, so the event loop is never blocked."""
-        return await self._tools_run(None, max_concurrency)
+        return await self._tools_run(None, max_concurrency, unfinished)
 
     async def resume(self, content: UserContent | None = None) -> Self:
         """See `Response.resume`."""
@@ -351,10 +213,14 @@ class _Awaiting(_Acting[F]):
 
 class _BlockingWithContext(_Blocking[F], Generic[D, F]):
     def execute_tools(
-        self, ctx: Context[D] | None = None, *, max_concurrency: int = DEFAULT_LIMIT
+        self,
+        ctx: Context[D] | None = None,
+        *,
+        max_concurrency: int = DEFAULT_LIMIT,
+        unfinished: Unfinished = "refuse",
     ) -> list[ToolOutput[Any]]:
         """See `Response.execute_tools`."""
-        return run(self._tools_run(ctx, max_concurrency))
+        return run(self._tools_run(ctx, max_concurrency, unfinished))
 
     @overload
     def resume(self, content: UserContent | None = None) -> Self: ...
@@ -375,10 +241,14 @@ class _BlockingWithContext(_Blocking[F], Generic[D, F]):
 
 class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
     async def execute_tools(
-        self, ctx: Context[D] | None = None, *, max_concurrency: int = DEFAULT_LIMIT
+        self,
+        ctx: Context[D] | None = None,
+        *,
+        max_concurrency: int = DEFAULT_LIMIT,
+        unfinished: Unfinished = "refuse",
     ) -> list[ToolOutput[Any]]:
         """See `AsyncResponse.execute_tools`."""
-        return await self._tools_run(ctx, max_concurrency)
+        return await self._tools_run(ctx, max_concurrency, unfinished)
 
     @overload
     async def resume(self, content: UserContent | None = None) -> Self: ...
@@ -459,6 +329,9 @@ class _Streamed(_Acting[F]):
 
     def _unfinished(self) -> bool:
         return self._source.failure is not None
+
+    def _why_unfinished(self) -> str | None:
+        return why_unfinished(self.finish_reason, self._source.failure)
 
     def _unread(self) -> str | None:
         if self._unfinished():

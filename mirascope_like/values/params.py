@@ -8,7 +8,6 @@ from typing import Any, Literal, Required, TypeAlias, cast, get_args
 
 from typing_extensions import TypedDict
 
-from .headers import check_headers
 from .timeouts import Timeout, TimeoutLike, check_seconds
 
 __all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
@@ -56,14 +55,16 @@ class Params(TypedDict, total=False):
     """'auto', 'none' (no call), 'required' (some call), or {'name': 'the_tool'}."""
     parallel_tool_calls: bool
     """Whether one answer may hold several tool calls."""
+    tool_call_limit: int
+    """The most tool calls of one response that are run, 128 if not set. A response with more raises
+    `ToolCallLimitExceeded`."""
     timeout: TimeoutLike
     """Seconds of silence from the server that are waited for: connecting, sending, and between two reads; or a
     `Timeout` of several limits."""
     extra_body: Mapping[str, Any]
     """JSON fields to merge into the request's body, last: for what is not modelled here."""
     extra_headers: Mapping[str, str]
-    """HTTP headers to add to the request. They replace headers of the same name, in whatever case: a key of your own
-    replaces the provider's. Those that only an HTTP client may set (`Host`, `Content-Length`, …) are refused."""
+    """HTTP headers to add to the request."""
 
 
 _NAMES = frozenset(Params.__annotations__)
@@ -91,10 +92,7 @@ def _is_mapping(value: object) -> bool:
 
 
 def _are_headers(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return False
-    headers = cast("Mapping[object, object]", value)
-    return _are_texts([*headers, *headers.values()])
+    return isinstance(value, Mapping) and _are_texts([*cast("Mapping[object, object]", value).values()])
 
 
 _NUMBER = _is_number, "a number"
@@ -107,6 +105,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "seed": _WHOLE,
     "stop_sequences": (_are_texts, "a sequence of texts"),
     "parallel_tool_calls": (_is_flag, "True or False"),
+    "tool_call_limit": _WHOLE,
     "extra_body": (_is_mapping, "a mapping"),
     "extra_headers": (_are_headers, "a mapping of names to texts"),
 }
@@ -122,12 +121,10 @@ def check_params(params: Mapping[str, object]) -> Params:
         if value is not None and name in _KINDS:
             _check_kind(name, value)
     checked = cast("Params", dict(params))
-    if (headers := checked.get("extra_headers")) is not None:
-        checked["extra_headers"] = check_headers(headers)
     if not isinstance(timeout := checked.get("timeout"), Timeout):
         check_seconds("timeout", timeout)
-    if (tokens := checked.get("max_tokens")) is not None and tokens < 1:
-        raise ValueError(f"max_tokens is {tokens}: it must be at least 1.")
+    _check_count("max_tokens", checked.get("max_tokens"))
+    _check_count("tool_call_limit", checked.get("tool_call_limit"))
     if (thinking := params.get("thinking")) is not None:
         _check_thinking(thinking)
     if (choice := params.get("tool_choice")) is not None:
@@ -143,6 +140,11 @@ def _check_kind(name: str, value: object) -> None:
         raise TypeError(f"{name} must be {kind}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} is {value}: it must be finite.")
+
+
+def _check_count(name: str, count: int | None) -> None:
+    if count is not None and count < 1:
+        raise ValueError(f"{name} is {count}: it must be at least 1.")
 
 
 def _check_thinking(thinking: object) -> None:

@@ -50,8 +50,9 @@ def lasting(result: Any) -> Any:
     words, and an answer what it says, also inside of dicts, lists and tuples. A result without such things stays as it
     is.
 
-    Raises `TypeError` for an answer that is not read to its end or waits for its own tools, and for the bytes of a file
-    that no model would see there: it would read them as text, if at all. Raises what an answer's `parse` raises."""
+    Raises `TypeError` for an answer that is not read to its end, is incomplete, or waits for its own tools, and for the
+    bytes of a file that no model would see there: it would read them as text, if at all. Raises what an answer's
+    `parse` raises."""
     try:
         return _lasting(result, _ALONE)
     except RecursionError:  # a circle, say: `result_text` tells what is wrong
@@ -102,7 +103,11 @@ def _said(answer: Answer) -> Any:
     if answer.tool_calls:
         names = ", ".join(call.name for call in answer.tool_calls)
         raise TypeError(f"The answer waits for its own tools ({names}): execute them and resume before returning it.")
-    return answer.text() if answer.format is None else answer.parse()
+    if answer.format is not None:
+        return answer.parse()
+    if answer.finish_reason not in (None, "refusal"):
+        raise TypeError(f"The answer is incomplete (finish_reason is {answer.finish_reason}): {answer.text()!r}")
+    return answer.text()
 
 
 def result_text(result: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,7 +13,15 @@ from mirascope_like.chat import registry
 
 from ..conftest import Colour
 
-Said = str | chat.StreamEvent | chat.ToolCall | Exception
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a turn ends."""
+
+    reason: str | None
+
+
+Said = str | chat.StreamEvent | chat.ToolCall | Ending | Exception
 
 
 class Script:
@@ -33,7 +42,9 @@ class Script:
         for item in [turn] if isinstance(turn, str) else turn:
             if isinstance(item, Exception):
                 raise item
-            if isinstance(item, chat.ToolCall):
+            if isinstance(item, Ending):
+                response.set_finish_reason(item.reason)
+            elif isinstance(item, chat.ToolCall):
                 response.add_tool_call(item)
             else:
                 yield item

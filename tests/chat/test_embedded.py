@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mirascope_like import chat
+from mirascope_like import chat, llm
 
 from ..conftest import Colour
 
@@ -51,6 +51,28 @@ def test_a_chain_with_tools(colour: Colour) -> None:
         calling, answering = await colour.all(chain.responses())
         assert [call.name for call in await colour.got(calling.tool_calls())] == ["weather"]
         assert await colour.got(answering.tool_calls()) == []
+
+    colour.run(scenario)
+
+
+@pytest.mark.local
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_the_token_limit_cut_is_not_run(colour: Colour, stream: bool) -> None:
+    ran: list[str] = []
+
+    def weather(city: str = "Paris") -> None:
+        "Look up the weather of a city."
+        ran.append(city)
+
+    async def scenario() -> None:
+        response = await colour.got(
+            (colour.stream if stream else colour.ask)(
+                llm.Model(MODEL, max_tokens=12), "What is the weather in Paris?", tools=[weather]
+            )
+        )
+        (output,) = await colour.got(response.execute_tools())
+        assert (response.finish_reason, ran) == (llm.FinishReason.MAX_TOKENS, [])
+        assert "not run" in output.result
 
     colour.run(scenario)
 

@@ -181,6 +181,26 @@ def lambda_free() -> str:
     return "Hi"
 
 
+@pytest.mark.parametrize("reason", [reason for reason in llm.FinishReason if reason is not llm.FinishReason.PAUSE])
+def test_half_an_answer_is_not_passed_on_as_a_whole_one(colour: Colour, reason: llm.FinishReason) -> None:
+    inner = llm.scripted(["A fox is", reason])
+
+    @llm.call(inner)
+    @colour.fn
+    def describe() -> str:
+        return "What is a fox?"
+
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(llm.scripted(calls(describe="{}")), "Hi", tools=[describe]))
+        (output,) = await colour.got(response.execute_tools())
+        if reason is llm.FinishReason.REFUSAL:  # whose words are the answer
+            assert output.output == "A fox is"
+        else:
+            assert f"incomplete (finish_reason is {reason}): 'A fox is'" in str(output.error)
+
+    colour.run(scenario)
+
+
 # -- what tools fail with, and how they are kept ------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,18 +25,12 @@ PATIENT = Timeouts(PATIENCE, PATIENCE)
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came in. Header names are lower case; `connection` counts connections from 1. `fields` are the
-    headers one by one, those of the same name too."""
+    """A request as it came in. Header names are lower case; `connection` counts connections from 1."""
 
     path: str
     headers: dict[str, str]
     body: bytes
     connection: int
-    fields: Sequence[tuple[str, str]] = ()
-
-    def all(self, name: str) -> list[str]:
-        """The values of all headers of this name."""
-        return [value for each, value in self.fields if each == name]
 
     @property
     def json(self) -> Any:
@@ -207,12 +201,11 @@ class Server:
 
     @staticmethod
     def _read(path: str, file: Any, number: int) -> Received:
-        fields: list[tuple[str, str]] = []
+        headers: dict[str, str] = {}
         while line := file.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
-            fields.append((name.lower(), value.strip()))
-        headers = dict(fields)
-        return Received(path, headers, file.read(int(headers.get("content-length", 0))), number, fields)
+            headers[name.lower()] = value.strip()
+        return Received(path, headers, file.read(int(headers.get("content-length", 0))), number)
 
     def __enter__(self) -> Self:
         return self

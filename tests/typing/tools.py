@@ -72,7 +72,7 @@ async def executed(call: llm.ToolCall, ctx: llm.Context[int]) -> None:
 def loop() -> None:
     response = ask("?")
     while response.tool_calls:
-        outputs = response.execute_tools()
+        outputs = response.execute_tools(max_concurrency=2, unfinished="run")
         assert_type(outputs, list[llm.ToolOutput[Any]])
         response = response.resume(outputs)
     assert_type(response, llm.Response[None])

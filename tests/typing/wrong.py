@@ -46,6 +46,7 @@ llm.Model("openai/gpt-5-mini", temperature="hot")  # type: ignore[arg-type]  # p
 llm.call()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 model.call(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 add.execute("1")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+model.call("Hi").execute_tools(unfinished="ask")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 model.call("Hi", format=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

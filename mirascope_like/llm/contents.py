@@ -1,0 +1,186 @@
+"""What can be read of a response, of any kind: its content, how it ended, its usage, and its value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+
+from typing_extensions import TypeVar
+
+from ..engine.calls import Answer
+from ..engine.streams import LiveStream
+from ..schema.formats import Format, Partial
+from ..schema.tools import Toolkit
+from ..values.chunks import FinishReason, TextChunk, TextEndChunk, Usage
+from ..values.content import AssistantContentPart, Text, Thought, ToolCall
+from ..values.context import Context
+from ..values.messages import AssistantMessage, Message
+from ..values.params import Params
+from ..values.retries import RetryConfig, RetryFailure
+from .views import PartialValue, pretty
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Contents"]
+
+F = TypeVar("F", default=None, covariant=True)
+
+
+class Contents(Generic[F]):
+    """What can be read of a response. Of a stream: what has arrived so far."""
+
+    def __init__(self, source: Answer | LiveStream) -> None:
+        self._source = source
+
+    @property
+    def content(self) -> Sequence[AssistantContentPart]:
+        """The parts, in the order in which they began."""
+        return self._source.reply.content
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """The texts."""
+        return [part for part in self.content if isinstance(part, Text)]
+
+    @property
+    def thoughts(self) -> Sequence[Thought]:
+        """The thoughts."""
+        return [part for part in self.content if isinstance(part, Thought)]
+
+    @property
+    def tool_calls(self) -> Sequence[ToolCall]:
+        """The tool calls, complete ones only."""
+        return [part for part in self.content if isinstance(part, ToolCall)]
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation: what was sent, and this answer."""
+        return [*self._source.plan.messages, self._message]
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens used; `None` until known."""
+        return self._source.reply.usage
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the response ended; `None` if the model simply finished."""
+        return self._source.reply.finish_reason
+
+    @property
+    def raw_finish_reason(self) -> str | None:
+        """The provider's own word for it."""
+        return self._source.reply.raw_finish_reason
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of this response."""
+        return self._source.reply.response_id
+
+    @property
+    def provider_id(self) -> str:
+        """Who was asked."""
+        return self._source.prepared.endpoint.provider_id
+
+    @property
+    def model_id(self) -> str:
+        """The model id that was asked for."""
+        return self._source.plan.model_id
+
+    @property
+    def provider_model_name(self) -> str:
+        """The model that answered, in the provider's words; before it says so, the name that was sent."""
+        return self._source.reply.provider_model_name or self._source.prepared.request.model
+
+    @property
+    def params(self) -> Params:
+        """The params of this call."""
+        return self._source.plan.params
+
+    @property
+    def toolkit(self) -> Toolkit:
+        """The tools of this call."""
+        return self._source.plan.toolkit
+
+    @property
+    def format(self) -> Format[F] | None:
+        """The format of this call, with the mode that was used."""
+        return self._source.prepared.format
+
+    @property
+    def context(self) -> Context[Any] | None:
+        """The context that was passed to this call."""
+        return self._source.plan.context
+
+    @property
+    def retry_config(self) -> RetryConfig | None:
+        """When this call was to be made again, and of whom else; `None`: never."""
+        return self._source.plan.retry
+
+    @property
+    def retry_failures(self) -> Sequence[RetryFailure]:
+        """The attempts before the one that gave this answer, and what they failed with."""
+        return tuple(self._source.failures)
+
+    @property
+    def continues(self) -> Literal["prefill", "restart"] | None:
+        """How this answer goes on with one that broke off: "prefill" (the model went on from its text, which this
+        answer begins with) or "restart" (it began anew); `None` if it does not go on with one."""
+        return self._source.prepared.continues
+
+    def text(self, sep: str = "\n") -> str:
+        """All texts, joined."""
+        return sep.join([part.text for part in self.texts])
+
+    def pretty(self) -> str:
+        """All of it for a person to read: texts, thoughts and tool calls."""
+        return pretty(self.content)
+
+    @overload
+    def parse(self) -> F: ...
+    @overload
+    def parse(self, partial: Literal[False]) -> F: ...
+    @overload
+    def parse(self, partial: Literal[True]) -> Partial[F] | None: ...
+    def parse(self, partial: bool = False) -> Any:
+        """The value of the call's format; `None` if it has none. `partial` gives what there is so far; of a stream the
+        same object each time, which grows as more comes.
+
+        Raises `ParseError` if the answer is not of the format, or not complete; its `cut_off` says that a limit ended
+        it.
+        """
+        format = self.format
+        if format is None:
+            return None
+        if partial and format.parser is None:
+            return self._partial(format)
+        return format.value_of(self, self.text(sep=""), ended=self.finish_reason, pending=self._pending())
+
+    def _partial(self, format: Format[Any]) -> Any:
+        end = [] if self.finish_reason else [TextEndChunk()]  # it may not be all of the text: 12 of 1234
+        return PartialValue(format, [TextChunk(self.text(sep="")), *end]).read()
+
+    def _pending(self) -> str | None:
+        """What is to be done before there can be a value."""
+        unanswered = "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
+        return self._unread() or unanswered
+
+    def _unread(self) -> str | None:
+        """What is to be said of an answer that is not all there."""
+        return None
+
+    @property
+    def _message(self) -> AssistantMessage:
+        return self._source.prepared.message(self._source.reply)
+
+    def __repr__(self) -> str:
+        said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)
+        shown = said if len(said) <= 60 else f"{said[:59]}…"
+        notes = [f"{self.usage.total_tokens} tokens"] if self.usage else []
+        notes += [str(self.finish_reason)] if self.finish_reason else []
+        notes += self._state()
+        return f"<{type(self).__name__} {self.model_id} {shown!r}{''.join(f', {note}' for note in notes)}>"
+
+    def _state(self) -> list[str]:
+        return []
