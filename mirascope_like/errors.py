@@ -99,8 +99,9 @@ def _copy(kind: type[Error], args: tuple[object, ...], state: Mapping[str, objec
 class ProviderError(Error):
     """Talking to a model server failed.
 
-    `provider` and `model` say where (`None` until known), `request_id` is for the provider's support (`None` if no
-    answer had begun), `original_exception` is what was caught, if anything, and `partial` what a broken stream had
+    `provider` and `model` say where (`None` until known), and `request_id` is for the provider's support (`None` if no
+    answer had begun). `original_exception`, which is also the `__cause__`, is a copy of what was caught, if anything:
+    its type and text alone, since the exceptions of HTTP clients hold API keys. `partial` is what a broken stream had
     delivered before it broke.
     """
 

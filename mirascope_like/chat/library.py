@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..engine.exchanges import Endpoint
@@ -14,6 +14,7 @@ from ..engine.plan import Plan
 from ..engine.runtime import Runtime, run
 from ..engine.streams import LiveStream
 from ..values.chunks import Chunk, Reply, Usage
+from ..values.headers import check_headers
 from ..values.media import is_text
 from ..values.messages import Message as LLMMessage
 from ..values.params import Params, check_params
@@ -44,12 +45,14 @@ _TEXTS: Collection[str] = frozenset(filter(is_text, _ATTACHMENT_TYPES))
 @cache
 def _options() -> type[OptionsClass]:
     """The params of calls, as a Pydantic class."""
-    from pydantic import create_model
+    from pydantic import AfterValidator, create_model
     from typing_extensions import get_type_hints
 
     from .options import Options
 
-    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in get_type_hints(Params).items()}
+    kinds = get_type_hints(Params)
+    kinds["extra_headers"] = Annotated[Mapping[str, str], AfterValidator(check_headers)]
+    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in kinds.items()}
     return create_model("Options", __base__=Options, **fields)
 
 

@@ -113,7 +113,7 @@ class Prompt:
     own_history: bool = False
     """Whether `history` goes with the prompt, and is not the conversation's."""
     given_tools: Sequence[ToolLike] = ()
-    given_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    given_options: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)  # headers may be keys
     format: AnyFormat | None = None
     schema: dict[str, Any] | None = None
     stream: bool = True

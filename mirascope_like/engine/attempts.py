@@ -63,7 +63,7 @@ class Attempts:
         retry = self.plan.retry
         if retry is None or not _covers(retry, error) or (self.limits.over and isinstance(error, TimeoutError)):
             raise error
-        self.failures.append(RetryFailure(_target(self.plan), _without_frames(error)))
+        self.failures.append(RetryFailure(_without_secrets(self.plan), _without_frames(error)))
         delay = self._delay(retry, error)
         hindrance = self._hindrance(retry, error, delay)
         if hindrance is None:
@@ -131,6 +131,11 @@ def _target(plan: Plan) -> Target:
     return Target(plan.model_id, plan.params, plan.provider)
 
 
+def _without_secrets(plan: Plan) -> Target:
+    """The model that was asked, for an error: without what may hold keys, since errors are logged and pickled."""
+    return Target(plan.model_id, _without_verbatim(plan.params))
+
+
 def _fallbacks(plan: Plan) -> list[Target]:
     models: Sequence[str | ModelLike] = plan.retry.fallback_models if plan.retry is not None else ()
     return [
@@ -148,7 +153,11 @@ def _params_for(model_id: str, plan: Plan) -> Params:
         return plan.params
     if _provider(model_id) == _provider(plan.model_id, plan.provider):
         return plan.params
-    return cast("Params", {name: value for name, value in plan.params.items() if name not in _VERBATIM})
+    return _without_verbatim(plan.params)
+
+
+def _without_verbatim(params: Params) -> Params:
+    return cast("Params", {name: value for name, value in params.items() if name not in _VERBATIM})
 
 
 def _provider(model_id: str, instead: Provider | None = None) -> Provider | None:

@@ -90,10 +90,10 @@ class _Asking:
         try:
             prepared, whole = await sent(prepared, self._prepare, self._send)
             reply = _fold(whole.chunks, prepared, plan)
+            return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=self._attempts.failures)
         except FAILURES as error:
             failure = prepared.signed(error)
-            raise failure from failure.original_exception
-        return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=self._attempts.failures)
+        raise failure  # with no context: what was raised may hold API keys
 
     def _prepare(self, lessons: Sequence[Lesson] = ()) -> Prepared:
         attempts = self._attempts

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
 from ..transport import Transport
 from ..values.content import Audio
+from ..values.headers import check_headers, merge_headers
 from ..values.messages import Message, UserMessage
 from ..wire import Codec
 from .exchanges import Endpoint, HTTPEndpoint
@@ -89,6 +90,7 @@ class HTTPProvider:
 
     def __post_init__(self) -> None:
         self._check_base_url(self.base_url)
+        object.__setattr__(self, "headers", check_headers(self.headers))
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""
@@ -100,7 +102,7 @@ class HTTPProvider:
             codec=codec,
             transport=self._transport(),
             base_url=base_url,
-            headers={**self._key_headers(), **self.headers},
+            headers=merge_headers(self._key_headers(), self.headers),
             features=self._features(model, base_url),
         )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ProviderError
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
+from ..values.headers import merge_headers
 from ..values.timeouts import as_timeout
 from ..wire import Codec, Decoder, MalformedReply, Request, WireError
 from ..wire.parsing import parse_json
@@ -118,13 +119,13 @@ class HTTPEndpoint:
         """See `Endpoint`."""
         outgoing = self.codec.encode(request)
         extra = request.params.get("extra_body")
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream" if request.stream else "application/json",
-            **outgoing.headers,
-            **self.headers,
-            **(request.params.get("extra_headers") or {}),
-        }
+        headers = merge_headers(
+            {"content-type": "application/json"},
+            {"accept": "text/event-stream" if request.stream else "application/json"},
+            outgoing.headers,
+            self.headers,
+            request.params.get("extra_headers") or {},
+        )
         timeout = as_timeout(request.params.get("timeout"))
         http = HttpRequest(
             self.base_url + outgoing.path,
@@ -142,6 +143,11 @@ class HTTPExchange:
     transport: Transport
     codec: Codec
     http: HttpRequest
+
+    @property
+    def secrets(self) -> list[str]:
+        """The secrets that the request carries, those of a client of the user's too. No error may show them."""
+        return _secrets(self.http)
 
     async def ask(self, runtime: Runtime) -> WholeAnswer:
         """See `Exchange`."""
@@ -213,7 +219,12 @@ class _Decoded:
 def _note(error: WireError, http: HttpRequest, headers: Mapping[str, str]) -> None:
     """Add to what a codec raised what only the sender of the request knows."""
     error.headers = headers
-    error.secrets = secrets_of(http.headers)
+    error.secrets = _secrets(http)
+
+
+def _secrets(http: HttpRequest) -> list[str]:
+    sent = http.sent
+    return secrets_of(http.headers) if sent is None else secrets_of({**http.headers, **sent.headers}, str(sent.url))
 
 
 async def _read_all(body: ByteStream) -> bytes:

@@ -8,7 +8,7 @@ was asked, without the secrets that a server may have repeated.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import (
@@ -21,6 +21,7 @@ from ..errors import (
     api_error,
     error_text,
 )
+from ..transport.failures import copied
 from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
 from ..wire.failures import read_failure
 from ..wire.secrets import redacted, shortened
@@ -50,20 +51,26 @@ def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
         raise read_failure(status, body)
 
 
-def in_our_words(error: BaseException, provider: str, model: str, partial: Reply | None = None) -> ProviderError:
+def in_our_words(
+    error: BaseException, provider: str, model: str, secrets: Sequence[str] = (), partial: Reply | None = None
+) -> ProviderError:
     """The library's error for what a transport or codec raised (one of `FAILURES`), signed with who was asked.
 
-    `partial` is what had arrived. Raise it from its `original_exception`: what the codec raised may quote a secret."""
+    Nothing in it holds one of the request's `secrets`: not its words, not its cause, which is a copy of what was
+    raised, and not its frames, which begin where it is raised next. `partial` is what had arrived. Raise it outside of
+    the `except` block, where it would get a context."""
     made = _made(error)
-    made.original_exception = made.original_exception or error.__cause__
+    cause = made.original_exception or error.__cause__
+    made.original_exception = made.__cause__ = copied(cause, lambda text: redacted(text, secrets))
+    made.__context__ = made.__traceback__ = None
+    made.message = redacted(made.message, secrets)
+    made.args = (made.message,)
     if isinstance(error, WireError):
-        made.message = redacted(made.message, error.secrets)
-        made.args = (made.message,)
-        made.request_id = redacted(made.request_id or _request_id(error.headers), error.secrets)
-        if isinstance(made, APIError):
-            made.body = redacted(made.body, error.secrets)
-            made.code = redacted(made.code, error.secrets)
-            made.type = redacted(made.type, error.secrets)
+        made.request_id = redacted(made.request_id or _request_id(error.headers), secrets)
+    if isinstance(made, APIError):
+        made.body = redacted(made.body, secrets)
+        made.code = redacted(made.code, secrets)
+        made.type = redacted(made.type, secrets)
     made.provider = provider
     made.model = model
     made.partial = partial

@@ -25,7 +25,7 @@ from ..wire import Request
 from .capabilities import taught
 from .continuations import goes_on, with_beginning
 from .endpoints import Provider, registry
-from .exchanges import Endpoint, Exchange
+from .exchanges import Endpoint, Exchange, HTTPExchange
 from .failures import in_our_words
 from .history import sendable
 
@@ -82,7 +82,8 @@ class Prepared:
 
     def signed(self, error: BaseException, partial: Reply | None = None) -> ProviderError:
         """The library's error for what the exchange raised: who was asked, and what had arrived."""
-        return in_our_words(error, self.endpoint.provider_id, self.request.model, partial)
+        secrets = self.exchange.secrets if isinstance(self.exchange, HTTPExchange) else ()
+        return in_our_words(error, self.endpoint.provider_id, self.request.model, secrets, partial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,9 +261,7 @@ class LiveStream:
         if isinstance(failure, FAILURES):
             self._take(getattr(failure, "chunks", ()))
             partial = self._accumulator.reply() if self._source is not None else None
-            signed = self.prepared.signed(failure, partial)
-            signed.__cause__ = signed.original_exception
-            failure = signed
+            failure = self.prepared.signed(failure, partial)
         await self._close_source()
         return failure
 

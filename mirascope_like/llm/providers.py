@@ -9,6 +9,7 @@ from typing import Any, cast
 from ..engine.capabilities import forget
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..transport import Transport
+from ..values.headers import merge_headers
 
 __all__ = ["register_provider", "reset_provider_registry"]
 
@@ -93,11 +94,19 @@ def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
             provider, transport=SDKTransport(*clients), default_base_url="", base_url="", needs_key=False, key_env=None
         )
     if all(is_http_client(each) for each in clients):
+        if provider.api_key is None and all(_authenticates(each, provider) for each in clients):
+            provider = replace(provider, needs_key=False, key_env=None)
         return replace(provider, transport=ClientTransport(*clients), base_url=provider.base_url or _base_url(clients))
     kinds = ", ".join(type(each).__name__ for each in clients)
     raise TypeError(
         f"client= takes HTTP clients (httpx2, httpx) or clients of the openai and anthropic packages; got {kinds}."
     )
+
+
+def _authenticates(client: Any, provider: HTTPProvider) -> bool:
+    """Return whether an HTTP client sets the provider's key headers itself, by its headers or its `auth`."""
+    by_client = {*client.headers, *(["authorization"] if client.auth else [])}
+    return by_client >= merge_headers(provider.key_header("")).keys()
 
 
 def _check_sdk(provider: HTTPProvider, clients: Sequence[Any]) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-__all__ = ["ByteStream", "Channel", "HttpReply", "HttpRequest", "Timeouts", "Transport"]
+__all__ = ["ByteStream", "Channel", "HttpReply", "HttpRequest", "SentRequest", "Timeouts", "Transport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,33 @@ class Timeouts:
     read: float | None = None
 
 
+class SentRequest(Protocol):
+    """A request as an HTTP client sent it."""
+
+    @property
+    def url(self) -> object:
+        """The URL; `str` gives its text."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers, those that the client added too."""
+        ...
+
+
 @dataclass(slots=True)
 class HttpRequest:
     """One POST of a JSON body.
 
-    `url` is absolute; `body` is UTF-8 JSON text.
+    `url` is absolute; `body` is UTF-8 JSON text. A transport over a client of the user's sets `sent` to what the client
+    makes of this: servers may repeat secrets that only the client knows, and errors must not show them.
     """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     timeouts: Timeouts = Timeouts()
+    sent: SentRequest | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)

@@ -96,29 +96,42 @@ class AiohttpChannel:
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
         try:
-            response = await self._send(request)
-            self._connections.connector.brings(response)
-            return HttpReply(response.status, response.headers, await response.read())
+            return await self._post(request)
         except Exception as exc:
-            shown = _shown(exc, request)
-            await _next_round()
-            raise shown from failures.cause_of(shown)
+            failed = _translated(exc, request)
+        except BaseException as exc:
+            exc.__traceback__ = None  # the variables of aiohttp's frames hold API keys
+            raise
+        await _next_round()
+        raise failed
 
     async def open(self, request: HttpRequest) -> AiohttpByteStream:
         """Send the request and return as soon as status and headers are there."""
         try:
-            response = await self._send(request)
+            return await self._open(request)
         except Exception as exc:
-            shown = _shown(exc, request)
-            await _next_round()
-            raise shown from failures.cause_of(shown)
+            failed = _translated(exc, request)
+        except BaseException as exc:
+            exc.__traceback__ = None  # the variables of aiohttp's frames hold API keys
+            raise
+        await _next_round()
+        raise failed
+
+    async def _post(self, request: HttpRequest) -> HttpReply:
+        response = await self._send(request)
+        self._connections.connector.brings(response)
+        return HttpReply(response.status, response.headers, await response.read())
+
+    async def _open(self, request: HttpRequest) -> AiohttpByteStream:
+        response = await self._send(request)
         self._connections.connector.brings(response)
         stream = AiohttpByteStream(response, request, self)
         self._connections.streams.add(stream)
         return stream
 
     def _send(self, request: HttpRequest) -> Awaitable[aiohttp.ClientResponse]:
-        _check(request)
+        if not _is_sendable(request.headers):
+            raise failures.bad_header(request)
         read = request.timeouts.read or READ_TIMEOUT
         return self._session.post(
             request.url,
@@ -146,18 +159,19 @@ class AiohttpByteStream:
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
         if self._failure is not None:
-            raise self._failure from failures.cause_of(self._failure)
+            raise self._failure
         try:
             return await self._read() or None
         except Exception as exc:
-            shown = self._give_up(_shown(exc, self._request))
-            if arrived := self._kept_back():
-                return arrived
-            await _next_round()
-            raise shown from failures.cause_of(shown)
-        except BaseException:
+            failed = self._give_up(_translated(exc, self._request))
+        except BaseException as exc:
             self.hang_up()
+            exc.__traceback__ = None
             raise
+        if arrived := self._kept_back():
+            return arrived
+        await _next_round()
+        raise failed
 
     def _kept_back(self) -> bytes:
         """What came before the failure: aiohttp's reader gives nothing away once it knows of one."""
@@ -300,18 +314,26 @@ def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(sock_connect=connect, sock_read=read)
 
 
-def _check(request: HttpRequest) -> None:
-    """aiohttp would send nearly anything as a header."""
-    names, values = "".join(request.headers), "".join(request.headers.values())
-    if "" in request.headers or names.strip(_OF_NAMES) or not (values.isascii() and values.isprintable()):
-        raise failures.bad_header(request)
+def _is_sendable(headers: Mapping[str, str]) -> bool:
+    """Whether HTTP allows these headers: aiohttp would send nearly anything."""
+    names, values = "".join(headers), "".join(headers.values())
+    return "" not in headers and not names.strip(_OF_NAMES) and values.isascii() and values.isprintable()
+
+
+def _translated(exc: Exception, request: HttpRequest) -> Exception:
+    """Return the library's error for what aiohttp raised; the same exception, without aiohttp's frames, if it is not
+    about the connection."""
+    error = _shown(exc, request)
+    if error is exc:
+        return exc.with_traceback(None)
+    if isinstance(error, errors.ProviderError):
+        error.__cause__ = error.original_exception
+    return error
 
 
 def _shown(exc: Exception, request: HttpRequest) -> Exception:
-    """The library's error for what aiohttp raised; what is not about the connection stays what it is.
-
-    The repr of some of aiohttp's errors has the request's headers or the proxy's password: their cause stands for them.
-    """
+    """The repr of some of aiohttp's errors has the request's headers or the proxy's password: their cause stands for
+    them."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
         return failures.not_connected(request, exc)
     if isinstance(exc, TimeoutError):

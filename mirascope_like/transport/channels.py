@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import errors
-from . import HttpReply, HttpRequest, failures
+from . import ByteStream, HttpReply, HttpRequest, failures
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,6 +32,7 @@ __all__ = [
     "NativeChannel",
     "failure",
     "give_up",
+    "read_whole",
     "reply_of",
     "translated",
 ]
@@ -57,15 +58,21 @@ class BlockingChannel:
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
         client = self._client_for(request.url)
-        with translated(request):
+        try:
             return reply_of(client.send(_build(client, request), follow_redirects=False))
+        except BaseException as exc:
+            failed = failure(exc, request)
+        raise failed
 
     async def open(self, request: HttpRequest) -> BlockingByteStream:
         """Send the request and return as soon as status and headers are there."""
         client = self._client_for(request.url)
-        with translated(request):
+        try:
             response = client.send(_build(client, request), stream=True, follow_redirects=False)
-        return BlockingByteStream(response, request, self._client_for)
+            return BlockingByteStream(response, request, self._client_for)
+        except BaseException as exc:
+            failed = failure(exc, request)
+        raise failed
 
 
 class Lender(Protocol):
@@ -90,23 +97,19 @@ class NativeChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        client = self._lender.client_for(request.url)
-        try:
-            with translated(request):
-                return reply_of(await client.send(_build(client, request), follow_redirects=False))
-        finally:
-            await self._lender.done(client)
+        return await read_whole(await self.open(request))
 
     async def open(self, request: HttpRequest) -> NativeByteStream:
         """Send the request and return as soon as status and headers are there."""
         client = self._lender.client_for(request.url)
+        done = functools.partial(self._lender.done, client)
         try:
-            with translated(request):
-                response = await client.send(_build(client, request), stream=True, follow_redirects=False)
-        except BaseException:
-            await self._lender.done(client)
-            raise
-        return NativeByteStream(response, request, self._lender, functools.partial(self._lender.done, client))
+            response = await client.send(_build(client, request), stream=True, follow_redirects=False)
+            return NativeByteStream(response, request, self._lender, done)
+        except BaseException as exc:
+            failed = failure(exc, request)
+        await done()
+        raise failed
 
 
 @functools.cache
@@ -151,13 +154,15 @@ class BlockingByteStream(_ResponseStream):
         try:
             piece = next(self._pieces, None)
         except Exception as exc:
-            shown = self._give_up(failure(exc, self._request) or exc)
-            raise shown from failures.cause_of(shown)
-        except BaseException:
+            failed = translated(exc, self._request)
+        except BaseException as exc:
             self._give_up(_closed())
+            exc.__traceback__ = None
             raise
-        self._check()  # to a reader, being closed by another thread can look like the end
-        return piece
+        else:
+            self._check()  # to a reader, being closed by another thread can look like the end
+            return piece
+        raise self._give_up(failed)
 
     async def close(self) -> None:
         """Free the connection. Another thread that waits in `next` is woken by it."""
@@ -184,8 +189,15 @@ class NativeByteStream(_ResponseStream):
         done: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         super().__init__(response, request, owner)
+        self._raw = response.aiter_raw()
+        setattr(response, "aiter_raw", self._take_raw)  # noqa: B010
         self._pieces = response.aiter_bytes()
         self._done = done
+
+    def _take_raw(self) -> _Unclosed:
+        """Stand for `aiter_raw` of the answer, which decoding calls once."""
+        delattr(self._response, "aiter_raw")  # or the two would keep each other
+        return _Unclosed(self._raw)
 
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
@@ -193,15 +205,17 @@ class NativeByteStream(_ResponseStream):
         try:
             piece = await anext(self._pieces, None)
         except Exception as exc:
-            shown = await self._give_up(failure(exc, self._request) or exc)
-            raise shown from failures.cause_of(shown)
-        except BaseException:
+            failed = translated(exc, self._request)
+        except BaseException as exc:
             await self._give_up(_closed())
+            exc.__traceback__ = None
             raise
-        self._check()  # to a reader, being closed by another task can look like the end
-        if piece is None:
-            await self._finish()
-        return piece
+        else:
+            self._check()  # to a reader, being closed by another task can look like the end
+            if piece is None:
+                await self._finish()
+            return piece
+        raise await self._give_up(failed)
 
     async def close(self) -> None:
         """Free the connection, also when the task is being cancelled."""
@@ -227,8 +241,22 @@ class NativeByteStream(_ResponseStream):
 
         Merely dropped, each would be closed late by its event loop, and trio warns of it.
         """
-        while await anext(self._pieces, None) is not None:
-            pass
+        for generator in (self._pieces, self._raw):
+            while await anext(generator, None) is not None:
+                pass
+
+
+class _Unclosed:
+    """The body as it comes, for a decoder that fails: this does not let it close the client's generators halfway."""
+
+    def __init__(self, raw: AsyncIterator[bytes]) -> None:
+        self._raw = raw
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._raw
+
+    async def aclose(self) -> None:
+        """Leave it to `NativeByteStream`, which runs the generators out."""
 
 
 def _closed() -> errors.StreamClosedError:
@@ -256,6 +284,15 @@ async def give_up(close: Callable[[], Awaitable[object]]) -> None:
         await close()
 
 
+async def read_whole(stream: ByteStream) -> HttpReply:
+    """Read a stream to its end, and return it as a whole answer."""
+    pieces: list[bytes] = []
+    while (piece := await stream.next()) is not None:
+        pieces.append(piece)
+    await stream.close()
+    return HttpReply(stream.status, stream.headers, b"".join(pieces))
+
+
 def reply_of(response: httpx2.Response) -> HttpReply:
     """The reply of a response whose body was read."""
     return HttpReply(response.status_code, response.headers, response.content)
@@ -264,9 +301,10 @@ def reply_of(response: httpx2.Response) -> HttpReply:
 def _build(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:
     family: Callable[[str], httpx2.URL] = type(client.base_url)
     url = _url(family, request.url)
-    return client.build_request(
+    request.sent = built = client.build_request(
         "POST", url, headers=request.headers, content=request.body, timeout=_timeout(client, request)
     )
+    return built
 
 
 @functools.lru_cache(maxsize=256)
@@ -283,20 +321,24 @@ def _timeout(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -
     return tuple(own[name] if seconds is None else seconds for name, seconds in asked.items())
 
 
-@contextlib.contextmanager
-def translated(request: HttpRequest) -> Generator[None]:
-    """Raise what an httpx-family client raises inside as the library's own error."""
-    try:
-        yield
-    except Exception as exc:
-        error = failure(exc, request)
-        if error is None:
-            raise
-        raise error from failures.cause_of(error)
+def failure(exc: BaseException, request: HttpRequest) -> BaseException:
+    """Return what to raise for what a client of the httpx family raised: see `translated`. Ctrl-C and cancellation stay
+    what they are, but lose the client's frames, whose variables hold API keys.
+
+    Raise it outside of the `except` block: what the client raised must not become its context."""
+    return translated(exc, request) if isinstance(exc, Exception) else exc.with_traceback(None)
 
 
-def failure(exc: Exception, request: HttpRequest) -> Exception | None:
-    """The library's error for what an httpx-family client raised; `None` if it is not about the connection."""
+def translated(exc: Exception, request: HttpRequest) -> Exception:
+    """Return the library's error for what a client of the httpx family raised; the same exception if it is not about
+    the connection."""
+    error = _translated(exc, request)
+    if isinstance(error, errors.ProviderError):
+        error.__cause__ = error.original_exception
+    return error
+
+
+def _translated(exc: Exception, request: HttpRequest) -> Exception:
     said = _said(exc)
     if _is(exc, "ConnectTimeout"):
         return failures.not_connected(request, exc)
@@ -318,7 +360,7 @@ def failure(exc: Exception, request: HttpRequest) -> Exception | None:
         return failures.no_connection(request, said, exc)
     if _is(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
         return failures.broken(request, said, exc)
-    return None
+    return exc
 
 
 def _said(exc: BaseException) -> str:

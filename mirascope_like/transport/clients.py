@@ -19,7 +19,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import ByteStream, Channel, HttpReply, HttpRequest
-from .channels import BlockingChannel, NativeChannel
+from .channels import BlockingChannel, NativeChannel, read_whole
 from .loops import asyncio_loop
 
 if TYPE_CHECKING:
@@ -200,12 +200,7 @@ class _Posting:
         return stream
 
     async def post(self) -> HttpReply:
-        stream = await self.open()
-        pieces: list[bytes] = []
-        while (piece := await stream.next()) is not None:
-            pieces.append(piece)
-        await stream.close()
-        return HttpReply(stream.status, stream.headers, b"".join(pieces))
+        return await read_whole(await self.open())
 
     def give_up(self) -> None:
         """Close what there is, and what there will be. Does not wait."""

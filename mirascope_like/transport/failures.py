@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 from .. import errors
 from . import HttpRequest
 
@@ -10,7 +13,7 @@ __all__ = [
     "bad_text",
     "bad_url",
     "broken",
-    "cause_of",
+    "copied",
     "no_answer",
     "no_connection",
     "no_free_connection",
@@ -40,23 +43,27 @@ def no_free_connection(request: HttpRequest, cause: Exception) -> errors.Timeout
 def no_connection(request: HttpRequest, said: str, cause: BaseException | None) -> errors.ConnectionError:
     """Connecting failed."""
     check = "Check the base_url, the network, and that the server is running."
-    return errors.ConnectionError(f"No connection to {_host(request)}: {said}. {check}", original_exception=cause)
+    return errors.ConnectionError(
+        f"No connection to {_host(request)}: {said}. {check}", original_exception=copied(cause)
+    )
 
 
 def broken(request: HttpRequest, said: str, cause: BaseException | None) -> errors.ConnectionError:
     """The connection failed in the middle, or what came over it is no HTTP."""
     return errors.ConnectionError(
-        f"The connection to {_host(request)} broke: {said}. Trying again may help.", original_exception=cause
+        f"The connection to {_host(request)} broke: {said}. Trying again may help.", original_exception=copied(cause)
     )
 
 
 def undecodable(said: str, cause: BaseException) -> errors.ResponseValidationError:
     """The body is not compressed as its `content-encoding` says, or in a way that is not known here."""
-    return errors.ResponseValidationError(f"The answer cannot be decompressed: {said}.", original_exception=cause)
+    return errors.ResponseValidationError(
+        f"The answer cannot be decompressed: {said}.", original_exception=copied(cause)
+    )
 
 
 def bad_header(request: HttpRequest) -> ValueError:
-    """A header cannot be sent. Whoever raises this hides its cause, which may quote an API key."""
+    """A header cannot be sent. Raise this without a cause or context, which may quote an API key."""
     return ValueError(
         f"The request to {_host(request)} has a header that HTTP does not allow. "
         "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
@@ -77,13 +84,24 @@ def bad_url(request: HttpRequest, said: str) -> ValueError:
     return ValueError(f"Not a URL to post to: {url!r}. {said.rstrip('.')}. Check the base_url.")
 
 
-def cause_of(shown: BaseException) -> BaseException | None:
-    """What an error may show as its cause: that of a bad header would quote the API key."""
-    return getattr(shown, "original_exception", shown.__cause__)
+def copied(error: BaseException | None, clean: Callable[[str], str] = str) -> BaseException | None:
+    """Return an exception of the same type and text, with nothing else: attributes and frames of an HTTP client's
+    exceptions hold the request's headers, and API keys in them. `clean` may change the text.
+
+    If the class makes none from its arguments, the copy is a plain one that names the class."""
+    if error is None:
+        return None
+    text = clean(errors.error_text(error))
+    if all(isinstance(arg, str | int) for arg in error.args):
+        with contextlib.suppress(Exception):
+            copy = type(error)(*(clean(arg) if isinstance(arg, str) else arg for arg in error.args))
+            if errors.error_text(copy) == text:
+                return copy
+    return Exception(f"{type(error).__name__}: {text}")
 
 
 def _late(message: str, cause: Exception) -> errors.TimeoutError:
-    return errors.TimeoutError(message, original_exception=cause)
+    return errors.TimeoutError(message, original_exception=copied(cause))
 
 
 def _within(seconds: float | None) -> str:

@@ -3,6 +3,7 @@
 * One client a process for blocking calls; it is made anew after a fork, since two processes must not share a socket.
 * Clients of their own for each event loop for native calls; they are closed when their loop ends.
 * Redirects are not followed, and nothing is sent twice: retrying is the engine's.
+* Cookies are neither kept nor sent: one client serves the keys of many users.
 * A TLS context costs tens of milliseconds, so the first https:// URL builds one, and every client shares it.
 """
 
@@ -138,6 +139,8 @@ def _is_tls(url: str) -> bool:
 
 
 def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Callable[..., Any]) -> dict[str, Any]:
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx2
 
     from .environment import tls_context
@@ -149,7 +152,11 @@ def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Call
     }
     if uds is not None:  # a client takes no `uds` of its own
         common = {"transport": transport(uds=uds, **common)}
-    return common | {"timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT), "follow_redirects": False}
+    return common | {
+        "timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+        "follow_redirects": False,
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # takes none: clients are shared by all keys
+    }
 
 
 def _no_tls_context() -> ssl.SSLContext:

@@ -23,8 +23,9 @@ from .channels import (
     READ_TIMEOUT,
     BlockingByteStream,
     NativeByteStream,
+    failure,
+    read_whole,
     reply_of,
-    translated,
 )
 from .clients import ClientPair, ThreadedChannel, has_base
 
@@ -82,22 +83,28 @@ class BlockingSDKChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        with translated(_addressed(self._client, request)):
+        try:
             return reply_of(self._send(request, stream=False))
+        except BaseException as exc:
+            failed = failure(exc, _addressed(self._client, request))
+        raise failed
 
     async def open(self, request: HttpRequest) -> ByteStream:
         """Send the request and return as soon as status and headers are there."""
         addressed = _addressed(self._client, request)
-        with translated(addressed):
-            response = self._send(request, stream=True)
-        return _as_events(BlockingByteStream(response, addressed, self._client))
+        try:
+            return _as_events(BlockingByteStream(self._send(request, stream=True), addressed, self._client))
+        except BaseException as exc:
+            failed = failure(exc, addressed)
+        raise failed
 
     def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
         try:
             arguments = _arguments(self._client, request)
             response: httpx2.Response = self._client.post(request.url, **arguments, stream=stream)
         except Exception as exc:
-            return _answer(self._client, exc)
+            response = _answer(self._client, exc, request)
+        request.sent = response.request
         return response
 
 
@@ -109,28 +116,30 @@ class NativeSDKChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        with translated(_addressed(self._client, request)):
-            return reply_of(await self._send(request, stream=False))
+        return await read_whole(await self.open(request))
 
     async def open(self, request: HttpRequest) -> ByteStream:
         """Send the request and return as soon as status and headers are there."""
         addressed = _addressed(self._client, request)
-        with translated(addressed):
-            response = await self._send(request, stream=True)
-        return _as_events(NativeByteStream(response, addressed, self._client))
+        try:
+            return _as_events(NativeByteStream(await self._send(request), addressed, self._client))
+        except BaseException as exc:
+            failed = failure(exc, addressed)
+        raise failed
 
-    async def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
+    async def _send(self, request: HttpRequest) -> httpx2.Response:
         try:
             arguments = _arguments(self._client, request)
-            response: httpx2.Response = await self._client.post(request.url, **arguments, stream=stream)
+            response: httpx2.Response = await self._client.post(request.url, **arguments, stream=True)
         except Exception as exc:
-            return _answer(self._client, exc)
+            response = _answer(self._client, exc, request)
+        request.sent = response.request
         return response
 
 
 def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
-    options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": dict(request.headers)}
+    options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": request.headers}
     sdk = _sdk_of(client)
     bases = sdk.DefaultHttpxClient.__mro__  # the SDK's httpx is `httpx2` or, before that, `httpx`
     family = next(base.__module__ for base in bases if base.__module__ in ("httpx2", "httpx"))
@@ -140,9 +149,11 @@ def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     return {"body": json.loads(request.body), "cast_to": sys.modules[family].Response, "options": options}
 
 
-def _answer(client: Any, exc: Exception) -> httpx2.Response:
+def _answer(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Response:
     """The response behind an SDK's exception; if there is none, raise what the connection raised."""
     sdk = _sdk_of(client)
+    if isinstance(exc, sdk.APIError):
+        request.sent = getattr(exc, "request")  # noqa: B009
     if isinstance(exc, sdk.APIStatusError):
         response: httpx2.Response = getattr(exc, "response")  # noqa: B009
         return response

@@ -102,7 +102,7 @@ class Image(PydanticField):
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
-        """An image from a file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        """An image from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
         return cls.from_bytes(media.read(path, max_size), max_size=max_size)
 
     @classmethod
@@ -139,7 +139,7 @@ class Audio(PydanticField):
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
-        """Sound from a file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        """Sound from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
         return cls.from_bytes(media.read(path, max_size), max_size=max_size)
 
     @classmethod
@@ -212,10 +212,10 @@ class Document(PydanticField):
     def from_file(
         cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
     ) -> Document:
-        """A document from a file: PDF by its bytes, text by its name, or as `mime_type` says. Reads at once (blocking);
-        errors as `from_bytes`, and `OSError`."""
+        """A document from a regular file: PDF by its bytes, text by its name, or as `mime_type` says. Reads at once
+        (blocking); errors as `from_bytes`, and `OSError`."""
+        data = media.read(path, max_size)
         try:
-            data = media.read(path, max_size)
             kind = mime_type or media.document_type_of_file(path, data)
             return cls.from_bytes(data, mime_type=kind, max_size=max_size)
         except ValueError as error:

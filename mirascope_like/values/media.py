@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import stat
 from collections.abc import Awaitable, Callable
 from os import PathLike
 from typing import Protocol, cast
@@ -165,10 +166,22 @@ def encode(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[st
 
 
 def read(path: str | PathLike[str], max_size: int) -> bytes:
-    """A file's bytes; its size is checked before it is read."""
-    with open(path, "rb") as file:
-        check_size(os.fstat(file.fileno()).st_size, max_size)
-        return file.read()
+    """Return a regular file's bytes. Raises `ValueError` for a pipe or device, and for over `max_size` bytes: no more
+    are read, whatever size the file system reports."""
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{os.fspath(path)}: not a regular file, so it is not read.")
+        if status.st_size > max_size or len(data := file.read(max_size + 1)) > max_size:
+            raise ValueError(
+                f"{os.fspath(path)}: more than the {max_size:,} bytes allowed; pass max_size= to allow more."
+            )
+        return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class Downloader(Protocol):

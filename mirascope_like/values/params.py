@@ -8,6 +8,7 @@ from typing import Any, Literal, Required, TypeAlias, cast, get_args
 
 from typing_extensions import TypedDict
 
+from .headers import check_headers
 from .timeouts import Timeout, TimeoutLike, check_seconds
 
 __all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
@@ -64,7 +65,8 @@ class Params(TypedDict, total=False):
     extra_body: Mapping[str, Any]
     """JSON fields to merge into the request's body, last: for what is not modelled here."""
     extra_headers: Mapping[str, str]
-    """HTTP headers to add to the request."""
+    """HTTP headers to add to the request. They replace headers of the same name, in whatever case: a key of your own
+    replaces the provider's. Those that only an HTTP client may set (`Host`, `Content-Length`, …) are refused."""
 
 
 _NAMES = frozenset(Params.__annotations__)
@@ -92,7 +94,10 @@ def _is_mapping(value: object) -> bool:
 
 
 def _are_headers(value: object) -> bool:
-    return isinstance(value, Mapping) and _are_texts([*cast("Mapping[object, object]", value).values()])
+    if not isinstance(value, Mapping):
+        return False
+    headers = cast("Mapping[object, object]", value)
+    return _are_texts([*headers, *headers.values()])
 
 
 _NUMBER = _is_number, "a number"
@@ -121,6 +126,8 @@ def check_params(params: Mapping[str, object]) -> Params:
         if value is not None and name in _KINDS:
             _check_kind(name, value)
     checked = cast("Params", dict(params))
+    if (headers := checked.get("extra_headers")) is not None:
+        checked["extra_headers"] = check_headers(headers)
     if not isinstance(timeout := checked.get("timeout"), Timeout):
         check_seconds("timeout", timeout)
     _check_count("max_tokens", checked.get("max_tokens"))

@@ -1,7 +1,8 @@
 """Keys that a server's words repeat: "Incorrect API key provided: sk-…". They are cut out before anybody reads them.
 
 Rules
-* What the request itself carried in a header that is named like a secret is cut out wherever it appears.
+* What the request itself carried in a header or a field of its query that is named like a secret is cut out wherever
+  it appears.
 * So is what looks like a key of a known maker, for keys that only a user's own client knows.
 * A text is shortened after that, never before: half a key cannot be recognised, and is still a secret.
 """
@@ -11,20 +12,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
 
 __all__ = ["REDACTED", "redacted", "secrets_of", "shortened"]
 
 REDACTED = "[redacted]"
 
-_SECRET_HEADER = re.compile(r"auth(?!or\b)|key|token|secret|cookie|credential|password", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"auth(?!or\b)|key|token|secret|cookie|credential|password", re.IGNORECASE)
 _SHORTEST = 8  # characters; shorter ones are placeholders, and words
 # How the keys of OpenAI, Anthropic, OpenRouter, DeepSeek ("sk-"), Groq, xAI, NVIDIA, Hugging Face and Google begin.
 _KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
 
 
-def secrets_of(headers: Mapping[str, str]) -> list[str]:
-    """The secrets that a request's headers carry, longest first."""
-    values = (value.split() for name, value in headers.items() if _SECRET_HEADER.search(name))
+def secrets_of(headers: Mapping[str, str], url: str = "") -> list[str]:
+    """The secrets that the headers and the query of a request carry, longest first."""
+    fields = [*headers.items(), *parse_qsl(urlsplit(url).query)]
+    values = (value.split() for name, value in fields if _SECRET_NAME.search(name))
     words = {word for words in values for word in words if len(word) >= _SHORTEST}
     return sorted(words, key=len, reverse=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,16 @@ def test_contents(colour: Colour, tmp_path: Path) -> None:
         asked(colour, Attachment(path=str(tmp_path / "none")), "content_bytes")
     with pytest.raises(ValueError, match="empty"):
         asked(colour, Attachment(content=b""), "content_bytes")
+
+
+@pytest.mark.timeout(20)  # seconds; reading a pipe would wait for ever
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+@pytest.mark.parametrize("what", ["content_bytes", "id", "resolve_type"])
+def test_only_regular_files_are_read(colour: Colour, tmp_path: Path, what: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match=f"{pipe}: not a regular file"):
+        asked(colour, Attachment(path=pipe), what)
 
 
 def test_urls_are_fetched_when_their_bytes_are_wanted(colour: Colour, server: Server) -> None:

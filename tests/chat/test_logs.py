@@ -115,7 +115,7 @@ def test_what_is_read_only_once_is_left_to_a_model_of_ones_own(path: Path, tmp_p
         def execute(
             self, prompt: chat.Prompt, stream: bool, response: chat.Response, conversation: chat.Conversation | None
         ) -> Iterator[str]:
-            yield prompt.attachments[0].content_bytes().decode()
+            yield Path(prompt.attachments[0].path or "").read_text()
 
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

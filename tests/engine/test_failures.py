@@ -332,4 +332,6 @@ def test_what_a_transport_of_ones_own_raises(colour: Colour, raised: OSError, ki
 
     llm.register_provider("openai:completions", scope="mine/", base_url="http://x", transport=MemoryTransport(answer))
     error = failure(colour, "mine/x")
-    assert (type(error), error.original_exception, error.__cause__) == (kind, raised, raised)
+    assert (type(error), type(error.original_exception)) == (kind, type(raised))
+    assert str(error.original_exception) == str(raised)
+    assert error.__cause__ is error.original_exception

@@ -10,7 +10,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,12 +25,18 @@ PATIENT = Timeouts(PATIENCE, PATIENCE)
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came in. Header names are lower case; `connection` counts connections from 1."""
+    """A request as it came in. Header names are lower case; `connection` counts connections from 1. `fields` are the
+    headers one by one, those of the same name too."""
 
     path: str
     headers: dict[str, str]
     body: bytes
     connection: int
+    fields: Sequence[tuple[str, str]] = ()
+
+    def all(self, name: str) -> list[str]:
+        """The values of all headers of this name."""
+        return [value for each, value in self.fields if each == name]
 
     @property
     def json(self) -> Any:
@@ -201,11 +207,12 @@ class Server:
 
     @staticmethod
     def _read(path: str, file: Any, number: int) -> Received:
-        headers: dict[str, str] = {}
+        fields: list[tuple[str, str]] = []
         while line := file.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
-            headers[name.lower()] = value.strip()
-        return Received(path, headers, file.read(int(headers.get("content-length", 0))), number)
+            fields.append((name.lower(), value.strip()))
+        headers = dict(fields)
+        return Received(path, headers, file.read(int(headers.get("content-length", 0))), number, fields)
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,39 @@ def test_a_file_that_is_too_big_is_not_read(tmp_path: Path) -> None:
         sparse.truncate(2**40)  # more than any memory
     with pytest.raises(ValueError, match="allowed"):
         c.Image.from_file(file)
+
+
+@pytest.mark.timeout(20)  # seconds; reading a pipe would wait for ever
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+@pytest.mark.parametrize("make", [c.Image.from_file, c.Audio.from_file, c.Document.from_file])
+def test_only_regular_files_are_read(make: Any, tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe.txt", tmp_path / "link.txt"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path(os.devnull)):
+        with pytest.raises(ValueError, match=f"{path}: not a regular file"):
+            make(path)
+    with pytest.raises(OSError):
+        make(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs files whose size is not known")
+@pytest.mark.parametrize("make", [c.Image.from_file, c.Audio.from_file, c.Document.from_file])
+def test_no_more_is_read_than_allowed_whatever_the_size_is_said_to_be(make: Any) -> None:
+    path = Path("/proc/self/stat")
+    assert path.stat().st_size == 0
+    with pytest.raises(ValueError, match="/proc/self/stat: more than the 10 bytes allowed; pass max_size="):
+        make(path, max_size=10)
+    text = c.Document.from_file(path, mime_type="text/plain").source
+    assert isinstance(text, c.TextDocumentSource) and text.data.startswith(f"{os.getpid()} (")
+
+
+def test_a_file_may_have_all_bytes_that_are_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "exact.png"
+    file.write_bytes(PNG)
+    assert c.Image.from_file(file, max_size=len(PNG)) == c.Image.from_bytes(PNG)
+    with pytest.raises(ValueError, match=rf"exact\.png: more than the {len(PNG) - 1} bytes"):
+        c.Image.from_file(file, max_size=len(PNG) - 1)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:

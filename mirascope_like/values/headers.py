@@ -1,0 +1,36 @@
+"""HTTP headers that users give: checked early, merged without regard to case, and never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["Headers", "check_headers", "merge_headers"]
+
+# Headers that decide where a message begins and ends, what becomes of its connection, and which host it is for
+# (RFC 9112, RFC 9110 section 7.6.1). The HTTP client sets them.
+_FRAMING = {
+    *("connection", "content-length", "expect", "host", "http2-settings", "keep-alive"),
+    *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+}
+
+
+class Headers(dict[str, str]):
+    """HTTP headers. A repr shows their names only, since values may be API keys."""
+
+    def __repr__(self) -> str:
+        return f"<Headers {', '.join(self)}>"
+
+
+def check_headers(headers: Mapping[str, str]) -> Headers:
+    """Return these headers as `Headers`. Raises `ValueError` for a header that only the HTTP client may set."""
+    if framing := sorted(name for name in headers if name.strip().lower() in _FRAMING):
+        raise ValueError(
+            f"The header {framing[0]!r} cannot be set here: the HTTP client sets it, from the URL and the body. "
+            "Leave it out."
+        )
+    return Headers(headers)
+
+
+def merge_headers(*sources: Mapping[str, str]) -> Headers:
+    """Return the headers of all sources, named in lower case. Where two have the same name, the later source wins."""
+    return Headers({name.lower(): value for source in sources for name, value in source.items()})
