@@ -32,7 +32,7 @@ from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .anthropic_answers import MessagesDecoder
 from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged
-from .sampling import add_param, add_sampling, takes_strict
+from .sampling import add_param, add_sampling, takes_strict, tool_choice
 from .thinking import effort_for, refuse_thinking
 
 if TYPE_CHECKING:
@@ -368,13 +368,10 @@ def _provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
 
 
 def _tool_params(request: Request, body: JsonObject) -> None:
-    choice, parallel = request.params.get("tool_choice"), request.params.get("parallel_tool_calls")
-    if choice is None and parallel is None:
+    choice, parallel = tool_choice(request), request.params.get("parallel_tool_calls")
+    if request.features.tool_choice is False or (choice is None and parallel is None):
         return
-    if request.features.tool_choice is False:
-        left_out("tool_choice", request)
-        return
-    if choice not in (None, "auto", "none") and (request.features.forced_tools is False or _thinks(body, "enabled")):
+    if choice not in (None, "auto", "none") and _thinks(body, "enabled"):
         left_out("tool_choice", request)
         choice = "auto"
     if isinstance(choice, Mapping):

@@ -42,7 +42,7 @@ class Features:
     efforts: Sequence[str] | None = None
     """The efforts of thinking that are accepted (styles "effort" and "adaptive"); none if the effort cannot be set."""
     thinks_by_default: bool | None = None
-    """OpenAI: whether the model thinks if the request names no effort (GPT from 5.5 on)."""
+    """Whether the model thinks if the request names no effort (GPT from 5.5 on, DeepSeek from V4 on)."""
     thinking_with_tools: bool | None = None
     """Whether chat completions accept tools while the model thinks (OpenAI refuses both together from GPT 5.4 on)."""
     encrypted_reasoning: bool | None = None
@@ -52,8 +52,8 @@ class Features:
     """Responses: whether a summary of the reasoning can be asked for."""
     thinking_off: Literal["disabled", "between_tools", False] | None = None
     """Anthropic: how thinking is turned off; `False` if it cannot be."""
-    forced_tools: bool | None = None
-    """Whether it can be demanded that a tool is called."""
+    forced_tools: bool | Literal["unthinking"] | None = None
+    """Whether a request can demand that a tool is called; "unthinking" if only while the model does not think."""
     prefill: bool | None = None
     """Whether the model goes on with an assistant message that stands last (Claude refuses it from 4.6 on)."""
     system_turns: bool | None = None

@@ -119,6 +119,10 @@ _SAYINGS: Sequence[tuple[str, Lesson]] = (
         r"tools.{0,40}reasoning_effort.{0,20}not supported",
         Lesson(what="'thinking' beside tools", features={"thinking_with_tools": False}),
     ),
+    (
+        r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice",
+        Lesson(what="a 'tool_choice' that demands a call beside 'thinking'", features={"forced_tools": "unthinking"}),
+    ),
     (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
     (r"support.{0,20}(effort parameter|parameter reasoningEffort)|effort parameter is not", _NO_EFFORT),
     (

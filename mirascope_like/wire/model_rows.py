@@ -166,6 +166,8 @@ _DEEPSEEK_4: Facts = {
     **_DEEPSEEK,
     "thinking": "effort",
     "efforts": ("none", "low", "medium", "high", "xhigh", "max"),
+    "thinks_by_default": True,
+    "forced_tools": "unthinking",
     "encrypted_reasoning": False,
 }
 _MISTRAL: Facts = {"strict_format": True, "json_object": True}

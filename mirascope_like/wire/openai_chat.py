@@ -39,7 +39,7 @@ from .history import (
     user_content,
 )
 from .openai_chat_answers import ChatDecoder
-from .sampling import add_param, add_sampling, takes_strict
+from .sampling import add_param, add_sampling, takes_strict, tool_choice
 from .thinking import effort_for, refuse_thinking, thinks
 
 if TYPE_CHECKING:
@@ -219,10 +219,8 @@ def _effort(request: Request) -> str | None:
 
 
 def _tool_params(request: Request, body: JsonObject) -> None:
-    choice, features = request.params.get("tool_choice"), request.features
-    if choice is not None and features.tool_choice is False:
-        left_out("tool_choice", request)
-    elif isinstance(choice, Mapping) and features.tool_choice == "words":
+    choice, features = tool_choice(request), request.features
+    if isinstance(choice, Mapping) and features.tool_choice == "words":
         # Of one tool, "required" is the choice.
         body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice["name"]]
         body["tool_choice"] = "required"

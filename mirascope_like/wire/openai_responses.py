@@ -25,7 +25,7 @@ from ..values.results import result_images, result_text
 from . import JsonObject, Outgoing, Request
 from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken, user_content
 from .openai_responses_answers import ResponsesDecoder
-from .sampling import add_param, add_sampling, takes_strict
+from .sampling import add_param, add_sampling, takes_strict, tool_choice
 from .thinking import effort_for, refuse_thinking
 
 if TYPE_CHECKING:
@@ -227,10 +227,7 @@ def _add_tools(request: Request, body: JsonObject) -> None:
     if not tools:
         return
     body["tools"] = tools
-    choice = request.params.get("tool_choice")
-    if choice is not None and request.features.tool_choice is False:
-        left_out("tool_choice", request)
-    elif choice is not None:
+    if (choice := tool_choice(request)) is not None:
         body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "name": choice["name"]}
     add_param(request, body, "parallel_tool_calls", request.features.parallel_tools)
 

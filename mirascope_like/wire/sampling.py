@@ -11,8 +11,9 @@ from .thinking import thinks
 
 if TYPE_CHECKING:
     from ..schema.tools import ToolSchema
+    from ..values.params import ToolChoice
 
-__all__ = ["add_param", "add_sampling", "takes_strict"]
+__all__ = ["add_param", "add_sampling", "takes_strict", "tool_choice"]
 
 
 def add_sampling(
@@ -48,6 +49,23 @@ def add_param(request: Request, body: JsonObject, name: str, taken: bool | None,
         left_out(name, request)
     else:
         body[sent_as or name] = value
+
+
+def tool_choice(request: Request) -> ToolChoice | None:
+    """Return the choice of a tool to send; `None` for none. Warns if the model is known to refuse the caller's: then it
+    is left to the model which tools it calls."""
+    choice, features = request.params.get("tool_choice"), request.features
+    if choice is None:
+        return None
+    if features.tool_choice is False:
+        left_out("tool_choice", request)
+        return None
+    if choice in ("auto", "none") or features.forced_tools in (None, True):
+        return choice
+    if features.forced_tools == "unthinking" and not thinks(request):
+        return choice
+    left_out("tool_choice", request, beside="thinking" if features.forced_tools else "")
+    return "auto"
 
 
 def takes_strict(tool: ToolSchema, request: Request) -> bool:

@@ -46,6 +46,7 @@ NO_TOOLS = refusal(
     " use /v1/responses or set reasoning_effort to 'none'.",
     "reasoning_effort",
 )
+NO_DEMAND = refusal("Thinking mode does not support this tool_choice")
 OTHER_LEVELS = {
     "type": "error",
     "error": {
@@ -121,6 +122,11 @@ CASES: dict[str, Case] = {
         *(COMPLETIONS, "gpt-5.3", {"thinking": {"level": "high"}}, "Hi", NO_TOOLS),
         lambda body: "tools" in body and body.get("reasoning_effort") != "none",
         lambda body: "tools" in body and body["reasoning_effort"] == "none",
+    ),
+    "a demanded tool beside thinking": (
+        *(COMPLETIONS, "deepseek-9", {"tool_choice": "required", "thinking": {"level": "high"}}, "Hi", NO_DEMAND),
+        lambda body: body["tool_choice"] == "required",
+        lambda body: body["tool_choice"] == "auto" and body["reasoning_effort"] == "high",
     ),
     "an effort, Claude": (
         *(MESSAGES, "claude-opus-7", {"thinking": {"level": "xhigh"}}, "Hi", OTHER_LEVELS),

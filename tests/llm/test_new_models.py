@@ -273,3 +273,31 @@ def test_the_responses_protocol_takes_tools_and_an_effort(server: Server) -> Non
     RESPONSES.play(server, said())
     RESPONSES.model("gpt-6-luna", thinking={"level": "max"}).call("Hi", tools=[look])
     assert bodies(server)[0]["reasoning"] == {"effort": "max"}
+
+
+@BOTH
+def test_deepseek_is_told_the_schema_in_words_since_it_takes_no_demanded_tool(
+    colour: Colour, server: Server, stream: bool
+) -> None:
+    DEEPSEEK.play(server, said(BOOK))
+
+    async def scenario() -> None:
+        response = await ask(colour, stream, DEEPSEEK.model("deepseek-v4-pro"), format=Book)
+        assert response.parse() == Book(title="Emma")
+
+    colour.run(scenario)
+    (body,) = bodies(server)
+    assert (body["response_format"], "tools" in body) == ({"type": "json_object"}, False)
+
+
+@pytest.mark.parametrize(("level", "sent", "warned"), [(None, "auto", 1), ("high", "auto", 1), ("none", "required", 0)])
+def test_deepseek_takes_a_demanded_tool_only_without_thinking(
+    server: Server, level: Any, sent: str, warned: int
+) -> None:
+    DEEPSEEK.play(server, said())
+    thinking = {"thinking": {"level": level}} if level else {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        DEEPSEEK.model("deepseek-v4-pro", tool_choice="required", **thinking).call("Hi", tools=[look])
+    assert bodies(server)[0]["tool_choice"] == sent
+    assert [("'tool_choice' beside 'thinking'" in str(each.message)) for each in caught] == [True] * warned
