@@ -6,18 +6,18 @@ inside a limit inherits it: a call that a tool makes ends when the tool's time i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from ..errors import TimeoutError, ToolExecutionError
 from ..values.params import Params
 from ..values.timeouts import Timeout, as_timeout
 from .runtime import Job, Runtime
-from .scopes import ScopedVariable
+from .scopes import Scope, ScopedVariable
 from .threads import Late
 
-__all__ = ["Limits", "invoke_within", "until"]
+__all__ = ["Limits", "invoke_within"]
 
 T = TypeVar("T")
 
@@ -29,11 +29,6 @@ _ADVICE = {
 
 # When what is around this call must have ended, by `Runtime.clock`.
 _deadline: ScopedVariable[float] = ScopedVariable("mirascope_like_deadline")
-
-
-def until(deadline: float) -> AbstractContextManager[None]:
-    """All calls inside end by this moment of `Runtime.clock`, if not earlier."""
-    return _deadline.holding(min((deadline, *_deadline)))
 
 
 class Limits:
@@ -108,13 +103,49 @@ class Limits:
         return f"{what} {within}. {_ADVICE[name]}"
 
 
-async def invoke_within(runtime: Runtime, seconds: float, fn: Callable[[], Any]) -> Any:
-    """Run a tool's function for no longer than so many seconds. Calls that it makes end with it.
+async def invoke_within(runtime: Runtime, seconds: float | None, fn: Callable[[], Any]) -> Any:
+    """Run a tool's function for so many seconds at most, and no longer than the tool around it. Calls that it makes end
+    with it.
 
-    Raises `ToolExecutionError` when its time is up.
+    Raises `ToolExecutionError` when its time is over.
     """
-    with until(runtime.clock() + seconds):
-        try:
-            return await runtime.invoke_within(seconds, fn)
-        except Late:
-            raise ToolExecutionError(f"The tool took longer than {seconds:g} s, and was given up.") from None
+    if seconds is None and _deadline.innermost is None:
+        return await runtime.invoke(fn)
+    clock = _ToolClock(runtime, seconds)
+    try:
+        return await runtime.invoke_within(clock.left, fn)
+    except Late:
+        raise ToolExecutionError(clock.message) from None
+    finally:
+        clock.stop()
+
+
+class _ToolClock:
+    """Measures the time of a tool's function, from when it starts."""
+
+    def __init__(self, runtime: Runtime, seconds: float | None) -> None:
+        self._runtime = runtime
+        self._seconds = math.inf if seconds is None else seconds
+        self._around = min((math.inf, *_deadline))
+        self._end = math.inf
+        self._scope: Scope[float] | None = None
+
+    def left(self) -> float:
+        """Seconds that the function may still take. The first call starts the clock."""
+        now = self._runtime.clock()
+        if self._scope is None:
+            self._end = min(now + self._seconds, self._around)
+            self._scope = _deadline.enter(self._end)
+        return self._end - now
+
+    def stop(self) -> None:
+        """Let calls no longer end with the function."""
+        if self._scope is not None:
+            _deadline.leave(self._scope)
+
+    @property
+    def message(self) -> str:
+        """Why the function was given up."""
+        if self._end < self._around:
+            return f"The tool took longer than {self._seconds:g} s, and was given up."
+        return "The tool was given up: the time of the tool around it is over."

@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport import Channel, Transport
 from ..transport.loops import asyncio_loop
+from ..transport.threads import in_thread
 from .admission import admitted
 from .alarms import alarms
+from .tasks import gathered, in_background, on_thread, stopping
 from .threads import Batch, Late, left_alone
 
 if TYPE_CHECKING:
@@ -85,8 +87,10 @@ class Runtime(Protocol):
         """A job's result; `Late` after so many seconds. The job waits for something that `close` ends."""
         ...
 
-    async def invoke_within(self, seconds: float, fn: Callable[[], Any]) -> Any:
-        """As `invoke`; `Late` after so many seconds. An async function is cancelled then, a sync one left alone."""
+    async def invoke_within(self, left: Callable[[], float], fn: Callable[[], Any]) -> Any:
+        """As `invoke`; `Late` when the time of the function is over. An async function is cancelled then, a sync one
+        left alone. `left` is called when the function starts, or goes on as a coroutine that it has returned, and
+        returns how many seconds it may take from then; if none, it is not started."""
         ...
 
     def channel(self, transport: Transport) -> Channel:
@@ -186,9 +190,10 @@ class Blocking:
         finally:
             alarms.cancel(alarm)
 
-    async def invoke_within(self, seconds: float, fn: Callable[[], Any]) -> Any:
+    async def invoke_within(self, left: Callable[[], float], fn: Callable[[], Any]) -> Any:
         from ..schema.functions import is_async
 
+        seconds = _unless_over(left())
         if is_async(fn):
             return _wait(fn(), seconds)
         return left_alone(seconds, lambda: _invoked(fn, seconds), lambda _: None)
@@ -353,8 +358,8 @@ class _LoopBell:
 
 
 class Native:
-    """Real awaits, under asyncio or trio. Sync functions of the user's run in worker threads, so the loop never
-    blocks."""
+    """Real awaits, under asyncio or trio. Sync functions of the user's run on threads, so the loop never blocks; see
+    `tasks`."""
 
     def clock(self) -> float:
         return time.monotonic()
@@ -378,66 +383,40 @@ class Native:
     async def read_within(self, seconds: float, job: Job[T], close: Job[None]) -> T:
         return await self.within(seconds, job, _leave)
 
-    async def invoke_within(self, seconds: float, fn: Callable[[], Any]) -> Any:
-        from anyio import move_on_after
+    async def invoke_within(self, left: Callable[[], float], fn: Callable[[], Any]) -> Any:
+        from ..schema.functions import is_async
 
-        with move_on_after(seconds):
-            return await self._invoke(fn, abandon=True)
-        raise Late
+        with stopping(), _own_cancellation():
+            if is_async(fn):
+                return await self.within(_unless_over(left()), fn, _leave)
+            result = await on_thread(fn, left)
+            return await self.within(left(), lambda: result, _leave) if inspect.isawaitable(result) else result
 
     def channel(self, transport: Transport) -> Channel:
         return transport.native()
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
-        # Cancelling waits for the thread: a function that cannot be stopped is never left running unseen.
-        return await self._invoke(fn, abandon=False)
-
-    async def _invoke(self, fn: Callable[[], Any], *, abandon: bool) -> Any:
-        from anyio import to_thread
-
         from ..schema.functions import is_async
 
-        with _own_cancellation():
-            if is_async(fn):
-                return await fn()
-            (result,) = await to_thread.run_sync(
-                lambda: (fn(),), abandon_on_cancel=abandon
-            )  # bare, trio refuses coroutines
+        with stopping(), _own_cancellation():
+            result = fn() if is_async(fn) else await on_thread(fn)
             return await result if inspect.isawaitable(result) else result
 
     async def invoke_inline(self, fn: Callable[[], Any]) -> Any:
-        with _own_cancellation():
+        with stopping(), _own_cancellation():
             result = fn()
             return await result if inspect.isawaitable(result) else result
 
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
         if len(jobs) <= 1:
             return [await job() for job in jobs]
-        import anyio
-
-        results: dict[int, T] = {}
-        gate = anyio.Semaphore(limit)
-
-        async def work(position: int, job: Job[T]) -> None:
-            async with gate:
-                results[position] = await job()
-
-        try:
-            async with anyio.create_task_group() as group:
-                for position, job in enumerate(jobs):
-                    group.start_soon(work, position, job)
-        except BaseExceptionGroup as error:
-            raise _first_leaf(error) from None
-        return [results[position] for position in range(len(jobs))]
+        return await gathered(jobs, limit)
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _LoopLock()
 
     async def wait(self, event: threading.Event) -> None:
-        from anyio import CapacityLimiter, to_thread
-
-        # A thread beyond the usual number: what is waited for may need one of those. Cancelled, it waits on unseen.
-        await to_thread.run_sync(event.wait, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+        await in_thread(event.wait)  # beyond the limit: what is waited for may need a thread
 
     def bell(self) -> Bell:
         return _LoopBell()
@@ -454,7 +433,7 @@ def _spawner_of_trio() -> Spawner:
 
     def begin(fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with suppress(RuntimeError):  # the loop is ending, and its sockets with it
-            trio.lowlevel.spawn_system_task(fn)
+            trio.lowlevel.spawn_system_task(in_background, fn)
 
     def spawn(fn: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
@@ -476,6 +455,12 @@ def _spawn(loop: asyncio.AbstractEventLoop, fn: Callable[[], Coroutine[Any, Any,
             return begin()
     with suppress(RuntimeError):  # the loop is closed, and its sockets with it
         loop.call_soon_threadsafe(begin)
+
+
+def _unless_over(seconds: float) -> float:
+    if seconds <= 0:
+        raise Late
+    return seconds
 
 
 async def _leave(_: object) -> None:
@@ -508,12 +493,6 @@ def _task_is_cancelled() -> bool:
     except RuntimeError:  # there is no loop here
         return False
     return task is not None and task.cancelling() > 0
-
-
-def _first_leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error
 
 
 BLOCKING: Runtime = Blocking()

@@ -1,21 +1,14 @@
-"""Threads for blocking calls: for what runs together, and for what may be left alone when its time is up.
-
-All are daemons: the interpreter would wait for others before it ends, after Ctrl-C too. None is shared, since what runs
-on them may ask for more of them, and shared ones would all wait in the end.
-"""
+"""Threads in blocking calls: for what runs together, and for what may be left alone when its time is up."""
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from ..transport.threads import fulfil, on_daemon, thread_context
 
 __all__ = ["Batch", "Late", "left_alone"]
 
@@ -32,10 +25,8 @@ def left_alone(seconds: float, fn: Callable[[], T], discard: Callable[[T], objec
     from concurrent.futures import Future, wait
 
     future: Future[T] = Future()
-    arguments = future, copy_context().run, fn
-    thread = threading.Thread(target=_fulfil, args=arguments, name="mirascope_like-limited", daemon=True)
     try:
-        thread.start()
+        on_daemon(partial(fulfil, future, fn))
         if not wait((future,), seconds).done:
             raise Late
     except BaseException:  # Ctrl-C too
@@ -52,7 +43,8 @@ class Batch(Generic[T]):
 
         self._futures: list[Future[T]] = [Future() for _ in fns]
         self._waiting = deque(
-            partial(_fulfil, future, copy_context().run, fn) for future, fn in zip(self._futures, fns, strict=True)
+            partial(fulfil, future, partial(thread_context().run, fn))
+            for future, fn in zip(self._futures, fns, strict=True)
         )
 
     def results(self, limit: int) -> list[T]:
@@ -62,7 +54,7 @@ class Batch(Generic[T]):
 
         try:
             for _ in range(min(limit, len(self._futures))):
-                threading.Thread(target=self._work, name="mirascope_like-tool", daemon=True).start()
+                on_daemon(self._work)
             for future in wait(self._futures, return_when=FIRST_EXCEPTION).done:
                 future.result()
             return [future.result() for future in self._futures]
@@ -73,12 +65,3 @@ class Batch(Generic[T]):
         while self._waiting:
             with suppress(IndexError):  # another thread took the last
                 self._waiting.popleft()()
-
-
-def _fulfil(future: Future[T], run: Callable[[Callable[[], T]], T], fn: Callable[[], T]) -> None:
-    try:
-        result = run(fn)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)

@@ -145,8 +145,7 @@ class _Batch:
         """The tool's function, run where it may run, for as long as it may."""
         if tool.inline:
             return await self.runtime.invoke_inline(fn)
-        seconds = tool.timeout or self.timeout
-        return await (self.runtime.invoke(fn) if seconds is None else invoke_within(self.runtime, seconds, fn))
+        return await invoke_within(self.runtime, tool.timeout or self.timeout, fn)
 
 
 class _Run:

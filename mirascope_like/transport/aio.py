@@ -13,13 +13,14 @@ import contextlib
 import functools
 import os
 import select
+import socket
 import string
 import weakref
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
 
@@ -27,6 +28,7 @@ from .. import errors
 from . import HttpReply, HttpRequest, failures
 from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT
 from .environment import proxy_finder, tls_context
+from .threads import in_thread
 
 __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
 
@@ -284,7 +286,38 @@ class _Connector(aiohttp.BaseConnector):
 
 
 class _TCPConnector(_Connector, aiohttp.TCPConnector):
-    pass
+    def __init__(self, **options: Any) -> None:
+        # With aiodns installed, aiohttp looks names up without a thread.
+        resolver = _Resolver() if aiohttp.DefaultResolver is aiohttp.ThreadedResolver else None
+        super().__init__(resolver=resolver, **options)
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up as aiohttp does, but on threads that nobody waits for. asyncio's own would keep the program from
+    ending while a name server is silent, long after the call was given up."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return await in_thread(functools.partial(_addresses, host, port, family))
+
+    async def close(self) -> None: ...
+
+
+def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    except socket.gaierror:
+        if host.rstrip(".").lower() != "localhost":
+            raise
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)  # Windows, without a network
+    return [_result(host, kind, protocol, address) for kind, _, protocol, _, address in found]
+
+
+def _result(host: str, family: int, protocol: int, address: tuple[Any, ...]) -> ResolveResult:
+    numeric, port = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return ResolveResult(hostname=host, host=numeric, port=int(port), family=family, proto=protocol, flags=flags)
 
 
 class _UnixConnector(_Connector, aiohttp.UnixConnector):

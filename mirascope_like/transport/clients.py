@@ -10,17 +10,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from concurrent.futures import Future
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import ByteStream, Channel, HttpReply, HttpRequest
 from .channels import BlockingChannel, NativeChannel, read_whole
-from .loops import asyncio_loop
+from .threads import in_thread, thread_limit
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,6 +27,7 @@ __all__ = ["ClientPair", "ClientTransport", "ThreadedByteStream", "ThreadedChann
 T = TypeVar("T")
 
 _FAMILIES = ("httpx2", "httpx")
+_threads = thread_limit(40)
 
 
 class ClientTransport:
@@ -127,7 +125,7 @@ class ClientPair:
 
 
 class ThreadedChannel:
-    """A blocking channel for an event loop, each step in a thread: as many at a time as anyio's limiter allows, 40.
+    """A blocking channel for an event loop, each step in a thread: at most 40 at a time.
 
     Cancelling returns at once. An answer that has begun is closed then; a request whose answer has not goes on unseen
     until it does, or until the timeout, and holds up nothing, not even the end of the process.
@@ -212,46 +210,9 @@ class _Posting:
 
 
 async def _in_thread(blocking: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """The result of blocking work on a thread of its own. A daemon, for the interpreter would wait for one of anyio's
-    before it ends, and so for work that nobody waits for any more."""
-    from anyio import Event, to_thread
-
-    async with to_thread.current_default_thread_limiter():
-        future, done = Future[T](), Event()
-        wake = functools.partial(_waker(), done.set)
-        _daemon(copy_context().run, _fulfil, future, blocking, wake).start()
-        await done.wait()
-        try:
-            return future.result()
-        finally:
-            del future  # an error that it raised would hold it, and it the error
-
-
-def _daemon(fn: Callable[..., object], *args: object) -> threading.Thread:
-    return threading.Thread(target=fn, args=args, name="mirascope_like-sync-client", daemon=True)
-
-
-def _waker() -> Callable[[Callable[[], object]], object]:
-    """What has the running loop call a function, from another thread."""
-    loop = asyncio_loop()
-    if loop is not None:
-        return loop.call_soon_threadsafe
-    import trio
-
-    return trio.lowlevel.current_trio_token().run_sync_soon
-
-
-def _fulfil(future: Future[T], blocking: Callable[[], Coroutine[Any, Any, T]], wake: Callable[[], object]) -> None:
-    try:
-        result = _step(blocking())
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-    finally:
-        del future  # as above
-    with contextlib.suppress(RuntimeError):  # the loop has ended
-        wake()
+    """The result of blocking work on a thread."""
+    async with _threads.get():
+        return await in_thread(lambda: _step(blocking()))
 
 
 def _step(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from .. import errors
 from . import ByteStream, Channel, HttpReply, HttpRequest
 from .http import HttpTransport
+from .threads import in_thread
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -87,9 +88,7 @@ async def _ready_in_thread() -> _Server:
     current = _current
     if current is not None and current.alive():
         return current
-    from anyio import to_thread
-
-    return await to_thread.run_sync(_running, abandon_on_cancel=True)
+    return await in_thread(_running)
 
 
 _lock = threading.Lock()

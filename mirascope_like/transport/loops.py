@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Closer", "LoopLocal", "asyncio_loop"]
+    from anyio.lowlevel import RunVar
+
+__all__ = ["Closer", "LoopLocal", "PerLoop", "asyncio_loop"]
 
 T = TypeVar("T")
 Closer: TypeAlias = Callable[[], Awaitable[object]]
@@ -29,6 +31,26 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     import asyncio
 
     return asyncio.get_running_loop()
+
+
+class PerLoop(Generic[T]):
+    """One `T` for each event loop that nothing has to close; made when first asked for in it."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._values: RunVar[T] | None = None
+
+    def get(self) -> T:
+        """The running loop's own."""
+        from anyio.lowlevel import RunVar
+
+        values = self._values = self._values or RunVar("mirascope_like")
+        try:
+            return values.get()
+        except LookupError:
+            value = self._make()
+            values.set(value)
+            return value
 
 
 class LoopLocal(Generic[T]):
