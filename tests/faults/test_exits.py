@@ -265,6 +265,8 @@ async def native():
 
 @HOWS
 def test_a_stream_was_not_read_to_its_end(server: Server, how: str) -> None:
+    if how == "blocking" and sys.version_info[:3] == (3, 13, 0):
+        pytest.skip("this Python crashes if what it collects at its end uses datetime, as httpx2 does")
     server.answer = chunked(CHAT.events()).first(3).then("stall")
     body = """
 kept = []
