@@ -41,6 +41,7 @@ __all__ = [
     "loaded",
     "to_media",
     "type_at_hand",
+    "without_path",
 ]
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -218,6 +219,16 @@ async def loaded(runtime: Runtime, attachment: Attachment) -> Attachment:
     data = await _bytes(runtime, attachment)
     kind = await _type(runtime, replace(attachment, content=data))
     return replace(attachment, type=kind, content=data)
+
+
+def without_path(attachment: Attachment) -> Attachment:
+    """The attachment with what is in its file in place of the path. Reads it now; errors as
+    `Attachment.content_bytes`."""
+    if not attachment.path:
+        return attachment
+    data = attachment.content_bytes()
+    with_data = replace(attachment, content=data)
+    return Attachment(type_at_hand(with_data), url=attachment.url, content=data)
 
 
 def to_media(attachment: Attachment) -> Image | Audio | Document:

@@ -21,8 +21,9 @@ from .ids import new_id
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec, listed
 from .queues import Queue
-from .records import ConversationDict, check_form, conversation_args, conversation_to_dict, with_args
+from .records import ConversationDict, check_form, conversation_args, conversation_to_dict
 from .responses import AsyncResponse, Response
+from .stored import AllowFiles
 from .turns import Turn, record_of
 
 if TYPE_CHECKING:
@@ -93,20 +94,32 @@ class _Conversation(Generic[R]):
         self.messages = trimmed(self.messages, max_messages, max_tokens, count or _guessed)
 
     def to_dict(self) -> ConversationDict:
-        """The JSON form: the history, and what went with each prompt as far as it can be stored."""
+        """The JSON form: the history, and what went with each prompt as far as it can be stored. Reads files that are
+        attached by path, and blocks for it."""
         limit = None if self.chain_limit == DEFAULT_LIMIT else self.chain_limit or 0
         return conversation_to_dict(self.id, self.name, self.messages, self._base, limit)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None, **args: Unpack[ChainArgs]) -> Self:
-        """The conversation of a JSON form, to go on with: on the model that it was with, or on another. Tools with
-        functions, keys and hooks are given again. Raises `ValueError` for a form that is none, `UnknownModelError`."""
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        model: BaseModel | None = None,
+        allow_files: AllowFiles = False,
+        **args: Unpack[ChainArgs],
+    ) -> Self:
+        """The conversation of a JSON form, to go on with: on the model that it was with, or on another.
+
+        Tools with functions, keys, hooks and the model's `private_options` are given again. `allow_files` as for
+        `Message.from_dict`. Raises `ValueError` for a form that is none, `UnknownModelError`.
+        """
         check_form(data, "a conversation", "id", "model", "messages")
-        settings: Any = with_args(conversation_args(data), args)
-        made = cls(model or cls._model(data["model"]), **settings)
+        model = model or cls._model(data["model"])
+        settings: Any = conversation_args(data, model, args, allow_files)
+        made = cls(model, **settings)
         made.id = data["id"]
         made.name = data.get("name")
-        made.messages = [Message.from_dict(message) for message in data["messages"]]
+        made.messages = [Message.from_dict(message, allow_files=allow_files) for message in data["messages"]]
         return made
 
     @classmethod

@@ -66,6 +66,9 @@ class BaseModel(ABC):
     """The environment variable with its key."""
     key: str | None = None
     """Its key; one that goes with a prompt overrides it."""
+    private_options: Collection[str] = frozenset({"extra_headers", "extra_body", "headers", "base_url", "api_key"})
+    """Options that are neither stored nor taken from stored data, because they decide where requests go and what they
+    carry beside the prompt. A model of one's own that has others of this kind names all of them here."""
     retry: RetryConfig | None = None
     """When a prompt is sent again, and to whom else; `None`: never. Models of one's own have no fallback models."""
     Options: ClassVar[type[OptionsClass]] = _EmptyOptions()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]

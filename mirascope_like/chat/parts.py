@@ -1,7 +1,8 @@
 """Messages and their parts, and the events of which an answer is made while it arrives.
 
 All are frozen and compare by content. `provider_metadata` is what only the provider of a part understands (signatures,
-its own form of a message); it goes back with the history and is never dropped. `from_dict(to_dict(x)) == x`.
+its own form of a message); it goes back with the history and is never dropped. `from_dict(to_dict(x)) == x`, where
+`to_dict` puts what is in a file in the place of its path.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
-from .attachments import Attachment
+from ..values.media import stored_url
+from .attachments import Attachment, without_path
 from .serial import AttachmentDict, MessageDict, PartDict
+from .stored import AllowFiles, allowed_path
 
 __all__ = [
     "AttachmentPart",
@@ -118,17 +121,21 @@ class Message:
     provider_metadata: Metadata | None = field(default=None, repr=False)
 
     def to_dict(self) -> MessageDict:
-        """The JSON form; see `serial`."""
+        """The JSON form; see `serial`. Reads files that are attached by path, and blocks for it; errors as
+        `Attachment.content_bytes`."""
         data: dict[str, Any] = {"role": self.role, "parts": [part.to_dict() for part in self.parts]}
         if self.provider_metadata:
             data["provider_metadata"] = self.provider_metadata
         return cast("MessageDict", data)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Message:
-        """The message of a JSON form. Raises `ValueError` if it is none."""
+    def from_dict(cls, data: Mapping[str, Any], *, allow_files: AllowFiles = False) -> Message:
+        """The message of a JSON form. Raises `ValueError` if it is none, and if it names a file by its path: `to_dict`
+        stores what is in a file. `allow_files=True` allows paths of all files, `allow_files="a/directory"` those of
+        files in it."""
         try:
-            return cls(data["role"], [part_from_dict(part) for part in data["parts"]], data.get("provider_metadata"))
+            parts = [part_from_dict(part, allow_files) for part in data["parts"]]
+            return cls(data["role"], parts, data.get("provider_metadata"))
         except (KeyError, TypeError) as error:
             raise ValueError(f"This is not the JSON form of a message ({error}): {str(data)[:200]}") from error
 
@@ -153,8 +160,8 @@ class StreamEvent:
     message_index: int = 0
 
 
-def part_from_dict(data: Mapping[str, Any]) -> Part:
-    """The part of a JSON form. Raises `ValueError` if it is none."""
+def part_from_dict(data: Mapping[str, Any], allow_files: AllowFiles = False) -> Part:
+    """The part of a JSON form. Raises `ValueError` if it is none, and for a path of a file that is not allowed."""
     _check_form(data, "a part of a message")
     kind = _PARTS.get(data.get("type", ""))
     if kind is None:
@@ -163,7 +170,7 @@ def part_from_dict(data: Mapping[str, Any]) -> Part:
     if unknown := set(data) - known - {"type"}:
         raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
     try:
-        return kind(**{name: _from_json(name, value) for name, value in data.items() if name != "type"})
+        return kind(**{name: _from_json(name, value, allow_files) for name, value in data.items() if name != "type"})
     except TypeError as error:
         raise ValueError(f"This is not the JSON form of a {kind.__name__}: {error}") from error
 
@@ -177,20 +184,31 @@ def _fields_to_dict(value: Any) -> dict[str, Any]:
 
 
 def _attachment_to_dict(attachment: Attachment) -> AttachmentDict:
-    data = cast("AttachmentDict", _fields_to_dict(attachment))
-    if attachment.content:
-        data["content"] = base64.b64encode(attachment.content).decode("ascii")
+    held = without_path(attachment)
+    data = cast("AttachmentDict", _fields_to_dict(held))
+    if held.content:
+        data["content"] = base64.b64encode(held.content).decode("ascii")
     return data
 
 
-def _attachment_from_dict(data: Mapping[str, Any]) -> Attachment:
+def _attachment_from_dict(data: Mapping[str, Any], allow_files: AllowFiles) -> Attachment:
     _check_form(data, "an attachment")
     content = data.get("content")
     try:
         decoded = None if content is None else base64.b64decode(content, validate=True)
     except ValueError as error:
         raise ValueError(f"The content of an attachment is no base64 text: {str(content)[:50]!r}") from error
-    return Attachment(data.get("type"), data.get("path"), data.get("url"), decoded)
+    path, url = _text(data, "path"), _text(data, "url")
+    if decoded:  # that is what was in the file
+        path = None
+    return Attachment(_text(data, "type"), path and allowed_path(path, allow_files), url and stored_url(url), decoded)
+
+
+def _text(data: Mapping[str, Any], name: str) -> str | None:
+    value: object = data.get(name)
+    if not isinstance(value, str | None):
+        raise ValueError(f"The {name} of an attachment is text, not {str(value)[:50]!r}.")
+    return value
 
 
 def _check_form(data: object, what: str) -> None:
@@ -199,11 +217,11 @@ def _check_form(data: object, what: str) -> None:
 
 
 # Fields that are not plain JSON: how they become it, and back.
-_FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+_FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, AllowFiles], Any]]] = {
     "attachment": (_attachment_to_dict, _attachment_from_dict),
     "attachments": (
         lambda attachments: [_attachment_to_dict(attachment) for attachment in attachments],
-        lambda attachments: [_attachment_from_dict(attachment) for attachment in attachments],
+        lambda attachments, allow_files: [_attachment_from_dict(attachment, allow_files) for attachment in attachments],
     ),
 }
 
@@ -212,8 +230,8 @@ def _to_json(name: str, value: Any) -> Any:
     return _FIELDS[name][0](value) if name in _FIELDS else value
 
 
-def _from_json(name: str, value: Any) -> Any:
-    return _FIELDS[name][1](value) if name in _FIELDS else value
+def _from_json(name: str, value: Any, allow_files: AllowFiles) -> Any:
+    return _FIELDS[name][1](value, allow_files) if name in _FIELDS else value
 
 
 # -- builders ---------------------------------------------------------------------------------------------------------

@@ -21,14 +21,16 @@ from typing_extensions import TypeVar, Unpack
 from .history import pending_calls, without_files
 from .parts import AttachmentPart, Message
 from .prompts import ChainArgs, Prompt, listed, result_part
-from .records import PauseDict, SettingsDict, check_form, prompt_settings, with_args
+from .records import PauseDict, check_form, prompt_settings, settings_args, with_args
 from .serial import VERSION
+from .stored import AllowFiles
 from .toolbox import ToolLike, flatten, may_grow
 from .tools import PauseChain, ToolResult
 
 if TYPE_CHECKING:
     from .chains import AsyncChainResponse, ChainResponse
     from .conversations import AsyncConversation, Conversation
+    from .models import BaseModel
     from .registry import AnyAsyncModel, AnySyncModel
 
 __all__ = ["note_pause", "resume", "resume_async", "with_results"]
@@ -47,7 +49,7 @@ def note_pause(
         "type": "pause",
         "model": prompt.model.model_id,
         "conversation": conversation,
-        "messages": [message.to_dict() for message in pause.messages],
+        "messages": [],  # when it is stored: files may have to be read
         "tools": [tool.name for tool in flatten(tools)],
     }
     if str(pause):
@@ -71,28 +73,38 @@ def with_results(messages: Sequence[Message], results: Sequence[ToolResult]) -> 
 
 
 def resume(
-    state: Mapping[str, Any], *, model: AnySyncModel | None = None, **args: Unpack[ChainArgs]
+    state: Mapping[str, Any],
+    *,
+    model: AnySyncModel | None = None,
+    allow_files: AllowFiles = False,
+    **args: Unpack[ChainArgs],
 ) -> ChainResponse[Any]:
     """Go on with a chain that paused, from `pause.to_dict()`, in its conversation: the calls without results run first.
 
-    `tools` must be given, since functions are not stored, and hooks and key if they are wanted. `model` is the one that
-    was asked, unless given. Raises `ValueError` for a form that is none, and if a tool that a call waits for is not
-    among `tools`; `UnknownModelError`.
+    `tools` must be given, since functions are not stored, and hooks, key and the model's `private_options` if they are
+    wanted. `model` is the one that was asked, unless given. `allow_files` as for `Message.from_dict`. Raises
+    `ValueError` for a form that is none, and if a tool that a call waits for is not among `tools`; `UnknownModelError`.
     """
     from .registry import get_model
 
-    settings = _settings(state, args)
-    return _named((model or get_model(state["model"])).conversation(), state).chain(**settings)
+    _check_pause(state)
+    model = model or get_model(state["model"])
+    return _named(model.conversation(), state).chain(**_settings(state, model, args, allow_files))
 
 
 def resume_async(
-    state: Mapping[str, Any], *, model: AnyAsyncModel | None = None, **args: Unpack[ChainArgs]
+    state: Mapping[str, Any],
+    *,
+    model: AnyAsyncModel | None = None,
+    allow_files: AllowFiles = False,
+    **args: Unpack[ChainArgs],
 ) -> AsyncChainResponse[Any]:
     """See `resume`."""
     from .registry import get_async_model
 
-    settings = _settings(state, args)
-    return _named((model or get_async_model(state["model"])).conversation(), state).chain(**settings)
+    _check_pause(state)
+    model = model or get_async_model(state["model"])
+    return _named(model.conversation(), state).chain(**_settings(state, model, args, allow_files))
 
 
 def _named(conversation: C, state: Mapping[str, Any]) -> C:
@@ -101,16 +113,18 @@ def _named(conversation: C, state: Mapping[str, Any]) -> C:
     return conversation
 
 
-def _settings(state: Mapping[str, Any], args: ChainArgs) -> Any:
-    """What the chain was made with, as far as it is stored, and what is given now."""
+def _check_pause(state: Mapping[str, Any]) -> None:
     check_form(state, "a pause", "type", "model", "messages")
     if state["type"] != "pause":
         raise ValueError(f"This is the JSON form of a {state['type']}, not of a pause.")
-    kept = {name: state[name] for name in SettingsDict.__annotations__ if name in state}
-    messages = [Message.from_dict(message) for message in state["messages"]]
+
+
+def _settings(state: Mapping[str, Any], model: BaseModel, args: ChainArgs, allow_files: AllowFiles) -> Any:
+    """What the chain was made with, as far as it is stored, and what is given now."""
+    messages = [Message.from_dict(message, allow_files=allow_files) for message in state["messages"]]
     tools = listed("tools", args.get("tools"))
     _check_tools(state, messages, tools)
-    return with_args({**kept, "messages": messages}, {**args, "tools": tools})
+    return with_args({**settings_args(state, model, args), "messages": messages}, {**args, "tools": tools})
 
 
 def _check_tools(state: Mapping[str, Any], messages: Sequence[Message], tools: Sequence[ToolLike]) -> None:

@@ -21,7 +21,8 @@ from .parts import (
 )
 from .prompts import Prompt
 from .records import check_form, prompt_args, usage_from_dict
-from .turns import Turn, dict_of, restore
+from .stored import AllowFiles
+from .turns import Turn, restore, said
 
 if TYPE_CHECKING:
     from .attachments import Attachment
@@ -32,17 +33,16 @@ __all__ = ["copied", "faked", "rebuilt"]
 R = TypeVar("R", bound=Turn[Any])
 
 
-def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> R:
+def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, allow_files: AllowFiles) -> R:
     """The response of its JSON form."""
     check_form(data, "a response", "id", "model", "prompt", "messages")
     check_form(data["prompt"], "a prompt", "messages")
     prompt_data: Mapping[str, Any] = data["prompt"]
-    prompt = Prompt(model=model or _model(kind, data["model"])).asking(
-        prompt_data.get("text"), prompt_args(prompt_data)
-    )
-    messages = [Message.from_dict(message) for message in prompt_data["messages"]]
+    model = model or _model(kind, data["model"])
+    prompt = Prompt(model=model).asking(prompt_data.get("text"), prompt_args(prompt_data, model, {}))
+    messages = [Message.from_dict(message, allow_files=allow_files) for message in prompt_data["messages"]]
     turn = kind(replace(prompt, said_already=tuple(messages), history=tuple(messages), own_history=True))
-    said = [Message.from_dict(message) for message in data["messages"]]
+    answer = [Message.from_dict(message, allow_files=allow_files) for message in data["messages"]]
     usage = usage_from_dict(data.get("usage") or {})
     turn.set_usage(input=usage.input, output=usage.output, details=usage.details)
     turn.resolved_model = data.get("resolved_model")
@@ -53,18 +53,20 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None) -> 
         turn.format = _giving(data["value"])
     elif turn.format is not None and turn.format.parser is None:
         turn.format = turn.format.with_mode("tool")  # the mode is not stored; this one takes least for granted
-    started = datetime.fromisoformat(data["datetime_utc"]) if data.get("datetime_utc") else None
     turn.id = data["id"]
-    restore(turn, said, list(_events(said)), started, data.get("duration_ms", 0))
+    restore(turn, answer, list(_events(answer)), _moment(data.get("datetime_utc")), data.get("duration_ms", 0))
     return turn
 
 
-def copied(kind: type[R], turn: Turn[Any]) -> R:
+def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
     """The same response, of another colour, with all that its prompt had. Its conversation does not come along."""
-    made = rebuilt(kind, dict(dict_of(turn)), turn.model)
-    made.prompt = turn.prompt
-    made.format = turn.format
-    made.executed = set(turn.executed)
+    made = kind(turn.prompt)
+    made.set_usage(input=turn.input_tokens, output=turn.output_tokens, details=turn.token_details)
+    made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
+    made.finish_reason, made.format = turn.finish_reason, turn.format
+    made.id, made.executed = turn.id, set(turn.executed)
+    messages = deepcopy(said(turn))
+    restore(made, messages, list(_events(messages)), _moment(started), duration_ms)
     return made
 
 
@@ -78,9 +80,13 @@ def faked(
 ) -> R:
     """A complete response that says `response`."""
     turn = kind(Prompt(model=model).asking(prompt, {"attachments": attachments, "system": system}))
-    said = [Message("assistant", [TextPart(response)])] if response else []
-    restore(turn, said, list(_events(said)), None, 0)
+    answer = [Message("assistant", [TextPart(response)])] if response else []
+    restore(turn, answer, list(_events(answer)), None, 0)
     return turn
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _giving(value: object) -> AnyFormat:

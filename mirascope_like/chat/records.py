@@ -17,11 +17,13 @@ from ..schema.typed import ENVELOPE, type_schema
 from ..values.timeouts import Timeout
 from .parts import AttachmentPart, Message, part_from_dict
 from .serial import VERSION, MessageDict, PartDict
+from .stored import AllowFiles, allowed_options
 from .tools import Tool
 from .usage import Usage
 
 if TYPE_CHECKING:
     from ..schema.formats import AnyFormat
+    from .models import BaseModel
     from .prompts import Prompt
     from .turns import Turn
 
@@ -42,6 +44,7 @@ __all__ = [
     "prompt_args",
     "prompt_settings",
     "response_to_dict",
+    "settings_args",
     "usage_from_dict",
     "with_args",
 ]
@@ -72,9 +75,10 @@ class CallDict(TypedDict):
 
 
 class SettingsDict(TypedDict, total=False):
-    """What was asked for beside the words."""
+    """What was asked for beside the words. `omitted_options` are names of options that are not stored."""
 
     options: dict[str, Any]
+    omitted_options: list[str]
     schema: dict[str, Any]
     hide_reasoning: bool
     stream: bool
@@ -193,8 +197,11 @@ def response_to_dict(
 def prompt_settings(prompt: Prompt) -> SettingsDict:
     """What can be stored of what goes along with a prompt, but for its tools."""
     made: SettingsDict = {}
-    if prompt.given_options:
-        made["options"] = _options_to_dict(prompt)
+    options, omitted = _options_to_dict(prompt) if prompt.given_options else ({}, [])
+    if options:
+        made["options"] = options
+    if omitted:
+        made["omitted_options"] = omitted
     if prompt.schema is not None:
         made["schema"] = _schema_to_dict(prompt.schema, prompt.format)
     if prompt.hide_reasoning:
@@ -215,33 +222,48 @@ def _schema_to_dict(schema: dict[str, Any], format: AnyFormat | None) -> dict[st
     return {**described.schema["properties"][ENVELOPE], **definitions}
 
 
-def _options_to_dict(prompt: Prompt) -> dict[str, Any]:
-    """The options that are set, under the names by which they are given."""
+def _options_to_dict(prompt: Prompt) -> tuple[dict[str, Any], list[str]]:
+    """The options that are set, under the names by which they are given, and the names of those that are not stored."""
     given, fields = prompt.options, type(prompt.options).model_fields
+    private = prompt.model.private_options
     values = {name: value for name, value in given.model_dump(mode="json").items() if value is not None}
-    names = {name: field.validation_alias for name, field in fields.items()}
-    made = {alias if isinstance(alias := names[name], str) else name: value for name, value in values.items()}
+    given_as = {name: alias for name, field in fields.items() if isinstance(alias := field.validation_alias, str)}
+    aliases = {name: given_as.get(name, name) for name in values}
+    made = {aliases[name]: value for name, value in values.items() if name not in private}
+    omitted = [aliases[name] for name in values if name in private]
     kept = {
         name: asdict(value) if isinstance(value, Timeout) else value for name, value in prompt.engine_options.items()
     }
-    return {**made, **kept}
+    return {**made, **kept}, omitted
 
 
-def conversation_args(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a stored conversation is made again from."""
+def conversation_args(
+    data: Mapping[str, Any], model: BaseModel, given: Mapping[str, Any], allow_files: AllowFiles
+) -> dict[str, Any]:
+    """The arguments that a stored conversation is made again from, with those that are `given` now in their place."""
     stored: Mapping[str, Any] = data.get("settings", {})
-    args = prompt_args({**stored, **{name: data[name] for name in ("tools",) if name in data}})
+    args = prompt_args({**stored, **{name: data[name] for name in ("tools",) if name in data}}, model, given)
     args |= {name: stored[name] for name in ("fragments", "chain_limit") if name in stored}
     if "attachments" in stored:
         args["attachments"] = [
-            cast("AttachmentPart", part_from_dict(part)).attachment for part in stored["attachments"]
+            cast("AttachmentPart", part_from_dict(part, allow_files)).attachment for part in stored["attachments"]
         ]
+    return with_args(args, given)
+
+
+def settings_args(data: Mapping[str, Any], model: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that stored settings stand for. Warns of options that are not taken from them, nor `given` now."""
+    args: dict[str, Any] = {name: data[name] for name in ("schema", "hide_reasoning", "stream") if name in data}
+    if "options" not in given and (options := allowed_options(data, model, given)):
+        args["options"] = options
     return args
 
 
-def prompt_args(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a stored prompt is made again from."""
-    args: dict[str, Any] = {name: data[name] for name in (*SettingsDict.__annotations__, "system") if name in data}
+def prompt_args(data: Mapping[str, Any], model: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a stored prompt is made again from. See `settings_args`."""
+    args = settings_args(data, model, given)
+    if "system" in data:
+        args["system"] = data["system"]
     if "tools" in data:
         args["tools"] = [Tool(tool["name"], tool.get("description"), tool["input_schema"]) for tool in data["tools"]]
     return args

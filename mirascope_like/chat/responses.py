@@ -15,6 +15,7 @@ from .parts import Message, StreamEvent
 from .prompts import PromptArgs, SchemaSpec
 from .rebuilding import copied, faked, rebuilt
 from .records import ResponseDict
+from .stored import AllowFiles
 from .toolbox import ToolLike
 from .tools import AfterCall, BeforeCall, ToolCall, ToolResult
 from .turns import Turn
@@ -138,18 +139,22 @@ class Response(Turn[F], Generic[F]):
         return run(self._reply(prompt, args))
 
     def to_dict(self) -> ResponseDict:
-        """The JSON form, from which `from_dict` makes it again."""
+        """The JSON form, from which `from_dict` makes it again. Reads files that are attached by path, and blocks for
+        it."""
         run(self._finish())
         return self._to_dict()
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None) -> Self:
-        """The response of a JSON form, complete. `model` is who replies (the one that answered).
+    def from_dict(
+        cls, data: Mapping[str, Any], *, model: BaseModel | None = None, allow_files: AllowFiles = False
+    ) -> Self:
+        """The response of a JSON form, complete. `model` is who replies (the one that answered). `allow_files` as for
+        `Message.from_dict`; the model's `private_options` are given again with a reply.
 
         Raises `UnknownModelError`, Pydantic's `ValidationError` for options that the model does not have, and
         `ValueError` for a form that is none.
         """
-        return rebuilt(cls, data, model)
+        return rebuilt(cls, data, model, allow_files)
 
     @classmethod
     def fake(
@@ -275,9 +280,11 @@ class AsyncResponse(Turn[F], Generic[F]):
         return self._to_dict()
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, model: BaseModel | None = None) -> Self:
+    def from_dict(
+        cls, data: Mapping[str, Any], *, model: BaseModel | None = None, allow_files: AllowFiles = False
+    ) -> Self:
         """See `Response.from_dict`."""
-        return rebuilt(cls, data, model)
+        return rebuilt(cls, data, model, allow_files)
 
     @classmethod
     def fake(
@@ -299,7 +306,7 @@ class AsyncResponse(Turn[F], Generic[F]):
     async def to_sync_response(self) -> Response[F]:
         """A complete `Response` that says the same."""
         await self._finish()
-        return copied(Response[F], self)
+        return copied(Response[F], self, self._datetime_utc(), self._duration_ms())
 
     async def aclose(self) -> None:
         """See `Response.close`."""

@@ -26,7 +26,8 @@ VERSION: Final = 1
 
 
 class AttachmentDict(TypedDict):
-    """A file: `type` is its MIME type, `content` its bytes as base64 text."""
+    """A file: `type` is its MIME type, `content` its bytes as base64 text. `path` is in forms of early versions only,
+    and read only if `allow_files=` allows it."""
 
     type: NotRequired[str]
     path: NotRequired[str]

@@ -97,10 +97,11 @@ class PauseChain(PauseTools):
     state: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All that it takes to go on, as JSON; see `records.PauseDict`. Raises `ValueError` before it has come out."""
+        """All that it takes to go on, as JSON; see `records.PauseDict`. Reads files that are attached by path, and
+        blocks for it. Raises `ValueError` before it has come out."""
         if self.state is None:
             raise ValueError("A pause has a state when it comes out of a response or chain.")
-        return dict(self.state)
+        return {**self.state, "messages": [message.to_dict() for message in self.messages]}
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ __all__ = [
     "is_text",
     "read",
     "set_downloader",
+    "stored_url",
     "text_of",
 ]
 
@@ -145,10 +146,22 @@ def check_bytes(data: object) -> None:
 
 
 def checked_url(url: str) -> str:
-    """A URL as it is; `ValueError` for a path."""
-    if not isinstance(cast("object", url), str) or not _URL.match(url):
+    """A URL as it is; `ValueError` for a path, or for the URL of a file."""
+    if not isinstance(cast("object", url), str) or not _URL.match(url) or _names_file(url):
         raise ValueError(f"{str(url)!r} is no URL that a provider could fetch: for a file here, use from_file.")
     return url
+
+
+def stored_url(url: str) -> str:
+    """A URL of stored data as it is; `ValueError` for the URL of a file."""
+    if _names_file(url):
+        raise ValueError(f"{url!r} is the URL of a file, which stored data cannot name.")
+    return url
+
+
+def _names_file(url: str) -> bool:
+    """Whether whoever fetches a URL would read a file."""
+    return url.strip().lower().startswith("file:")
 
 
 def check_size(size: int, max_size: int) -> None:

@@ -31,6 +31,7 @@ from typing_extensions import TypedDict
 
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError
 from . import content as c
+from .media import stored_url
 from .messages import AssistantMessage, Message, SystemMessage, UserMessage
 
 __all__ = [
@@ -256,4 +257,5 @@ _FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "citations": (_citations_to_json, _citations_from_json),
     "result": (_result_to_json, _result_from_json),
     "error": (_error_to_json, _error_from_json),
+    "url": (str, stored_url),
 }

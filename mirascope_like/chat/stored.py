@@ -1,0 +1,61 @@
+"""What stored data may ask for: which files it names, and which options it sets.
+
+Stored data may have been written, or changed, by somebody else. So it cannot read files of this machine unless the
+program allows that, and it cannot set options that decide where requests go and what they carry beside the prompt.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from .models import BaseModel
+
+__all__ = ["AllowFiles", "allowed_options", "allowed_path"]
+
+AllowFiles: TypeAlias = bool | str | os.PathLike[str]
+"""Which files stored data may name: none (False), all (True), or those in a directory."""
+
+
+def allowed_path(path: str, allow_files: AllowFiles) -> str:
+    """Return the path of a file that stored data names: as it is if all are allowed, else without `..` and symbolic
+    links. Raises `ValueError` if it is not allowed."""
+    if allow_files is True:
+        return path
+    if not allow_files:
+        raise ValueError(
+            f"Stored data names the file {path!r}. Files are read from there only if you allow it: pass "
+            "allow_files='a/directory' for files in it, or allow_files=True for all."
+        )
+    root, real = os.path.realpath(allow_files), os.path.realpath(path)
+    if not Path(real).is_relative_to(root):
+        raise ValueError(f"Stored data names the file {path!r}, which is not in allow_files={root!r}.")
+    return real
+
+
+def allowed_options(stored: Mapping[str, Any], model: BaseModel, given: Collection[str]) -> dict[str, Any]:
+    """Return the options of stored settings, without those that are private to the program. Warns of each that is left
+    out, unless it is `given` now."""
+    options: dict[str, Any] = dict(stored.get("options") or {})
+    private = _names_of(model)
+    left_out = {*stored.get("omitted_options", ()), *(options.keys() & private)}
+    if missing := ", ".join(sorted(left_out - set(given))):
+        warnings.warn(f"Options that stored data cannot set were left out: {missing}. Pass them again.", stacklevel=2)
+    return {name: value for name, value in options.items() if name not in private}
+
+
+def _names_of(model: BaseModel) -> set[str]:
+    """The names under which private options may be given."""
+    fields = model.Options.model_fields
+    private = set(model.private_options)
+    return private.union(*(_aliases(fields[name]) for name in private & fields.keys()))
+
+
+def _aliases(field: Any) -> Iterator[str]:
+    for alias in (field.alias, field.validation_alias):
+        for choice in getattr(alias, "choices", (alias,)):
+            yield getattr(choice, "path", (choice,))[0]
