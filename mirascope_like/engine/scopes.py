@@ -80,7 +80,7 @@ class ScopedVariable(Generic[T]):
     def find(self, value: T, owner: int) -> Scope[T] | None:
         """Return the open block to end for an object that can begin several, such as a model: the last one that this
         frame began, else the innermost in this context, else the last one that began anywhere."""
-        begun = [scope for scope in reversed(tuple(self._open)) if scope.value is value]
+        begun = [scope for scope in reversed(list(self._open)) if scope.value is value]
         here = self._scopes.get()
         by_frame = (scope for scope in begun if scope.owner == owner)
         in_context = (scope for scope in begun if scope in here)
