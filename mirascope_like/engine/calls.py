@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -30,7 +31,7 @@ from .continuations import Joint
 from .exchanges import WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
-from .observers import watch
+from .observers import Outcome, call_id, watch
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -63,20 +64,26 @@ class _Asking:
     def __init__(self, runtime: Runtime, plan: Plan) -> None:
         self._runtime = runtime
         self._attempts = Attempts(runtime, plan)
-        self._watch = watch()
         self._prepared: Prepared | None = None  # the last request that was made ready
+        self._answer: Answer | None = None
+        self._watch = watch(call_id(plan), self._outcome)
 
     async def answer(self) -> Answer:
         try:
-            answer = await self._answered()
-        except BaseException as error:
-            if self._watch is not None and self._prepared is not None:
-                self._watch.ended(self._attempts.plan, self._prepared, error=error)
-            raise
+            self._answer = await self._answered()
+        finally:  # also if Ctrl-C strikes just after the answer
+            if self._watch is not None:
+                self._watch.ended(self._outcome(sys.exception()))
         self._attempts.refund()
-        if self._watch is not None:
-            self._watch.ended(answer.plan, answer.prepared, answer.reply, raw=answer.raw)
-        return answer
+        return self._answer
+
+    def _outcome(self, error: BaseException | None = None) -> Outcome | None:
+        """The state of the call; `None` before a request was made ready."""
+        if self._prepared is None:
+            return None
+        if (answer := self._answer) is None:
+            return Outcome(plan=self._attempts.plan, prepared=self._prepared, error=error)
+        return Outcome(plan=answer.plan, prepared=answer.prepared, reply=answer.reply, raw=answer.raw)
 
     async def _answered(self) -> Answer:
         while True:

@@ -5,6 +5,9 @@ code), before the caller goes on, so it has to be quick; what takes long belongs
 was dropped before its end is told of when it is collected, on whatever thread. What an observer raises never reaches
 the call: it becomes a warning, once. While nobody listens, nothing is measured and nothing is made.
 
+Each call ends once, however it ends. `unfinished_calls` reports the calls that were sent and have not ended, for an
+observer that stops listening before they do. A forked child does not report its parent's calls.
+
 What is refused before anything is sent (no provider, no key) is no call.
 """
 
@@ -18,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, TypeAlias
+from weakref import WeakMethod
 
 from ..values.chunks import Reply
 from ..values.content import ToolCall
@@ -25,7 +29,18 @@ from ..values.messages import AssistantMessage
 from .plan import Plan, Prepared
 from .scopes import ScopedVariable
 
-__all__ = ["FinishedCall", "Observer", "Watch", "is_observed", "observe", "watch", "within_tool"]
+__all__ = [
+    "FinishedCall",
+    "Observer",
+    "Outcome",
+    "Watch",
+    "call_id",
+    "is_observed",
+    "observe",
+    "unfinished_calls",
+    "watch",
+    "within_tool",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +79,17 @@ class FinishedCall:
         if self.reply is None or (self.error is not None and not self.reply.content):
             return None
         return self.prepared.message(self.reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The result of a call, or its state so far. The fields are those of `FinishedCall`."""
+
+    plan: Plan
+    prepared: Prepared
+    reply: Reply | None = None
+    error: BaseException | None = None
+    raw: Any = None
 
 
 Observer: TypeAlias = Callable[[FinishedCall], object]
@@ -125,42 +151,67 @@ def within_tool(call: ToolCall) -> AbstractContextManager[None]:
     return _tool_call.holding(call)
 
 
-def watch() -> Watch | None:
-    """The beginning of a call, if anybody wants to know of it."""
-    return Watch() if _observers else None
+def call_id(plan: Plan) -> str:
+    """Return the id of a call: the one in the plan's labels, else a new one."""
+    return plan.labels.get("id") or os.urandom(16).hex()
+
+
+def watch(id: str, outcome: Callable[[], Outcome | None]) -> Watch | None:
+    """Begin to watch a call, if there are observers.
+
+    `outcome` is a method that returns the state of the call so far; `None` while nothing has been sent. Only a weak
+    reference to it is kept, so that a stream can still be collected.
+    """
+    return Watch(id, outcome) if _observers else None
+
+
+def unfinished_calls(error: BaseException) -> list[FinishedCall]:
+    """Return the calls that were sent and have not ended, as if `error` had ended them now."""
+    calls = (each.interrupted(error) for each in tuple(_under_way))
+    return [call for call in calls if call is not None]
 
 
 class Watch:
-    """A call that has begun and has to be told of, once."""
+    """A call that has begun, and whose end is reported once."""
 
-    def __init__(self) -> None:
+    def __init__(self, id: str, outcome: Callable[[], Outcome | None]) -> None:
+        self._id = id
+        self._outcome = WeakMethod(outcome)
         self._started = datetime.now(UTC)
         self._clock = perf_counter()
         self._tool_call = _tool_call.innermost
-        self._is_over = False
+        _under_way[self] = True
 
-    def ended(
-        self,
-        plan: Plan,
-        prepared: Prepared,
-        reply: Reply | None = None,
-        error: BaseException | None = None,
-        raw: Any = None,
-    ) -> None:
-        """It is over, well or not. See `FinishedCall`."""
-        if self._is_over:
+    def ended(self, outcome: Outcome | None) -> None:
+        """Report the end of the call to all observers, the first time; `None` if nothing was sent."""
+        if not _under_way.pop(self, False) or outcome is None:
             return
-        self._is_over = True
-        call = FinishedCall(
-            id=plan.labels.get("id") or os.urandom(16).hex(),
-            plan=plan,
-            prepared=prepared,
-            reply=reply,
+        call = self._finished(outcome, outcome.error)
+        for registration in tuple(_observers.values()):
+            registration.tell(call)
+
+    def interrupted(self, error: BaseException) -> FinishedCall | None:
+        """Return the call as if `error` had ended it now; `None` if nothing was sent."""
+        method = self._outcome()
+        outcome = None if method is None else method()
+        return None if outcome is None else self._finished(outcome, error)
+
+    def _finished(self, outcome: Outcome, error: BaseException | None) -> FinishedCall:
+        return FinishedCall(
+            id=self._id,
+            plan=outcome.plan,
+            prepared=outcome.prepared,
+            reply=outcome.reply,
             error=error,
             started=self._started,
             duration=perf_counter() - self._clock,
             tool_call=self._tool_call,
-            raw=raw,
+            raw=outcome.raw,
         )
-        for registration in tuple(_observers.values()):
-            registration.tell(call)
+
+
+# Removing a watch from here claims the right to report its end, so it is changed by single operations only.
+_under_way: dict[Watch, bool] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_under_way.clear)

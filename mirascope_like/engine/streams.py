@@ -27,7 +27,7 @@ from .continuations import Joint, beginning_of
 from .exchanges import ChunkSource, Exchange, WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
-from .observers import Watch, watch
+from .observers import Outcome, Watch, call_id, watch
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime, Spawner
 
@@ -55,6 +55,7 @@ class LiveStream:
         self._whole = whole
         self.finished: bool = False
         self.failure: BaseException | None = None
+        self._id = call_id(plan)
         self._bell = runtime.bell()
         self._attempts = Attempts(runtime, plan, self._bell.rest)
         self._limits = self._attempts.limits
@@ -192,7 +193,7 @@ class LiveStream:
             raise
 
     async def _open(self) -> None:
-        self._watch = self._watch or watch()
+        self._watch = self._watch or watch(self._id, self._outcome)
         self._spawn = self._spawn or self.runtime.spawner()
         self._limits.await_content()
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
@@ -247,13 +248,18 @@ class LiveStream:
     def _tell(self) -> None:
         """Let observers know if this was the end."""
         if self._watch is not None and (self.finished or self.failure is not None):
-            raw = self.body if self._whole else self.raw
-            self._watch.ended(self.plan, self.prepared, self.reply, self.failure, raw)
+            self._watch.ended(self._outcome())
+
+    def _outcome(self) -> Outcome:
+        """The state of the call. It is first asked for when the request is about to be sent."""
+        raw = self.body if self._whole else self.raw
+        return Outcome(plan=self.plan, prepared=self.prepared, reply=self.reply, error=self.failure, raw=raw)
 
     async def _interrupt(self, error: BaseException) -> None:
         """Cancelled, or Ctrl-C: the connection is in no state to go on."""
         if not self.finished and self.failure is None:
             self.failure = StreamClosedError(f"Reading the stream was interrupted ({type(error).__name__}).")
+            self._tell()  # before closing, which a cancelled task may not live to see
             await self._close_source()
 
     async def _failed(self, failure: Exception) -> Exception:

@@ -8,6 +8,7 @@ the child's. What another process's lock holds up is tried again until it works.
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sys
 import threading
@@ -18,9 +19,8 @@ from os import PathLike
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self, TypeAlias
-from weakref import WeakSet
 
-from ..engine.observers import FinishedCall, observe
+from ..engine.observers import FinishedCall, observe, unfinished_calls
 from ..errors import LogError
 from .database import connect, has_index, is_busy
 from .entries import write_call
@@ -36,6 +36,15 @@ CLOSING_SECONDS = 10.0
 _MOST_AT_ONCE = 256  # calls in a transaction
 
 
+class _Entry:
+    """A call in the queue."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: FinishedCall) -> None:
+        self.call = call
+
+
 class _Mark:
     """A place in the queue: `reached` when all before it is written. The last one ends the thread."""
 
@@ -44,7 +53,7 @@ class _Mark:
         self.is_last = is_last
 
 
-_Queue: TypeAlias = "SimpleQueue[FinishedCall | _Mark]"
+_Queue: TypeAlias = "SimpleQueue[_Entry | _Mark]"
 
 
 def log(path: str | PathLike[str], *, raw: bool = False) -> LogWriter:
@@ -57,53 +66,75 @@ def log(path: str | PathLike[str], *, raw: bool = False) -> LogWriter:
 
 
 class LogWriter:
-    """A log that is being written; see `log`. Close it, or use it in `with`, to stop."""
+    """A log that is being written; see `log`. To stop, close it, or use it in `with` or `async with`."""
 
     def __init__(self, path: str | PathLike[str], *, raw: bool = False) -> None:
         self.path: Path = Path(path).absolute()
         self._raw = raw
         self._starting = threading.RLock()
+        self._turn = threading.RLock()  # held by who waits, so that the thread does not end before another's mark
         self._connected = threading.Lock()  # held while the connection is used
         self._connection: sqlite3.Connection | None = None
         self._queue: _Queue = SimpleQueue()
+        self._unwritten: set[_Entry] = set()  # changed by single operations only, since garbage collection may write
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         connect(self.path, create=True).close()
         if not os.access(self.path, os.W_OK):
             raise LogError(f"{self.path} is read-only.")
         self._stop_listening = observe(self.write)
-        _open_logs.add(self)
+        self._is_listening = True
+        _open_logs[self] = True
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that have ended and are not written yet."""
+        return len(self._unwritten)
 
     def write(self, call: FinishedCall) -> None:
         """Have a call written, soon. Only what has not been written yet is written."""
-        self._queue.put(call)
+        entry = _Entry(call)
+        self._unwritten.add(entry)
+        self._queue.put(entry)
         if self._thread is None:
-            self._start()
+            self._start()  # or it waits for `close`
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all calls so far are on the disk; at most `timeout` seconds, then `LogError` is raised.
 
         Blocks: in async code, leave it out or call it in a worker thread.
         """
-        self._wait(_Mark(is_last=False), timeout)
+        self._wait(_Mark(is_last=False), _deadline(timeout))
 
     def close(self, timeout: float | None = CLOSING_SECONDS) -> None:
-        """Listen to no more calls and write those so far, waiting at most `timeout` seconds. May be called twice.
+        """Stop logging, and write the calls so far. May be called twice.
 
-        Raises `LogError` if not all could be written. Blocks, as `flush` does.
+        A call that was sent and has not ended is written as far as it got, with a `LogError` as its error. Waits at
+        most `timeout` seconds. Raises `LogError` if not all calls could be written. Blocks: in async code, use
+        `aclose` or `async with`.
         """
-        self._stop_listening()
-        self._wait(_Mark(is_last=True), timeout)
-        _open_logs.discard(self)
-        error, self._error = self._error, None
-        if error is not None:
-            raise LogError(f"Not all calls could be written to {self.path}: {error}") from error
+        self._stop()
+        self._finish(timeout)
+
+    async def aclose(self, timeout: float | None = CLOSING_SECONDS) -> None:
+        """As `close`, without blocking the event loop. In a cancelled scope it still waits for the last calls."""
+        from anyio import CancelScope, CapacityLimiter, to_thread
+
+        self._stop()
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self._finish, timeout, limiter=CapacityLimiter(1))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<LogWriter {self.path}>"
@@ -120,78 +151,129 @@ class LogWriter:
     def begin_anew(self) -> None:
         """Forget what the parent has to write, in the child, which has no threads but its own."""
         self._starting = threading.RLock()
+        self._turn = threading.RLock()
         self._connected = threading.Lock()
         self._queue = SimpleQueue()
+        self._unwritten = set()
         self._thread = None
         self._error = None
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start the thread, unless it runs; whether it runs now. A process that is ending starts no threads."""
         with self._starting:
             # Made first: garbage that is collected meanwhile may end calls, which begin here again.
             thread = threading.Thread(target=self._work, args=(self._queue,), name="mirascope_like-log", daemon=True)
             if self._thread is not None:
-                return
+                return True
             self._thread = thread
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                self._thread = None
+                return False
         # Its processes end without the handlers of atexit.
         if (util := sys.modules.get("multiprocessing.util")) is not None:
             util.Finalize(None, _close_all, exitpriority=0)
+        return True
 
-    def _wait(self, mark: _Mark, timeout: float | None) -> None:
-        thread = self._thread
-        if thread is None:
-            return  # nothing was ever written
+    def _stop(self) -> None:
+        """Listen to no more calls. Those under way are left to another log of this file, if there is one."""
+        if self._is_listening and not any(self._is_shared_with(other) for other in tuple(_open_logs)):
+            for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
+                self.write(call)
+        self._is_listening = False
+        self._stop_listening()
+
+    def _is_shared_with(self, other: LogWriter) -> bool:
+        return other is not self and other.path == self.path and other._is_listening
+
+    def _finish(self, timeout: float | None) -> None:
+        """Write the last calls, and raise what went wrong."""
+        deadline = _deadline(timeout)
+        self._wait(_Mark(is_last=True), deadline)
+        while self._unwritten:  # handed over by another thread just when this log stopped listening
+            self._wait(_Mark(is_last=True), deadline)
+        _open_logs.pop(self, None)
+        error, self._error = self._error, None
+        if error is not None:
+            raise LogError(f"Not all calls could be written to {self.path}: {error}") from error
+
+    def _wait(self, mark: _Mark, deadline: float) -> None:
+        """Wait until all before the mark is written. Raises `LogError` after the deadline, of `time.monotonic`."""
+        if not self._turn.acquire(timeout=_left(deadline)):
+            raise self._late()
+        try:
+            if (self._thread is not None or self._unwritten) and not self._reached(mark, deadline):
+                raise self._late()
+        finally:
+            self._turn.release()
+
+    def _late(self) -> LogError:
+        return LogError(f"{self.waiting} calls are not written to {self.path} in time: is it locked?")
+
+    def _reached(self, mark: _Mark, deadline: float) -> bool:
         self._queue.put(mark)
-        if not mark.reached.wait(timeout):
-            raise LogError(f"Calls are not written to {self.path} after {timeout:g} seconds: is it locked?")
-        if mark.is_last:
+        if not self._start():
+            return self._work_here(mark, deadline)
+        reached = mark.reached.wait(_left(deadline))
+        if reached and mark.is_last and (thread := self._thread) is not None:
             thread.join()
             self._thread = None
+        return reached
+
+    def _work_here(self, mark: _Mark, deadline: float) -> bool:
+        """Do the thread's work in this one; whether it was done before the deadline."""
+        while not mark.reached.is_set() and time.monotonic() < deadline:
+            self._round(self._queue, deadline)
+        with self._connected:
+            self._disconnect()
+        return not self._unwritten
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
     def _work(self, queue: _Queue) -> None:
-        while not self._round(queue):
+        while not self._round(queue, math.inf):
             pass
         with self._connected:
             self._disconnect()
 
-    def _round(self, queue: _Queue) -> bool:
+    def _round(self, queue: _Queue, deadline: float) -> bool:
         """Write what waits, or the next to come. Whether that was all."""
-        calls, mark = _taken(queue)
+        entries, mark = _taken(queue)
         try:
-            self._write(calls)
+            self._write(entries, deadline)
         except Exception:
-            for call in calls:  # each on its own, so that one that cannot be written harms no other
+            for entry in entries:  # each on its own, so that one that cannot be written harms no other
                 try:
-                    self._write([call])
+                    self._write([entry], deadline)
                 except Exception as error:
                     self._failed(error)
+        self._unwritten.difference_update(entries)
         if mark is not None:
             mark.reached.set()
         return mark is not None and mark.is_last
 
-    def _write(self, calls: list[FinishedCall]) -> None:
+    def _write(self, entries: list[_Entry], deadline: float) -> None:
         """Write calls, all or none, as soon as other processes let."""
         import sqlite3
 
-        while calls:
+        while entries:
             try:
                 with self._connected:
                     self._connection = self._connection or connect(self.path, create=True)
-                    self._write_through(self._connection, calls)
+                    self._write_through(self._connection, entries)
                 return
             except sqlite3.OperationalError as error:
-                if not is_busy(error):
+                if not is_busy(error) or time.monotonic() > deadline:
                     raise
             time.sleep(0.01)  # lets others have the connection, who may want to close it
 
-    def _write_through(self, connection: sqlite3.Connection, calls: list[FinishedCall]) -> None:
+    def _write_through(self, connection: sqlite3.Connection, entries: list[_Entry]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             index = has_index(connection)
-            for call in calls:
-                write_call(connection, call, raw=self._raw, index=index)
+            for entry in entries:
+                write_call(connection, entry.call, raw=self._raw, index=index)
             connection.execute("COMMIT")
         except BaseException:
             with suppress(Exception):  # after some errors there is no transaction any more
@@ -211,26 +293,34 @@ class LogWriter:
             warnings.warn(f"A call could not be written to {self.path}: {error}", RuntimeWarning, stacklevel=1)
 
 
-def _taken(queue: _Queue) -> tuple[list[FinishedCall], _Mark | None]:
+def _taken(queue: _Queue) -> tuple[list[_Entry], _Mark | None]:
     """What waits, or the next to come, up to the first mark."""
-    calls: list[FinishedCall] = []
+    entries: list[_Entry] = []
     item = queue.get()
     with suppress(Empty):
-        while isinstance(item, FinishedCall):
-            calls.append(item)
-            if len(calls) == _MOST_AT_ONCE:
-                return calls, None
+        while isinstance(item, _Entry):
+            entries.append(item)
+            if len(entries) == _MOST_AT_ONCE:
+                return entries, None
             item = queue.get_nowait()
-        return calls, item
-    return calls, None
+        return entries, item
+    return entries, None
 
 
-_open_logs: WeakSet[LogWriter] = WeakSet()
+def _deadline(timeout: float | None) -> float:
+    return math.inf if timeout is None else time.monotonic() + timeout
+
+
+def _left(deadline: float) -> float:
+    return min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
+
+
+_open_logs: dict[LogWriter, bool] = {}  # changed by single operations only, so it needs no lock
 _forking: list[LogWriter] = []
 
 
 def _close_all() -> None:
-    for each in list(_open_logs):
+    for each in tuple(_open_logs):
         try:
             each.close()
         except LogError as error:
@@ -238,7 +328,7 @@ def _close_all() -> None:
 
 
 def _before_fork() -> None:
-    for each in list(_open_logs):
+    for each in tuple(_open_logs):
         each.before_fork()
         _forking.append(each)
 
