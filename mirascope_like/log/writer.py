@@ -72,7 +72,6 @@ class LogWriter:
         self.path: Path = Path(path).absolute()
         self._raw = raw
         self._starting = threading.RLock()
-        self._turn = threading.RLock()  # held by who waits, so that the thread does not end before another's mark
         self._connected = threading.Lock()  # held while the connection is used
         self._connection: sqlite3.Connection | None = None
         self._queue: _Queue = SimpleQueue()
@@ -151,30 +150,29 @@ class LogWriter:
     def begin_anew(self) -> None:
         """Forget what the parent has to write, in the child, which has no threads but its own."""
         self._starting = threading.RLock()
-        self._turn = threading.RLock()
         self._connected = threading.Lock()
         self._queue = SimpleQueue()
         self._unwritten = set()
         self._thread = None
         self._error = None
 
-    def _start(self) -> bool:
-        """Start the thread, unless it runs; whether it runs now. A process that is ending starts no threads."""
+    def _start(self) -> threading.Thread | None:
+        """Start the thread if there is none, and return it; `None` in an ending process, which starts no threads."""
         with self._starting:
             # Made first: garbage that is collected meanwhile may end calls, which begin here again.
             thread = threading.Thread(target=self._work, args=(self._queue,), name="mirascope_like-log", daemon=True)
             if self._thread is not None:
-                return True
+                return self._thread
             self._thread = thread
             try:
                 thread.start()
             except RuntimeError:
                 self._thread = None
-                return False
+                return None
         # Its processes end without the handlers of atexit.
         if (util := sys.modules.get("multiprocessing.util")) is not None:
             util.Finalize(None, _close_all, exitpriority=0)
-        return True
+        return thread
 
     def _stop(self) -> None:
         """Listen to no more calls. Those under way are left to another log of this file, if there is one."""
@@ -200,26 +198,15 @@ class LogWriter:
 
     def _wait(self, mark: _Mark, deadline: float) -> None:
         """Wait until all before the mark is written. Raises `LogError` after the deadline, of `time.monotonic`."""
-        if not self._turn.acquire(timeout=_left(deadline)):
-            raise self._late()
-        try:
-            if (self._thread is not None or self._unwritten) and not self._reached(mark, deadline):
-                raise self._late()
-        finally:
-            self._turn.release()
-
-    def _late(self) -> LogError:
-        return LogError(f"{self.waiting} calls are not written to {self.path} in time: is it locked?")
-
-    def _reached(self, mark: _Mark, deadline: float) -> bool:
+        if self._thread is None and not self._unwritten:
+            return
         self._queue.put(mark)
-        if not self._start():
-            return self._work_here(mark, deadline)
-        reached = mark.reached.wait(_left(deadline))
-        if reached and mark.is_last and (thread := self._thread) is not None:
-            thread.join()
-            self._thread = None
-        return reached
+        thread = self._start()
+        reached = self._work_here(mark, deadline) if thread is None else mark.reached.wait(_left(deadline))
+        if not reached:
+            raise LogError(f"Not all calls are written to {self.path} in time: is it locked?")
+        if mark.is_last and thread is not None:
+            thread.join(_left(deadline))
 
     def _work_here(self, mark: _Mark, deadline: float) -> bool:
         """Do the thread's work in this one; whether it was done before the deadline."""
@@ -232,13 +219,22 @@ class LogWriter:
     # -- in the thread ------------------------------------------------------------------------------------------------
 
     def _work(self, queue: _Queue) -> None:
-        while not self._round(queue, math.inf):
-            pass
+        ending = False
+        while not (ending and self._ends(queue)):
+            ending = self._round(queue, math.inf) or ending
         with self._connected:
             self._disconnect()
 
+    def _ends(self, queue: _Queue) -> bool:
+        """Whether the thread ends here: nobody waits for it behind a last mark."""
+        with self._starting:
+            if not queue.empty():
+                return False
+            self._thread = None
+            return True
+
     def _round(self, queue: _Queue, deadline: float) -> bool:
-        """Write what waits, or the next to come. Whether that was all."""
+        """Write what waits, or the next to come; whether a last mark was reached."""
         entries, mark = _taken(queue)
         try:
             self._write(entries, deadline)
