@@ -12,6 +12,9 @@ the answer (`NULL` if there is none). Times are UTC in ISO 8601, durations secon
 index over prompts and answers, if SQLite has FTS5; it finds parts of words, in any script.
 
 Several processes may read and write at once (WAL mode).
+
+A new file can be read by its owner only. A file of an earlier version, or an empty one, is restricted to its owner when
+it becomes one of the current version; the mode that the owner chooses afterwards is kept.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LogError
+from .permissions import create_private, make_private, protect_side_files
 
 if TYPE_CHECKING:
     import sqlite3
@@ -133,7 +137,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     deadline = time.monotonic() + OPENING_SECONDS
     while True:
         try:
-            return _open(path, "mode=rwc") if create else _open_to_read(path)
+            return _open_to_write(path) if create else _open_to_read(path)
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise LogError(f"{path} cannot be opened as a log: {error}.") from error
@@ -157,6 +161,16 @@ def has_index(connection: sqlite3.Connection) -> bool:
     except sqlite3.OperationalError:
         return False
     return True
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    """A log, made if there is none."""
+    try:
+        create_private(path)
+        protect_side_files(path)
+    except OSError as error:
+        raise LogError(f"{path} cannot be opened as a log: {error.strerror}.") from error
+    return _open(path, "mode=rwc")
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
@@ -191,6 +205,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(_MIGRATIONS):
         raise LogError(f"{path} is a log of version {version}; this library knows versions up to {len(_MIGRATIONS)}.")
     if version < len(_MIGRATIONS):
+        make_private(path)
         connection.execute("PRAGMA journal_mode = WAL")
         _migrate(connection, path)
     connection.execute("PRAGMA synchronous = NORMAL")  # safe in WAL mode: a power cut may lose the last rows, no more
