@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _describe_logs(logs: argparse.ArgumentParser) -> None:
-    logs.set_defaults(run=_logs, action="list", file=None, count=20, conversation=None)
+    logs.set_defaults(run=_logs, action="list", file=None, tenant=None, count=20, conversation=None)
     actions = logs.add_subparsers(metavar="action")
     listed = actions.add_parser("list", help="calls, the newest last; this is what is done if nothing is said")
     show = actions.add_parser("show", help="one call, with all its messages")
@@ -53,6 +53,7 @@ def _describe_logs(logs: argparse.ArgumentParser) -> None:
     for parser in (logs, *actions.choices.values()):
         where = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
         parser.add_argument("-f", "--file", default=unless_given, help=where)
+        parser.add_argument("--tenant", metavar="NAME", default=unless_given, help="only the calls of one tenant")
     for parser in (logs, listed):
         only = "only those of one conversation"
         parser.add_argument("-c", "--conversation", metavar="ID", default=unless_given, help=only)

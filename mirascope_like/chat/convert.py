@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from ..errors import ToolExecutionError, error_text
 from ..values import content as c, messages as m, serial
+from ..values.lineage import call_of, from_call
 from ..values.results import result_images, result_text
 from .attachments import from_media, to_media
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
@@ -67,7 +68,7 @@ def answered_call(block: c.ProviderBlock, calls: Mapping[str, str]) -> str | Non
 def to_llm(messages: Iterable[Message]) -> list[m.Message]:
     """The library's own messages. Raises `ValueError` for a role or part that cannot be sent. Attachments by path are
     read now; see `attachments.loaded`."""
-    return [_to_llm(message) for message in messages]
+    return [from_call(_to_llm(message), call_of(message)) for message in messages]
 
 
 def _to_llm(message: Message) -> m.Message:
@@ -158,7 +159,7 @@ def _output(part: ToolResultPart) -> c.ToolOutput[Any]:
 
 def from_llm(messages: Iterable[m.Message]) -> list[Message]:
     """Messages of this face. `to_llm(from_llm(messages)) == messages`, as far as tools' results have a JSON form."""
-    return [made for message in messages for made in _from_llm(message)]
+    return [from_call(made, call_of(message)) for message in messages for made in _from_llm(message)]
 
 
 def _from_llm(message: m.Message) -> list[Message]:

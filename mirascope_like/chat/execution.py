@@ -125,7 +125,7 @@ async def _observable(runtime: Runtime, messages: Sequence[Message]) -> tuple[LL
     said: list[LLMMessage] = []
     for message in messages:
         with suppress(ValueError):  # roles of the author's own
-            said += to_llm([replace(message, parts=[await _readable(runtime, part) for part in message.parts])])
+            said += to_llm([message.with_parts([await _readable(runtime, part) for part in message.parts])])
     return tuple(said)
 
 

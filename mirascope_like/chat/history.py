@@ -37,7 +37,7 @@ def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
 
 def identified(messages: Sequence[Message], new_id: Callable[[], str]) -> list[Message]:
     """The messages, with an id for each tool call of the caller's that has none, so that its result can name it."""
-    return [replace(message, parts=[_identified(part, new_id) for part in message.parts]) for message in messages]
+    return [message.with_parts(_identified(part, new_id) for part in message.parts) for message in messages]
 
 
 def _identified(part: Part, new_id: Callable[[], str]) -> Part:
@@ -76,7 +76,7 @@ def without_files(messages: Sequence[Message]) -> tuple[list[Message], list[Atta
     keep theirs."""
     start = _results_start(messages)
     files: list[Attachment] = []
-    bare = [replace(each, parts=[_without_files(part, files) for part in each.parts]) for each in messages[start:]]
+    bare = [each.with_parts(_without_files(part, files) for part in each.parts) for each in messages[start:]]
     return [*messages[:start], *bare], files
 
 
@@ -176,7 +176,7 @@ def _with_results(message: Message, results: _Results) -> list[Message]:
             kept.append(part)
     if len(kept) == len(message.parts):
         return [message]
-    return [replace(message, parts=kept)] if not all(isinstance(part, ReasoningPart) for part in kept) else []
+    return [message.with_parts(kept)] if not all(isinstance(part, ReasoningPart) for part in kept) else []
 
 
 def _exchanges(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -205,7 +205,7 @@ def _params(prompt: Prompt) -> Params:
 async def _loaded(runtime: Runtime, message: Message) -> Message:
     if not any(isinstance(part, AttachmentPart | ToolResultPart) for part in message.parts):
         return message
-    return replace(message, parts=[await _part_loaded(runtime, part) for part in message.parts])
+    return message.with_parts([await _part_loaded(runtime, part) for part in message.parts])
 
 
 async def _part_loaded(runtime: Runtime, part: Part) -> Part:

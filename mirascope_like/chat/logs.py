@@ -9,6 +9,7 @@ from typing_extensions import Unpack
 
 from ..engine.endings import why_unfinished
 from ..log import LoggedConversation, LogReader, open_log
+from ..values.lineage import call_of, from_call
 from .conversations import AsyncConversation, Conversation
 from .convert import from_llm
 from .history import pending_calls
@@ -26,32 +27,52 @@ C = TypeVar("C", Conversation, AsyncConversation)
 
 
 def load_conversation(
-    path: str | PathLike[str], id: str | None = None, *, model: Model | None = None, **args: Unpack[ChainArgs]
+    path: str | PathLike[str],
+    id: str | None = None,
+    *,
+    model: Model | None = None,
+    tenant: str | None = None,
+    **args: Unpack[ChainArgs],
 ) -> Conversation:
     """A conversation of a log, to go on with; without an id, the one that went on last.
 
     It has the messages up to the last good answer, and the options and tools of its last call; `model` and `args` take
-    the place of those. Tools come without their functions, so give them again. Blocks while it reads. Raises `LogError`
-    if there is no such log or conversation, `UnknownModelError` if its model is not registered.
+    the place of those. Tools come without their functions, so give them again. With `tenant`, conversations of others
+    are not found: pass it wherever the id comes from a client. Blocks while it reads. Raises `LogError` if there is no
+    such log or conversation, `UnknownModelError` if its model is not registered.
     """
-    return _loaded(Conversation, path, id, model, args)
+    return _loaded(Conversation, path, id, model, tenant, args)
 
 
 def load_async_conversation(
-    path: str | PathLike[str], id: str | None = None, *, model: AsyncModel | None = None, **args: Unpack[ChainArgs]
+    path: str | PathLike[str],
+    id: str | None = None,
+    *,
+    model: AsyncModel | None = None,
+    tenant: str | None = None,
+    **args: Unpack[ChainArgs],
 ) -> AsyncConversation:
     """See `load_conversation`. It too blocks while it reads."""
-    return _loaded(AsyncConversation, path, id, model, args)
+    return _loaded(AsyncConversation, path, id, model, tenant, args)
 
 
 def _loaded(
-    kind: type[C], path: str | PathLike[str], id: str | None, model: Model | AsyncModel | None, args: ChainArgs
+    kind: type[C],
+    path: str | PathLike[str],
+    id: str | None,
+    model: Model | AsyncModel | None,
+    tenant: str | None,
+    args: ChainArgs,
 ) -> C:
-    with open_log(path) as log:
-        data = _to_dict(log, log.conversation(id))
+    with open_log(path, tenant=tenant) as log:
+        found = log.conversation(id)
+        data = _to_dict(log, found)
     if model is not None:
         data.pop("settings", None)  # another model has other options
-    return kind.from_dict(data, model=model, **args)
+    made = kind.from_dict(data, model=model, **args)
+    for message, logged in zip(made.messages, from_llm(found.messages), strict=False):  # results may have been added
+        from_call(message, call_of(logged))
+    return made
 
 
 def _history(log: LogReader, found: LoggedConversation) -> list[Message]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
+from ..values.lineage import FromCall, call_of, from_call
 from ..values.media import stored_url
 from .attachments import Attachment, without_path
 from .serial import AttachmentDict, MessageDict, PartDict
@@ -113,7 +114,7 @@ _PART_TYPES = tuple(_PARTS.values())
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Message:
+class Message(FromCall):
     """What somebody said. `role` is "system", "user", "assistant" or "tool"."""
 
     role: str
@@ -127,6 +128,10 @@ class Message:
         if self.provider_metadata:
             data["provider_metadata"] = self.provider_metadata
         return cast("MessageDict", data)
+
+    def with_parts(self, parts: Iterable[Part]) -> Message:
+        """Return the message with other parts, as one of the same call."""
+        return from_call(replace(self, parts=list(parts)), call_of(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, allow_files: AllowFiles = False) -> Message:

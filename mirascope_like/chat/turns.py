@@ -28,6 +28,7 @@ from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
+from ..values.lineage import from_call
 from .answers import Answering
 from .facts import Facts, new_call_id, with_id
 from .history import client_calls, identified
@@ -235,7 +236,8 @@ class Turn(Facts, Generic[F]):
             self._taken = len(self._stream.chunks)
             return False
         self._events.extend(self._answer.events(None))
-        self._messages = identified(self._answer.messages(self, self._stream), new_call_id)
+        said = identified(self._answer.messages(self, self._stream), new_call_id)
+        self._messages = [from_call(message, self.id) for message in said]
         self.finish_reason = self._stream.reply.finish_reason
         self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
         self._complete()

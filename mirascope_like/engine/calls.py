@@ -31,7 +31,7 @@ from .continuations import Joint
 from .exchanges import WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
-from .observers import Outcome, call_id, watch
+from .observers import CallId, Outcome, watch
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
@@ -43,8 +43,10 @@ __all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """A whole answer, and what it answers. `raw` is the body as parsed JSON, `failures` are the attempts before."""
+    """A whole answer, and what it answers. `raw` is the body as parsed JSON, `failures` are the attempts before,
+    `call_id` is the id of the call."""
 
+    call_id: CallId
     plan: Plan
     prepared: Prepared
     reply: Reply
@@ -66,7 +68,8 @@ class _Asking:
         self._attempts = Attempts(runtime, plan)
         self._prepared: Prepared | None = None  # the last request that was made ready
         self._answer: Answer | None = None
-        self._watch = watch(call_id(plan), self._outcome)
+        self._id = CallId(plan)
+        self._watch = watch(self._id, self._outcome)
 
     async def answer(self) -> Answer:
         try:
@@ -97,7 +100,8 @@ class _Asking:
         try:
             prepared, whole = await sent(prepared, self._prepare, self._send)
             reply = _fold(whole.chunks, prepared, plan)
-            return Answer(plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=self._attempts.failures)
+            failures = self._attempts.failures
+            return Answer(call_id=self._id, plan=plan, prepared=prepared, reply=reply, raw=whole.raw, failures=failures)
         except FAILURES as error:
             failure = prepared.signed(error)
         raise failure  # with no context: what was raised may hold API keys

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
 from weakref import WeakMethod
@@ -30,13 +31,14 @@ from .plan import Plan, Prepared
 from .scopes import ScopedVariable
 
 __all__ = [
+    "CallId",
     "FinishedCall",
     "Observer",
     "Outcome",
     "Watch",
-    "call_id",
     "is_observed",
     "observe",
+    "set_tenant",
     "unfinished_calls",
     "watch",
     "within_tool",
@@ -49,8 +51,8 @@ class FinishedCall:
 
     `plan` is what was asked of the last model that was tried; `prepared` is the last request made ready. `reply` is the
     answer; if `error` is set, what there was of it. `started` is in UTC; `duration` is in seconds, with all attempts.
-    `tool_call` is the one in whose tool this call was made. `raw` is the answer in the provider's words: parsed JSON,
-    or the text of each event of a stream.
+    `tool_call` is the one in whose tool this call was made, `tenant` the one that it was made for. `raw` is the answer
+    in the provider's words: parsed JSON, or the text of each event of a stream.
     """
 
     id: str
@@ -62,6 +64,7 @@ class FinishedCall:
     duration: float
     tool_call: ToolCall | None
     raw: Any = field(repr=False)
+    tenant: str | None = None
 
     @property
     def streamed(self) -> bool:
@@ -151,12 +154,28 @@ def within_tool(call: ToolCall) -> AbstractContextManager[None]:
     return _tool_call.holding(call)
 
 
-def call_id(plan: Plan) -> str:
-    """Return the id of a call: the one in the plan's labels, else a new one."""
-    return plan.labels.get("id") or os.urandom(16).hex()
+_tenant: ScopedVariable[str] = ScopedVariable("mirascope_like_tenant")
 
 
-def watch(id: str, outcome: Callable[[], Outcome | None]) -> Watch | None:
+def set_tenant(tenant: str) -> Callable[[], None]:
+    """Label the calls that are made in this context, until the returned function is called."""
+    return partial(_tenant.leave, _tenant.enter(tenant))
+
+
+class CallId:
+    """The id of a call, for `str`: the one in its plan's labels, else a random one, made when it is first needed."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, plan: Plan) -> None:
+        given = plan.labels.get("id")
+        self._made: dict[str, str] = {"id": given} if given else {}
+
+    def __str__(self) -> str:
+        return self._made.get("id") or self._made.setdefault("id", os.urandom(16).hex())  # one for all threads
+
+
+def watch(id: CallId, outcome: Callable[[], Outcome | None]) -> Watch | None:
     """Begin to watch a call, if there are observers.
 
     `outcome` is a method that returns the state of the call so far; `None` while nothing has been sent. Only a weak
@@ -174,12 +193,13 @@ def unfinished_calls(error: BaseException) -> list[FinishedCall]:
 class Watch:
     """A call that has begun, and whose end is reported once."""
 
-    def __init__(self, id: str, outcome: Callable[[], Outcome | None]) -> None:
+    def __init__(self, id: CallId, outcome: Callable[[], Outcome | None]) -> None:
         self._id = id
         self._outcome = WeakMethod(outcome)
         self._started = datetime.now(UTC)
         self._clock = perf_counter()
         self._tool_call = _tool_call.innermost
+        self._tenant = _tenant.innermost
         _under_way[self] = True
 
     def ended(self, outcome: Outcome | None) -> None:
@@ -198,7 +218,7 @@ class Watch:
 
     def _finished(self, outcome: Outcome, error: BaseException | None) -> FinishedCall:
         return FinishedCall(
-            id=self._id,
+            id=str(self._id),
             plan=outcome.plan,
             prepared=outcome.prepared,
             reply=outcome.reply,
@@ -207,6 +227,7 @@ class Watch:
             duration=perf_counter() - self._clock,
             tool_call=self._tool_call,
             raw=outcome.raw,
+            tenant=self._tenant,
         )
 
 

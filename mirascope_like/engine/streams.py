@@ -27,7 +27,7 @@ from .continuations import Joint, beginning_of
 from .exchanges import ChunkSource, Exchange, WholeAnswer
 from .failures import FAILURES
 from .lessons import sent
-from .observers import Outcome, Watch, call_id, watch
+from .observers import CallId, Outcome, Watch, watch
 from .plan import Plan, Prepared, prepare
 from .runtime import Runtime, Spawner
 
@@ -55,7 +55,7 @@ class LiveStream:
         self._whole = whole
         self.finished: bool = False
         self.failure: BaseException | None = None
-        self._id = call_id(plan)
+        self.call_id = CallId(plan)
         self._bell = runtime.bell()
         self._attempts = Attempts(runtime, plan, self._bell.rest)
         self._limits = self._attempts.limits
@@ -193,7 +193,7 @@ class LiveStream:
             raise
 
     async def _open(self) -> None:
-        self._watch = self._watch or watch(self._id, self._outcome)
+        self._watch = self._watch or watch(self.call_id, self._outcome)
         self._spawn = self._spawn or self.runtime.spawner()
         self._limits.await_content()
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)

@@ -92,7 +92,10 @@ class BaseResponse(Contents[F]):
         following = (model or self.model).plan(
             (*plan.messages, *said), tools=plan.toolkit, format=plan.format, ctx=context
         )
-        return following if beginning is None else replace(following, beginning=beginning)
+        if beginning is None:
+            return following
+        # The answer that broke off is not among the messages, so they do not tell which call this one continues.
+        return replace(following, beginning=beginning, labels={"replies_to": str(self._source.call_id)})
 
     def _going_on(self) -> tuple[Sequence[Message], str | None]:
         """What is said for an answer to go on, and the text that it may go on from: a paused one stays as it is."""

@@ -14,6 +14,9 @@ Rules:
 2. A message is stored once, under a hash of itself and all that came before it. So a shared beginning costs nothing, a
    fork is cheap, and `verify` can tell whether anything was changed.
 3. Keys and headers are never stored.
+4. A call is in the conversation of the call that it continues, which its messages or labels tell, and which is of the
+   same tenant. Equal content tells nothing.
+5. Only the owner can read a new file.
 
 The tables are described in `database`.
 """

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from ..errors import LogError
 from ..values.serial import dump_messages
+from .entries import checked_tenant
 from .messages import dump
 from .reader import LoggedResponse, LogReader, open_log
 from .terminal import Style, pretty_message, row, told, without_controls
@@ -37,7 +38,8 @@ def logs(options: Namespace) -> int:
         "search": _search,
         "export": _export,
     }
-    with open_log(options.file or os.environ.get("MIRASCOPE_LIKE_LOG") or "calls.db") as log:
+    path = options.file or os.environ.get("MIRASCOPE_LIKE_LOG") or "calls.db"
+    with open_log(path, tenant=_tenant(options.tenant)) as log:
         try:
             actions[options.action](log, options)
             _stdout().flush()
@@ -47,6 +49,13 @@ def logs(options: Namespace) -> int:
             _discard_the_rest()
             raise LogError(f"Not all could be written: {error.strerror}.") from error
     return 0
+
+
+def _tenant(name: str | None) -> str | None:
+    try:
+        return checked_tenant(name)
+    except ValueError as error:
+        raise LogError(str(error)) from error
 
 
 def _discard_the_rest() -> None:

@@ -1,6 +1,7 @@
 """The file: its tables, and how it is opened.
 
-    conversations  a thread of messages; `tip` is its last message, `name` the beginning of its first prompt
+    conversations  a thread of messages; `tip` is its last message, `name` the beginning of its first prompt, `tenant`
+                   whose it is, as of each of its responses
     responses      one call: who was asked what, when, for how long, at what cost, and what came of it
     messages       one message, stored once; `parent` is the one before it, `text` its words, `message` its JSON form
     attachments    the bytes of images, sounds and documents, stored once; messages have {"$attachment": hash} for them
@@ -20,6 +21,7 @@ it becomes one of the current version; the mode that the owner chooses afterward
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +117,29 @@ CREATE VIEW responses_view AS
     LEFT JOIN messages AS answers ON answers.hash = responses.tip;
 """
 
-_MIGRATIONS = (_FIRST,)  # the version of a file is how many of these it has seen
+_TENANTS = """
+ALTER TABLE conversations ADD COLUMN tenant TEXT;
+ALTER TABLE responses ADD COLUMN tenant TEXT;
+CREATE INDEX responses_tenant ON responses (tenant);
+DROP VIEW responses_view;
+CREATE VIEW responses_view AS
+    SELECT responses.number, responses.id, conversation, started, duration, model, provider, provider_model,
+        prompts.text AS prompt, coalesce(answers.text, '') AS response,
+        input_tokens, output_tokens, finish_reason, error_type, error, tenant
+    FROM responses
+    LEFT JOIN messages AS prompts ON prompts.hash = prompt_tip
+    LEFT JOIN messages AS answers ON answers.hash = responses.tip;
+"""
+
+_MIGRATIONS = (_FIRST, _TENANTS)  # the version of a file is how many of these it has seen
+
+# How a reader, which changes nothing, sees a file of an earlier version: by version.
+_AS_NOW = {
+    1: """
+CREATE TEMP VIEW conversations AS SELECT *, NULL AS tenant FROM main.conversations;
+CREATE TEMP VIEW responses AS SELECT *, NULL AS tenant FROM main.responses;
+"""
+}
 
 _INDEX = """
 CREATE VIRTUAL TABLE IF NOT EXISTS responses_search USING fts5 (
@@ -125,10 +149,10 @@ CREATE VIRTUAL TABLE IF NOT EXISTS responses_search USING fts5 (
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """A connection to a log, in autocommit mode, brought to the newest version.
+    """A connection to a log, in autocommit mode. With `create` the file is made if there is none, and brought to the
+    newest version; otherwise it is only read.
 
-    Raises `LogError` if there is no such file (unless it is to be made), or it is none of ours, or too new, or locked
-    for too long.
+    Raises `LogError` if there is no such file, or it is none of ours, or too new, or locked for too long.
     """
     import sqlite3
 
@@ -170,7 +194,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
         protect_side_files(path)
     except OSError as error:
         raise LogError(f"{path} cannot be opened as a log: {error.strerror}.") from error
-    return _open(path, "mode=rwc")
+    return _open(path, "mode=rwc", _upgrade)
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
@@ -179,31 +203,42 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     import sqlite3
 
     try:
-        return _open(path, "mode=rw")  # or read-only, if the file is; "mode=ro" would leave files behind
+        return _open(path, "mode=rw", _adapt)  # or read-only, if the file is; "mode=ro" would leave files behind
     except sqlite3.OperationalError as error:
         unwritable = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
         if not unwritable or path.with_name(f"{path.name}-wal").exists():
             raise
-        return _open(path, "immutable=1")
+        return _open(path, "immutable=1", _adapt)
 
 
-def _open(path: Path, how: str) -> sqlite3.Connection:
+def _open(path: Path, how: str, prepare: Callable[[sqlite3.Connection, Path, int], None]) -> sqlite3.Connection:
     import sqlite3
 
     where = f"{path.as_uri()}?{how}"
     connection = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     try:
-        _prepare(connection, path)
+        version = _version(connection, path)
+        if version > len(_MIGRATIONS):
+            known = len(_MIGRATIONS)
+            raise LogError(f"{path} is a log of version {version}; this library knows versions up to {known}.")
+        prepare(connection, path, version)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version(connection, path)
-    if version > len(_MIGRATIONS):
-        raise LogError(f"{path} is a log of version {version}; this library knows versions up to {len(_MIGRATIONS)}.")
+def _adapt(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Let a file of an earlier version be read as one of the newest, without changing it."""
+    if version == 0:
+        raise LogError(f"{path} is empty: no log was begun there.")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for statement in _AS_NOW.get(version, "").split(";\n"):
+        connection.execute(statement)
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Bring a file to the newest version."""
     if version < len(_MIGRATIONS):
         make_private(path)
         connection.execute("PRAGMA journal_mode = WAL")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.observers import FinishedCall
+from ..engine.plan import Plan
 from ..errors import error_text
 from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
 from ..values.chunks import Usage
+from ..values.lineage import call_of
 from .messages import StoredMessage, chain, dump, hash_json
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["write_call"]
+__all__ = ["checked_tenant", "tenant_conversation", "write_call"]
 
 NAME_LENGTH = 40
+_GREATEST = 2**63 - 1
 _SECRET = ("extra_headers",)
 
 
@@ -33,6 +36,7 @@ def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool,
         **_asked(call),
         **_answered(call),
         "conversation": _conversation(connection, call, prompt),
+        "tenant": call.tenant,
         "prompt_tip": prompt_tip,
         "tip": answer[-1].hash if answer else None,
         "format": _write_format(connection, call.plan.format),
@@ -50,7 +54,19 @@ def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool,
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int | None:
     """Insert a row unless it is there; the number of a new one."""
     columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
-    return connection.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row).lastrowid
+    values = {column: _storable(value) for column, value in row.items()}
+    return connection.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values).lastrowid
+
+
+def _storable(value: Any) -> Any:
+    """The value, or the nearest one that SQLite takes: what a server says must not keep its call out of the log."""
+    match value:
+        case str():
+            return _plain(value)
+        case int():
+            return max(-_GREATEST, min(value, _GREATEST))
+        case _:
+            return value
 
 
 def _asked(call: FinishedCall) -> dict[str, Any]:
@@ -79,7 +95,7 @@ def _answered(call: FinishedCall) -> dict[str, Any]:
         "finish_reason": reply.finish_reason if reply is not None else None,
         "raw_finish_reason": reply.raw_finish_reason if reply is not None else None,
         "error_type": type(error).__name__ if error is not None else None,
-        "error": _plain(error_text(error)) if error is not None else None,
+        "error": error_text(error) if error is not None else None,
     }
 
 
@@ -101,8 +117,8 @@ def _words(messages: Sequence[StoredMessage]) -> str:
     return messages[-1].text if messages else ""
 
 
-def _plain(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+def _plain(text: object) -> str:
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
@@ -117,28 +133,55 @@ def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMes
 
 
 def _conversation(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str:
-    """The conversation that a call goes on with, or a new one: named by its labels, else found by its messages."""
-    found = call.plan.labels.get("conversation") or _continued(connection, call, prompt) or call.id
+    """The conversation that a call continues, or a new one: named by its labels, else found by its lineage."""
+    found = _named(connection, call) or _continued(connection, call) or call.id
     words = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
-    _insert(connection, "conversations", {"id": found, "name": _shortened(words)})
+    _insert(connection, "conversations", {"id": found, "name": _shortened(words), "tenant": call.tenant})
     return found
 
 
-def _continued(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str | None:
-    """The conversation whose last answer is among these messages, or is the one that is replied to, even if that answer
-    failed. If it has moved on since, the call starts a new conversation (a fork)."""
-    answers = [("tip", each.hash) for each in reversed(prompt) if each.role == "assistant"]
-    if "replies_to" in call.plan.labels:
-        answers.insert(0, ("id", call.plan.labels["replies_to"]))
-    for column, value in answers:
-        query = f"""
-            SELECT conversations.id FROM responses JOIN conversations ON conversations.id = conversation
-            WHERE responses.{column} = ? AND (responses.tip = conversations.tip OR error_type IS NOT NULL)
-            ORDER BY number DESC LIMIT 1
-        """
-        if row := connection.execute(query, (value,)).fetchone():
-            return str(row[0])
+def _named(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
+    """The conversation that the labels name. Such an id may come from a client, so it never leads to another tenant's
+    conversation: then the call's tenant has one of its own by that name."""
+    if "conversation" not in call.plan.labels:
+        return None
+    id = _plain(call.plan.labels["conversation"])
+    owner = connection.execute("SELECT tenant FROM conversations WHERE id = ?", (id,)).fetchone()
+    return id if owner is None or owner[0] == call.tenant else tenant_conversation(id, call.tenant)
+
+
+def tenant_conversation(id: str, tenant: str | None) -> str:
+    """The id under which a tenant has a conversation whose own id another tenant has."""
+    return hash_json({"conversation": id, "tenant": tenant})
+
+
+def _continued(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
+    """The conversation of the last call that this one continues, if that call is in the log. If the conversation has
+    moved on since, this call begins a new one (a fork)."""
+    for id in _lineage(call.plan):
+        asked = "SELECT conversation, number FROM responses WHERE id = ? AND tenant IS ?"
+        if (row := connection.execute(asked, (id, call.tenant)).fetchone()) is not None:
+            later = "SELECT 1 FROM responses WHERE conversation = ? AND number > ? AND error_type IS NULL LIMIT 1"
+            return None if connection.execute(later, row).fetchone() else str(row[0])
     return None
+
+
+def _lineage(plan: Plan) -> Iterator[str]:
+    """The ids of the calls that a call continues, the last one first."""
+    if "replies_to" in plan.labels:
+        yield _plain(plan.labels["replies_to"])
+    for message in reversed(plan.messages):
+        if (id := call_of(message)) is not None:
+            yield id
+
+
+def checked_tenant(tenant: str | None) -> str | None:
+    """The name of a tenant. Raises `TypeError` and `ValueError` for what is none."""
+    if not isinstance(cast("object", tenant), str | None):
+        raise TypeError(f"A tenant is a text, not {tenant!r}.")
+    if tenant is not None and (not tenant or _plain(tenant) != tenant):
+        raise ValueError(f"A tenant is a text with characters that can be stored, or None; got {tenant!r}.")
+    return tenant
 
 
 def _shortened(text: str) -> str:
@@ -167,4 +210,4 @@ def _described(tool: AnyTool | ProviderTool) -> dict[str, Any]:
     """What the model is told of a tool. `parameters` is `None` if the provider has the tool itself."""
     if isinstance(tool, ProviderTool):
         return {"name": tool.name, "description": "", "parameters": None}
-    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"name": tool.name, "description": _plain(tool.description), "parameters": tool.parameters}

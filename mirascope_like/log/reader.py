@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..errors import LogError
 from ..values.chunks import FinishReason, ProviderToolUsage, Usage
+from ..values.lineage import from_call
 from ..values.messages import AssistantMessage, Message
 from .database import connect, has_index
+from .entries import checked_tenant, tenant_conversation
 from .messages import digest, hash_json, hash_message, load
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ _CHAIN = """
         SELECT messages.hash, messages.parent, messages.message, distance + 1
         FROM messages JOIN chain ON messages.hash = chain.parent
     )
-    SELECT message FROM chain ORDER BY distance DESC
+    SELECT hash, message FROM chain ORDER BY distance DESC
 """
 
 
@@ -47,7 +49,8 @@ class LoggedResponse:
     `prompt` and `text` are the words of the last message sent and of the answer, `message` all of the answer (`None` if
     there is none). `error_type` and `error` say what it failed with, if it did. `started` is in UTC, `duration` in
     seconds. `in_tool_call` is the id of the tool call in whose tool this call was made. `format_schema` is the JSON
-    Schema of its format. `raw` is the answer in the provider's words, if it was kept.
+    Schema of its format. `raw` is the answer in the provider's words, if it was kept. `tenant` is the one that the call
+    was made for.
     """
 
     id: str
@@ -71,6 +74,7 @@ class LoggedResponse:
     in_tool_call: str | None
     format_schema: Mapping[str, Any] | None = field(repr=False)
     raw: Any = field(repr=False)
+    tenant: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class LoggedConversation:
     model_id: str
     params: Mapping[str, Any]
     messages: list[Message]
+    tenant: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,29 +98,31 @@ class LoggedTool:
     parameters: Mapping[str, Any] | None
 
 
-def open_log(path: str | PathLike[str]) -> LogReader:
-    """A log, to be read. Raises `LogError` if there is none."""
-    return LogReader(path)
+def open_log(path: str | PathLike[str], *, tenant: str | None = None) -> LogReader:
+    """Open a log to read: all of it, or only the calls of a tenant. Raises `LogError` if there is none."""
+    return LogReader(path, tenant=tenant)
 
 
 class LogReader:
     """A log that is read, also while others write it. All methods block; use it in one thread, and close it.
 
-    Ids may be shortened to an end that only one has. What is not found raises `LogError`.
+    Ids may be shortened to an end that only one has. What is not found raises `LogError`. With a `tenant`, calls and
+    conversations of others are not found. Messages carry the calls that they came from: a call with them continues
+    their conversation.
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], *, tenant: str | None = None) -> None:
         self.path: Path = Path(path).absolute()
+        self.tenant: str | None = checked_tenant(tenant)
         self._connection = _connect(self.path)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def responses(self, *, conversation: str | None = None, limit: int | None = None) -> Iterator[LoggedResponse]:
         """Calls, the newest first: all, or those of a conversation; at most `limit`."""
-        newest, most = "ORDER BY number DESC LIMIT ?", _at_most(limit)
         if conversation is None:
-            return self._responses(newest, most)
-        return self._responses(f"WHERE conversation = ? {newest}", self._whole_id("conversations", conversation), most)
+            return self._newest([], [], limit)
+        return self._newest(["conversation = ?"], [self._whole_id("conversations", conversation)], limit)
 
     def search(self, text: str, *, limit: int | None = None) -> Iterator[LoggedResponse]:
         """Calls whose prompt or answer has each of the words of `text` in it, the newest first. Case does not matter,
@@ -126,8 +133,7 @@ class LogReader:
         if phrases := self._phrases(words):
             clauses.append("number IN (SELECT rowid FROM responses_search WHERE responses_search MATCH ?)")
             values.append(phrases)
-        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        return self._responses(f"{where} ORDER BY number DESC LIMIT ?", *values, _at_most(limit))
+        return self._newest(clauses, values, limit)
 
     def response(self, id: str) -> LoggedResponse:
         """One call."""
@@ -136,8 +142,9 @@ class LogReader:
     def messages(self, id: str) -> list[Message]:
         """What was sent in a call, and the answer, as they were."""
         whole_id = self._whole_id("responses", id)
-        ((tip,),) = self._rows("SELECT coalesce(tip, prompt_tip) FROM responses WHERE id = ?", whole_id)
-        return self._chain(tip)
+        asked = "SELECT coalesce(tip, prompt_tip), conversation FROM responses WHERE id = ?"
+        ((tip, conversation),) = self._rows(asked, whole_id)
+        return self._chain(tip, conversation)
 
     def tools(self, id: str) -> list[LoggedTool]:
         """The tools that a call had."""
@@ -152,7 +159,11 @@ class LogReader:
 
     def conversations(self) -> Iterator[LoggedConversation]:
         """All conversations, the one that went on last first."""
-        rows = self._rows("SELECT conversation FROM responses GROUP BY conversation ORDER BY max(number) DESC")
+        rows = self._rows(
+            "SELECT conversation FROM responses WHERE :tenant IS NULL OR tenant = :tenant "
+            "GROUP BY conversation ORDER BY max(number) DESC",
+            tenant=self.tenant,
+        )
         return (self.conversation(id) for (id,) in list(rows))
 
     def conversation(self, id: str | None = None) -> LoggedConversation:
@@ -166,7 +177,8 @@ class LogReader:
             name=name,
             model_id=last.model_id,
             params=last.params,
-            messages=self._chain(tip) if tip is not None else [],
+            messages=self._chain(tip, last.conversation_id) if tip is not None else [],
+            tenant=last.tenant,
         )
 
     # -- the whole ----------------------------------------------------------------------------------------------------
@@ -178,7 +190,8 @@ class LogReader:
             return has_index(self._connection)
 
     def verify(self) -> list[str]:
-        """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything."""
+        """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything, of all
+        tenants."""
         return [*self._altered(), *self._missing()]
 
     def close(self) -> None:
@@ -200,6 +213,13 @@ class LogReader:
         """The search of the index that finds at least what is looked for; it knows no fewer than three characters."""
         return " AND ".join(_quoted(word) for word in words if len(word) >= 3) if self.has_index else ""
 
+    def _newest(self, clauses: list[str], values: list[str | int], limit: int | None) -> Iterator[LoggedResponse]:
+        """Calls of which all clauses hold, the newest first."""
+        if self.tenant is not None:
+            clauses, values = [*clauses, "tenant = ?"], [*values, self.tenant]
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+        return self._responses(f"{where} ORDER BY number DESC LIMIT ?", *values, _at_most(limit))
+
     def _responses(self, clauses: str, *values: str | int) -> Iterator[LoggedResponse]:
         with self._in_words():
             cursor = self._connection.execute(_RESPONSES + clauses, values)
@@ -207,7 +227,7 @@ class LogReader:
             for row in cursor:
                 yield self._made(dict(zip(names, row, strict=True)))
 
-    def _rows(self, query: str, *values: str | None, **named: str) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, query: str, *values: str | None, **named: str | None) -> Iterator[tuple[Any, ...]]:
         with self._in_words():
             yield from self._connection.execute(query, named or values)
 
@@ -224,7 +244,7 @@ class LogReader:
             response_id=row["provider_response"],
             prompt=row["prompt_text"] or "",
             text=row["text"],
-            message=cast("AssistantMessage", self._loaded(row["message"])) if row["message"] else None,
+            message=from_call(self._answer(row["message"]), row["id"]) if row["message"] else None,
             params=json.loads(row["params"]),
             labels=json.loads(row["labels"]),
             usage=_usage(row),
@@ -235,6 +255,7 @@ class LogReader:
             in_tool_call=row["in_tool_call"],
             format_schema=self._schema(row["format"]),
             raw=json.loads(row["raw"]) if row["raw"] else None,
+            tenant=row["tenant"],
         )
 
     @contextmanager
@@ -253,19 +274,32 @@ class LogReader:
 
     def _whole_id(self, table: str, end: str) -> str:
         """The one id of a table that ends so."""
-        ends_so = "id = :end OR substr(id, -length(:end)) = :end"
-        query = f"SELECT id FROM {table} WHERE {ends_so} ORDER BY id = :end DESC LIMIT 2"
-        found = [id for (id,) in self._rows(query, end=end)] if end else []
+        found = self._ids(table, end)
+        if not found and table == "conversations" and self.tenant is not None:
+            found = self._ids(table, tenant_conversation(end, self.tenant))
         if len(found) == 1 or end in found:
             return str(found[0])
         what = f"Several {table} end with" if found else f"There is no {table.removesuffix('s')}"
         raise LogError(f"{what} {end!r} in the log {self.path}.")
 
-    def _chain(self, tip: str | None) -> list[Message]:
-        return [self._loaded(text) for (text,) in self._rows(_CHAIN, tip)]
+    def _ids(self, table: str, end: str) -> list[str]:
+        """Up to two ids of a table that end so, a whole one first."""
+        mine = "(:tenant IS NULL OR tenant = :tenant)"
+        ends_so = "(id = :end OR substr(id, -length(:end)) = :end)"
+        query = f"SELECT id FROM {table} WHERE {mine} AND {ends_so} ORDER BY id = :end DESC LIMIT 2"
+        return [id for (id,) in self._rows(query, end=end, tenant=self.tenant)] if end else []
+
+    def _chain(self, tip: str | None, conversation: str) -> list[Message]:
+        """The messages up to a tip. Those that are answers of the conversation know their calls."""
+        asked = "SELECT tip, id FROM responses WHERE conversation = ? AND tip IS NOT NULL ORDER BY number"
+        calls: dict[str, str] = dict(self._rows(asked, conversation))
+        return [from_call(self._loaded(text), calls.get(hash)) for hash, text in self._rows(_CHAIN, tip)]
 
     def _loaded(self, text: str) -> Message:
         return load(text, self._attachment)
+
+    def _answer(self, text: str) -> AssistantMessage:
+        return cast("AssistantMessage", self._loaded(text))
 
     def _attachment(self, hash: str) -> bytes:
         row = next(self._rows("SELECT content FROM attachments WHERE hash = ?", hash), None)

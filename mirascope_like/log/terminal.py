@@ -79,6 +79,8 @@ def told(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, 
     yield "id", response.id
     if response.conversation_id != response.id:
         yield "conversation", response.conversation_id
+    if response.tenant is not None:
+        yield "tenant", response.tenant
     name = response.provider_model_name
     yield "model", response.model_id + (f" ({name})" if name and not response.model_id.endswith(name) else "")
     yield "started", f"{response.started:%Y-%m-%d %H:%M:%S} UTC, took {response.duration:.2f} s"

@@ -20,10 +20,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from ..engine.observers import FinishedCall, observe, unfinished_calls
+from ..engine.observers import FinishedCall, observe, set_tenant, unfinished_calls
 from ..errors import LogError
 from .database import connect, has_index, is_busy
-from .entries import write_call
+from .entries import checked_tenant, write_call
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,20 +56,28 @@ class _Mark:
 _Queue: TypeAlias = "SimpleQueue[_Entry | _Mark]"
 
 
-def log(path: str | PathLike[str], *, raw: bool = False) -> LogWriter:
+def log(path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> LogWriter:
     """Write every call from now on to a SQLite file, made if there is none, until `close` or the program's end.
 
-    `raw` keeps the providers' answers in their own words too. Calls of all faces, streams, failures, threads and event
-    loops are written. Raises `LogError` at once if the file cannot be written.
+    Calls of all faces, streams, failures, threads and event loops are written. `raw` keeps the providers' answers in
+    their own words too.
+
+    `tenant` labels calls, and keeps their conversations apart from those of other tenants. It is a context variable:
+    tasks that are started while the log is open inherit it, and so do the library's own threads, and your threads by
+    `contextvars.copy_context()`. Calls outside of this context are written without a label, and those of other tenants
+    not at all.
+
+    Raises `LogError` at once if the file cannot be written.
     """
-    return LogWriter(path, raw=raw)
+    return LogWriter(path, tenant=tenant, raw=raw)
 
 
 class LogWriter:
     """A log that is being written; see `log`. To stop, close it, or use it in `with` or `async with`."""
 
-    def __init__(self, path: str | PathLike[str], *, raw: bool = False) -> None:
+    def __init__(self, path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> None:
         self.path: Path = Path(path).absolute()
+        self.tenant: str | None = checked_tenant(tenant)
         self._raw = raw
         self._starting = threading.RLock()
         self._connected = threading.Lock()  # held while the connection is used
@@ -81,9 +89,16 @@ class LogWriter:
         connect(self.path, create=True).close()
         if not os.access(self.path, os.W_OK):
             raise LogError(f"{self.path} is read-only.")
-        self._stop_listening = observe(self.write)
-        self._is_listening = True
+        self._has_warned = False
+        self._stop_listening = observe(self._hear)
+        self._is_open = True
+        self._unset_tenant = None if tenant is None else set_tenant(tenant)
         _open_logs[self] = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls that end now are written."""
+        return self._is_open
 
     @property
     def waiting(self) -> int:
@@ -136,7 +151,8 @@ class LogWriter:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<LogWriter {self.path}>"
+        tenant = "" if self.tenant is None else f" tenant={self.tenant!r}"
+        return f"<LogWriter {self.path}{tenant}>"
 
     def before_fork(self) -> None:
         """Let go of the file, until `after_fork`."""
@@ -175,21 +191,43 @@ class LogWriter:
         return thread
 
     def _stop(self) -> None:
-        """Listen to no more calls. Those under way are left to another log of this file, if there is one."""
-        if self._is_listening and not any(self._is_shared_with(other) for other in tuple(_open_logs)):
+        """Listen to no more calls. Those under way are left to another log of this file, if there is one for them."""
+        # First, so that two logs that are closed at once do not leave a call to each other.
+        was_open, self._is_open = self._is_open, False
+        if was_open:
             for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
-                self.write(call)
-        self._is_listening = False
+                if _takes(self, call) and not any(_takes(other, call) for other in self._others()):
+                    self.write(call)
         self._stop_listening()
+        if self._unset_tenant is not None:
+            self._unset_tenant()
 
-    def _is_shared_with(self, other: LogWriter) -> bool:
-        return other is not self and other.path == self.path and other._is_listening
+    def _hear(self, call: FinishedCall) -> None:
+        """Write a call, unless it is of another tenant."""
+        if _takes(self, call):
+            self.write(call)
+            if call.tenant is None and self.tenant is not None:
+                self._warn_of_context()
+
+    def _warn_of_context(self) -> None:
+        """Warn once that it is not known whose a call is, unless a log of all calls expects such calls."""
+        if not self._has_warned and not any(other.tenant is None for other in self._others()):
+            self._has_warned = True
+            _warn(
+                "A call was logged without a tenant, because it was made outside of the context in which a log was "
+                "opened with tenant=. Run your threads with contextvars.copy_context().run."
+            )
+
+    def _others(self) -> list[LogWriter]:
+        """Other logs of the same file."""
+        logs = tuple(_open_logs)
+        return [each for each in logs if each is not self and each.path == self.path and each.is_open]
 
     def _finish(self, timeout: float | None) -> None:
         """Write the last calls, and raise what went wrong."""
         deadline = _deadline(timeout)
         self._wait(_Mark(is_last=True), deadline)
-        while self._unwritten:  # handed over by another thread just when this log stopped listening
+        while not self._queue.empty():  # handed over by another thread just when this log stopped listening
             self._wait(_Mark(is_last=True), deadline)
         _open_logs.pop(self, None)
         error, self._error = self._error, None
@@ -198,7 +236,7 @@ class LogWriter:
 
     def _wait(self, mark: _Mark, deadline: float) -> None:
         """Wait until all before the mark is written. Raises `LogError` after the deadline, of `time.monotonic`."""
-        if self._thread is None and not self._unwritten:
+        if self._thread is None and self._queue.empty():
             return
         self._queue.put(mark)
         thread = self._start()
@@ -214,7 +252,7 @@ class LogWriter:
             self._round(self._queue, deadline)
         with self._connected:
             self._disconnect()
-        return not self._unwritten
+        return mark.reached.is_set()
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
@@ -285,8 +323,7 @@ class LogWriter:
         if self._error is not None:
             return
         self._error = error
-        with suppress(RuntimeWarning):  # where warnings are errors, this thread must go on all the same
-            warnings.warn(f"A call could not be written to {self.path}: {error}", RuntimeWarning, stacklevel=1)
+        _warn(f"A call could not be written to {self.path}: {error}")
 
 
 def _taken(queue: _Queue) -> tuple[list[_Entry], _Mark | None]:
@@ -301,6 +338,16 @@ def _taken(queue: _Queue) -> tuple[list[_Entry], _Mark | None]:
             item = queue.get_nowait()
         return entries, item
     return entries, None
+
+
+def _takes(log: LogWriter, call: FinishedCall) -> bool:
+    """Whether a call is for this log: of its tenant, if it has one, or of nobody known."""
+    return log.tenant is None or call.tenant in (None, log.tenant)
+
+
+def _warn(text: str) -> None:
+    with suppress(RuntimeWarning):  # where warnings are errors, the call or thread must go on all the same
+        warnings.warn(text, RuntimeWarning, stacklevel=1)
 
 
 def _deadline(timeout: float | None) -> float:

@@ -27,6 +27,7 @@ from .content import (
     UserContentPart,
 )
 from .fields import PydanticField
+from .lineage import FromCall
 
 __all__ = [
     "AssistantMessage",
@@ -76,7 +77,7 @@ class UserMessage(PydanticField):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
-class AssistantMessage(PydanticField):
+class AssistantMessage(FromCall, PydanticField):
     """What a model said.
 
     `raw_message` is the same in the provider's own JSON form. It is sent back verbatim to the provider and model it

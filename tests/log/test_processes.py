@@ -15,6 +15,7 @@ import pytest
 from mirascope_like import llm
 
 from ..conftest import PATIENCE, Colour
+from ..test_docs import ROOT, blocks
 from .databases import opened
 
 HEAD = """
@@ -338,9 +339,9 @@ def test_ctrl_c_beside_a_stream(path: Path, place: str) -> None:
 @needs_signals
 def test_a_handler_that_ends_the_program(path: Path) -> None:
     """What the page says for programs without an event loop."""
-    code = """
-import signal
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    (handler,) = [block.code for block in blocks(ROOT / "docs" / "logging.md") if "SIGTERM" in block.code]
+    code = f"""
+{handler}
 llm.log(sys.argv[1])
 many()
 print("ready", flush=True)

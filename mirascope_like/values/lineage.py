@@ -1,0 +1,45 @@
+"""Which call a message came from.
+
+The answer to a call carries the id of that call, so that a log can tell which call another one continues. Equal content
+does not: two users may say the same and get the same answer.
+
+The id is not a field. It takes no part in `==`, `hash` and `repr`, and it is in no JSON form, because whoever sends a
+JSON form could otherwise name the call of somebody else. Copies and pickles keep it. Messages that are built anew, by
+`dataclasses.replace` for example, have none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+__all__ = ["FromCall", "call_of", "from_call"]
+
+T = TypeVar("T")
+
+
+class FromCall:
+    """A message that can carry the id of its call. A base of dataclasses that are frozen and have slots."""
+
+    __slots__ = ("_call_id",)
+    _call_id: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.__getstate__(), call_of(self))
+
+
+def call_of(message: object) -> str | None:
+    """Return the id of the call that a message came from, if it is known."""
+    return getattr(message, "_call_id", None)
+
+
+def from_call(message: T, call_id: str | None) -> T:
+    """Note which call a new message came from, and return the message."""
+    if call_id is not None and isinstance(message, FromCall):
+        object.__setattr__(message, "_call_id", call_id)
+    return message
+
+
+def _rebuilt(kind: type[Any], state: object, call_id: str | None) -> object:
+    message: Any = object.__new__(kind)
+    message.__setstate__(state)
+    return from_call(message, call_id)
