@@ -25,6 +25,8 @@ from mirascope_like.engine.observers import FinishedCall, observe
 from mirascope_like.llm import LogError
 
 from ..conftest import PATIENCE, Colour
+from ..llm.chat_server import register
+from ..transport.server import Server
 from ..values.strategies import messages as any_messages
 from .databases import opened
 
@@ -357,6 +359,27 @@ def test_one_call_that_cannot_be_written(path: Path, reader: llm.LogReader) -> N
         log.close()
     log.close()
     assert [response.prompt for response in reader.responses()] == ["Ho", "Hi"]
+
+
+def test_nothing_that_a_server_says_keeps_its_call_out_of_the_log(path: Path, server: Server) -> None:
+    huge = 10**20
+    server.answer = lambda exchange: exchange.json(
+        {
+            "id": "\ud800",
+            "model": "m\ud800",
+            "choices": [{"index": 0, "message": {"content": "Hello!"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": huge, "completion_tokens": huge},
+        }
+    )
+    register(server)
+    with llm.log(path, raw=True):
+        llm.Model("test/model").call("Hi")
+    with llm.open_log(path) as reader:
+        row = only(reader)
+        assert reader.verify() == []
+    assert (row.text, row.response_id, row.provider_model_name) == ("Hello!", "?", "m?")
+    assert row.usage is not None
+    assert row.usage.input_tokens == row.usage.output_tokens == 2**63 - 1
 
 
 def test_files_that_are_no_logs(tmp_path: Path) -> None:
