@@ -15,6 +15,7 @@ import sys
 import types
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from ..errors import ToolExecutionError
@@ -383,13 +384,16 @@ def _titled(schema: dict[str, Any], fields: Iterable[Mapping[str, Any]]) -> dict
     return schema
 
 
+_MAX_PROBLEMS = 20
+_MAX_LINE = 1000  # characters
 UNKNOWN = "Extra inputs are not permitted"
 """What a model is told of an argument that there is not, in Pydantic's words."""
 
 
 def misfit(name: str, problems: Iterable[tuple[str, str]]) -> ToolExecutionError:
-    """The error that tells a model what is wrong with arguments of a tool: where, and what."""
-    lines = [f"- {where or 'arguments'}: {what}" for where, what in problems]
+    """The error that tells a model what is wrong with arguments of a tool: where, and what. Problems repeat what the
+    model wrote, and there may be one for each item, so neither their number nor their length is without limit."""
+    lines = [f"- {where or 'arguments'}: {what}"[:_MAX_LINE] for where, what in islice(problems, _MAX_PROBLEMS)]
     return ToolExecutionError("\n".join([f"The arguments of {name} do not fit:", *lines]))
 
 

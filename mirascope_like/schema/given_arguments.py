@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import chain
 from typing import Any, Protocol, cast
 
 from ..errors import ToolExecutionError
@@ -19,9 +19,6 @@ from .offers import Offers
 from .signatures import parameter_names
 
 __all__ = ["GivenArguments"]
-
-_MAX_PROBLEMS = 20
-_MAX_MESSAGE = 300  # characters: messages repeat the value
 
 
 class _Problem(Protocol):
@@ -55,8 +52,9 @@ class GivenArguments:
     def read(self, text: str) -> dict[str, Any]:
         """Return the arguments in a JSON text (blank: none). Raises `ToolExecutionError` if they do not fit."""
         arguments = _json_object(self._name, text)
-        if problems := [*self._extra(arguments), *islice(self._misfits(arguments), _MAX_PROBLEMS)]:
-            raise misfit(self._name, problems)
+        problems = chain(self._extra(arguments), self._misfits(arguments))
+        if (first := next(problems, None)) is not None:
+            raise misfit(self._name, chain([first], problems))
         return arguments
 
     def _extra(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -73,7 +71,7 @@ class GivenArguments:
     def _misfits(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for problem in self._validator.iter_errors(arguments):
             if problem.validator != "additionalProperties":  # see `_extra`
-                yield ".".join(map(str, problem.absolute_path)), problem.message[:_MAX_MESSAGE]
+                yield ".".join(map(str, problem.absolute_path)), problem.message
 
     @cached_property
     def _validator(self) -> _Validator:

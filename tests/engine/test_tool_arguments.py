@@ -381,6 +381,13 @@ def test_what_is_missing_is_told(given: Callable[..., Any]) -> None:
     assert "- arguments: 'to' is a required property" in given(send, {**TO, "required": ["to"]})
 
 
+def test_what_is_told_of_many_or_long_arguments_has_a_limit(call: Caller, given: Callable[..., Any]) -> None:
+    many = {f"name{number}": 1 for number in range(1000)}
+    for text in (call(send, to="me", **many), given(send, TO, to="me", **many), given(send, TO, **{"x" * 10_000: 1})):
+        assert 2 <= len(text.splitlines()) <= 21
+        assert len(text) < 2000
+
+
 def test_a_schema_fetches_nothing(given: Callable[..., Any], server: Server) -> None:
     schema = {"type": "object", "properties": {"to": {"$ref": f"{server.url}/schema.json"}}}
     assert "Unresolvable" in given(send, schema, to="me")
