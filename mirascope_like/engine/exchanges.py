@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ProviderError
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
-from ..values.headers import merge_headers
+from ..values.headers import check_headers, merge_headers
 from ..values.timeouts import as_timeout
 from ..wire import Codec, Decoder, MalformedReply, Request, WireError
 from ..wire.parsing import parse_json
@@ -119,7 +119,7 @@ class HTTPEndpoint:
         """See `Endpoint`."""
         outgoing = self.codec.encode(request)
         extra = request.params.get("extra_body")
-        headers = merge_headers(
+        merged = merge_headers(
             {"content-type": "application/json"},
             {"accept": "text/event-stream" if request.stream else "application/json"},
             outgoing.headers,
@@ -129,7 +129,7 @@ class HTTPEndpoint:
         timeout = as_timeout(request.params.get("timeout"))
         http = HttpRequest(
             self.base_url + outgoing.path,
-            headers,
+            check_headers(merged),
             _json_bytes({**outgoing.body, **extra} if extra else outgoing.body),
             Timeouts(timeout.connect, timeout.idle),
         )

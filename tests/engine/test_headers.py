@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -126,6 +127,21 @@ def test_framing_headers_are_refused_at_once(name: str) -> None:
         llm.register_provider("openai", headers={name: "1"})
     with pytest.raises(ValueError, match=f"header '{name}' cannot be set here"):
         chat.get_model("openai/x").prompt("Hi", extra_headers={name: "1"})
+
+
+def test_framing_headers_of_an_endpoint_are_refused_too(server: Server) -> None:
+    class Mine:
+        id = "mine"
+
+        def endpoint(self, name: str, messages: Any) -> llm.HTTPEndpoint:
+            return replace(served.endpoint(name, messages), headers={"Transfer-Encoding": "chunked"})
+
+    served = llm.register_provider("openai:completions", scope="served/", base_url=server.url)
+    assert isinstance(served, llm.HTTPProvider)
+    llm.register_provider(Mine(), scope="mine/")
+    with pytest.raises(ValueError, match="'transfer-encoding' cannot be set here"):
+        llm.Model("mine/x").call("Hi")
+    assert server.received == []
 
 
 def test_headers_are_in_no_repr() -> None:

@@ -253,6 +253,23 @@ def test_errors_of_streams(colour: Colour, server: Server, answer: Callable[[Exc
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("answer", [silent, silent_stream], ids=lambda answer: answer.__name__)
+def test_the_time_is_up(colour: Colour, server: Server, answer: Callable[[Exchange], None], way: str) -> None:
+    server.answer = answer
+
+    async def ask() -> None:
+        model = llm.Model("mine/x", **options() | {"timeout": llm.Timeout(total=0.2)})
+        if answer is silent:
+            await colour.got(colour.ask(model, "Hi"))
+        else:
+            await colour.got((await colour.got(colour.stream(model, "Hi"))).finish())
+
+    error = failing(colour, way, server.url, ask)
+    assert isinstance(error, llm.TimeoutError)
+    check(error)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_nobody_is_there(colour: Colour, way: str) -> None:
     with Server() as server:
         url = server.url
