@@ -23,6 +23,7 @@
     ├── FeatureNotSupportedError           the provider or model cannot do what was asked
     ├── NoRegisteredProviderError          no provider for this model id
     ├── MissingAPIKeyError                 the provider's key is not set
+    ├── DownloadError                      a file is not downloaded: its URL, address or size (also a ValueError)
     ├── LogError                           a log could not be written or read, or has no such entry
     ├── UnknownModelError                  no model of this name           (also a KeyError)
     ├── ChainLimitExceeded                 one more round of tools than allowed (also a ValueError)
@@ -51,6 +52,7 @@ __all__ = [
     "CapabilityWarning",
     "ChainLimitExceeded",
     "ConnectionError",
+    "DownloadError",
     "Error",
     "FeatureNotSupportedError",
     "IncompleteStreamError",
@@ -343,6 +345,12 @@ class MissingAPIKeyError(Error):
             f"No API key for {provider_id!r}: set the environment variable {env_var}, "
             f"or call llm.register_provider({provider_id!r}, api_key='…')."
         )
+
+
+class DownloadError(Error, ValueError):
+    """A file is not downloaded, by the rules for downloads: its URL is not http:// or https://, its host is not at a
+    public address, there are too many redirects, or the file is too large or compressed. What the network or the server
+    refuses is a `ConnectionError` or `TimeoutError`."""
 
 
 class LogError(Error):

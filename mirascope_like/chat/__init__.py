@@ -15,6 +15,7 @@ from .. import lazy as _lazy
 if TYPE_CHECKING:
     from ..errors import (
         ChainLimitExceeded as ChainLimitExceeded,
+        DownloadError as DownloadError,
         Error as Error,
         LogError as LogError,
         MissingAPIKeyError as MissingAPIKeyError,
@@ -140,8 +141,8 @@ else:
         __name__,
         {
             "..errors": """
-                ChainLimitExceeded Error LogError MissingAPIKeyError ModelError NeedsKeyException ParseError
-                ProviderError StreamClosedError StreamRestarted ToolCallLimitExceeded UnknownModelError
+                ChainLimitExceeded DownloadError Error LogError MissingAPIKeyError ModelError NeedsKeyException
+                ParseError ProviderError StreamClosedError StreamRestarted ToolCallLimitExceeded UnknownModelError
             """,
             "..log": "log open_log",
             "..values.context": "Context",

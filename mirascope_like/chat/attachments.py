@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
+from ..engine.downloads import HTTPDownloader
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
-from ..transport.download import HTTPDownloader
 from ..values import media
 from ..values.content import (
     Audio,
@@ -78,13 +78,15 @@ media.set_downloader(HTTPDownloader())
 class Attachment:
     """A file for a model to look at. Give its bytes as `content`, or a `path` or `url` where they are.
 
-    `type` is the MIME type; if it is not given, it is told from the content.
+    `type` is the MIME type; if it is not given, it is told from the content. `allow_private` lets the `url` be fetched
+    from addresses that are not public; it is no part of the JSON form.
     """
 
     type: str | None = None
     path: str | None = None
     url: str | None = None
     content: bytes | None = None
+    allow_private: bool = field(default=False, compare=False)
 
     def __init__(
         self,
@@ -92,15 +94,19 @@ class Attachment:
         path: str | os.PathLike[str] | None = None,
         url: str | None = None,
         content: bytes | None = None,
+        *,
+        allow_private: bool = False,
     ) -> None:
-        given = {"type": type, "path": None if path is None else os.fspath(path), "url": url}
-        for name, value in {**given, "content": content or None}.items():  # no bytes are no content
+        given: dict[str, object] = {"type": type, "path": None if path is None else os.fspath(path), "url": url}
+        given |= {"content": content or None, "allow_private": allow_private}  # no bytes are no content
+        for name, value in given.items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         shown = [f"type={self.type!r}"] if self.type else []
         shown += [f"{name}={value!r}" for name, value in (("path", self.path), ("url", self.url)) if value]
         shown += [f"content=<{len(self.content)} bytes>"] if self.content else []
+        shown += ["allow_private=True"] if self.allow_private else []
         return f"Attachment({', '.join(shown)})"
 
     def id(self) -> str:
@@ -121,10 +127,10 @@ class Attachment:
         return await _type(NATIVE, self)
 
     def content_bytes(self) -> bytes:
-        """The bytes: as given, read from the file, or fetched from the URL (following redirects).
+        """The bytes: as given, read from the file, or fetched from the URL (by the rules of `llm.Image.download`).
 
-        Raises `ValueError` if there are none or over `MAX_BYTES`, `OSError` and `ConnectionError` if they cannot be
-        had.
+        Raises `ValueError` (`DownloadError` among them) if there are none or over `MAX_BYTES`, or if they may not be
+        fetched; `OSError`, `ConnectionError` and `TimeoutError` if they cannot be had.
         """
         return run(_bytes(BLOCKING, self))
 
@@ -163,7 +169,8 @@ def _reading(runtime: Runtime, attachment: Attachment) -> Callable[[], Any]:
     if attachment.path:
         return partial(media.read, attachment.path, MAX_BYTES)
     if attachment.url:
-        return partial(media.download_async if runtime is NATIVE else media.download, attachment.url, MAX_BYTES)
+        rules = media.DownloadRules(MAX_BYTES, allow_private=attachment.allow_private)
+        return partial(media.download_async if runtime is NATIVE else media.download, attachment.url, rules)
     raise ValueError("This attachment is empty: give it content=, path= or url=.")
 
 

@@ -190,7 +190,7 @@ def _fields_to_dict(value: Any) -> dict[str, Any]:
 
 def _attachment_to_dict(attachment: Attachment) -> AttachmentDict:
     held = without_path(attachment)
-    data = cast("AttachmentDict", _fields_to_dict(held))
+    data = cast("AttachmentDict", _fields_to_dict(replace(held, allow_private=False)))
     if held.content:
         data["content"] = base64.b64encode(held.content).decode("ascii")
     return data

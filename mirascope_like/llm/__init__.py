@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         BadRequestError as BadRequestError,
         CapabilityWarning as CapabilityWarning,
         ConnectionError as ConnectionError,
+        DownloadError as DownloadError,
         Error as Error,
         FeatureNotSupportedError as FeatureNotSupportedError,
         IncompleteStreamError as IncompleteStreamError,
@@ -219,7 +220,7 @@ else:
             "..engine.endpoints": "HTTPProvider Provider",
             "..engine.exchanges": "Endpoint HTTPEndpoint",
             "..errors": """
-                APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError Error
+                APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError DownloadError Error
                 FeatureNotSupportedError IncompleteStreamError LogError MissingAPIKeyError NoRegisteredProviderError
                 NotFoundError ParseError PermissionError ProviderError RateLimitError ResponseValidationError
                 RetriesExhausted ServerError StreamClosedError StreamRestarted TimeoutError ToolCallLimitExceeded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..transport.download import HTTPDownloader
+from ..engine.downloads import HTTPDownloader
 from ..values.content import Audio, Document, Image
 from ..values.media import set_downloader
 

@@ -339,7 +339,7 @@ def translated(exc: Exception, request: HttpRequest) -> Exception:
 
 
 def _translated(exc: Exception, request: HttpRequest) -> Exception:
-    said = _said(exc)
+    said = failures.said(exc)
     if _is(exc, "ConnectTimeout"):
         return failures.not_connected(request, exc)
     if _is(exc, "PoolTimeout"):
@@ -361,14 +361,6 @@ def _translated(exc: Exception, request: HttpRequest) -> Exception:
     if _is(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
         return failures.broken(request, said, exc)
     return exc
-
-
-def _said(exc: BaseException) -> str:
-    """Its text, or that of the nearest cause that has one: under trio, a bad certificate is only told there."""
-    cause: BaseException | None = exc
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-    return str(cause or type(exc).__name__)
 
 
 def _is(exc: Exception, *names: str) -> bool:

@@ -1,60 +1,201 @@
-"""Fetching images, sound and documents by URL, for `Image.download` and its kin."""
+"""One GET of a file, over a connection to an address that was checked.
+
+* The connection goes to that address: a name that is looked up a second time may lead elsewhere. TLS and the `Host`
+  header go by the name all the same.
+* Each GET has a connection of its own, with neither cookies nor the environment's credentials (netrc), and without a
+  proxy unless it is told one. It asks for no compression and follows no redirect.
+* A URL's user name and password go to the URL's own origin only, and stand in no message.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from ..errors import ConnectionError
+from ..errors import ConnectionError, DownloadError
+from . import HttpRequest, Timeouts
+from .channels import CONNECT_TIMEOUT, BlockingByteStream, NativeByteStream, failure
+from .failures import said
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["HTTPDownloader"]
+__all__ = ["BlockingGet", "FileURL", "NativeGet", "Route"]
 
-_TIMEOUT_SECONDS = 60.0
+_PORTS = {"http": 80, "https": 443}
+_LONGEST_SHOWN = 200  # characters
 
 
-class HTTPDownloader:
-    """Fetches over HTTP, following redirects, and gives up as soon as there is too much."""
+@dataclass(frozen=True, slots=True)
+class FileURL:
+    """A URL that files are downloaded from. Its text has neither credentials nor a query, which may hold a key."""
 
-    def fetch(self, url: str, max_size: int) -> bytes:
-        """The bytes behind a URL. `ValueError` if there are more than `max_size`, `ConnectionError` if there are
-        none."""
+    url: httpx2.URL
+
+    @classmethod
+    def of(cls, text: str) -> FileURL:
+        """Read a URL. Raises `DownloadError` for one that is not valid, or neither http:// nor https://."""
         import httpx2
 
-        data = bytearray()
-        try:
-            with httpx2.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT_SECONDS) as response:
-                response.raise_for_status()
-                for piece in response.iter_bytes():
-                    _grow(data, piece, url, max_size)
-        except httpx2.HTTPError as error:
-            raise _failed(url, error) from error
-        return bytes(data)
+        with contextlib.suppress(httpx2.InvalidURL, UnicodeError):
+            url = httpx2.URL(text)
+            if url.scheme in _PORTS and url.host and (url.port is None or 0 < url.port < 2**16):
+                return cls(url)
+        raise DownloadError("Only files at valid http:// and https:// URLs are downloaded.")
 
-    async def fetch_async(self, url: str, max_size: int) -> bytes:
-        """See `fetch`."""
+    def redirected(self, location: str) -> FileURL:
+        """Return the URL that a redirect leads to. Credentials stay with their origin. Raises as `of`."""
         import httpx2
 
-        data = bytearray()
+        with contextlib.suppress(httpx2.InvalidURL, ValueError):
+            to = self.of(str(self.url.join(location)))
+            return FileURL(to.url.copy_with(userinfo=self.url.userinfo if to.origin == self.origin else b""))
+        raise DownloadError(f"{self} redirects to something else than a valid http:// or https:// URL.")
+
+    @property
+    def host(self) -> str:
+        """The host, in ASCII."""
+        return self.url.raw_host.decode("ascii")
+
+    @property
+    def port(self) -> int:
+        """The port, also where the URL leaves it out."""
+        return self.url.port or _PORTS[self.url.scheme]
+
+    @property
+    def site(self) -> str:
+        """The URL without its path, and without credentials."""
+        return f"{self.url.scheme}://{self.url.netloc.decode('ascii')}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """The scheme, host and port."""
+        return self.url.scheme, self.host, self.port
+
+    def __str__(self) -> str:
+        path = self.url.raw_path.partition(b"?")[0].decode("ascii")
+        return (self.site + path)[:_LONGEST_SHOWN]
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers of a GET."""
+        headers = {
+            "host": self.url.netloc.decode("ascii"),
+            "accept": "*/*",
+            "accept-encoding": "identity",
+            "user-agent": "mirascope-like",
+        }
+        if self.url.userinfo:
+            credentials = unquote(self.url.userinfo.decode("ascii")).encode()
+            headers["authorization"] = f"Basic {base64.b64encode(credentials).decode('ascii')}"
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a file is reached: at an address of its host, or through a proxy, which looks the host up itself."""
+
+    file: FileURL
+    address: str | None = None
+    proxy: str | None = None
+
+
+class _Get:
+    """What GETs of both colours share."""
+
+    def __init__(self, route: Route, seconds: float) -> None:
+        self._route = route
+        self._timeouts = Timeouts(min(seconds, CONNECT_TIMEOUT), seconds)
+
+    def _request(self, **extensions: object) -> httpx2.Request:
+        import httpx2
+
+        file, address = self._route.file, self._route.address
+        timeout = httpx2.Timeout(self._timeouts.read, connect=self._timeouts.connect)
+        extensions |= {"timeout": timeout.as_dict(), "sni_hostname": file.host}
+        url = file.url if address is None else file.url.copy_with(host=address)
+        return httpx2.Request("GET", url, headers=file.headers(), extensions=extensions)
+
+    def _options(self) -> dict[str, Any]:
+        import httpx2
+
+        from .environment import no_tls_context, tls_context
+
+        return {
+            "verify": tls_context() if self._route.file.url.scheme == "https" else no_tls_context(),
+            "proxy": self._route.proxy,
+            "trust_env": False,
+            "limits": httpx2.Limits(max_keepalive_connections=0),
+        }
+
+    def _shown(self) -> HttpRequest:
+        """What errors name."""
+        return HttpRequest(str(self._route.file), {}, b"", self._timeouts)
+
+    def _failure(self, exc: BaseException) -> BaseException:
+        """Return what to raise for what the client raised, also for an address or a proxy that it cannot use."""
+        unusable = isinstance(exc, ValueError | ImportError)
+        return ConnectionError(said(exc)) if unusable else failure(exc, self._shown())
+
+
+class BlockingGet(_Get):
+    """A GET by blocking calls: `BlockingGet(route, seconds)`, where each step of it may take so many seconds."""
+
+    def __init__(self, route: Route, seconds: float) -> None:
+        super().__init__(route, seconds)
+        self._stream: Any = None  # the client's, as soon as it is connected
+        self._closed = False
+
+    async def open(self) -> BlockingByteStream:
+        """Send it and return as soon as status and headers are there. Raises `ProviderError`."""
+        import httpx2
+
         try:
-            async with (
-                httpx2.AsyncClient(follow_redirects=True, timeout=_TIMEOUT_SECONDS) as client,
-                client.stream("GET", url) as response,
-            ):
-                response.raise_for_status()
-                async for piece in response.aiter_bytes():
-                    _grow(data, piece, url, max_size)
-        except httpx2.HTTPError as error:
-            raise _failed(url, error) from error
-        return bytes(data)
+            transport = httpx2.HTTPTransport(**self._options())
+            response = transport.handle_request(self._request(trace=self._trace))
+            return BlockingByteStream(response, self._shown(), transport)
+        except BaseException as exc:
+            failed = self._failure(exc)
+        raise failed
+
+    async def close(self) -> None:
+        """End the connection. Another thread that waits in `open` is woken by it."""
+        self._closed = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        import socket
+
+        sock = self._stream.get_extra_info("socket") if self._stream is not None else None
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note the connection as soon as the client has it: the server may send headers for ever."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = info["return_value"]
+            if self._closed:
+                self._hang_up()
 
 
-def _grow(data: bytearray, piece: bytes, url: str, max_size: int) -> None:
-    data += piece
-    if len(data) > max_size:
-        raise ValueError(f"{url} has more than the {max_size:,} bytes allowed; pass max_size= to allow more.")
+class NativeGet(_Get):
+    """A GET under asyncio or trio: `NativeGet(route, seconds)`. Cancelling ends it."""
 
+    async def open(self) -> NativeByteStream:
+        """Send it and return as soon as status and headers are there. Raises `ProviderError`."""
+        import httpx2
 
-def _failed(url: str, error: httpx2.HTTPError) -> ConnectionError:
-    return ConnectionError(f"{url} could not be fetched: {error}", original_exception=error)
+        try:
+            transport = httpx2.AsyncHTTPTransport(**self._options())
+            response = await transport.handle_async_request(self._request())
+            return NativeByteStream(response, self._shown(), transport)
+        except BaseException as exc:
+            failed = self._failure(exc)
+        raise failed
+
+    async def close(self) -> None:
+        """Nothing is left to close once it is cancelled."""

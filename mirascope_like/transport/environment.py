@@ -14,13 +14,18 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["environment_proxies", "proxy_finder", "tls_context"]
+__all__ = ["environment_proxies", "environment_proxy", "no_tls_context", "proxy_finder", "tls_context"]
 
 
 def environment_proxies() -> Mapping[str, str]:
     """URLs of proxies by the scheme that they serve, or "all": `HTTPS_PROXY` and so on, and the system's settings."""
     found = {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "all") and url}
     return {scheme: url if "://" in url else f"http://{url}" for scheme, url in found.items()}
+
+
+def environment_proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL, if there is one."""
+    return _proxy_of(environment_proxies(), url)
 
 
 def proxy_finder(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
@@ -45,3 +50,8 @@ def tls_context() -> ssl.SSLContext:
     import httpx2  # knows the certificate stores of other systems
 
     return httpx2.create_ssl_context()
+
+
+def no_tls_context() -> ssl.SSLContext:
+    """Cheap, and it trusts nobody: for clients that only ever see http:// URLs."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

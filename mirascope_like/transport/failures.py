@@ -18,6 +18,7 @@ __all__ = [
     "no_connection",
     "no_free_connection",
     "not_connected",
+    "said",
     "undecodable",
 ]
 
@@ -91,13 +92,25 @@ def copied(error: BaseException | None, clean: Callable[[str], str] = str) -> Ba
     If the class makes none from its arguments, the copy is a plain one that names the class."""
     if error is None:
         return None
-    text = clean(errors.error_text(error))
-    if all(isinstance(arg, str | int) for arg in error.args):
-        with contextlib.suppress(Exception):
-            copy = type(error)(*(clean(arg) if isinstance(arg, str) else arg for arg in error.args))
-            if errors.error_text(copy) == text:
-                return copy
+    text = clean(said(error))
+    for args in (error.args, (text,)):
+        if all(isinstance(arg, str | int) for arg in args):
+            with contextlib.suppress(Exception):
+                copy = type(error)(*(clean(arg) if isinstance(arg, str) else arg for arg in args))
+                if said(copy) == text:
+                    return copy
     return Exception(f"{type(error).__name__}: {text}")
+
+
+def said(error: BaseException) -> str:
+    """What an exception says, or the nearest of its causes that says something: under trio, a bad certificate is only
+    told there. If none does, the name of its type."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (text := errors.error_text(cause)) != type(cause).__name__:
+            return text
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def _late(message: str, cause: Exception) -> errors.TimeoutError:

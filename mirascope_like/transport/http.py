@@ -20,8 +20,6 @@ from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT, BlockingChannel,
 from .loops import Closer, LoopLocal, asyncio_loop
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx2
 
 __all__ = ["HttpTransport"]
@@ -143,10 +141,10 @@ def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Call
 
     import httpx2
 
-    from .environment import tls_context
+    from .environment import no_tls_context, tls_context
 
     common: dict[str, Any] = {
-        "verify": tls_context() if tls else _no_tls_context(),
+        "verify": tls_context() if tls else no_tls_context(),
         "trust_env": trust_env,
         "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE),
     }
@@ -157,10 +155,3 @@ def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Call
         "follow_redirects": False,
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # takes none: clients are shared by all keys
     }
-
-
-def _no_tls_context() -> ssl.SSLContext:
-    """Cheap, and it trusts nobody: for clients that only ever see http:// URLs."""
-    import ssl
-
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -106,14 +106,35 @@ class Image(PydanticField):
         return cls.from_bytes(media.read(path, max_size), max_size=max_size)
 
     @classmethod
-    def download(cls, url: str, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
-        """An image fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
-        return cls.from_bytes(media.download(url, max_size), max_size=max_size)
+    def download(
+        cls,
+        url: str,
+        *,
+        max_size: int = media.MAX_IMAGE_BYTES,
+        timeout: float = media.DOWNLOAD_SECONDS,
+        allow_private: bool = False,
+    ) -> Image:
+        """An image fetched now: over http:// or https://, from a public address, following up to ten redirects.
+
+        It is given up as soon as it exceeds `max_size` bytes, and after `timeout` seconds in all. `allow_private` also
+        allows addresses of private networks and of this machine, and proxies of the environment, which look up
+        addresses themselves. Raises `DownloadError` for what these rules forbid, and for bytes that are too many;
+        `ConnectionError`, `TimeoutError`; and `ValueError` for bytes of another kind."""
+        rules = media.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(media.download(url, rules), max_size=max_size)
 
     @classmethod
-    async def download_async(cls, url: str, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+    async def download_async(
+        cls,
+        url: str,
+        *,
+        max_size: int = media.MAX_IMAGE_BYTES,
+        timeout: float = media.DOWNLOAD_SECONDS,
+        allow_private: bool = False,
+    ) -> Image:
         """See `download`."""
-        return cls.from_bytes(await media.download_async(url, max_size), max_size=max_size)
+        rules = media.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(await media.download_async(url, rules), max_size=max_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +164,30 @@ class Audio(PydanticField):
         return cls.from_bytes(media.read(path, max_size), max_size=max_size)
 
     @classmethod
-    def download(cls, url: str, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
-        """Sound fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
-        return cls.from_bytes(media.download(url, max_size), max_size=max_size)
+    def download(
+        cls,
+        url: str,
+        *,
+        max_size: int = media.MAX_AUDIO_BYTES,
+        timeout: float = media.DOWNLOAD_SECONDS,
+        allow_private: bool = False,
+    ) -> Audio:
+        """Sound fetched now; arguments and errors as of `Image.download`."""
+        rules = media.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(media.download(url, rules), max_size=max_size)
 
     @classmethod
-    async def download_async(cls, url: str, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+    async def download_async(
+        cls,
+        url: str,
+        *,
+        max_size: int = media.MAX_AUDIO_BYTES,
+        timeout: float = media.DOWNLOAD_SECONDS,
+        allow_private: bool = False,
+    ) -> Audio:
         """See `download`."""
-        return cls.from_bytes(await media.download_async(url, max_size), max_size=max_size)
+        rules = media.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(await media.download_async(url, rules), max_size=max_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +259,32 @@ class Document(PydanticField):
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
     @classmethod
-    def download(cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES) -> Document:
-        """A document fetched now, following redirects; given up as soon as it exceeds `max_size` bytes."""
-        return cls.from_bytes(media.download(url, max_size), mime_type=mime_type, max_size=max_size)
+    def download(
+        cls,
+        url: str,
+        *,
+        mime_type: str | None = None,
+        max_size: int = media.MAX_DOCUMENT_BYTES,
+        timeout: float = media.DOWNLOAD_SECONDS,
+        allow_private: bool = False,
+    ) -> Document:
+        """A document fetched now; arguments and errors as of `Image.download` and `from_bytes`."""
+        rules = media.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(media.download(url, rules), mime_type=mime_type, max_size=max_size)
 
     @classmethod
     async def download_async(
-        cls, url: str, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+        cls,
+        url: str,
+        *,
+        mime_type: str | None = None,
+        max_size: int = media.MAX_DOCUMENT_BYTES,
+        timeout: float = media.DOWNLOAD_SECONDS,
+        allow_private: bool = False,
     ) -> Document:
         """See `download`."""
-        return cls.from_bytes(await media.download_async(url, max_size), mime_type=mime_type, max_size=max_size)
+        rules = media.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(await media.download_async(url, rules), mime_type=mime_type, max_size=max_size)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: Python 3.11 cannot make `ToolOutput[int](...)` with them

@@ -11,14 +11,19 @@ import os
 import re
 import stat
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from os import PathLike
 from typing import Protocol, cast
 
+from .timeouts import check_seconds
+
 __all__ = [
     "DOCUMENT_TYPES",
+    "DOWNLOAD_SECONDS",
     "MAX_AUDIO_BYTES",
     "MAX_DOCUMENT_BYTES",
     "MAX_IMAGE_BYTES",
+    "DownloadRules",
     "Downloader",
     "audio_type",
     "check_bytes",
@@ -41,6 +46,7 @@ __all__ = [
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 MAX_AUDIO_BYTES = 25 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
+DOWNLOAD_SECONDS = 120.0
 
 _FTYP_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 
@@ -197,19 +203,32 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
+@dataclass(frozen=True, slots=True)
+class DownloadRules:
+    """What a download may do: its size in bytes, the seconds that it may take, and whether it may go to addresses that
+    are not public (and so into a private network, or through a proxy)."""
+
+    max_size: int
+    timeout: float = DOWNLOAD_SECONDS
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        check_seconds("timeout", self.timeout)
+
+
 class Downloader(Protocol):
-    """Fetches a URL's bytes, giving up once there are more than `max_size`."""
+    """Fetches a URL's bytes, under rules."""
 
-    def fetch(self, url: str, max_size: int) -> bytes: ...
+    def fetch(self, url: str, rules: DownloadRules) -> bytes: ...
 
-    def fetch_async(self, url: str, max_size: int) -> Awaitable[bytes]: ...
+    def fetch_async(self, url: str, rules: DownloadRules) -> Awaitable[bytes]: ...
 
 
 _downloader: Downloader | None = None
 
 
 def set_downloader(downloader: Downloader) -> None:
-    """Say who fetches URLs: values do no I/O themselves, so the transports hand theirs in."""
+    """Say who fetches URLs: values do no I/O themselves, so the faces hand in what does."""
     global _downloader
     _downloader = downloader
 
@@ -220,11 +239,11 @@ def _installed() -> Downloader:
     return _downloader
 
 
-def download(url: str, max_size: int) -> bytes:
+def download(url: str, rules: DownloadRules) -> bytes:
     """The bytes behind a URL."""
-    return _installed().fetch(url, max_size)
+    return _installed().fetch(url, rules)
 
 
-async def download_async(url: str, max_size: int) -> bytes:
+async def download_async(url: str, rules: DownloadRules) -> bytes:
     """See `download`."""
-    return await _installed().fetch_async(url, max_size)
+    return await _installed().fetch_async(url, rules)
