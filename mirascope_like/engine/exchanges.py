@@ -155,10 +155,12 @@ class HTTPExchange:
         try:
             check_status(reply.status, reply.headers, reply.body)
             body = _parsed(reply)
-            return WholeAnswer(self.codec.decode(body), body)
+            answer = WholeAnswer(self.codec.decode(body), body)
         except WireError as error:
             _note(error, self.http, reply.headers)
             raise
+        self.http.sent = None  # what holds the answer holds this, too
+        return answer
 
     async def open(self, runtime: Runtime) -> ChunkSource:
         """See `Exchange`."""
@@ -200,7 +202,9 @@ class _Decoded:
                 data = await self._body.next()
                 if data is None:
                     self._ended = True
-                    return self._decoder.end()
+                    chunks = self._decoder.end()
+                    self._http.sent = None
+                    return chunks
                 self._data, self._taken = data, 0
             start, self._taken = self._taken, self._taken + _AT_ONCE
             return self._decoder.feed(self._data[start : self._taken])

@@ -17,6 +17,8 @@ _FRAMING = {
 class Headers(dict[str, str]):
     """HTTP headers. A repr shows their names only, since values may be API keys."""
 
+    __slots__ = ()
+
     def __repr__(self) -> str:
         return f"<Headers {', '.join(self)}>"
 
