@@ -121,7 +121,7 @@ class _Download:
     async def _addresses(self, file: FileURL) -> Sequence[str]:
         look_up = partial(addresses_of, file.host, file.port)
         try:
-            return cast("Sequence[str]", await self._runtime.invoke_within(self._left(), look_up))
+            return cast("Sequence[str]", await self._runtime.invoke_within(self._left, look_up))
         except (OSError, UnicodeError) as error:
             failed = ConnectionError(f"its host was not found: {error_text(error)}")
         raise failed
