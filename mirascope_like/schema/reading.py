@@ -13,7 +13,8 @@ from ..values.chunks import FinishReason
 
 __all__ = ["candidates", "incomplete", "is_closed", "is_meant_as_json", "read_json", "unusable"]
 
-_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+_FENCE_START = re.compile(r"```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
+_FENCE_END = re.compile(r"\r?\n[ \t]*```")
 _OPENING = re.compile(r"[{\[]")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -58,8 +59,7 @@ def candidates(text: str) -> Iterator[str]:
     """The places in a text where its JSON may be, likeliest first: all of it, fenced blocks, then what starts like JSON
     in the middle of prose. Of JSON that is broken nothing inside is taken for the whole."""
     yield (whole := text.strip())
-    for block in _FENCE.finditer(text):
-        yield block.group(1).strip()
+    yield from _fenced_blocks(text)
     position = 0
     cleaned = _CONTROL.sub(" ", whole)
     for _ in range(_MOST_OPENINGS):
@@ -78,6 +78,14 @@ def candidates(text: str) -> Iterator[str]:
         except (ValueError, RecursionError):  # too large a number, or too deep
             position = _end_of_value(whole, start) or len(whole)
         yield whole[start:position]
+
+
+def _fenced_blocks(text: str) -> Iterator[str]:
+    """Yield what stands in fences. Each part of the text is searched once, however many fences are never closed."""
+    start = _FENCE_START.search(text)
+    while start and (end := _FENCE_END.search(text, start.end())):
+        yield text[start.end() : end.start()].strip()
+        start = _FENCE_START.search(text, end.end())
 
 
 def _is_partly_json(text: str, wrong_at: int) -> bool:

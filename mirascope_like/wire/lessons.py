@@ -43,7 +43,7 @@ def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | N
     """What a failure teaches, of this request if it is known; `None` if nothing."""
     if failure.status not in (400, 422):
         return None
-    words = f"{_place(failure.body)} {failure.message[:_LONGEST]} {failure.code or ''}"
+    words = " ".join(text[:_LONGEST] for text in (_place(failure.body), failure.message, str(failure.code or "")))
     for pattern, taught in _SAYINGS:
         if re.search(pattern, words, re.IGNORECASE):
             return taught
@@ -62,7 +62,7 @@ def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | N
     return _UNTHINKING if taught is _NO_SAMPLING and request and thinks(request) else taught
 
 
-_LONGEST = 2_000  # characters that are looked at; behind them servers may repeat the prompt
+_LONGEST = 2_000  # characters of each field that are searched; after them servers may repeat the prompt
 _REFUSED = (
     r"unsupported|not support|unrecognized|unknown (field|parameter|argument|name|key)"
     r"|unexpected (field|keyword|parameter)|extra_forbidden|extra (inputs|fields) (are )?not permitted"
