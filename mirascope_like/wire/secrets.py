@@ -9,6 +9,8 @@ Rules
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -27,9 +29,18 @@ _KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
 def secrets_of(headers: Mapping[str, str], url: str = "") -> list[str]:
     """The secrets that the headers and the query of a request carry, longest first."""
     fields = [*headers.items(), *parse_qsl(urlsplit(url).query)]
-    values = (value.split() for name, value in fields if _SECRET_NAME.search(name))
+    values = (_words(value) for name, value in fields if _SECRET_NAME.search(name))
     words = {word for words in values for word in words if len(word) >= _SHORTEST}
     return sorted(words, key=len, reverse=True)
+
+
+def _words(value: str) -> list[str]:
+    """The words of a value; of `Basic …`, the password too."""
+    words = value.split()
+    if len(words) == 2 and words[0].lower() == "basic":
+        with contextlib.suppress(ValueError):
+            words.append(base64.b64decode(words[1]).decode().partition(":")[2])
+    return words
 
 
 def shortened(text: str, secrets: Iterable[str], longest: int) -> str:

@@ -7,6 +7,7 @@ the provider, of the call, and of a client of the user's.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import pickle
 import traceback
@@ -305,6 +306,20 @@ def test_errors_after_retries(colour: Colour, server: Server, answer: Callable[[
             await colour.got(colour.ask(ask, "Hi"))
 
     check(failing(colour, "aiohttp", server.url, scenario))
+
+
+@pytest.mark.parametrize("family", [httpx2, httpx])
+def test_passwords_of_a_client_are_not_shown(server: Server, family: Any) -> None:
+    def answer(exchange: Exchange) -> None:
+        password = base64.b64decode(exchange.request.headers["authorization"].split()[1]).decode()
+        exchange.json({"error": {"message": f"Wrong password: {password}"}}, 401)
+
+    server.answer = answer
+    with family.Client(auth=("me", KEYS["client"])) as client:
+        llm.register_provider("openai:completions", scope="mine/", base_url=server.url, client=client)
+        with pytest.raises(llm.AuthenticationError, match="Wrong password: me:") as caught:
+            llm.Model("mine/x").call("Hi")
+    check(caught.value)
 
 
 @pytest.mark.parametrize("way", ["aiohttp", "httpx2", "client-httpx2", "client-httpx"])
