@@ -42,5 +42,5 @@ _STARTS = {
 
 
 def provider_of(name: str) -> str | None:
-    """The provider of a model that is known by its bare name."""
+    """Return the provider whose models have names that begin like this one; `None` if there is none."""
     return next((provider for provider, starts in _STARTS.items() if name.startswith(starts)), None)

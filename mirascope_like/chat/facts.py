@@ -16,7 +16,7 @@ __all__ = ["Facts", "begin_anew", "new_call_id", "with_id"]
 
 
 class Facts:
-    """The model that answered, why it ended, the tokens used, and tool calls told beside the events."""
+    """The model that answered, why it ended, the tokens used, and tool calls added by `add_tool_call`."""
 
     def __init__(self) -> None:
         self.resolved_model: str | None = None
@@ -31,23 +31,23 @@ class Facts:
     def set_usage(
         self, *, input: int | None = None, output: int | None = None, details: Mapping[str, Any] | None = None
     ) -> None:
-        """Say what the answer took, in tokens; replaces what was said before."""
+        """Set the token counts of the response. Replaces earlier ones."""
         self.input_tokens, self.output_tokens = input, output
         self.token_details = None if details is None else dict(details)
 
     def set_resolved_model(self, model_id: str) -> None:
-        """Say which model answered."""
+        """Set the id of the model that answered."""
         self.resolved_model = model_id
 
     def set_finish_reason(self, reason: FinishReason | str | None) -> None:
-        """Say why the response ended, such as "max_tokens", "refusal" or "error"; `None` if the model simply finished.
+        """Set why the response ended, such as "max_tokens", "refusal" or "error"; `None` if the model simply finished.
 
-        Tool calls of a response that did not end well are not run. Raises `ValueError` for a reason that there is not.
+        Tool calls of a response that did not end well are not run. Raises `ValueError` for an unknown reason.
         """
         self.finish_reason = None if reason is None else FinishReason(reason)
 
     def add_tool_call(self, tool_call: ToolCall) -> None:
-        """Say that the model wants a tool run."""
+        """Add a tool call to the response."""
         self.added_calls.append(with_id(tool_call))
 
     def token_usage(self) -> str:
@@ -59,7 +59,7 @@ class Facts:
 
 
 def begin_anew(facts: Facts) -> None:
-    """Forget what a model said of its answer in an attempt that failed."""
+    """Reset the facts before a new attempt."""
     facts.resolved_model = facts.response_json = facts.finish_reason = None
     facts.set_usage()
     facts.added_calls = []
@@ -72,5 +72,5 @@ def with_id(call: ToolCall) -> ToolCall:
 
 
 def new_call_id() -> str:
-    """Return an id for a tool call to which nobody gave one."""
+    """Return a new id for a tool call that has none."""
     return f"tc_{new_id()}"

@@ -1,6 +1,6 @@
 """What stored data may ask for: which files it names, and which options it sets.
 
-Stored data may have been written, or changed, by somebody else. So it cannot read files of this machine unless the
+Somebody else may have written or changed stored data. So it cannot read files of this machine unless the
 program allows that, and it cannot set options that decide where requests go and what they carry beside the prompt.
 """
 

@@ -171,7 +171,7 @@ def _check_answer(file: FileURL, body: ByteStream) -> None:
     if not 200 <= body.status < 300:
         raise ConnectionError(f"the server answered with status {body.status}.")
     if body.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-        raise DownloadError(f"{file} is sent compressed, though it was asked for without compression.")
+        raise DownloadError(f"{file} is sent compressed, although the request allows no compression.")
 
 
 def _length(body: ByteStream) -> int:

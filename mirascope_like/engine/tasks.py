@@ -1,8 +1,8 @@
 """What async code does with a user's functions: call sync ones on threads, and do several jobs at once.
 
 A thread cannot be stopped. So a cancel scope (of anyio or trio) around a wait for a thread takes effect when the thread
-has ended: nothing runs on unseen. But no thread may keep a program from ending. So the wait is given up, and the thread
-left to itself,
+has ended: no tool goes on unnoticed. But no thread may keep a program from ending. So the wait ends at once, and the
+thread goes on in the background,
 
 * when the time of its function is over,
 * when any function raises `SystemExit` or `KeyboardInterrupt`, in the whole event loop,

@@ -81,7 +81,7 @@ class Contents(Generic[F]):
 
     @property
     def provider_id(self) -> str:
-        """Who was asked."""
+        """The id of the provider that was called."""
         return self._source.prepared.endpoint.provider_id
 
     @property
@@ -116,18 +116,18 @@ class Contents(Generic[F]):
 
     @property
     def retry_config(self) -> RetryConfig | None:
-        """When this call was to be made again, and of whom else; `None`: never."""
+        """The retry settings of this call, with its fallback models; `None` if it is not retried."""
         return self._source.plan.retry
 
     @property
     def retry_failures(self) -> Sequence[RetryFailure]:
-        """The attempts before the one that gave this answer, and what they failed with."""
+        """The failed attempts before the one that gave this answer, with their errors."""
         return tuple(self._source.failures)
 
     @property
     def continues(self) -> Literal["prefill", "restart"] | None:
-        """How this answer goes on with one that broke off: "prefill" (the model went on from its text, which this
-        answer begins with) or "restart" (it began anew); `None` if it does not go on with one."""
+        """How this answer continues one that broke off: "prefill" (it begins with that text, and the model continued
+        it) or "restart" (the model began again); `None` if it continues none."""
         return self._source.prepared.continues
 
     def text(self, sep: str = "\n") -> str:
@@ -135,7 +135,7 @@ class Contents(Generic[F]):
         return sep.join([part.text for part in self.texts])
 
     def pretty(self) -> str:
-        """All of it for a person to read: texts, thoughts and tool calls."""
+        """The whole content as readable text: texts, thoughts and tool calls."""
         return pretty(self.content)
 
     @overload
@@ -145,11 +145,11 @@ class Contents(Generic[F]):
     @overload
     def parse(self, partial: Literal[True]) -> Partial[F] | None: ...
     def parse(self, partial: bool = False) -> Any:
-        """The value of the call's format; `None` if it has none. `partial` gives what there is so far; of a stream the
-        same object each time, which grows as more comes.
+        """The value of the call's format; `None` if the call has no format. With `partial`, the value so far; a stream
+        returns the same object each time, which grows as more arrives.
 
-        Raises `ParseError` if the answer is not of the format, or not complete; its `cut_off` says that a limit ended
-        it.
+        Raises `ParseError` if the answer does not fit the format or is incomplete; `cut_off` is set on the error if a
+        limit ended the answer.
         """
         format = self.format
         if format is None:
@@ -163,12 +163,12 @@ class Contents(Generic[F]):
         return PartialValue(format, [TextChunk(self.text(sep="")), *end]).read()
 
     def _pending(self) -> str | None:
-        """What is to be done before there can be a value."""
+        """Why there can be no value yet (error text); `None` if there can."""
         unanswered = "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
         return self._unread() or unanswered
 
     def _unread(self) -> str | None:
-        """What is to be said of an answer that is not all there."""
+        """Why the answer is incomplete (error text); `None` if it is complete."""
         return None
 
     @property

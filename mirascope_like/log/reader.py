@@ -266,7 +266,7 @@ class LogReader:
         try:
             yield
         except (sqlite3.Error, UnicodeError) as error:
-            raise LogError(f"The log {self.path} cannot be read: {error}.") from error
+            raise LogError(f"The log {self.path} cannot be read: {str(error).rstrip('.')}.") from error
 
     def _schema(self, hash: str | None) -> Any:
         row = next(self._rows("SELECT schema FROM formats WHERE hash = ?", hash), None)

@@ -387,12 +387,12 @@ def _titled(schema: dict[str, Any], fields: Iterable[Mapping[str, Any]]) -> dict
 _MAX_PROBLEMS = 20
 _MAX_LINE = 1000  # characters
 UNKNOWN = "Extra inputs are not permitted"
-"""What a model is told of an argument that there is not, in Pydantic's words."""
+"""The message for an unknown argument, as Pydantic words it."""
 
 
 def misfit(name: str, problems: Iterable[tuple[str, str]]) -> ToolExecutionError:
-    """The error that tells a model what is wrong with arguments of a tool: where, and what. Problems repeat what the
-    model wrote, and there may be one for each item, so neither their number nor their length is without limit."""
+    """Return the error that tells a model which arguments of a tool do not fit, and why. `problems` are pairs of path
+    and message. Their number and length are limited, because they repeat what the model wrote."""
     lines = [f"- {where or 'arguments'}: {what}"[:_MAX_LINE] for where, what in islice(problems, _MAX_PROBLEMS)]
     return ToolExecutionError("\n".join([f"The arguments of {name} do not fit:", *lines]))
 

@@ -90,7 +90,7 @@ def _json_object(name: str, text: str) -> dict[str, Any]:
     try:
         value: object = json.loads(text) if text.strip() else {}
     except ValueError as error:
-        raise ToolExecutionError(f"The arguments of {name} are no JSON: {error}", tool_exception=error) from error
+        raise ToolExecutionError(f"The arguments of {name} are not JSON: {error}", tool_exception=error) from error
     if not isinstance(value, dict):
         raise ToolExecutionError(f"The arguments of {name} must be a JSON object, not {text[:100]!r}.")
     return cast("dict[str, Any]", value)

@@ -40,7 +40,7 @@ _ENDINGS = {  # by exit code
     -4: "xllamacpp is built for processors with AVX2, which this one seems to lack",
     -9: "it was killed, for it took too long to load or memory ran out",
 }
-_INSTALL = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]"'
+_INSTALL = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]" (in a checkout: ".[local]")'
 _LIBGOMP = "The embedded model needs the OpenMP library. On Debian and Ubuntu: apt-get install libgomp1"
 
 
