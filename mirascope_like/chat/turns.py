@@ -238,7 +238,7 @@ class Turn(Facts, Generic[F]):
         self._events.extend(self._answer.events(None))
         said = identified(self._answer.messages(self, self._stream), new_call_id)
         self._messages = [from_call(message, self.id) for message in said]
-        self.finish_reason = self._stream.reply.finish_reason
+        self.set_finish_reason(self._stream.reply.finish_reason)
         self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
         self._complete()
         return True

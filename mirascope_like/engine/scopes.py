@@ -26,9 +26,9 @@ class Scope(Generic[T]):
     __slots__ = ("is_over", "owner", "token", "value")
 
     def __init__(self, value: T, owner: int | None) -> None:
-        self.value = value
-        self.owner = owner
-        self.is_over = False
+        self.value: T = value
+        self.owner: int | None = owner
+        self.is_over: bool = False
         self.token: Token[tuple[Scope[T], ...]] | None = None
 
 

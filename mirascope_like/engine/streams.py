@@ -55,7 +55,7 @@ class LiveStream:
         self._whole = whole
         self.finished: bool = False
         self.failure: BaseException | None = None
-        self.call_id = CallId(plan)
+        self.call_id: CallId = CallId(plan)
         self._bell = runtime.bell()
         self._attempts = Attempts(runtime, plan, self._bell.rest)
         self._limits = self._attempts.limits
