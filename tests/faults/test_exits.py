@@ -42,6 +42,9 @@ def slow() -> str:
 
 async def slow_async() -> str:
     "Sleep."
+    # Import what sleeping needs. Imports may call exec(), and CPython then forgets that another thread was interrupted,
+    # which it looks up for its exit code.
+    await anyio.sleep(0)
     asleep.append(1)
     os.write(1, b"asleep\\n")
     await anyio.sleep(60)
@@ -104,7 +107,7 @@ def start(body: str, how: str, url: str = NO_URL, *arguments: str) -> subprocess
 def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit code, and what was written to standard output, but for who fell asleep, and to standard error."""
     try:
-        out, err = process.communicate(timeout=2 * PATIENCE)
+        out, err = process.communicate(timeout=4 * PATIENCE)  # less than a tool sleeps
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"it does not end; it says {process.communicate()}") from None
