@@ -224,7 +224,7 @@ async def native(): await chat.get_async_model("test/m").chain("Hi", tools=TOOLS
 @HOWS
 def test_the_tool_around_a_tool_took_too_long(how: str) -> None:
     body = """
-def outer(): use("slow", "slow")
+def outer(): use("slow", "slow"); time.sleep(60)  # it may notice first that its time is over
 async def outer_async(): await use_async("slow"); await use_async("slow", "slow")
 def blocking(): print(bool(use("outer", tools=[llm.tool(timeout=0.1)(outer)])[0].error))
 
