@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from ..errors import ToolExecutionError
 from ..values.context import Context
-from .layers import own_names
+from .hidden import marking, names_of_fields, without_marks
+from .layers import layers, own_names
 from .offers import Offers
 from .signatures import remembered, typed_parameters, underlying, unwrapped
 
@@ -165,12 +166,13 @@ class Arguments:
         self._name = name
         self._parameters: Mapping[str, inspect.Parameter] = {}
         self.schema: dict[str, Any]
-        self._model, self.schema = self._build(fn, docs_of(fn), hidden)
+        self._model, marked = self._build(fn, docs_of(fn), hidden)
+        self.schema = without_marks(marked)
         self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
-        self._offers = Offers(self.schema)
-        self._reserved = (own_names(fn) | hidden) - self._offers.names
+        self._offers = Offers(marked)
+        self._reserved = (own_names(fn) | _fields_of(fn) | hidden) - self._offers.names
 
     def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated
@@ -212,11 +214,11 @@ class Arguments:
         except ValueError:  # Pydantic explains it to the model
             return text, []
         extra = self._offers.unoffered(given)
+        refused = [each.name for each in extra if each.is_forbidden]
+        refused += self._reserved.intersection(cast("Iterable[str]", given)) if isinstance(given, dict) else []
         hidden = [each for each in extra if not each.is_forbidden]
         for each in hidden:
             each.remove_from(given)
-        refused = [each.name for each in extra if each.is_forbidden]
-        refused += self._reserved.intersection(cast("Iterable[str]", given)) if isinstance(given, dict) else []
         return to_json(given).decode() if hidden else text, list(dict.fromkeys(refused))
 
     def _build(
@@ -237,7 +239,7 @@ class Arguments:
             if others:
                 config["extra"], fields["__pydantic_extra__"] = "allow", (types.GenericAlias(dict, (str, *others)), ...)
             model = create_model(self._name, __config__=config, **fields)
-            return model, json_schema(model)
+            return model, model.model_json_schema(schema_generator=marking(schema_generator()))
         except (NameError, PydanticUserError) as error:
             names = [p.name for field, p in self._parameters.items() if not _has_schema(fields.get(field, Any))]
             which = f"{', '.join(names)}: " if names else ""
@@ -258,6 +260,15 @@ def _fills_in(parameter: inspect.Parameter) -> bool:
     from pydantic.fields import FieldInfo
 
     return parameter.default is not inspect.Parameter.empty and not isinstance(parameter.default, FieldInfo)
+
+
+def _fields_of(fn: object) -> frozenset[str]:
+    """The names that a model class as a tool reads, which its signature does not all have."""
+    from pydantic import BaseModel
+
+    return frozenset[str]().union(
+        *(names_of_fields(each) for each in layers(fn) if inspect.isclass(each) and issubclass(each, BaseModel))
+    )
 
 
 def _has_schema(field: Any) -> bool:

@@ -11,15 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+from .hidden import HIDDEN
+
 __all__ = ["Offers", "Unoffered"]
 
 Node: TypeAlias = Mapping[str, Any]
 Schemas: TypeAlias = "tuple[object, ...]"
 """Schemas that apply to one value."""
 
-_LISTS = ("allOf", "anyOf", "oneOf")
+_BRANCHES = ("anyOf", "oneOf")
 _SINGLE = ("if", "then", "else")
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
+_MAX_REFERENCES = 20  # of one to the next
 _MEMBERS = ("properties", "patternProperties", *_OTHERS)
 
 
@@ -72,12 +75,18 @@ class Offers:
                 if isinstance(item, dict | list):
                     self._search(cast("object", item), offer.item(index), (*path, index), found)
         elif isinstance(value, dict) and (offer := self._offer(schemas)).names_members:
-            for name, member in cast("dict[str, object]", value).items():
-                inner = offer.member(name)
+            members = cast("dict[str, object]", value)
+            hidden = self._hidden(members, schemas) if offer.hides else ()
+            for name, member in members.items():
+                inner = () if name in hidden else offer.member(name)
                 if not inner:
                     found.append(Unoffered((*path, name), offer.forbids_others))
                 elif isinstance(member, dict | list):
                     self._search(cast("object", member), inner, (*path, name), found)
+
+    def _hidden(self, value: Node, schemas: Schemas) -> set[object]:
+        """The names that are hidden in an object, by the branches that it can be of."""
+        return {name for node in _applied(schemas, self._schema, value) for name in _list(node, HIDDEN)}
 
     def _offer(self, schemas: Schemas) -> _Offer:
         key = tuple(map(id, schemas))
@@ -100,6 +109,7 @@ class _Offer:
         self._others = tuple(schema for schema in others if schema is not False)
         self.forbids_others = len(others) > len(self._others)
         self._items = [_items(node) for node in nodes]
+        self.hides = any(HIDDEN in node for node in nodes)
 
     def member(self, name: str) -> Schemas:
         """The schemas of a member; none if it is not offered."""
@@ -138,8 +148,9 @@ def _matches(pattern: str, name: str) -> bool:
         return True
 
 
-def _applied(schemas: Iterable[object], root: Node) -> Iterator[Node]:
-    """The schemas that apply to one value: some schemas, what they refer to, and what they combine."""
+def _applied(schemas: Iterable[object], root: Node, value: Node | None = None) -> Iterator[Node]:
+    """The schemas that apply to one value: some schemas, what they refer to, and what they combine. Of branches,
+    those that a value, if there is one, can be of; all of them if it can be of none."""
     waiting, seen = [*schemas], set[int]()
     while waiting:
         node = waiting.pop()
@@ -147,11 +158,44 @@ def _applied(schemas: Iterable[object], root: Node) -> Iterator[Node]:
             continue
         seen.add(id(cast("object", node)))
         yield (node := cast("Node", node))
-        waiting += [each for keyword in _LISTS for each in _list(node, keyword)]
+        waiting += _list(node, "allOf")
+        waiting += [each for keyword in _BRANCHES for each in _fitting(_list(node, keyword), root, value)]
         waiting += [node[keyword] for keyword in _SINGLE if keyword in node]
         waiting += _mapping(node, "dependentSchemas").values()
         if isinstance(reference := node.get("$ref"), str):
             waiting.append(_referred(root, reference))
+
+
+def _fitting(branches: Sequence[object], root: Node, value: Node | None) -> Sequence[object]:
+    if value is None or len(branches) < 2:
+        return branches
+    return [each for each in branches if _fits(value, each, root)] or branches
+
+
+def _fits(value: Node, branch: object, root: Node) -> bool:
+    """Whether an object has the constants and required members of a branch, as far as they are easily seen."""
+    for _ in range(_MAX_REFERENCES):
+        if not isinstance(branch, Mapping) or not isinstance(reference := cast("Node", branch).get("$ref"), str):
+            break
+        branch = _referred(root, reference)
+    if not isinstance(branch, Mapping):
+        return True
+    node = cast("Node", branch)
+    return (
+        node.get("type", "object") == "object"
+        and all(name in value for name in _list(node, "required"))
+        and all(_allows(schema, value[name]) for name, schema in _mapping(node, "properties").items() if name in value)
+    )
+
+
+def _allows(schema: object, value: object) -> bool:
+    """Whether a value may be one of the constants that a schema names, if it names any. Those of another type may be
+    what Pydantic converts it to."""
+    if not isinstance(schema, Mapping):
+        return True
+    node = cast("Node", schema)
+    constants = [node["const"]] if "const" in node else _list(node, "enum")
+    return not constants or value in constants or any(type(each) is not type(value) for each in constants)
 
 
 def _referred(root: object, reference: str) -> object:

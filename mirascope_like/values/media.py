@@ -52,6 +52,7 @@ _FTYP_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/he
 
 _PDF = b"%PDF-"
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://|data:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 DOCUMENT_TYPES = {
     ".pdf": "application/pdf",
@@ -152,22 +153,32 @@ def check_bytes(data: object) -> None:
 
 
 def checked_url(url: str) -> str:
-    """A URL as it is; `ValueError` for a path, or for the URL of a file."""
+    """A URL as it is; `ValueError` for a path, for the URL of a file, and for spaces around it or control
+    characters."""
     if not isinstance(cast("object", url), str) or not _URL.match(url) or _names_file(url):
         raise ValueError(f"{str(url)!r} is no URL that a provider could fetch: for a file here, use from_file.")
-    return url
+    return _clean(url)
 
 
 def stored_url(url: str) -> str:
-    """A URL of stored data as it is; `ValueError` for the URL of a file."""
+    """A URL of stored data as it is; `ValueError` for the URL of a file, and for spaces around it or control
+    characters."""
     if _names_file(url):
         raise ValueError(f"{url!r} is the URL of a file, which stored data cannot name.")
-    return url
+    return _clean(url)
 
 
 def _names_file(url: str) -> bool:
-    """Whether whoever fetches a URL would read a file."""
-    return url.strip().lower().startswith("file:")
+    """Whether whoever fetches a URL would read a file. `local_file` is what urllib also calls it."""
+    return _CONTROL.sub("", url).strip().lower().removeprefix("url:").startswith(("file:", "local_file:"))
+
+
+def _clean(url: str) -> str:
+    """A URL as it is; `ValueError` for one that those who fetch it may read in different ways: some leave control
+    characters and surrounding spaces out."""
+    if _CONTROL.search(url) or url != url.strip():
+        raise ValueError(f"{url[:100]!r} has control characters in it or spaces around it: remove them from the URL.")
+    return url
 
 
 def check_size(size: int, max_size: int) -> None:

@@ -215,7 +215,27 @@ def test_messages_of_the_library_name_no_files(colour: Colour, server: Server, s
     assert SECRET not in send(colour, server, loaded)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", " FILE:/etc/passwd"])
+FILE_URLS = [
+    "file:///etc/passwd",
+    " FILE:/etc/passwd",
+    "\x01file:///etc/passwd",
+    "fi\tle:///etc/passwd",
+    "f\nile:/etc/passwd",
+]
+
+
+@pytest.mark.parametrize(
+    "url", ["\x01https://example.com/a.png", "ht\ntps://example.com", "https://example.com/a.png "]
+)
+def test_urls_have_no_control_characters_and_no_spaces_around_them(url: str) -> None:
+    with pytest.raises(ValueError, match="control characters"):
+        chat.Message.from_dict(user({"type": "attachment", "attachment": {"url": url}}))
+    part = {"type": "image", "source": {"type": "url_image_source", "url": url}}
+    with pytest.raises(ValueError, match="control characters"):
+        llm.load_messages({"version": 1, "messages": [{"role": "user", "content": [part]}]})
+
+
+@pytest.mark.parametrize("url", FILE_URLS)
 def test_urls_of_files_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="URL of a file"):
         chat.Message.from_dict(user({"type": "attachment", "attachment": {"url": url}}))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict, Unpack
@@ -244,6 +245,72 @@ class Closed(BaseModel):
     user: SkipJsonSchema[str] = "ours"
 
 
+class OpenOrder(BaseModel):
+    """An order."""
+
+    model_config = ConfigDict(extra="allow")
+    item: str
+    user: SkipJsonSchema[str] = "ours"
+    admin: SkipJsonSchema[str] = Field("ours", validation_alias=AliasChoices("adm", "is_admin"))
+
+
+class OpenRow(TypedDict, total=False):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    item: str
+    user: SkipJsonSchema[str]
+
+
+@dataclass
+class OpenPlace:
+    __pydantic_config__ = ConfigDict(extra="allow")
+    city: str
+    user: SkipJsonSchema[str] = "ours"
+
+
+class Person(BaseModel):
+    kind: Literal["person"] = "person"
+    user: SkipJsonSchema[str] = "ours"
+
+
+class Robot(BaseModel):
+    kind: Literal["robot"]
+    user: str
+
+
+class Guest(BaseModel):
+    name: str
+    user: SkipJsonSchema[str] = "ours"
+
+
+class Host(BaseModel):
+    host: str
+    user: str
+
+
+def opened(orders: list[OpenOrder]) -> Any:
+    return [[order.user, order.admin, order.model_extra] for order in orders]
+
+
+def row(order: OpenRow) -> Any:
+    return order
+
+
+def place(places: dict[str, OpenPlace]) -> list[str]:
+    return [each.user for each in places.values()]
+
+
+def who(who: Person | Robot) -> str:
+    return who.user
+
+
+def told_apart(who: Annotated[Person | Robot, Field(discriminator="kind")]) -> str:
+    return who.user
+
+
+def unmarked(who: list[Host | Guest]) -> list[str]:
+    return [each.user for each in who]
+
+
 def one(order: Order) -> str:
     return order.user
 
@@ -272,12 +339,31 @@ def by_hand(order: Annotated[Order, WithJsonSchema({"properties": {"item": {"typ
         (named, {"orders": {"a": {"item": "x", "user": EVIL}}}, ["ours"]),
         (pair, {"orders": [1, {"item": "x", "user": EVIL}]}, "ours"),
         (by_hand, {"order": {"item": "x", "user": EVIL}}, "ours"),
+        (opened, {"orders": [{"item": "x", "user": EVIL, "more": 1}]}, [["ours", "ours", {"more": 1}]]),
+        (opened, {"orders": [{"item": "x", "adm": EVIL}]}, [["ours", "ours", {}]]),
+        (opened, {"orders": [{"item": "x", "is_admin": EVIL, "admin": EVIL}]}, [["ours", "ours", {}]]),
+        (row, {"order": {"item": "x", "user": EVIL, "more": 1}}, {"item": "x", "more": 1}),
+        (place, {"places": {"a": {"city": "x", "user": EVIL}}}, ["ours"]),
+        (who, {"who": {"kind": "person", "user": EVIL}}, "ours"),
+        (who, {"who": {"kind": "robot", "user": "R"}}, "R"),
+        (told_apart, {"who": {"kind": "person", "user": EVIL}}, "ours"),
+        (told_apart, {"who": {"kind": "robot", "user": "R"}}, "R"),
+        (unmarked, {"who": [{"name": "x", "user": EVIL}, {"host": "x", "user": "H"}]}, ["ours", "H"]),
     ],
 )
 def test_hidden_fields_of_nested_models_keep_their_values(
     call: Caller, tool: Any, arguments: dict[str, Any], value: object
 ) -> None:
     assert call(tool, **arguments) == value
+
+
+@pytest.mark.parametrize("name", ["user", "admin", "adm", "is_admin"])
+def test_hidden_fields_of_a_model_class_are_not_the_model_s(call: Caller, name: str) -> None:
+    admin = Field("ours", validation_alias=AliasChoices("adm", "is_admin"))
+    fields: dict[str, Any] = {"item": (str, ...), "user": (SkipJsonSchema[str], "ours")}
+    fields["admin"] = (SkipJsonSchema[str], admin)
+    made: Any = create_model("Made", __config__=ConfigDict(extra="allow"), **fields)
+    assert f"- {name}: {UNKNOWN}" in call(llm.tool(made), item="x", **{name: EVIL})
 
 
 def test_nested_models_take_what_they_allow(call: Caller) -> None:
