@@ -25,15 +25,13 @@ def marking(generator: Any) -> Any:
 
     class Marking(generator):  # type: ignore[misc]
         def model_fields_schema(self, schema: Any) -> Any:
-            return _marked(cast("Any", super()).model_fields_schema(schema), schema["fields"])
+            return _marked(super().model_fields_schema(schema), schema["fields"])
 
         def typed_dict_schema(self, schema: Any) -> Any:
-            return _marked(cast("Any", super()).typed_dict_schema(schema), schema["fields"])
+            return _marked(super().typed_dict_schema(schema), schema["fields"])
 
         def dataclass_args_schema(self, schema: Any) -> Any:
-            return _marked(
-                cast("Any", super()).dataclass_args_schema(schema), {each["name"]: each for each in schema["fields"]}
-            )
+            return _marked(super().dataclass_args_schema(schema), {each["name"]: each for each in schema["fields"]})
 
     return Marking
 
@@ -43,7 +41,7 @@ def without_marks(schema: Any) -> Any:
     if isinstance(schema, dict):
         fields = cast("dict[str, Any]", schema).items()
         return {name: without_marks(value) for name, value in fields if name != HIDDEN}
-    return [without_marks(each) for each in cast("list[Any]", schema)] if isinstance(schema, list) else schema
+    return [without_marks(each) for each in cast("Iterable[Any]", schema)] if isinstance(schema, list) else schema
 
 
 def names_of_fields(model: type[BaseModel]) -> frozenset[str]:

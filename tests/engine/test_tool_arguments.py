@@ -255,7 +255,7 @@ class OpenOrder(BaseModel):
 
 
 class OpenRow(TypedDict, total=False):
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     item: str
     user: SkipJsonSchema[str]
 
