@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Literal, Self, TypeAlias
 
-from .model_rows import MODELS, NAMES, PATTERNS, SAME_MODELS
+from .model_rows import DECIMAL_VERSIONS, MODELS, NAMES, PATTERNS, PRODUCTS, SAME_MODELS
 
 __all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "features_of", "known_features"]
 
@@ -157,7 +157,7 @@ def features_of(provider_id: str, model: str) -> Features:
     """Return what is known of a model of a provider.
 
     A vendor's model that has no row gets the row of the closest older version in its family; if there is none, the
-    newest row."""
+    newest row. A product of its own, such as an image model, gets no row of another product."""
     vendor = _vendors().get(provider_id.partition(":")[0])
     return (vendor and vendor.closest(model)) or known_features(provider_id, model)
 
@@ -177,70 +177,90 @@ def _matching(provider: str, model: str) -> Features | None:
 
 @cache
 def _vendors() -> Mapping[str, _Vendor]:
-    return {vendor: _Vendor(NAMES[vendor], rows) for vendor, rows in MODELS.items()}
+    return {vendor: _Vendor(NAMES[vendor], rows, vendor in DECIMAL_VERSIONS) for vendor, rows in MODELS.items()}
 
 
 _DATE = re.compile(r"-(\d{4}-\d\d-\d\d|\d{8}|\d{4}|latest)(?=-|$)")
 _VERSION = re.compile(r"(\d+)(?:[.-](\d+)(?![\w.]))?")
 
 
+_Version: TypeAlias = tuple[float, float]  # major and minor
+_NEWEST: _Version = (math.inf, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Name:
     """A model's name, read as the words of its family and a version: "gpt-6.1-sol" is 6.1 of ("gpt", "sol").
 
-    Versions are decimals, as Grok 4.20 came before 4.3. A name without one means the newest."""
+    A name without a version means the newest."""
 
     family: tuple[str, ...]
-    version: float
+    version: _Version
 
     @classmethod
-    def parse(cls, name: str) -> Self:
+    def parse(cls, name: str, minor: Callable[[str], float]) -> Self:
         undated = _DATE.sub("", name)
         found = _VERSION.search(undated)
         words = f"{undated[: found.start()]}-{undated[found.end() :]}" if found else undated
-        version = float(f"{found[1]}.{found[2] or 0}") if found else math.inf
+        version = (int(found[1]), minor(found[2] or "0")) if found else _NEWEST
         return cls(tuple(filter(None, words.split("-"))), version)
+
+    @property
+    def products(self) -> frozenset[str]:
+        return PRODUCTS.intersection(self.family)
+
+
+def _decimal(digits: str) -> float:
+    return float(f"0.{digits}")
 
 
 class _Vendor:
     """The models of one vendor."""
 
-    def __init__(self, names: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    def __init__(self, names: str, rows: Iterable[tuple[str, Mapping[str, Any]]], decimal: bool) -> None:
         self._names = re.compile(names)
+        self._minor = _decimal if decimal else int
         self._spelled: dict[str, Features] = {}
         self._parsed: dict[_Name, Features] = {}
         for models, facts in rows:
             features = Features(**facts)
             for model in models.split():
                 self._spelled[model] = features
-                self._parsed.setdefault(_Name.parse(model), features)
+                self._parsed.setdefault(self._parse(model), features)
 
     def row(self, model: str) -> Features | None:
         """Return the row of a model, however its name is spelled or dated."""
         if (base := self._base(model)) is None:
             return None
-        return self._spelled.get(base) or self._parsed.get(_Name.parse(base))
+        return self._spelled.get(base) or self._parsed.get(self._parse(base))
 
     def closest(self, model: str) -> Features | None:
-        """Return the row of a model, else the closest row; `None` if the name is not one of this vendor's."""
+        """Return the row of a model, else the closest row; `None` if the name is not one of this vendor's, or if
+        no model of the same product has a row."""
         if (base := self._base(model)) is None:
             return None
-        return self.row(model) or self._parsed[self._closest(_Name.parse(base))]
+        if row := self.row(model):
+            return row
+        closest = self._closest(self._parse(base))
+        return self._parsed[closest] if closest else None
+
+    def _parse(self, base: str) -> _Name:
+        return _Name.parse(base, self._minor)
 
     def _base(self, model: str) -> str | None:
         found = self._names.fullmatch(model)
         return found[1] if found else None
 
-    def _closest(self, name: _Name) -> _Name:
+    def _closest(self, name: _Name) -> _Name | None:
         """The newest version that is not newer, in the name's family or, word by word, a wider one."""
-        known = [each for each in self._parsed if each.version != math.inf]
+        known = [each for each in self._parsed if each.version != _NEWEST and each.products == name.products]
         for length in range(len(name.family), 0, -1):
             family = [each for each in known if each.family[:length] == name.family[:length]]
             if older := [each for each in family if each.version <= name.version]:
                 return max(older, key=_rank)
-        return max(known, key=_rank)
+        return max(known, key=_rank, default=None)
 
 
-def _rank(name: _Name) -> tuple[float, int]:
+def _rank(name: _Name) -> tuple[_Version, int]:
     """The higher version, then the name with fewer words; of equal names the first in the table counts."""
     return name.version, -len(name.family)

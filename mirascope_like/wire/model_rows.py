@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["MODELS", "NAMES", "PATTERNS", "SAME_MODELS"]
+__all__ = ["DECIMAL_VERSIONS", "MODELS", "NAMES", "PATTERNS", "PRODUCTS", "SAME_MODELS"]
 
 Facts: TypeAlias = dict[str, Any]
 Row: TypeAlias = tuple[str, Facts]
@@ -31,6 +31,31 @@ NAMES: Mapping[str, str] = {
 
 SAME_MODELS: Mapping[str, str] = {"azure": "openai"}
 """Servers that have another vendor's models under the same names. Their own names are never guessed from."""
+
+DECIMAL_VERSIONS = frozenset({"xai"})
+"""Vendors whose versions are decimals: Grok 4.20 came before 4.3. Elsewhere 4.20 is the one after 4.19."""
+
+PRODUCTS = frozenset(
+    [
+        "audio",
+        "build",
+        "code",
+        "embedding",
+        "image",
+        "imagine",
+        "live",
+        "moderation",
+        "realtime",
+        "search",
+        "transcribe",
+        "translate",
+        "tts",
+        "video",
+        "vision",
+        "voice",
+    ]
+)
+"""Words in models' names that mean a product of its own: nothing is guessed of it from models of other products."""
 
 _STRICT: Facts = {"strict_format": True, "json_object": True, "strict_tools": True}
 
@@ -150,6 +175,7 @@ MODELS: Mapping[str, Sequence[Row]] = {"openai": _OPENAI, "anthropic": _ANTHROPI
 # -- other servers, and these vendors' models elsewhere ---------------------------------------------------------------
 
 _LATER_OPENAI: Sequence[Row] = (
+    (r"gpt-[\w.-]*(image|realtime|transcribe|translate|tts)[\w.-]*", {}),
     (r"gpt-5[\w.-]*-chat.*", {**_CHAT, "sampling": None, "thinking": None, "efforts": ("medium",)}),
     (r"gpt-5[\w.]*-pro(-\d{4}-\d\d-\d\d)?", {**_CODEX, "efforts": ("medium", "high", "xhigh")}),
     (r"gpt-5\.[2-9]-codex.*", {**_CODEX, "efforts": ("low", "medium", "high", "xhigh")}),

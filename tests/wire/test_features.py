@@ -96,6 +96,12 @@ def test_a_date_may_have_a_row_of_its_own() -> None:
         ("openai", "gpt-4.5-preview", "gpt-4.1"),
         ("anthropic", "claude-quartz-6", "claude-haiku-5-5"),
         ("xai", "grok-5-fast", "grok-4-fast"),
+        # versions are numbers, not decimals
+        ("anthropic", "claude-opus-4-10", "claude-opus-4-8"),
+        ("openai", "gpt-5.10", "gpt-5.6"),
+        # products of their own
+        ("openai", "gpt-6-search-preview", "gpt-4o-search-preview"),
+        ("xai", "grok-code-fast-2", "grok-code-fast-1"),
         # nothing older, or no version: the newest
         ("openai", "o0", "gpt-6.2-sol"),
         ("openai", "gpt-latest", "gpt-6.2-sol"),
@@ -115,6 +121,12 @@ def test_an_unknown_model_gets_the_row_of_the_closest_older_one(provider: str, m
         ("openai", "gpt-oss-120b"),
         ("openai", "meta-llama/Llama-3.2-1B-Instruct"),
         ("openai", "llama3:8b"),
+        ("openai", "gpt-image-2"),
+        ("openai", "gpt-realtime-2"),
+        ("openai", "gpt-4o-realtime-preview"),
+        ("openai", "gpt-4o-mini-transcribe"),
+        ("xai", "grok-2-vision-1212"),
+        ("xai", "grok-imagine-image"),
         ("anthropic", "another"),
         ("xai", "another"),
         ("azure", "gpt-9"),
@@ -124,7 +136,7 @@ def test_an_unknown_model_gets_the_row_of_the_closest_older_one(provider: str, m
         ("groq", "gpt-6-luna"),
     ],
 )
-def test_nothing_is_guessed_of_other_makers_and_other_servers(provider: str, model: str) -> None:
+def test_nothing_is_guessed_of_other_makers_products_and_servers(provider: str, model: str) -> None:
     assert features_of(provider, model) == known_features(provider, model) == UNKNOWN
 
 
