@@ -12,11 +12,9 @@ Rules
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from os import urandom
 from typing import Any, cast
 
 from ..values import content as c
@@ -35,16 +33,16 @@ from ..values.chunks import (
     ThoughtChunk,
     ThoughtEndChunk,
     ThoughtStartChunk,
-    ToolCallChunk,
-    ToolCallEndChunk,
     ToolCallStartChunk,
     Usage,
     UsageChunk,
 )
 from . import JsonObject, MalformedReply
+from .chat_calls import ToolCalls
 from .endings import finish_reason
 from .failures import check_failure, read_failure
 from .features import ChatDialect
+from .parsing import as_object, as_text
 from .sse import EventDecoder
 
 __all__ = ["ChatDecoder"]
@@ -64,51 +62,11 @@ _BESIDE = (
 )
 
 
-class _Call:
-    """A tool call that is arriving."""
-
-    __slots__ = ("args", "custom", "id", "index", "name", "started")
-
-    def __init__(self, index: object) -> None:
-        self.index = index
-        self.id = ""
-        self.name = ""
-        self.args: list[str] = []
-        self.started = False
-        self.custom = False
-
-    def is_followed_by(self, name: str, args: str) -> bool:
-        """Whether what comes at the same place, without an id to tell, is another call. A name alone does not say so:
-        some servers repeat it in each delta."""
-        if not name or not self.name:
-            return False
-        return name != self.name or (bool(args.strip()) and self._is_whole())
-
-    def _is_whole(self) -> bool:
-        if not self.args or not self.args[-1].rstrip().endswith("}"):
-            return False
-        try:
-            return isinstance(json.loads("".join(self.args)), dict)
-        except (ValueError, RecursionError):
-            return False
-
-    @property
-    def arguments(self) -> str:
-        """The arguments so far, as the model wrote them."""
-        return "".join(self.args)
-
-    def raw(self) -> JsonObject:
-        args = self.arguments
-        if self.custom:
-            return {"type": "custom", "id": self.id, "custom": {"name": self.name, "input": args}}
-        return {"type": "function", "id": self.id, "function": {"name": self.name, "arguments": args or "{}"}}
-
-
 class _RawMessage:
     """The message as the server would have sent it whole, from its deltas."""
 
     def __init__(self) -> None:
-        self.calls: list[_Call] = []
+        self.calls = ToolCalls()
         self.images: list[JsonObject] = []
         self._audio: dict[str, list[Any]] = {}
         self._parts: list[tuple[str, list[Any]]] = []  # kinds, and the pieces of a part, or parts of no kind
@@ -155,7 +113,7 @@ class _RawMessage:
         raw: JsonObject = {"role": "assistant", "content": self._content()}
         raw.update({name: "".join(pieces) for name, pieces in self._strings.items()})
         if self.calls:
-            raw["tool_calls"] = [call.raw() for call in self.calls]
+            raw["tool_calls"] = self.calls.raw()
         if self._details:
             raw["reasoning_details"] = self._details
         if ids := self._audio.get("id"):
@@ -191,6 +149,7 @@ class ChatDecoder(EventDecoder):
         self._usage: JsonObject | None = None
         self._finish_raw: str | None = None
         self._refused = False
+        self._legacy = True  # whether `tool_calls` has not been seen, which replaces `function_call`
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if text.strip() == "[DONE]":
@@ -214,16 +173,16 @@ class ChatDecoder(EventDecoder):
         if self.complete:
             return
         self._note_info(body, chunks)
-        if usage := body.get("usage") or _object(body.get("x_groq")).get("usage"):
+        if usage := body.get("usage") or as_object(body.get("x_groq")).get("usage"):
             self._usage = usage
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
             check_failure(choice)
             self._answered = self._answered or isinstance(choice.get(key), dict)
-            message = _object(choice.get(key))
+            message = as_object(choice.get(key))
             self._message(_numbered(message) if key == "message" else message, chunks)
-            self._note_finish(_string(choice.get("finish_reason")))
+            self._note_finish(as_text(choice.get("finish_reason")))
 
     def _finish(self, said: object, chunks: list[Chunk]) -> None:
         """The answer is whole, and this is what was `said`: close what is open, and say how it ended."""
@@ -231,11 +190,9 @@ class ChatDecoder(EventDecoder):
             return
         if not self._answered:
             raise MalformedReply("the answer has no choices", str(said))
-        self.complete = True
         self._switch(None, chunks)
-        for call in self._raw.calls:
-            self._start_call(call, chunks)
-            chunks.append(ToolCallEndChunk(call.id))
+        self._raw.calls.end(chunks)
+        self.complete = True
         if audio := self._raw.audio():
             chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
         if self._usage:
@@ -251,13 +208,13 @@ class ChatDecoder(EventDecoder):
     def _finish_reason(self) -> FinishReason | None:
         if self._refused:
             return FinishReason.REFUSAL
-        return finish_reason(self._finish_raw, (call.arguments for call in self._raw.calls if not call.custom))
+        return finish_reason(self._finish_raw, self._raw.calls.arguments())
 
     def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
         id, model = self._info
         if id and model:
             return
-        info = (id or _string(body.get("id")) or None, model or _string(body.get("model")) or None)
+        info = (id or as_text(body.get("id")) or None, model or as_text(body.get("model")) or None)
         if info != self._info:
             self._info = info
             chunks.append(ResponseInfoChunk(*info))
@@ -268,26 +225,22 @@ class ChatDecoder(EventDecoder):
             return
         self._reasoning(message, chunks)
         self._content(message.get("content"), chunks)
-        if refusal := _string(message.get("refusal")):
+        if refusal := as_text(message.get("refusal")):
             self._refused = True
             self._raw.add("refusal", refusal)
             self._say("text", refusal, chunks)
         for citation in _citations(message):
             self._switch("text", chunks)
             chunks.append(CitationChunk(citation))
-        for delta in message.get("tool_calls") or ():
-            self._tool_delta(delta, chunks)
-        legacy = _object(message.get("function_call"))
-        if (legacy.get("name") or legacy.get("arguments")) and not message.get("tool_calls"):  # which say the same
-            self._tool_delta({"index": 0, "function": legacy}, chunks)
-        self._raw.add_audio(_object(message.get("audio")))
+        self._tool_calls(message, chunks)
+        self._raw.add_audio(as_object(message.get("audio")))
         for image in message.get("images") or ():
             self._raw.images.append(image)
             chunks.append(ProviderChunk(c.ProviderBlock(kind="image", raw=image)))
 
     def _reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
         # Servers that send both say the same in both.
-        thoughts = {name: piece for name in _THOUGHT_FIELDS if (piece := _string(message.get(name)))}
+        thoughts = {name: piece for name in _THOUGHT_FIELDS if (piece := as_text(message.get(name)))}
         for name, piece in thoughts.items():
             self._raw.add(name, piece)
         self._say("thought", next(iter(thoughts.values()), ""), chunks)
@@ -325,6 +278,22 @@ class ChatDecoder(EventDecoder):
             self._switch(kind, chunks)
             chunks.append(TextChunk(delta) if kind == "text" else ThoughtChunk(delta))
 
+    def _tool_calls(self, message: JsonObject, chunks: list[Chunk]) -> None:
+        entries = message.get("tool_calls") or ()
+        legacy = as_object(message.get("function_call"))
+        self._legacy = self._legacy and not entries
+        if self._legacy and any(legacy.values()):  # servers that send both fields send the same in both
+            entries = [{"index": 0, "function": legacy}]
+        if not entries:
+            return
+        said: list[Chunk] = []
+        try:
+            self._raw.calls.add(entries, said)
+        finally:
+            if any(isinstance(chunk, ToolCallStartChunk) for chunk in said):
+                self._switch(None, chunks)
+            chunks += said
+
     def _switch(self, kind: str | None, chunks: list[Chunk]) -> None:
         if kind == self._open:
             return
@@ -333,53 +302,6 @@ class ChatDecoder(EventDecoder):
         if kind:
             chunks.append(TextStartChunk() if kind == "text" else ThoughtStartChunk())
         self._open = kind
-
-    def _tool_delta(self, delta: JsonObject, chunks: list[Chunk]) -> None:
-        function = _object(delta.get("function") or delta.get("custom"))
-        id, name = _string(delta.get("id")), _string(function.get("name"))
-        args = function.get("arguments") or function.get("input") or ""
-        if not isinstance(args, str):
-            args = json.dumps(args, ensure_ascii=False, separators=(",", ":"))
-        call = self._call_for(delta.get("index"), id, name, args)
-        call.id = call.id or id
-        call.name = call.name or name
-        call.custom = call.custom or delta.get("type") == "custom"
-        if call.name and not call.started:
-            self._start_call(call, chunks)
-        if args:
-            call.args.append(args)
-            if call.started:
-                chunks.append(ToolCallChunk(call.id, args))
-
-    def _call_for(self, index: object, id: str, name: str, args: str) -> _Call:
-        """The call that a delta belongs to. Some servers send no index, some no id, some one index for all."""
-        for call in reversed(self._raw.calls):
-            if index is not None and call.index == index and (not id or not call.id or id == call.id):
-                if id or not call.is_followed_by(name, args):
-                    return call
-                break
-            if index is None and id and id == call.id:
-                return call
-        if index is None and not id and not name and self._raw.calls:
-            return self._raw.calls[-1]
-        self._raw.calls.append(call := _Call(index))
-        return call
-
-    def _start_call(self, call: _Call, chunks: list[Chunk]) -> None:
-        if call.started:
-            return
-        call.started = True
-        taken = (other.id for other in self._raw.calls if other.started and other is not call)
-        if not call.id or call.id in taken:
-            call.id = f"call_{urandom(16).hex()}"
-        self._switch(None, chunks)
-        chunks.append(ToolCallStartChunk(call.id, call.name))
-        chunks.extend(ToolCallChunk(call.id, piece) for piece in call.args)
-
-
-def _object(value: object) -> JsonObject:
-    """`value` if it is a JSON object, else an empty one: fields may be absent, null, or not what they should be."""
-    return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
 def _numbered(message: JsonObject) -> JsonObject:
@@ -397,10 +319,6 @@ def _one_base64(text: str) -> str:
     return b64encode(b"".join(map(b64decode, pieces))).decode()
 
 
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _citations(message: JsonObject) -> Iterable[c.Citation]:
     for annotation in message.get("annotations") or ():
         if cited := annotation.get(annotation.get("type") or "url_citation"):
@@ -410,8 +328,8 @@ def _citations(message: JsonObject) -> Iterable[c.Citation]:
 
 
 def _usage(raw: JsonObject) -> Usage:
-    asked, answered = _object(raw.get("prompt_tokens_details")), _object(raw.get("completion_tokens_details"))
-    searches = _count(raw, "num_sources_used") or _count(_object(raw.get("server_tool_use")), "web_search_requests")
+    asked, answered = as_object(raw.get("prompt_tokens_details")), as_object(raw.get("completion_tokens_details"))
+    searches = _count(raw, "num_sources_used") or _count(as_object(raw.get("server_tool_use")), "web_search_requests")
     return Usage(
         input_tokens=_count(raw, "prompt_tokens"),
         output_tokens=_count(raw, "completion_tokens"),

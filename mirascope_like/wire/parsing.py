@@ -1,10 +1,17 @@
-"""JSON that a server sent, read fast where that can be, and as Python reads it always."""
+"""JSON that a server sent, read fast where that can be, and as Python reads it always.
+
+Nothing is trusted to be there: `as_object`, `as_objects` and `as_text` read fields that may be absent, null, or of
+another type than they should be."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import cast
 
-__all__ = ["parse_json"]
+from . import JsonObject
+
+__all__ = ["as_object", "as_objects", "as_text", "parse_json"]
 
 
 def parse_json(data: bytes) -> object:
@@ -19,3 +26,19 @@ def parse_json(data: bytes) -> object:
     except ValueError:
         value = json.loads(data)
     return value
+
+
+def as_object(value: object) -> JsonObject:
+    """Return a value if it is a JSON object, else an empty one."""
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def as_objects(value: object) -> list[JsonObject]:
+    """Return the JSON objects in a value if it is a list, else none."""
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+    return [cast("JsonObject", item) for item in items if isinstance(item, dict)]
+
+
+def as_text(value: object) -> str:
+    """Return a value if it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""

@@ -12,6 +12,7 @@ from mirascope_like import llm
 from mirascope_like.wire import chat_server
 
 from ..conftest import Colour
+from ..llm import messages_server
 from ..transport.server import Server
 from .protocols import MODEL, PROTOCOLS, Protocol
 from .server import Answer, chunked, in_turn, sized
@@ -32,7 +33,7 @@ def chat_stream(*deltas: dict[str, Any], finish: str = "tool_calls") -> Answer:
     return chunked([*events, b"data: [DONE]\n\n"])
 
 
-def begun(index: int | None, id: str | None, args: str = "", name: str | None = "double") -> dict[str, Any]:
+def begun(index: int | str | None, id: str | None, args: str = "", name: str | None = "double") -> dict[str, Any]:
     return {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": args}}
 
 
@@ -58,6 +59,18 @@ ODD_STREAMS = {
     "empty names in later pieces": [begun(0, "a", ONE[:4]), begun(0, "", ONE[4:], ""), begun(1, "b", TWO)],
     "arguments before the name": [begun(0, "a", ONE[:4], None), begun(0, "a", ONE[4:]), begun(1, "b", TWO)],
     "finished as if nothing was called": [begun(0, "a", ONE), begun(1, "b", TWO)],
+    "another id in each piece": [
+        begun(0, "a"),
+        {**more(0, ONE[:4]), "id": "b"},
+        {**more(0, ONE[4:]), "id": "c"},
+        begun(1, "d", TWO),
+    ],
+    "ids in later pieces": [begun(0, None), {**more(0, ONE), "id": "a"}, begun(1, None), {**more(1, TWO), "id": "b"}],
+    "names in pieces": [begun(0, "a", "", "dou"), begun(0, None, "", "ble"), more(0, ONE), begun(1, "b", TWO)],
+    "one index, arguments in pieces": [begun(0, "a"), more(0, ONE), begun(0, "b"), more(0, TWO)],
+    "an empty object first": [begun(0, "a", "{}"), more(0, ONE), begun(1, "b", "{}"), more(1, TWO)],
+    "arguments twice": [begun(0, "a", ONE[:4]), more(0, ONE[4:]), begun(0, "a", ONE), begun(1, "b", TWO), more(1, TWO)],
+    "text as index": [begun("0", "a"), begun("1", "b"), more(1, TWO), more(0, ONE)],
 }
 
 
@@ -80,6 +93,122 @@ def test_odd_streams_of_calls(colour: Colour, server: Server, oddity: str) -> No
     assert [call["id"] for call in asked["tool_calls"]] == [first["tool_call_id"], second["tool_call_id"]]
     assert first["tool_call_id"] != second["tool_call_id"]
     assert len(server.received) == 2
+
+
+def responses_stream(*events: dict[str, Any], output: list[Any] | None = None) -> Answer:
+    """A stream of the Responses API: events without "response." and "output_item." before their types."""
+    ended = {"id": "resp_1", "model": "m", "status": "completed", "output": output or []}
+    types = {"added": "response.output_item.added", "done": "response.output_item.done"}
+    types["delta"] = "response.function_call_arguments.delta"
+    made = [{**event, "type": types[event["type"]]} for event in events]
+    made.append({"type": "response.completed", "response": ended})
+    return chunked(b"data: %b\n\n" % json.dumps(event).encode() for event in made)
+
+
+def item(type: str, index: int, id: str, args: str = "") -> dict[str, Any]:
+    """An event of an item: a call of `double`."""
+    call = {"type": "function_call", "id": f"fc_{id}", "call_id": id, "name": "double", "arguments": args}
+    return {"type": type, "output_index": index, "item": call}
+
+
+def piece(index: int, id: str, args: str) -> dict[str, Any]:
+    return {"type": "delta", "output_index": index, "item_id": f"fc_{id}", "delta": args}
+
+
+def messages_stream(*events: dict[str, Any]) -> Answer:
+    """A stream of Anthropic's Messages API: the events between those of its start and end."""
+    start, *_, end, stop = MESSAGES.events(llm.ToolCall(id="x", name="x", args="{}"))
+    return chunked([start, *(messages_server.event(event) for event in events), end, stop])
+
+
+def block(index: int, id: str, input: dict[str, Any] | None = None) -> dict[str, Any]:
+    use = {"type": "tool_use", "id": id, "name": "double", "input": input or {}}
+    return {"type": "content_block_start", "index": index, "content_block": use}
+
+
+def partial(index: int, args: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": args}}
+
+
+RESPONSES_STREAMS = {
+    "one index for all": [item("added", 0, "a"), item("added", 0, "b"), piece(0, "b", TWO), piece(0, "a", ONE)],
+    "another id in each event": [
+        item("added", 0, "a"),
+        piece(0, "x", ONE[:4]),
+        piece(0, "y", ONE[4:]),
+        item("done", 0, "a", ONE),
+        item("done", 1, "b", TWO),
+    ],
+    "one id for both": [item("done", 0, "a", ONE), item("done", 1, "a", TWO)],
+    "deltas before their item": [piece(0, "a", ONE), item("added", 0, "a"), piece(1, "b", TWO), item("added", 1, "b")],
+}
+MESSAGES_STREAMS = {
+    "input in the start event and again in deltas": [block(0, "a", {"n": 1}), partial(0, ONE), block(1, "b", {"n": 2})],
+    "one index for all": [block(0, "a"), partial(0, ONE), block(0, "b"), partial(0, TWO)],
+    "one id for both": [block(0, "a"), partial(0, ONE), block(1, "a"), partial(1, TWO)],
+    "text as index": [block(0, "a"), partial(0, ONE), {**block(1, "b"), "index": "1"}, partial(1, TWO)],
+}
+OTHER_STREAMS = [
+    *((RESPONSES, responses_stream(*events)) for events in RESPONSES_STREAMS.values()),
+    *((MESSAGES, messages_stream(*events)) for events in MESSAGES_STREAMS.values()),
+]
+
+
+@pytest.mark.parametrize(("protocol", "answer"), OTHER_STREAMS, ids=[*RESPONSES_STREAMS, *MESSAGES_STREAMS])
+def test_odd_streams_of_calls_in_other_protocols(
+    colour: Colour, server: Server, protocol: Protocol, answer: Answer
+) -> None:
+    protocol.register(server)
+    server.answer = in_turn(answer, chunked(protocol.events()))
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(llm.Model(MODEL), "Hi", tools=[double]))
+        await colour.got(response.finish())
+        outputs = await colour.got(response.execute_tools())
+        assert [output.output for output in outputs] == [2, 4]
+        assert len({output.id for output in outputs}) == 2
+        last = await colour.got(response.resume(outputs))
+        await colour.got(last.finish())
+
+    colour.run(scenario)
+    assert len(server.received) == 2
+
+
+CONTRADICTORY = {
+    "chat, no call at this index": (CHAT, chat_stream(begun(0, "a"), more(1, ONE))),
+    "chat, two calls wait": (CHAT, chat_stream(begun(0, "a"), begun(1, "b"), {"function": {"arguments": ONE}})),
+    "chat, two objects": (CHAT, chat_stream(begun(0, "a", ONE), more(0, TWO))),
+    "responses, the id of another": (
+        RESPONSES,
+        responses_stream(item("added", 0, "a"), item("added", 1, "b"), piece(1, "a", ONE)),
+    ),
+    "responses, no call at this index": (RESPONSES, responses_stream(item("added", 0, "a"), piece(1, "x", ONE))),
+    "responses, other arguments at the end": (
+        RESPONSES,
+        responses_stream(item("added", 0, "a"), piece(0, "a", ONE), item("done", 0, "a", TWO)),
+    ),
+    "messages, two calls at one index": (MESSAGES, messages_stream(block(0, "a"), block(0, "b"), partial(0, ONE))),
+    "messages, no call at this index": (MESSAGES, messages_stream(block(0, "a"), partial(1, ONE))),
+    "messages, another input": (MESSAGES, messages_stream(block(0, "a", {"n": 1}), partial(0, TWO))),
+}
+
+
+@pytest.mark.parametrize(("protocol", "answer"), CONTRADICTORY.values(), ids=CONTRADICTORY)
+def test_arguments_that_cannot_be_attributed_run_nothing(
+    colour: Colour, server: Server, protocol: Protocol, answer: Answer
+) -> None:
+    protocol.register(server)
+    server.answer = answer
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(llm.Model(MODEL), "Hi", tools=[double]))
+        with pytest.raises(llm.ResponseValidationError) as caught:
+            await colour.got(response.finish())
+        assert caught.value.partial is not None
+        outputs = await colour.got(response.execute_tools())
+        assert all(output.error is not None for output in outputs)
+
+    colour.run(scenario)
 
 
 WRONG_CALLS = {

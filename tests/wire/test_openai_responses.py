@@ -650,8 +650,6 @@ def test_what_was_heard_is_kept_if_the_last_event_does_not_bring_it(ending: Json
         Thought("Hm."),
         Text("No."),
     )
-    nameless = delta("function_call_arguments", 0, "{}")
-    assert read(nameless, delta("output_text", 1, "Hi"), last).content == (Text("Hi"),)
     mixed = (
         added(0, call("", call_id="a")),
         added(1, call("", call_id="b")),

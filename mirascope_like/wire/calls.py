@@ -1,0 +1,150 @@
+"""What all protocols need to put tool calls together: their ids, and arguments that servers send in pieces or twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable
+from os import urandom
+from typing import Generic, TypeVar
+
+from .parsing import parse_json
+
+__all__ = ["Arguments", "OpenParts", "UniqueIds", "arguments_text", "index_of"]
+
+K = TypeVar("K", bound=Hashable)
+
+_MARK = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
+
+
+class UniqueIds:
+    """The ids of the tool calls of one answer. Results are matched to calls by id, so no two calls may share one."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._taken: set[str] = set()
+
+    def take(self, id: str) -> str:
+        """Return the id, or one that is made up if it is empty or taken."""
+        if not id or id in self._taken:
+            id = f"{self._prefix}{urandom(16).hex()}"
+        self._taken.add(id)
+        return id
+
+
+class OpenParts(Generic[K]):
+    """The keys of parts that have begun and not ended. All takes constant time."""
+
+    def __init__(self) -> None:
+        self._open: set[K] = set()
+        self._order: list[K] = []  # those and some that have ended
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._open
+
+    def add(self, key: K) -> None:
+        """A part begins."""
+        self._open.add(key)
+        self._order.append(key)
+
+    def remove(self, key: K) -> None:
+        """A part ends, if it is open."""
+        self._open.discard(key)
+
+    @property
+    def newest(self) -> K | None:
+        """The part that began last; `None` if none is open."""
+        while self._order and self._order[-1] not in self._open:
+            self._order.pop()
+        return self._order[-1] if self._order else None
+
+
+class Arguments:
+    """The JSON text of a call's arguments, which arrives in pieces. Each piece is read once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._taken = 0  # how many pieces were given out
+        self._scanned = 0  # how many the brackets have read
+        self._brackets = _Brackets()
+        self._equal: str | None = None  # a text that was found to have the same value
+
+    @property
+    def text(self) -> str:
+        """All that came."""
+        return "".join(self._pieces)
+
+    def add(self, piece: str) -> None:
+        """Take in another piece."""
+        self._pieces.append(piece)
+        if self._equal is not None and piece.strip():
+            self._equal = None
+
+    def new_pieces(self) -> list[str]:
+        """Return the pieces that came since the last time."""
+        pieces, self._taken = self._pieces[self._taken :], len(self._pieces)
+        return pieces
+
+    def is_whole(self) -> bool:
+        """Whether an object or array has ended."""
+        self._brackets.feed("".join(self._pieces[self._scanned :]))
+        self._scanned = len(self._pieces)
+        return self._brackets.closed
+
+    def equal(self, args: str) -> bool:
+        """Whether a text has the same value. Texts that are equal are compared among themselves, so that many short
+        ones behind a long one take no time."""
+        if not _same_value(self.text if self._equal is None else self._equal, args):
+            return False
+        self._equal = args
+        return True
+
+
+class _Brackets:
+    """Finds the end of a JSON object or array that arrives in pieces."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._depth = 0
+        self._in_string = False
+        self._escape = ""  # a backslash at the end of the last piece
+
+    def feed(self, piece: str) -> None:
+        text, self._escape = self._escape + piece, ""
+        for mark in _MARK.findall(text):
+            if mark == "\\":
+                self._escape = mark
+            elif mark == '"':
+                self._in_string = not self._in_string
+            elif mark in "{}[]" and not self._in_string:
+                self._depth += 1 if mark in "{[" else -1
+                self.closed = self.closed or self._depth == 0
+
+
+def arguments_text(value: object) -> str:
+    """Return arguments as JSON text. Some servers send the object itself, or an empty list for an empty object."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value or {}, ensure_ascii=False, separators=(",", ":"))
+
+
+def index_of(value: object) -> object:
+    """Return the index of a call, item or block as it compares: a number also if it is sent as text, `None` if it is
+    missing."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else value or None
+    return value if isinstance(value, int | float) else None
+
+
+def _same_value(one: str, other: str) -> bool:
+    try:
+        return one == other or _value(one) == _value(other)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _value(text: str) -> object:
+    return parse_json(text.encode("utf-8", "surrogatepass"))

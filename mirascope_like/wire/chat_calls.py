@@ -1,0 +1,326 @@
+"""Tool calls of chat completions, put together from their deltas.
+
+Servers disagree on what tells the calls of one answer apart: the index, the id, the name, or only the order.
+
+Rules
+* A delta belongs to the call at its `index`. Without an index its `id` decides, and without either the newest call.
+* At a known index, a delta without a name goes on with that call, whatever its id is: some servers send another id in
+  each delta.
+* An equal name is a repeat. A different name continues the name while there are no arguments, unless earlier calls of
+  the answer began with their arguments in the same delta. After arguments, a name begins a new call if it is different,
+  has a new id, or comes with another JSON object.
+* Names with different ids and no arguments between them are one name in pieces, unless the arguments have the last id.
+* Arguments that are repeated whole are taken once, and an empty object gives way to the arguments that follow it.
+* A call's start chunk is sent once its name is certain: when its arguments begin, when those of a later call begin, or
+  at the end of the answer.
+* Arguments that cannot be attributed to one call raise `MalformedReply`: no call runs with another call's arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..values.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
+from . import JsonObject, MalformedReply
+from .calls import Arguments, UniqueIds, arguments_text, index_of
+from .parsing import as_object, as_text
+
+__all__ = ["ToolCalls"]
+
+_LONGEST_NAME = 1_000  # characters
+
+
+@dataclass(slots=True)
+class _Delta:
+    """One entry of `tool_calls`. What is missing is empty, and `index` is `None`."""
+
+    index: object
+    id: str
+    name: str
+    args: str
+    custom: bool
+
+
+class _Call:
+    """A tool call that is arriving."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.id = ""
+        self.ids: set[str] = set()  # all that its deltas had
+        self.names: list[tuple[str, str]] = []  # pieces of its name, each with the id that was known then
+        self._args_ids: set[str] = set()  # those that came with arguments
+        self._args_id: str = ""  # the last of these
+        self.custom = False
+        self.has_index = False
+        self.started = False
+        self._forget_args()
+
+    @property
+    def name(self) -> str:
+        return "".join(piece for _, piece in self.names)
+
+    def differs_from(self, delta: _Delta) -> bool:
+        """Whether a delta has another name or id than this call."""
+        return not (self._is_named(delta.name, delta.id) and self.is_meant_by(delta.id))
+
+    def _is_named(self, name: str, id: str) -> bool:
+        """Whether a name repeats what is known: the whole name, what came of it with this id, or its last piece."""
+        of_id = "".join(piece for own, piece in self.names if own == id)
+        return not self.names or name in (self.name, of_id, self.names[-1][1])
+
+    def is_complete_before(self, args: str) -> bool:
+        """Whether these arguments stand behind a complete JSON object."""
+        return self.has_args and bool(args.strip()) and self.is_whole()
+
+    def is_said_again_by(self, args: str) -> bool:
+        """Whether these arguments are this call's own, once more or in place of an empty object."""
+        return self._is_placeholder or self.args.equal(args)
+
+    def is_meant_by(self, id: str) -> bool:
+        """Whether an id may be this call's: it is one of those of its deltas, or nothing is known."""
+        return not id or not self.ids or id in self.ids
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a complete JSON object."""
+        return not self.custom and self.args.is_whole()
+
+    def add_id(self, id: str) -> None:
+        self.id = self.id or id
+        self.ids.add(id)
+
+    def add_name(self, name: str, id: str) -> None:
+        """Add a piece of the name, or its repeat. Raises `MalformedReply` if the name was final."""
+        if self.names and self._is_named(name, id):
+            return
+        if self.started:
+            raise MalformedReply(f"the name of tool call {self.name!r} goes on after the call began", name)
+        if len(name) + len(self.name) > _LONGEST_NAME:
+            raise MalformedReply(f"the name of a tool call has more than {_LONGEST_NAME} characters", name)
+        self.names.append((id or (self.names[-1][0] if self.names else ""), name))
+
+    def split(self, id: str) -> Sequence[Sequence[tuple[str, str]]]:
+        """If the pieces of the name have several ids and this is one of them, keep those of the first id alone. Return
+        the others, by id. Raises `MalformedReply` if the name was final."""
+        by_id: dict[str, list[tuple[str, str]]] = {}
+        for piece in self.names:
+            by_id.setdefault(piece[0], []).append(piece)
+        if len(by_id) < 2 or id not in by_id or "" in by_id:
+            return ()
+        if self.started:
+            raise MalformedReply(f"tool call {self.name!r} turns out to be several", id)
+        self.names, *others = by_id.values()
+        self.ids = {self.id}
+        return others
+
+    def add_args(self, args: str, id: str) -> None:
+        """Add a piece of the arguments. Raises `MalformedReply` for a second object behind a complete one, and for
+        pieces of two ids in turn: those are of two calls."""
+        if id and id != self._args_id:
+            if id in self._args_ids:
+                raise MalformedReply(f"tool call {self.name!r} has arguments of two ids in turn", args)
+            self._args_ids.add(id)
+            self._args_id = id
+        if self.has_args and "{" in args and args.lstrip().startswith("{") and self.is_whole():
+            if not self.is_meant_by(id) or not self.is_said_again_by(args):
+                raise MalformedReply(f"tool call {self.name!r} has arguments twice", args)
+            if not self._is_placeholder:
+                return
+            self._forget_args()
+        if (not self.has_args or self._is_placeholder) and (text := args.strip()):
+            self._is_placeholder = text == "{}" and not (self.has_args or self.custom)
+            self.has_args = True
+        self.args.add(args)
+
+    def _forget_args(self) -> None:
+        self.has_args = False
+        self._is_placeholder = False  # whether the arguments are an empty object so far
+        self.args = Arguments()
+
+    def start(self, ids: UniqueIds, chunks: list[Chunk]) -> None:
+        """Append the start chunk."""
+        self.id = ids.take(self.id)
+        self.started = True
+        chunks.append(ToolCallStartChunk(self.id, self.name))
+
+    def send(self, chunks: list[Chunk]) -> None:
+        """Append the arguments that are not in chunks yet. An empty object waits, since it may be a placeholder."""
+        if not self._is_placeholder:
+            chunks.extend([ToolCallChunk(self.id, piece) for piece in self.args.new_pieces()])
+
+    def end(self, chunks: list[Chunk]) -> None:
+        """Append the remaining arguments and the end."""
+        self._is_placeholder = False
+        self.send(chunks)
+        chunks.append(ToolCallEndChunk(self.id))
+
+    def raw(self) -> JsonObject:
+        """Return the call as a whole answer would have it."""
+        if self.custom:
+            return {"type": "custom", "id": self.id, "custom": {"name": self.name, "input": self.args.text}}
+        return {"type": "function", "id": self.id, "function": {"name": self.name, "arguments": self.args.text or "{}"}}
+
+
+class ToolCalls:
+    """The tool calls of one answer. Work is linear in the number of deltas and their size."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[object, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
+        self._shared: set[object] = set()  # indexes of several calls
+        self._without_args = 0  # how many calls
+        self._started = 0  # how many calls, in their order
+        self._certain = 0  # how many calls whose names are certain, if they have one
+        self._ids = UniqueIds("call_")
+        self._come_whole = False  # whether the first call came with name and arguments in one delta
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def add(self, entries: Iterable[JsonObject], chunks: list[Chunk]) -> None:
+        """Take in the `tool_calls` of one delta of a stream and append their chunks. Raises `MalformedReply`."""
+        name = ""
+        for entry in entries:
+            delta = _read(entry)
+            if delta.index is None and name and delta.name != name and delta.name and not delta.id:
+                delta.index = object()  # names side by side in one list are no pieces of one name
+            name = delta.name or name
+            if delta.args or delta.name or delta.id:
+                self._add(delta, chunks)
+
+    def end(self, chunks: list[Chunk]) -> None:
+        """Append what remains of the calls. Raises `MalformedReply` for arguments without a name."""
+        for call in self._calls:
+            if call.has_args and not call.names:
+                raise MalformedReply("arguments came without the name of their tool", call.args.text)
+        self._calls = [call for call in self._calls if call.names]
+        for call in self._calls:
+            if not call.started:
+                call.start(self._ids, chunks)
+            call.end(chunks)
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of the function calls so far, as the model wrote them."""
+        return [call.args.text for call in self._calls if not call.custom]
+
+    def raw(self) -> list[JsonObject]:
+        """Return the calls as a whole message would have them."""
+        return [call.raw() for call in self._calls]
+
+    def _add(self, delta: _Delta, chunks: list[Chunk]) -> None:
+        call = self._call_for(delta)
+        call.custom = call.custom or delta.custom
+        if delta.name and not (call.names and call.has_args):
+            call.add_name(delta.name, delta.id)
+        if not call.has_args and delta.args.strip():
+            call = self._split_off(call, delta)
+            self._without_args -= 1
+            self._certain = max(self._certain, call.position + 1)
+        if delta.args:
+            call.add_args(delta.args, delta.id)
+        self._note(call, delta)
+        if self._started < self._certain:
+            self._start_certain(chunks)
+        if call.started:
+            call.send(chunks)
+
+    def _note(self, call: _Call, delta: _Delta) -> None:
+        """Remember what later deltas of a call may be told by."""
+        if delta.index is not None:
+            call.has_index = True
+            if self._by_index.setdefault(delta.index, call) is not call:
+                self._shared.add(delta.index)
+            if delta.name or delta.args:
+                self._by_index[delta.index] = call
+        if delta.id:
+            self._by_id[delta.id] = call
+            call.add_id(delta.id)
+
+    def _call_for(self, delta: _Delta) -> _Call:
+        """Return the call that a delta belongs to, a new one if it begins one."""
+        call = self._known(delta)
+        if call is not None and not self._is_next(call, delta):
+            return call
+        if not self._calls:
+            self._come_whole = bool(delta.name and delta.args.strip())
+        return self._begin()
+
+    def _is_next(self, call: _Call, delta: _Delta) -> bool:
+        """Whether a delta at the place of a call begins the next one there."""
+        if not delta.name:
+            return False
+        if call.differs_from(delta):
+            return call.has_args or self._come_whole
+        if not call.is_complete_before(delta.args):
+            return False
+        return (self._come_whole and not delta.id) or not call.is_said_again_by(delta.args)
+
+    def _known(self, delta: _Delta) -> _Call | None:
+        """Return the call at the place of a delta. Raises `MalformedReply` if that is not clear."""
+        by_id = self._by_id.get(delta.id)
+        if delta.index is None:
+            return by_id or self._newest(delta)
+        call = self._by_index.get(delta.index)
+        if call is None:
+            return by_id if by_id and not (by_id.has_index or delta.name) else None
+        if by_id and delta.index in self._shared:
+            return by_id
+        if by_id and delta.args and not delta.name and delta.id not in call.ids:
+            raise MalformedReply("arguments have the index of one tool call and the id of another", delta.args)
+        return call
+
+    def _newest(self, delta: _Delta) -> _Call | None:
+        """Return the call that a delta without an index goes on with, if no call has its id."""
+        call = self._calls[-1] if self._calls else None
+        if call is None or (call.id and (delta.id or not call.names)):
+            return None
+        if delta.args and not delta.name and not call.has_args and self._without_args > 1:
+            raise MalformedReply("arguments have no index or id, and several tool calls wait for theirs", delta.args)
+        return call
+
+    def _begin(self) -> _Call:
+        self._calls.append(call := _Call(len(self._calls)))
+        self._without_args += 1
+        return call
+
+    def _split_off(self, call: _Call, delta: _Delta) -> _Call:
+        """Return the call that the first arguments at an index belong to: one of several if names with different ids
+        came there, which looked like pieces of one name until now."""
+        ids = call.ids
+        others = call.split(delta.id)
+        if not others:
+            return call
+        self._shared.add(delta.index)
+        for id in ids:
+            self._by_id.pop(id, None)
+        self._by_id[call.id] = call
+        for names in others:
+            other = self._begin()
+            for id, name in names:
+                other.add_name(name, id)
+                other.add_id(id)
+                self._by_id[id] = other
+        return self._by_id[delta.id]
+
+    def _start_certain(self, chunks: list[Chunk]) -> None:
+        """Start the calls whose names are certain, in order."""
+        while self._started < self._certain and (call := self._calls[self._started]).names:
+            self._started += 1
+            call.start(self._ids, chunks)
+            call.send(chunks)
+
+
+def _read(entry: JsonObject) -> _Delta:
+    function = as_object(entry.get("function") or entry.get("custom")) or entry  # some servers leave this level out
+    args = function.get("arguments")
+    args = function.get("input") if args is None else args
+    index = entry.get("index")
+    return _Delta(
+        index if isinstance(index, int) else index_of(index),
+        as_text(entry.get("id")),
+        as_text(function.get("name")),
+        args if isinstance(args, str) else arguments_text(args),
+        entry.get("type") == "custom",
+    )
