@@ -248,6 +248,16 @@ def test_urls_of_files_are_refused(url: str) -> None:
             kind.from_url(url.strip())
 
 
+@pytest.mark.parametrize("kind", ["audio/wav", None])
+def test_private_urls_are_not_fetched(colour: Colour, server: Server, kind: str | None) -> None:
+    """Those that the program itself would fetch: of sounds, and of files of unknown type."""
+    attachment = {"url": f"{server.url}/inner", "allow_private": True, **({"type": kind} if kind else {})}
+    message = chat.Message.from_dict(user({"type": "attachment", "attachment": attachment}))
+    with pytest.raises(chat.DownloadError):
+        send(colour, server, [message])
+    assert server.received == []
+
+
 # -- options ----------------------------------------------------------------------------------------------------------
 
 EVIL = {"extra_headers": {"X-Tenant": "evil"}, "extra_body": {"tier": "evil"}, "temperature": 0.5}
