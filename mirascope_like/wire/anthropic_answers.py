@@ -6,6 +6,7 @@ Rules
 * A call whose arguments are cut off keeps their text in its `ToolCall`. Sent back it has none, since the API takes
   objects only; so it can be answered with an error like any other.
 * Deltas that are not known replace the fields that they name.
+* A call whose end was left out is complete only if its arguments are a JSON object.
 * Blocks are said one after the other, in the order in which they began; one that comes along with another waits.
 * Texts and thoughts without a start event begin with their first delta.
 * Arguments that cannot be attributed to one call raise `MalformedReply`: no call runs with another call's arguments.
@@ -22,6 +23,7 @@ from ..values import content as c
 from ..values.chunks import (
     Chunk,
     CitationChunk,
+    FinishReason,
     FinishReasonChunk,
     ProviderChunk,
     ProviderToolUsage,
@@ -221,6 +223,7 @@ class MessagesDecoder(EventDecoder):
         self._usage: JsonObject = {}
         self._usage_is_told = True
         self._finish_raw: str | None = None
+        self._is_cut = False  # whether the end of a call was left out
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if self.complete:
@@ -264,10 +267,10 @@ class MessagesDecoder(EventDecoder):
         if self._stray:
             raise MalformedReply("arguments came without the name of their tool", str(self._stray))
         for index in list(self._open):
-            self._stop(index, chunks)
+            self._cut(index, chunks)
         self._tell_usage(chunks)
         reason = finish_reason(self._finish_raw, (call.args.text for call in self._calls))
-        chunks.append(FinishReasonChunk(reason, self._finish_raw))
+        chunks.append(FinishReasonChunk(reason or (FinishReason.UNKNOWN if self._is_cut else None), self._finish_raw))
         chunks.append(RawMessageChunk({"role": "assistant", "content": self._content}))
         self.complete = True
 
@@ -283,7 +286,7 @@ class MessagesDecoder(EventDecoder):
     def _start(self, index: object, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if index in self._waiting:
             raise MalformedReply("a block begins in place of a tool call that has no arguments yet", str(raw))
-        self._stop(index, chunks)  # one whose end was left out
+        self._cut(index, chunks)
         self._open[index] = block = _BLOCKS.get(raw["type"], _Block)(raw, self._ids)
         self._indexes.add(index)
         if block.takes_arguments and not raw.get("input"):
@@ -307,6 +310,13 @@ class MessagesDecoder(EventDecoder):
             block = self._open[index]
         if block is not None:
             block.delta(delta, self._voice(block, chunks))
+
+    def _cut(self, index: object, chunks: list[Chunk]) -> None:
+        """Stop a block, if one is open, whose end was left out. A call is complete then if its arguments are."""
+        block = self._open.get(index)
+        self._stop(index, chunks)
+        if isinstance(block, _CallBlock) and finish_reason("", [block.args.text]) is not None:
+            self._is_cut = True
 
     def _stop(self, index: object, chunks: list[Chunk]) -> None:
         if (block := self._open.pop(index, None)) is None:

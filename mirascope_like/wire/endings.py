@@ -7,6 +7,7 @@ Rules
 * A word that is not in the table is `UNKNOWN`: a response is complete only if the server says so in a word we know.
 * Some servers give no word at all, though the response is complete, and a stop sequence may end a text or cut a tool
   call. There the tool calls decide: the response is incomplete if the arguments of one are not a JSON object.
+* Of two words, the router's and the model server's own, the worse counts if we know it.
 * Case does not matter, and neither does what follows a colon ("function_call_filter: MALFORMED_FUNCTION_CALL").
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Mapping
 
 from ..values.chunks import FinishReason
 
-__all__ = ["finish_reason"]
+__all__ = ["finish_reason", "is_known_failure"]
 
 _UNDECIDED = frozenset({"", "none", "null", "stop_sequence"})
 _COMPLETE = frozenset(
@@ -72,6 +73,11 @@ def finish_reason(word: str | None, arguments: Iterable[str] = ()) -> FinishReas
     if known in _UNDECIDED:
         return None if all(map(_is_object, arguments)) else FinishReason.UNKNOWN
     return None if known in _COMPLETE else _REASONS.get(known, FinishReason.UNKNOWN)
+
+
+def is_known_failure(word: str | None) -> bool:
+    """Return whether a server's word says, in a way we know, that the response is not complete."""
+    return finish_reason(word) not in (None, FinishReason.UNKNOWN)
 
 
 def _is_object(text: str) -> bool:

@@ -39,7 +39,7 @@ from ..values.chunks import (
 )
 from . import JsonObject, MalformedReply
 from .chat_calls import ToolCalls
-from .endings import finish_reason
+from .endings import finish_reason, is_known_failure
 from .failures import check_failure, read_failure
 from .features import ChatDialect
 from .parsing import as_object, as_text
@@ -183,6 +183,8 @@ class ChatDecoder(EventDecoder):
             message = as_object(choice.get(key))
             self._message(_numbered(message) if key == "message" else message, chunks)
             self._note_finish(as_text(choice.get("finish_reason")))
+            if is_known_failure(native := as_text(choice.get("native_finish_reason"))):  # OpenRouter
+                self._note_finish(native)
 
     def _finish(self, said: object, chunks: list[Chunk]) -> None:
         """The answer is whole, and this is what was `said`: close what is open, and say how it ended."""
@@ -202,7 +204,7 @@ class ChatDecoder(EventDecoder):
 
     def _note_finish(self, word: str) -> None:
         """The last word counts, but a failure is not taken back: some servers end every stream with "stop"."""
-        if word and finish_reason(self._finish_raw) in (None, FinishReason.UNKNOWN):
+        if word and not is_known_failure(self._finish_raw):
             self._finish_raw = word
 
     def _finish_reason(self) -> FinishReason | None:

@@ -31,7 +31,7 @@ from . import JsonObject, MalformedReply, ReportedError
 from .calls import UniqueIds
 from .endings import finish_reason
 from .failures import check_failure, reported
-from .openai_responses_items import ARGUMENTS, CLIENT_CALLS, SERVER_CALLS, Item, args_of, item_of
+from .openai_responses_items import ARGUMENTS, CLIENT_CALLS, SERVER_CALLS, Item, args_of, item_of, ran_in_container
 from .openai_responses_places import Places, may_be
 from .parsing import as_object, as_objects
 from .sse import EventDecoder
@@ -63,6 +63,7 @@ class ResponsesDecoder(EventDecoder):
         self._item: Item | None = None  # the item that has its turn, once it has begun
         self._added: dict[int, JsonObject] = {}  # items that began before their turn
         self._unsaid: dict[int, list[JsonObject]] = {}  # events that came before their item had its turn
+        self._cut: list[JsonObject] = []  # what was not done at the end
         self._places = Places()
         self._ids = UniqueIds("call_")
         self._info: tuple[str | None, str | None] = (None, None)
@@ -78,8 +79,7 @@ class ResponsesDecoder(EventDecoder):
         match kind:
             case "response.completed" | "response.incomplete" | "response.failed":
                 response = as_object(event.get("response"))
-                status = response.get("status") or kind.removeprefix("response.")
-                self.on_whole({**response, "status": status}, chunks)
+                self.on_whole({**response, "status": _status(response, kind.removeprefix("response."))}, chunks)
             case "response.output_item.added":
                 self._note_added(self._places.added(event), as_object(event.get("item")))
                 self._advance(chunks)
@@ -117,7 +117,7 @@ class ResponsesDecoder(EventDecoder):
             self._say_heard(chunks)
         if usage := as_object(response.get("usage")):
             chunks.append(UsageChunk(_usage(usage, output)))
-        chunks.append(FinishReasonChunk(_finish_reason(response, output), response.get("status")))
+        chunks.append(FinishReasonChunk(_finish_reason(response, [*output, *self._cut]), response.get("status")))
         chunks.append(RawMessageChunk(output))
         self.complete = True
 
@@ -167,6 +167,8 @@ class ResponsesDecoder(EventDecoder):
         if self._places.any_done and not item.says_enough:
             raise MalformedReply("a tool call began and never ended", str(item.raw))
         self._item = None
+        if not item.is_whole:
+            self._cut.append({**item.raw, "status": "incomplete"})
         item.done(item.raw, chunks)
 
     def _say_heard(self, chunks: list[Chunk]) -> None:
@@ -237,16 +239,36 @@ def _failure(event: JsonObject) -> ReportedError | None:
     return reported({name: value for name, value in event.items() if name != "type"})
 
 
-def _finish_reason(response: JsonObject, output: Iterable[JsonObject]) -> FinishReason | None:
+def _finish_reason(response: JsonObject, output: Sequence[JsonObject]) -> FinishReason | None:
     parts = (part for item in output if item.get("type") == "message" for part in as_objects(item.get("content")))
     if any(part.get("type") == "refusal" for part in parts):
         return FinishReason.REFUSAL
     if reason := as_object(response.get("incomplete_details")).get("reason"):
         return finish_reason(str(reason)) or FinishReason.UNKNOWN
-    functions = [item for item in output if item.get("type") == "function_call"]
-    if any(item.get("status") == "incomplete" for item in functions):
-        return FinishReason.UNKNOWN
-    return finish_reason(str(response.get("status") or ""), map(args_of, functions))
+    reason = finish_reason(
+        str(response.get("status") or ""), (args_of(item) for item in output if item.get("type") == "function_call")
+    )
+    return reason or (None if all(map(_is_complete, output)) else FinishReason.UNKNOWN)
+
+
+def _status(response: JsonObject, event: str) -> object:
+    """Return how a stream ended: its last event stands in for a status that is absent, or better than the event."""
+    status = response.get("status", event)
+    return event if event != "completed" and finish_reason(str(status or "")) is None else status
+
+
+def _is_complete(item: JsonObject) -> bool:
+    """Return whether an output item may be acted on; true of all that are not calls for the caller to run.
+
+    A call that a program of the model makes is in progress until it is answered, though its arguments are complete.
+    """
+    if item.get("type") not in CLIENT_CALLS or ran_in_container(item):
+        return True
+    status = item.get("status") or "completed"
+    by_program = as_object(item.get("caller")).get("type") == "program"
+    return status == "completed" or (
+        status == "in_progress" and by_program and finish_reason("", [args_of(item)]) is None
+    )
 
 
 def _usage(raw: JsonObject, output: Iterable[JsonObject]) -> Usage:

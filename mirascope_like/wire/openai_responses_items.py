@@ -23,9 +23,10 @@ from ..values.chunks import (
 )
 from . import JsonObject, MalformedReply
 from .calls import Arguments, UniqueIds, arguments_text
+from .endings import finish_reason
 from .parsing import as_object, as_objects
 
-__all__ = ["ARGUMENTS", "CLIENT_CALLS", "SERVER_CALLS", "Item", "args_of", "item_of"]
+__all__ = ["ARGUMENTS", "CLIENT_CALLS", "SERVER_CALLS", "Item", "args_of", "item_of", "ran_in_container"]
 
 _DELTAS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
 _ENDS = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
@@ -59,8 +60,8 @@ class Item:
     """
 
     def __init__(self, raw: JsonObject) -> None:
-        self.raw = raw
-        self.kind = str(raw.get("type"))
+        self.raw: JsonObject = raw
+        self.kind: str = str(raw.get("type"))
 
     def begin(self, chunks: list[Chunk]) -> None:
         pass
@@ -74,6 +75,11 @@ class Item:
     @property
     def says_enough(self) -> bool:
         """Whether the item can be taken as far as it came, where others were complete and it was not."""
+        return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the item can be acted on as far as it came."""
         return True
 
 
@@ -237,8 +243,8 @@ class _Call(Item):
             self._send(chunks)
 
     def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
-        if self.kind == "shell_call" and as_object(item.get("environment")).get("type") == "container_reference":
-            chunks.append(ProviderChunk(_server_call(item)))  # it ran in the provider's container
+        if ran_in_container(item):
+            chunks.append(ProviderChunk(_server_call(item)))
             return
         for field in ("call_id", "name"):
             if self.raw.get(field) and item.get(field) and self.raw[field] != item[field]:
@@ -253,6 +259,10 @@ class _Call(Item):
     @property
     def says_enough(self) -> bool:
         return bool(self._args.text) or args_of(self.raw) not in ("", "{}")
+
+    @property
+    def is_whole(self) -> bool:
+        return self.says_enough and finish_reason("", [self._args.text or args_of(self.raw)]) is None
 
     def _start(self, item: JsonObject, chunks: list[Chunk]) -> None:
         self._id = self._ids.take(str(item.get("call_id") or item.get("id") or ""))
@@ -274,6 +284,11 @@ class _Call(Item):
 class _ServerCall(Item):
     def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
         chunks.append(ProviderChunk(_server_call(item)))
+
+
+def ran_in_container(item: JsonObject) -> bool:
+    """Return whether a call ran in the provider's container."""
+    return item.get("type") == "shell_call" and as_object(item.get("environment")).get("type") == "container_reference"
 
 
 def item_of(raw: JsonObject, ids: UniqueIds) -> Item:

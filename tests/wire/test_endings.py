@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mirascope_like.values.chunks import FinishReason, Reply
-from mirascope_like.wire import Codec
+from mirascope_like.values.content import ToolCall
+from mirascope_like.wire import Codec, MalformedReply, ReportedError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
@@ -17,6 +18,7 @@ from mirascope_like.wire.openai_responses import OpenAIResponses
 from .traffic import decode_stream, fold
 
 CHAT = OpenAIChat(chat_dialect("unheard-of"))
+CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "wipe", "arguments": "{}"}}
 
 
 def replies(codec: Codec, body: dict[str, Any], *events: dict[str, Any], end: str = "") -> tuple[Reply, Reply]:
@@ -33,6 +35,14 @@ def chat(*words: str | None, arguments: str | None = None) -> tuple[Reply, Reply
     ends = [{"choices": [{"index": 0, "delta": {}, "finish_reason": word}]} for word in words]
     body = {"choices": [{"index": 0, "message": said, "finish_reason": words[-1]}]}
     return replies(CHAT, body, first, *ends, end="data: [DONE]\n\n")
+
+
+def with_call(**ending: Any) -> tuple[Reply, Reply]:
+    """A response that makes a call, its choice with these fields at the end."""
+    said = {"tool_calls": [CALL]}
+    first = {"choices": [{"index": 0, "delta": said, "finish_reason": None}]}
+    last: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, **ending}]}
+    return replies(CHAT, {"choices": [{"message": said, **ending}]}, first, last, end="data: [DONE]\n\n")
 
 
 def messages(word: str | None, *blocks: dict[str, Any]) -> tuple[Reply, Reply]:
@@ -144,7 +154,107 @@ def test_responses_without_a_status() -> None:
     assert whole.finish_reason is FinishReason.UNKNOWN
 
 
-def test_a_completed_response_with_an_incomplete_call() -> None:
-    call = {"type": "function_call", "call_id": "a", "name": "wipe", "arguments": "{}", "status": "incomplete"}
-    for reply in responses(output=[call], status="completed"):
-        assert (reply.finish_reason, reply.raw_finish_reason) == (FinishReason.UNKNOWN, "completed")
+FUNCTION = {"type": "function_call", "call_id": "a", "name": "wipe", "arguments": "{}"}
+CUSTOM = {"type": "custom_tool_call", "call_id": "a", "name": "wipe", "input": "all"}
+BY_PROGRAM = {**FUNCTION, "caller": {"type": "program", "caller_id": "b"}}
+IN_CONTAINER = {"type": "shell_call", "call_id": "a", "environment": {"type": "container_reference"}}
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "reason"),
+    [
+        (FUNCTION, "completed", None),
+        (FUNCTION, None, None),
+        (FUNCTION, "incomplete", FinishReason.UNKNOWN),
+        (FUNCTION, "in_progress", FinishReason.UNKNOWN),
+        (FUNCTION, "unheard_of", FinishReason.UNKNOWN),
+        (CUSTOM, "completed", None),
+        (CUSTOM, "in_progress", FinishReason.UNKNOWN),
+        (BY_PROGRAM, "in_progress", None),  # as OpenAI sends it
+        (BY_PROGRAM, "incomplete", FinishReason.UNKNOWN),
+        ({**BY_PROGRAM, "arguments": '{"path": '}, "in_progress", FinishReason.UNKNOWN),
+        (IN_CONTAINER, "incomplete", None),
+        ({"type": "image_generation_call", "id": "a"}, "generating", None),
+    ],
+)
+def test_a_completed_response_with_a_call_that_is_not(
+    call: dict[str, Any], status: str | None, reason: FinishReason | None
+) -> None:
+    for reply in responses(output=[{**call, "status": status}], status="completed"):
+        assert (reply.finish_reason, reply.raw_finish_reason) == (reason, "completed")
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("output", [{}, {"output": []}])
+def test_a_call_that_was_not_done_when_the_response_was(index: int, output: dict[str, Any]) -> None:
+    added = {"type": "response.output_item.added", "output_index": index, "item": FUNCTION}
+    completed = {"type": "response.completed", "response": {"status": "completed", **output}}
+    _, streamed = replies(OpenAIResponses(), {"output": []}, added, completed)
+    assert [part.name for part in streamed.content if isinstance(part, ToolCall)] == ["wipe"]
+    assert (streamed.finish_reason, streamed.raw_finish_reason) == (FinishReason.UNKNOWN, "completed")
+
+
+@pytest.mark.parametrize(("arguments", "reason"), [("{}", None), ("", FinishReason.UNKNOWN)])
+def test_a_status_that_is_null_leaves_it_to_the_calls(arguments: str, reason: FinishReason | None) -> None:
+    for reply in responses(output=[{**FUNCTION, "arguments": arguments}], status=None):
+        assert reply.finish_reason is reason
+
+
+@pytest.mark.parametrize("status", [None, "", "completed", "incomplete"])
+def test_a_status_is_not_better_than_the_last_event(status: str | None) -> None:
+    _, streamed = responses("response.incomplete", output=[FUNCTION], status=status)
+    assert (streamed.finish_reason, streamed.raw_finish_reason) == (FinishReason.UNKNOWN, "incomplete")
+    with pytest.raises(ReportedError):
+        responses("response.failed", output=[FUNCTION], status=None if status == "incomplete" else status)
+
+
+@pytest.mark.parametrize("word", ["tool_use", "end_turn", "max_tokens"])
+@pytest.mark.parametrize("pieces", [(), ('{"path": "/tmp"}',)])
+@pytest.mark.parametrize("again", [False, True], ids=["at the end", "before the next of its index"])
+def test_a_call_whose_block_did_not_stop(word: str, pieces: tuple[str, ...], again: bool) -> None:
+    call: dict[str, Any] = {"type": "tool_use", "id": "a", "name": "wipe", "input": {}}
+    start: dict[str, Any] = {"type": "content_block_start", "index": 0, "content_block": call}
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": {"content": []}}, start]
+    for piece in pieces:
+        delta = {"type": "input_json_delta", "partial_json": piece}
+        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    if again:
+        text = {"type": "text", "text": "x"}
+        events += [{**start, "content_block": text}, {"type": "content_block_stop", "index": 0}]
+    events += [{"type": "message_delta", "delta": {"stop_reason": word}}, {"type": "message_stop"}]
+    if again and not pieces:
+        with pytest.raises(MalformedReply):
+            replies(AnthropicMessages(), {"content": []}, *events)
+        return
+    _, streamed = replies(AnthropicMessages(), {"content": []}, *events)
+    complete = None if pieces else FinishReason.UNKNOWN
+    reason = FinishReason.MAX_TOKENS if word == "max_tokens" else complete
+    assert (streamed.finish_reason, streamed.raw_finish_reason) == (reason, word)
+
+
+@pytest.mark.parametrize(
+    ("word", "native", "reason", "raw"),
+    [
+        ("tool_calls", "MAX_TOKENS", FinishReason.MAX_TOKENS, "MAX_TOKENS"),
+        ("tool_calls", "length", FinishReason.MAX_TOKENS, "length"),
+        ("stop", "SAFETY", FinishReason.REFUSAL, "SAFETY"),
+        ("content_filter", "length", FinishReason.REFUSAL, "content_filter"),
+        ("length", "STOP", FinishReason.MAX_TOKENS, "length"),
+        ("tool_calls", "STOP", None, "tool_calls"),
+        ("tool_calls", "unheard_of", None, "tool_calls"),
+        ("tool_calls", None, None, "tool_calls"),
+    ],
+)
+def test_the_worse_of_a_routers_word_and_the_servers_own_counts(
+    word: str, native: str | None, reason: FinishReason | None, raw: str
+) -> None:
+    for reply in with_call(finish_reason=word, native_finish_reason=native):
+        assert (reply.finish_reason, reply.raw_finish_reason) == (reason, raw)
+
+
+@pytest.mark.parametrize("key", ["message", "delta"])
+def test_an_error_in_a_choice_is_a_failure(key: str) -> None:
+    choice = {"index": 0, key: {"tool_calls": [CALL]}, "finish_reason": "tool_calls", "error": {"message": "Lost."}}
+    sse = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"
+    with pytest.raises(ReportedError, match="Lost"):
+        fold(CHAT.decode({"choices": [choice]}) if key == "message" else decode_stream(CHAT, [sse.encode()]))
