@@ -25,13 +25,16 @@ def marking(generator: Any) -> Any:
 
     class Marking(generator):  # type: ignore[misc]
         def model_fields_schema(self, schema: Any) -> Any:
-            return _marked(super().model_fields_schema(schema), schema["fields"])
+            parent: Any = super()
+            return _marked(parent.model_fields_schema(schema), schema["fields"])
 
         def typed_dict_schema(self, schema: Any) -> Any:
-            return _marked(super().typed_dict_schema(schema), schema["fields"])
+            parent: Any = super()
+            return _marked(parent.typed_dict_schema(schema), schema["fields"])
 
         def dataclass_args_schema(self, schema: Any) -> Any:
-            return _marked(super().dataclass_args_schema(schema), {each["name"]: each for each in schema["fields"]})
+            parent: Any = super()
+            return _marked(parent.dataclass_args_schema(schema), {each["name"]: each for each in schema["fields"]})
 
     return Marking
 
