@@ -2,7 +2,8 @@
 
 Rules
 * What the request itself carried in a header or a field of its query that is named like a secret is cut out wherever
-  it appears.
+  it appears, also if the server writes its punctuation in another way: percent-encoded, or as JSON or HTML escape it.
+* So are the whole values of other headers, unless they are known to be harmless or look like ordinary words.
 * So is what looks like a key of a known maker, for keys that only a user's own client knows.
 * A text is shortened after that, never before: half a key cannot be recognised, and is still a secret.
 """
@@ -11,17 +12,28 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 __all__ = ["REDACTED", "redacted", "secrets_of", "shortened"]
 
 REDACTED = "[redacted]"
 
-_SECRET_NAME = re.compile(r"auth(?!or\b)|key|token|secret|cookie|credential|password", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"auth(?!or\b)|key|token|secret|cookie|credential|password|passwd|passphrase|session|signature|jwt"
+    r"|(?<![a-z])(?:sid|sig|pass)(?![a-z])",
+    re.IGNORECASE,
+)
+_HARMLESS_NAME = re.compile(
+    r"(?:accept|content|openai|anthropic|x-stainless|sec|access-control)-.*|accept|user-agent|host|connection|date|from"
+    r"|origin|referer|http-referer|x-title|x-openrouter-title|traceparent|tracestate|cache-control|x-(?:client-)?request-id",
+    re.IGNORECASE,
+)
 _SHORTEST = 8  # characters; shorter ones are placeholders, and words
+_UNLIKE_WORDS = re.compile(r".*\d.*|\S{20,}")
 # How the keys of OpenAI, Anthropic, OpenRouter, DeepSeek ("sk-"), Groq, xAI, NVIDIA, Hugging Face and Google begin.
 _KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
 
@@ -29,18 +41,27 @@ _KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
 def secrets_of(headers: Mapping[str, str], url: str = "") -> list[str]:
     """The secrets that the headers and the query of a request carry, longest first."""
     fields = [*headers.items(), *parse_qsl(urlsplit(url).query)]
-    values = (_words(value) for name, value in fields if _SECRET_NAME.search(name))
-    words = {word for words in values for word in words if len(word) >= _SHORTEST}
+    named = [word for name, value in fields if _SECRET_NAME.search(name) for word in _words(value)]
+    others = (value.strip() for name, value in headers.items() if _says_nothing(name))
+    found = [*named, *filter(_UNLIKE_WORDS.fullmatch, others)]
+    words = {word for each in found for word in (each, unquote(each)) if len(word) >= _SHORTEST}
     return sorted(words, key=len, reverse=True)
 
 
+def _says_nothing(name: str) -> bool:
+    """Whether a header's name does not tell if its value is a secret."""
+    return not (_SECRET_NAME.search(name) or _HARMLESS_NAME.fullmatch(name))
+
+
 def _words(value: str) -> list[str]:
-    """The words of a value; of `Basic …`, the password too."""
+    """The words of a value, and the values of its pairs as in `a=1; b=2`; of `Basic …`, the password too."""
     words = value.split()
+    pairs = [pair.partition("=")[2] for pair in re.split(r"[\s;,]+", value)]
     if len(words) == 2 and words[0].lower() == "basic":
         with contextlib.suppress(ValueError):
-            words.append(base64.b64decode(words[1]).decode().partition(":")[2])
-    return words
+            name, _, password = base64.b64decode(words[1]).decode().partition(":")
+            words.append(password or name)  # some services take a key as the name
+    return [*words, *pairs]
 
 
 def shortened(text: str, secrets: Iterable[str], longest: int) -> str:
@@ -53,7 +74,7 @@ def redacted(value: Any, secrets: Iterable[str]) -> Any:
     """A JSON value or text without these secrets, and without keys of known makers."""
     if isinstance(value, str):
         for secret in secrets:
-            value = value.replace(secret, REDACTED)
+            value = re.sub(_spellings(secret), REDACTED, value)
         return _KEY.sub(REDACTED, value)
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
@@ -61,3 +82,17 @@ def redacted(value: Any, secrets: Iterable[str]) -> Any:
     if isinstance(value, list | tuple):
         return [redacted(item, secrets) for item in cast("Sequence[Any]", value)]
     return value
+
+
+def _spellings(secret: str) -> str:
+    """A pattern of all ways in which servers write a secret."""
+    return "".join(char if char.isascii() and char.isalnum() else _ways_to_write(char) for char in secret)
+
+
+def _ways_to_write(char: str) -> str:
+    """A pattern of a character: as it is, percent-encoded (perhaps twice), and as JSON and HTML escape it."""
+    percent = "".join(f"%(?:25)*{byte:02x}" for byte in char.encode(errors="surrogatepass"))
+    code = ord(char)
+    ways = [rf"\\?{re.escape(char)}", percent, rf"\\u{code:04x}", f"&#0*{code};", f"&#x0*{code:x};"]
+    named = re.escape(html.escape(char))
+    return f"(?i:{'|'.join([named, *ways])})"

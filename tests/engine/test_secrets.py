@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import json
 import pickle
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import anthropic
 import httpx
@@ -320,6 +323,56 @@ def test_passwords_of_a_client_are_not_shown(server: Server, family: Any) -> Non
         with pytest.raises(llm.AuthenticationError, match="Wrong password: me:") as caught:
             llm.Model("mine/x").call("Hi")
     check(caught.value)
+
+
+AWKWARD = "0123456789/call+secret&key=="
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "percent": lambda key: quote(key, safe=""),
+    "percent, but slashes": quote,
+    "percent in lower case": lambda key: re.sub("%..", lambda code: code[0].lower(), quote(key, safe="")),
+    "percent twice": lambda key: quote(quote(key, safe=""), safe=""),
+    "HTML": html.escape,
+    "JSON": lambda key: key.replace("/", r"\/").replace("=", r"\u003d"),
+}
+
+
+def carrying(given: str, url: str) -> llm.Model:
+    """A model whose calls carry the awkward secret. No variable of the test holds it, for tracebacks show those."""
+    key = AWKWARD if given == "api_key" else "0"
+    llm.register_provider("openai:completions", scope="mine/", base_url=url, api_key=key)
+    basic = f"Basic {base64.b64encode(f'me:{AWKWARD}'.encode()).decode()}"
+    headers = {
+        "api_key": {},
+        "basic": {"authorization": basic},
+        "cookie": {"cookie": f"a=1; s={AWKWARD}; b=2"},
+    }
+    return llm.Model("mine/x", extra_headers=headers.get(given, {given: AWKWARD}))
+
+
+@pytest.mark.parametrize("given", ["api_key", "x-session", "x-team", "x-sid", "cookie", "basic"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_secrets_that_a_server_writes_otherwise(server: Server, form: Callable[[str], str], given: str) -> None:
+    server.answer = lambda exchange: exchange.json({"error": {"message": f"Wrong: {form(AWKWARD)}!"}}, 401)
+    model = carrying(given, server.url)
+    with pytest.raises(llm.AuthenticationError) as caught:
+        model.call("Hi")
+    assert "Wrong: [redacted]!" in str(caught.value)
+    for place, text in places(caught.value):
+        assert form(AWKWARD) not in text and AWKWARD not in text, place
+
+
+def test_ordinary_words_of_headers_are_shown(server: Server) -> None:
+    headers = {
+        **{"user-agent": "my-service/1.2.3456", "x-title": "Catalogue 2026", "openai-organization": "org-12345678"},
+        **{"x-environment": "production", "x-short": "a1", "anthropic-beta": "context-1m-2025-08-07"},
+    }
+    said = " ".join(["No access:", *headers.values(), server.url])
+    server.answer = lambda exchange: exchange.json({"error": {"message": said}}, 403)
+    llm.register_provider("openai:completions", scope="mine/", base_url=server.url, api_key="0", headers=headers)
+    with pytest.raises(llm.PermissionError) as caught:
+        llm.Model("mine/x").call("Hi")
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("way", ["aiohttp", "httpx2", "client-httpx2", "client-httpx"])
