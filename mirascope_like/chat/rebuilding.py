@@ -53,7 +53,7 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, all
         turn.format = _giving(data["value"])
     elif turn.format is not None and turn.format.parser is None:
         turn.format = turn.format.with_mode("tool")  # the mode is not stored; this one takes least for granted
-    turn.id = data["id"]
+    turn.id, turn.stored = data["id"], True
     restore(turn, answer, list(_events(answer)), _moment(data.get("datetime_utc")), data.get("duration_ms", 0))
     return turn
 
@@ -64,7 +64,7 @@ def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
     made.set_usage(input=turn.input_tokens, output=turn.output_tokens, details=turn.token_details)
     made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
     made.finish_reason, made.format = turn.finish_reason, turn.format
-    made.id, made.executed = turn.id, set(turn.executed)
+    made.id, made.stored, made.executed = turn.id, turn.stored, set(turn.executed)
     messages = deepcopy(said(turn))
     restore(made, messages, list(_events(messages)), _moment(started), duration_ms)
     return made

@@ -102,6 +102,8 @@ class Turn(Facts, Generic[F]):
         self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
         self.replies_to: Turn[Any] | None = replies_to
         """The response whose `reply()` made this one."""
+        self.stored: bool = False
+        """Whether it comes from a JSON form, whose id may be that of somebody else's response."""
         self._lock = self._runtime.lock()
         self._stream: LiveStream | None = None
         self._answer: Answering | None = None
@@ -274,7 +276,13 @@ class Turn(Facts, Generic[F]):
     def _labels(self) -> dict[str, str]:
         if self.conversation is not None:
             return {"id": self.id, "conversation": self.conversation.id}
-        return {"id": self.id} if self.replies_to is None else {"id": self.id, "replies_to": self.replies_to.id}
+        continued = self._continued
+        return {"id": self.id} if continued is None else {"id": self.id, "replies_to": continued.id}
+
+    @property
+    def _continued(self) -> Turn[Any] | None:
+        """The response that this one replies to, if its id can be trusted."""
+        return None if self.replies_to is None or self.replies_to.stored else self.replies_to
 
     @property
     def _thread(self) -> str:
@@ -282,8 +290,10 @@ class Turn(Facts, Generic[F]):
         if self.conversation is not None and any(each is self for each in self.conversation.responses[:-1]):
             return new_id()  # the conversation went on since: this is a branch
         first: Turn[Any] = self
-        while first.replies_to is not None:
-            first = first.replies_to
+        while first._continued is not None:
+            first = first._continued
+        if first.stored and self.conversation is None:
+            return new_id()
         return first.id if self.conversation is None else self.conversation.id
 
     def _complete(self) -> None:

@@ -283,6 +283,30 @@ def test_stored_messages_of_chat_begin_a_conversation(colour: Colour, path: Path
     assert len(set(conversations(reader))) == 2
 
 
+@pytest.mark.parametrize("reply", ["reply", "reply to a reply"])
+def test_replies_to_stored_responses_begin_a_conversation(
+    colour: Colour, path: Path, reader: llm.LogReader, reply: str
+) -> None:
+    """Whoever changed the JSON could name the response of somebody else."""
+    kind: Any = chat.AsyncResponse if colour.is_async else chat.Response
+
+    async def scenario() -> None:
+        theirs = get(colour).prompt("Theirs")
+        await colour.got(theirs.text())
+        data = json.loads(json.dumps(theirs.to_dict()))
+        evil = chat.Message("user", [chat.TextPart("evil")]).to_dict()
+        mine = kind.from_dict({**data, "prompt": {"messages": [evil]}, "messages": [evil]})
+        made = await colour.got(mine.reply("Mine"))
+        await colour.got(made.text())
+        if reply == "reply to a reply":
+            await colour.got((await colour.got(made.reply("More"))).text())
+
+    with played("same", repeat=True), llm.log(path):
+        colour.run(scenario)
+    assert len(threads(reader)) == 2
+    assert ["Theirs", "same"] in threads(reader)
+
+
 def test_messages_of_a_model_of_ones_own(path: Path, reader: llm.LogReader) -> None:
     class Echo(chat.Model):
         model_id = "echo"
