@@ -276,11 +276,11 @@ class Turn(Facts, Generic[F]):
     def _labels(self) -> dict[str, str]:
         if self.conversation is not None:
             return {"id": self.id, "conversation": self.conversation.id}
-        continued = self._continued
-        return {"id": self.id} if continued is None else {"id": self.id, "replies_to": continued.id}
+        answered = self.continued
+        return {"id": self.id} if answered is None else {"id": self.id, "replies_to": answered.id}
 
     @property
-    def _continued(self) -> Turn[Any] | None:
+    def continued(self) -> Turn[Any] | None:
         """The response that this one replies to, if its id can be trusted."""
         return None if self.replies_to is None or self.replies_to.stored else self.replies_to
 
@@ -290,8 +290,8 @@ class Turn(Facts, Generic[F]):
         if self.conversation is not None and any(each is self for each in self.conversation.responses[:-1]):
             return new_id()  # the conversation went on since: this is a branch
         first: Turn[Any] = self
-        while first._continued is not None:
-            first = first._continued
+        while first.continued is not None:
+            first = first.continued
         if first.stored and self.conversation is None:
             return new_id()
         return first.id if self.conversation is None else self.conversation.id

@@ -263,6 +263,8 @@ class Model:
             _overrides.leave(scope)
 
     def __repr__(self) -> str:
+        if "params" not in vars(self):  # its constructor failed, and a traceback shows it
+            return object.__repr__(self)
         params = "".join(f", {name}={value!r}" for name, value in self.params.items() if name != "extra_headers")
         retry = f", retry={self.retry_config!r}" if self.retry_config is not None else ""
         return f"Model({self.model_id!r}{retry}{params})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 __all__ = ["Headers", "check_headers", "merge_headers"]
 
@@ -24,7 +25,15 @@ class Headers(dict[str, str]):
 
 
 def check_headers(headers: Mapping[str, str]) -> Headers:
-    """Return these headers as `Headers`. Raises `ValueError` for a header that only the HTTP client may set."""
+    """Return these headers as `Headers`. Raises `TypeError` for names and values that are no texts, and `ValueError`
+    for a header that only the HTTP client may set."""
+    if not isinstance(cast("object", headers), Mapping):
+        raise TypeError(f"Headers must be a mapping of names to texts, not {type(headers).__name__}.")
+    for name, value in cast("Mapping[object, object]", headers).items():
+        if not isinstance(name, str):
+            raise TypeError(f"The names of headers must be texts, not {type(name).__name__}.")
+        if not isinstance(value, str):  # the value itself is not shown: it may be a key
+            raise TypeError(f"The value of the header {name!r} must be a text, not {type(value).__name__}.")
     if framing := sorted(name for name in headers if name.strip().lower() in _FRAMING):
         raise ValueError(
             f"The header {framing[0]!r} cannot be set here: the HTTP client sets it, from the URL and the body. "

@@ -93,13 +93,6 @@ def _is_mapping(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-def _are_headers(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return False
-    headers = cast("Mapping[object, object]", value)
-    return _are_texts([*headers, *headers.values()])
-
-
 _NUMBER = _is_number, "a number"
 _WHOLE = _is_whole, "a whole number"
 _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
@@ -112,7 +105,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "parallel_tool_calls": (_is_flag, "True or False"),
     "tool_call_limit": _WHOLE,
     "extra_body": (_is_mapping, "a mapping"),
-    "extra_headers": (_are_headers, "a mapping of names to texts"),
+    "extra_headers": (_is_mapping, "a mapping of names to texts"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -242,6 +243,14 @@ def test_a_script_loses_nothing_unseen(reply: Any, error: type[Exception], told:
 def test_repr_hides_headers() -> None:
     model = llm.Model("test/mine", temperature=0, extra_headers={"authorization": "Bearer secret"})
     assert repr(model) == "Model('test/mine', temperature=0)"
+
+
+@pytest.mark.parametrize(("model_id", "params"), [("noslash", {}), ("test/mine", {"temperature": "hot"})])
+def test_a_model_that_could_not_be_made_can_be_shown(model_id: str, params: Any) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        llm.Model(model_id, **params)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "repr() failed" not in shown and "Model object at" in shown
 
 
 def test_a_thread_knows_the_model_of_a_with_block_if_it_is_given_the_context() -> None:

@@ -73,7 +73,9 @@ def test_values_that_cannot_be_meant_are_refused(params: dict[str, Any], hint: s
         ({"parallel_tool_calls": 1}, "parallel_tool_calls must be True or False"),
         ({"extra_body": "x"}, "extra_body must be a mapping"),
         ({"extra_headers": "Bearer x"}, "extra_headers must be a mapping of names to texts, not str"),
-        ({"extra_headers": {"x-count": 3}}, "extra_headers"),
+        ({"extra_headers": {"x-count": 3}}, "the header 'x-count' must be a text, not int"),
+        ({"extra_headers": {"x-a": "b", "x-key": b"secret"}}, "the header 'x-key' must be a text, not bytes"),
+        ({"extra_headers": {b"x-key": "secret"}}, "names of headers must be texts, not bytes"),
     ],
     ids=str,
 )
