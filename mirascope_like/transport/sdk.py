@@ -139,14 +139,23 @@ class NativeSDKChannel:
 
 def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
-    options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": request.headers}
     sdk = _sdk_of(client)
+    headers = {**_replaced(client, sdk, request), **request.headers}
+    options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": headers}
     bases = sdk.DefaultHttpxClient.__mro__  # the SDK's httpx is `httpx2` or, before that, `httpx`
     family = next(base.__module__ for base in bases if base.__module__ in ("httpx2", "httpx"))
     connect, read = request.timeouts.connect, request.timeouts.read
     if connect is not None or read is not None:
         options["timeout"] = sys.modules[family].Timeout(read or READ_TIMEOUT, connect=connect or CONNECT_TIMEOUT)
     return {"body": json.loads(request.body), "cast_to": sys.modules[family].Response, "options": options}
+
+
+def _replaced(client: Any, sdk: Any, request: HttpRequest) -> dict[str, Any]:
+    """Return the client's own headers that the request has too, to be omitted: some versions of the SDKs send both if
+    they are spelled differently."""
+    own = {**client.auth_headers, **client.default_headers}
+    given = {name.lower() for name in request.headers}
+    return {name: sdk.Omit() for name in own if name.lower() in given}
 
 
 def _answer(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Response:

@@ -55,7 +55,9 @@ class _Call:
         self.custom = False
         self.has_index = False
         self.started = False
-        self._forget_args()
+        self.has_args = False
+        self._is_placeholder = False  # whether the arguments are an empty object so far
+        self.args = Arguments()
 
     @property
     def name(self) -> str:
@@ -134,8 +136,7 @@ class _Call:
         self.args.add(args)
 
     def _forget_args(self) -> None:
-        self.has_args = False
-        self._is_placeholder = False  # whether the arguments are an empty object so far
+        self.has_args = self._is_placeholder = False
         self.args = Arguments()
 
     def start(self, ids: UniqueIds, chunks: list[Chunk]) -> None:
