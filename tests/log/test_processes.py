@@ -218,13 +218,15 @@ async def main():
     os._exit(0)
 trio.run(main)""",
         """
-async def main():
+async def main(called):
     async with llm.log(sys.argv[1]):
         many()
+        called.set()
         await asyncio.sleep(60)
 async def cancelled():
-    task = asyncio.create_task(main())
-    await asyncio.sleep(0.01)
+    called = asyncio.Event()
+    task = asyncio.create_task(main(called))
+    await called.wait()
     task.cancel()
     await asyncio.wait([task])
     os._exit(0)
