@@ -278,11 +278,12 @@ class Reply:
 
 
 class _Open:
-    """A part that is still arriving."""
+    """A part that is still arriving, at a place among the parts of its message."""
 
-    __slots__ = ("citations", "id", "name", "pieces")
+    __slots__ = ("citations", "id", "name", "pieces", "place")
 
-    def __init__(self, id: str = "", name: str = "") -> None:
+    def __init__(self, place: int, id: str = "", name: str = "") -> None:
+        self.place = place
         self.id = id
         self.name = name
         self.pieces: list[str] = []
@@ -350,7 +351,9 @@ class Accumulator:
     def _start(self, chunk: TextStartChunk | ThoughtStartChunk) -> None:
         if self._open_text is not None:
             raise RuntimeError("A text or thought starts while another is open.")
-        self._open_text = part = _OpenText() if isinstance(chunk, TextStartChunk) else _OpenThought()
+        self._open_text = part = (
+            _OpenText(len(self._parts)) if isinstance(chunk, TextStartChunk) else _OpenThought(len(self._parts))
+        )
         self._parts.append(part)
 
     def _go_on(self, chunk: TextChunk | ThoughtChunk) -> None:
@@ -366,7 +369,7 @@ class Accumulator:
     def _start_call(self, chunk: ToolCallStartChunk) -> None:
         if chunk.id in self._open_calls:
             raise RuntimeError(f"Tool call {chunk.id!r} starts twice.")
-        self._open_calls[chunk.id] = call = _OpenToolCall(chunk.id, chunk.name)
+        self._open_calls[chunk.id] = call = _OpenToolCall(len(self._parts), chunk.id, chunk.name)
         self._parts.append(call)
 
     def _go_on_with_call(self, chunk: ToolCallChunk) -> None:
@@ -403,11 +406,7 @@ class Accumulator:
         return self._open_calls[chunk.id]
 
     def _close(self, part: _OpenText | _OpenThought | _OpenToolCall) -> None:
-        # Searched from the end, where open parts are.
-        for index in range(len(self._parts) - 1, -1, -1):
-            if self._parts[index] is part:
-                self._parts[index] = part.part()
-                return
+        self._parts[part.place] = part.part()
 
     _FOLDS: ClassVar[Mapping[type[Chunk], Callable[[Any, Any], None]]] = {
         TextStartChunk: _start,

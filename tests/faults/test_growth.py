@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import llm
+from mirascope_like.values.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.failures import reported
 from mirascope_like.wire.lessons import lesson
 
@@ -32,6 +33,18 @@ def parse(text: str) -> None:
 
 def refuse(**error: object) -> None:
     lesson(reported({"error": {"message": "not supported", **error}}, status=400))
+
+
+def fold_calls(count: int) -> None:
+    ids = [str(n) for n in range(count)]
+    accumulator = Accumulator()
+    for chunk in [*map(start_of_call, ids), *map(ToolCallEndChunk, ids)]:  # all are open before the first one ends
+        accumulator.add(chunk)
+    assert len(accumulator.reply().content) == count
+
+
+def start_of_call(id: str) -> ToolCallStartChunk:
+    return ToolCallStartChunk(id, "look_up")
 
 
 def cpu_time(read: Callable[[int], None], size: int) -> float:
@@ -55,6 +68,7 @@ def cpu_time(read: Callable[[int], None], size: int) -> float:
         pytest.param(lambda n: parse('{"a": "' + "\\" * n), id="backslashes"),
         pytest.param(lambda n: refuse(param="effort " * n), id="a long name in a refusal"),
         pytest.param(lambda n: refuse(code="tools reasoning_effort " * n), id="a long code in a refusal"),
+        pytest.param(fold_calls, id="tool calls that arrive together"),
         pytest.param(lambda n: refuse(message="thinking must be " * n), id="a long refusal"),
     ],
 )
