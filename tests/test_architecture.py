@@ -118,7 +118,7 @@ def test_vendors_are_imported_only_where_their_clients_are_used(path: Path) -> N
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_only_dependencies_are_imported(path: Path) -> None:
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
     requirements = chain(project["dependencies"], *project["optional-dependencies"].values())
     declared = {re.split(r"[^\w-]", requirement)[0].replace("-", "_") for requirement in requirements}
     declared |= {"pydantic_core"}  # pydantic requires one version of it, and no other
