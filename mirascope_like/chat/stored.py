@@ -31,6 +31,8 @@ def allowed_path(path: str, allow_files: AllowFiles) -> str:
             f"Stored data names the file {path!r}. Files are read from there only if you allow it: pass "
             "allow_files='a/directory' for files in it, or allow_files=True for all."
         )
+    if "\0" in path:
+        raise ValueError(f"Stored data names the file {path!r}, which has a null byte.")
     root, real = os.path.realpath(allow_files), os.path.realpath(path)
     if not Path(real).is_relative_to(root):
         raise ValueError(f"Stored data names the file {path!r}, which is not in allow_files={root!r}.")

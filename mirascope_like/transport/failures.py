@@ -14,6 +14,7 @@ __all__ = [
     "bad_url",
     "broken",
     "copied",
+    "drop_frames",
     "no_answer",
     "no_connection",
     "no_free_connection",
@@ -89,9 +90,11 @@ def copied(error: BaseException | None, clean: Callable[[str], str] = str) -> Ba
     """Return an exception of the same type and text, with nothing else: attributes and frames of an HTTP client's
     exceptions hold the request's headers, and API keys in them. `clean` may change the text.
 
-    If the class makes none from its arguments, the copy is a plain one that names the class."""
+    If the class makes none from its arguments, the copy is a plain one that names the class. The original loses its
+    frames."""
     if error is None:
         return None
+    drop_frames(error)
     text = clean(said(error))
     for args in (error.args, (text,)):
         if all(isinstance(arg, str | int) for arg in args):
@@ -100,6 +103,21 @@ def copied(error: BaseException | None, clean: Callable[[str], str] = str) -> Ba
                 if said(copy) == text:
                     return copy
     return Exception(f"{type(error).__name__}: {text}")
+
+
+def drop_frames(error: BaseException) -> None:
+    """Drop the frames of an exception, its causes and contexts.
+
+    Each frame refers to its callers' frames, and an HTTP client's frames are often part of a reference cycle: a stream
+    that the caller drops would stay open until the next garbage collection."""
+    found: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while found:
+        each = found.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            found += (each.__cause__, each.__context__)
 
 
 def said(error: BaseException) -> str:

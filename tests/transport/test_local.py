@@ -281,7 +281,7 @@ except Exception as error:
     [
         (
             "sys.path = [path for path in sys.path if 'site-packages' not in path]",
-            'pip install "mirascope-like[local]"',
+            'pip install "mirascope-like[local]" (in a checkout: ".[local]")',
         ),
         ("", "python -m mirascope_like weights"),
     ],
