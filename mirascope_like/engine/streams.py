@@ -15,11 +15,22 @@ A stream is an object with `next` and `close` rather than an async generator, wh
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamClosedError, StreamRestarted
-from ..values.chunks import Accumulator, Chunk, ContentChunk, MetaChunk, Reply, TextChunk, TextStartChunk
+from ..values.chunks import (
+    Accumulator,
+    Chunk,
+    ContentChunk,
+    MetaChunk,
+    Reply,
+    TextChunk,
+    TextStartChunk,
+    ToolCallChunk,
+    ToolCallEndChunk,
+)
 from ..values.retries import RetryFailure
 from .attempts import Attempts
 from .calls import ChunkFilter
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveStream", "Reader", "open_stream"]
 
 _BEHIND_ALL = sys.maxsize  # a position that no chunk has
+_OF_CALLS = (ToolCallChunk, ToolCallEndChunk)
 
 
 async def open_stream(runtime: Runtime, plan: Plan) -> LiveStream:
@@ -79,6 +91,7 @@ class LiveStream:
     def _clear(self) -> None:
         """Forget what has come: the answer begins anew, or with what it is to go on from."""
         self.chunks: list[ContentChunk] = []  # another list, so that who holds one notices
+        self._positions: dict[str, list[int]] = {}  # of the chunks of each tool call, by its id
         self._accumulator = Accumulator()
         self._handed_out = False
         self._reply: Reply | None = None
@@ -139,6 +152,13 @@ class LiveStream:
             if self.failure is not None:
                 raise self.failure
             await self._in_turn(self._read, lambda: position >= len(self.chunks))
+
+    def position_in_call(self, id: str, position: int) -> int:
+        """The first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
+        end = len(self.chunks)  # first: a chunk that comes meanwhile is not skipped
+        positions = self._positions.get(id, ())
+        place = bisect_left(positions, position)
+        return positions[place] if place < len(positions) else max(position, end)
 
     async def finish(self) -> None:
         """Read to the end, which hands out nothing to anybody."""
@@ -310,6 +330,8 @@ class LiveStream:
         for chunk in chunks:
             self._accumulator.add(chunk)
             if not isinstance(chunk, MetaChunk):
+                if isinstance(chunk, _OF_CALLS):
+                    self._positions.setdefault(chunk.id, []).append(len(self.chunks))
                 self.chunks.append(chunk)
 
     async def _close_source(self) -> None:
@@ -380,6 +402,10 @@ class Reader:
             if chunk is None and self.position == position + 1:
                 self.position = position
         return chunk
+
+    def skip_to_call(self, id: str) -> None:
+        """Skip what has come of everything but the tool call with this id."""
+        self.position = self._stream.position_in_call(id, self.position)
 
     def leave(self) -> None:
         """Read no more."""

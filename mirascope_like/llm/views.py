@@ -272,6 +272,10 @@ class _Part:
     def take(self, chunk: ContentChunk) -> str | None:
         raise NotImplementedError
 
+    def skip(self, reader: Reader) -> None:
+        """Let the reader skip chunks that are not of this part, where there may be many: texts and thoughts come one
+        at a time."""
+
     def _more(self, delta: str) -> str:
         self.pieces.append(delta)
         return delta
@@ -314,6 +318,9 @@ class _ToolCallPart(_Part):
             return self._more(chunk.delta)
         return ""
 
+    def skip(self, reader: Reader) -> None:
+        reader.skip_to_call(self.start.id)
+
 
 PartT = TypeVar("PartT", bound=_Part)
 WholeT = TypeVar("WholeT", covariant=True)
@@ -326,12 +333,17 @@ class _Deltas(Generic[PartT, WholeT]):
         self._part = part
         self._reader: Reader | None = Reader(stream, position)
 
-    def _shows(self, chunk: ContentChunk | None) -> str | None:
-        """The text to show; '' to go on reading; `None` at the part's end."""
-        text = None if chunk is None else self._part.take(chunk)
-        if text is None:
-            self._reader = None
-        return text
+    async def _next(self) -> str | None:
+        """The next text to show; `None` at the part's end."""
+        while self._reader is not None:
+            self._part.skip(self._reader)
+            chunk = await self._reader.next()
+            text = None if chunk is None else self._part.take(chunk)
+            if text is None:
+                self._reader = None
+            elif text:
+                return text
+        return None
 
     def _whole(self) -> WholeT:
         """The part as it stands in the answer."""
@@ -340,10 +352,9 @@ class _Deltas(Generic[PartT, WholeT]):
 
 class _SyncDeltas(_Deltas[PartT, WholeT], Iterator[str]):
     def __next__(self) -> str:
-        while self._reader is not None:
-            if text := self._shows(run(self._reader.next())):
-                return text
-        raise StopIteration
+        if (text := run(self._next())) is None:
+            raise StopIteration
+        return text
 
     def collect(self) -> WholeT:
         """The whole part, read to its end."""
@@ -354,10 +365,9 @@ class _SyncDeltas(_Deltas[PartT, WholeT], Iterator[str]):
 
 class _AsyncDeltas(_Deltas[PartT, WholeT], AsyncIterator[str]):
     async def __anext__(self) -> str:
-        while self._reader is not None:
-            if text := self._shows(await self._reader.next()):
-                return text
-        raise StopAsyncIteration
+        if (text := await self._next()) is None:
+            raise StopAsyncIteration
+        return text
 
     async def collect(self) -> WholeT:
         """The whole part, read to its end."""

@@ -43,6 +43,12 @@ def fold_calls(count: int) -> None:
     assert len(accumulator.reply().content) == count
 
 
+def read_parts(count: int) -> None:
+    calls = [llm.ToolCall(id=str(n), name="look_up", args='{"n": 1}') for n in range(count // 20)]
+    parts = list(llm.scripted(calls).stream("Look them up").streams())  # all end together
+    assert [part.collect() for part in parts] == calls
+
+
 def start_of_call(id: str) -> ToolCallStartChunk:
     return ToolCallStartChunk(id, "look_up")
 
@@ -57,21 +63,22 @@ def cpu_time(read: Callable[[int], None], size: int) -> float:
     return min(times)
 
 
-@pytest.mark.parametrize(
-    "read",
-    [
-        pytest.param(lambda n: parse("a```\n" * n), id="fences that are never closed"),
-        pytest.param(lambda n: parse("```json\n" * n), id="fences in a row"),
-        pytest.param(lambda n: parse("```\n" + "\n " * n), id="a fence before blank lines"),
-        pytest.param(lambda n: parse("{ " * n), id="braces that are never closed"),
-        pytest.param(lambda n: parse('{"a":[1,' * n), id="JSON that is never closed"),
-        pytest.param(lambda n: parse('{"a": "' + "\\" * n), id="backslashes"),
-        pytest.param(lambda n: refuse(param="effort " * n), id="a long name in a refusal"),
-        pytest.param(lambda n: refuse(code="tools reasoning_effort " * n), id="a long code in a refusal"),
-        pytest.param(fold_calls, id="tool calls that arrive together"),
-        pytest.param(lambda n: refuse(message="thinking must be " * n), id="a long refusal"),
-    ],
-)
+READS: dict[str, Callable[[int], None]] = {
+    "fences that are never closed": lambda n: parse("a```\n" * n),
+    "fences in a row": lambda n: parse("```json\n" * n),
+    "a fence before blank lines": lambda n: parse("```\n" + "\n " * n),
+    "braces that are never closed": lambda n: parse("{ " * n),
+    "JSON that is never closed": lambda n: parse('{"a":[1,' * n),
+    "backslashes": lambda n: parse('{"a": "' + "\\" * n),
+    "a long name in a refusal": lambda n: refuse(param="effort " * n),
+    "a long code in a refusal": lambda n: refuse(code="tools reasoning_effort " * n),
+    "a long refusal": lambda n: refuse(message="thinking must be " * n),
+    "tool calls that arrive together": fold_calls,
+    "tool calls, each read from a sub-stream": read_parts,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_time_grows_with_the_length(read: Callable[[int], None]) -> None:
     read(SIZE)  # loads what is loaded at first use
     short = max(cpu_time(read, SIZE), 0.001)  # below, noise is larger than what is measured

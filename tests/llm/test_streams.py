@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import anyio
@@ -279,6 +281,102 @@ def test_a_call_without_arguments(colour: Colour) -> None:
         (part,) = await colour.all(stream.streams())
         assert (await colour.got(part.collect())).args == stream.tool_calls[0].args == "{}"
         assert "".join(await colour.all(stream.pretty_stream())) == stream.pretty()
+
+    colour.run(scenario)
+
+
+def test_sub_streams_are_read_in_any_order(colour: Colour) -> None:
+    """By several loops over the parts, a piece at a time; some are left in the middle."""
+
+    async def scenario(dice: random.Random) -> None:
+        pieces = {id: [f"{id}{count}" for count in range(dice.randint(0, 3))] for id in "abcde"}
+        turns = [index for index, id in enumerate(pieces) for _ in pieces[id]]
+        dice.shuffle(turns)
+        left = [iter(pieces[id]) for id in pieces]
+        starts = ((index, id, "") for index, id in enumerate(pieces))
+        mixed = ((index, None, next(left[index])) for index in turns)
+        stream = await colour.got(colour.stream(over(Pieces([*calls(*starts, *mixed), END])), "Hi"))
+        loops: list[Any] = [stream.streams(), stream.streams()]
+        read: dict[Any, list[str]] = {}
+        begun: list[Any] = []
+        while loops or begun:
+            each = dice.choice([*loops, *begun])
+            item = await anext(each, None) if colour.is_async else next(each, None)
+            if item is None:
+                (loops if each in loops else begun).remove(each)
+                assert each not in read or read[each] == pieces[each.tool_id]
+            elif each in loops:
+                read[item] = []
+                begun.append(item)
+            else:
+                read[each].append(item)
+                assert read[each] == pieces[each.tool_id][: len(read[each])]
+                assert each.partial_args == "".join(read[each])
+                if dice.random() < 0.1:
+                    begun.remove(each)
+        assert sorted(each.tool_id for each in read) == sorted(2 * "abcde")
+
+    for seed in range(20):
+        colour.run(partial(scenario, random.Random(seed)))
+
+
+def test_sub_streams_in_tasks_at_once(native: Colour) -> None:
+    async def scenario() -> None:
+        stream = await native.stream(over(Pieces(INTERLEAVED)), "Hi")
+        parts = stream.streams()
+        got: dict[str, llm.ToolCall] = {}
+
+        async def collect(part: Any) -> None:
+            got[part.tool_id] = await part.collect()
+
+        async with anyio.create_task_group() as group:
+            for part in (await anext(parts), await anext(parts)):
+                group.start_soon(collect, part)
+        assert [got["a"], got["b"]] == CALLS
+
+    native.run(scenario)
+
+
+def test_sub_streams_in_threads_at_once() -> None:
+    made = [llm.ToolCall(id=str(number), name="look", args=f'{{"at": {number}}}') for number in range(50)]
+    stream = llm.scripted(made).stream("Hi")
+    start = threading.Barrier(4, timeout=PATIENCE)
+
+    def reader(_: int) -> list[llm.ToolCall]:
+        start.wait()
+        return [part.collect() for part in stream.streams() if isinstance(part, llm.ToolCallStream)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(reader, range(4))) == 4 * [made]
+
+
+def test_sub_streams_of_an_answer_that_begins_anew(colour: Colour) -> None:
+    async def scenario() -> None:
+        script = llm.scripted([*CALLS, llm.ConnectionError("x")], ["Hello.", *CALLS])
+        model = llm.retry(script, max_retries=1, initial_delay=0.0, after_output="restart")
+        stream = await colour.got(colour.stream(model, "Hi"))
+        parts = stream.streams()
+        begun, unread = await colour.next(parts), await colour.next(parts)
+        assert await colour.next(begun)
+        for each in (begun, unread, unread, begun):
+            with pytest.raises(llm.StreamRestarted):
+                await colour.got(each.collect())
+        again = [await colour.got(part.collect()) for part in await colour.all(stream.streams())]
+        assert again == [llm.Text("Hello."), *CALLS]
+
+    colour.run(scenario)
+
+
+def test_a_sub_stream_of_an_answer_that_breaks_off(colour: Colour) -> None:
+    async def scenario() -> None:
+        stream = await colour.got(colour.stream(over(Pieces(INTERLEAVED[:3])), "Hi"))
+        parts = stream.streams()
+        first, second = await colour.next(parts), await colour.next(parts)
+        for part, args in ((second, '{"a'), (first, CALLS[0].args)):
+            for _ in range(2):
+                with pytest.raises(llm.IncompleteStreamError):
+                    await colour.got(part.collect())
+            assert part.partial_args == args
 
     colour.run(scenario)
 
