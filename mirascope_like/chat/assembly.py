@@ -7,9 +7,10 @@ begins a call, arguments belong to the last call; each tool result is a part. An
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ..values import chunks as ch
 from ..values.content import ProviderBlock, ServerToolCall
@@ -149,23 +150,60 @@ def _redacted_first(parts: Sequence[Part]) -> list[Part]:
 
 def _not_streamed(calls: Sequence[CallLike], messages: Sequence[list[Part]]) -> list[Part]:
     """The calls that no event told of. A streamed call without an id is told by name and arguments, and gets the id."""
-    added: list[Part] = []
-    for call in calls:
-        if not any(_same_call(call, parts) for parts in messages):
-            added.append(ToolCallPart(call.name, call.arguments, call.tool_call_id))
-    return added
+    streamed = _StreamedCalls(messages if calls else ())
+    return [ToolCallPart(call.name, call.arguments, call.tool_call_id) for call in calls if not streamed.take(call)]
 
 
-def _same_call(call: CallLike, parts: list[Part]) -> bool:
-    for position, part in enumerate(parts):
-        if not isinstance(part, ToolCallPart) or part.server_executed:
-            continue
-        if part.tool_call_id is None and (part.name, part.arguments) == (call.name, call.arguments):
-            parts[position] = replace(part, tool_call_id=call.tool_call_id)
+class _StreamedCalls:
+    """The calls in the parts of messages. Finding one takes constant time."""
+
+    def __init__(self, messages: Sequence[list[Part]]) -> None:
+        self._ids: set[str] = set()
+        self._without_id: dict[Hashable, deque[tuple[list[Part], int]]] = {}  # where they are
+        for parts in messages:
+            for position, part in enumerate(parts):
+                if not isinstance(part, ToolCallPart) or part.server_executed:
+                    continue
+                if part.tool_call_id is None:
+                    self._alike(part.name, part.arguments).append((parts, position))
+                else:
+                    self._ids.add(part.tool_call_id)
+
+    def take(self, call: CallLike) -> bool:
+        """Whether a call is among these. Each one without an id is taken once, and gets the call's."""
+        if call.tool_call_id in self._ids:
             return True
-        if part.tool_call_id is not None and part.tool_call_id == call.tool_call_id:
-            return True
-    return False
+        alike = self._alike(call.name, call.arguments)
+        for place, (parts, position) in enumerate(alike):
+            part = parts[position]
+            if isinstance(part, ToolCallPart) and part.arguments == call.arguments:
+                parts[position] = replace(part, tool_call_id=call.tool_call_id)
+                del alike[place]
+                if call.tool_call_id is not None:
+                    self._ids.add(call.tool_call_id)
+                return True
+        return False
+
+    def _alike(self, name: str, arguments: object) -> deque[tuple[list[Part], int]]:
+        """The calls without an id that may be equal to one with this name and these arguments."""
+        return self._without_id.setdefault((name, _key(arguments)), deque())
+
+
+def _key(value: object, depth: int = 8) -> Hashable:
+    """A key that is the same for equal JSON values, and for those that only differ deeper inside."""
+    if isinstance(value, dict) and depth:
+        return frozenset((name, _key(held, depth - 1)) for name, held in cast("dict[str, object]", value).items())
+    if isinstance(value, list) and depth:
+        return tuple(_key(held, depth - 1) for held in cast("list[object]", value))
+    return None if isinstance(value, dict | list) else _if_hashable(value)
+
+
+def _if_hashable(value: object) -> Hashable:
+    try:
+        hash(value)
+    except TypeError:  # a value of the author's own
+        return None
+    return value
 
 
 # -- the library's chunks ---------------------------------------------------------------------------------------------
@@ -250,9 +288,9 @@ class ChunkWriter:
         made = self._closed()
         for call in self._calls.values():
             made += call.end()
-        said = {call.id for call in self._calls.values()}
+        said: set[str | None] = {None, *(call.id for call in self._calls.values())}
         for part in (part for message in messages for part in message.parts):
-            if isinstance(part, ToolCallPart) and not part.server_executed and part.tool_call_id not in {None, *said}:
+            if isinstance(part, ToolCallPart) and not part.server_executed and part.tool_call_id not in said:
                 made += _whole_call(part)
         return [*made, ch.RawMessageChunk([dict(message.to_dict()) for message in messages])]
 

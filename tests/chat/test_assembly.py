@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -133,6 +134,32 @@ def test_w27_calls_without_ids_that_are_added_too_appear_once() -> None:
     ]
 
 
+def test_an_added_call_is_the_streamed_one_of_its_id_before_an_equal_one_without() -> None:
+    events = [name("f"), args('{"x": 1}'), name("f", "1"), args('{"x": 1}', "1")]
+    streamed = [ToolCallPart("f", {"x": 1}), ToolCallPart("f", {"x": 1}, "1")]
+    assert assembled(*events, calls=[ToolCall("f", {"x": 1}, "1")]) == [streamed]
+
+
+@pytest.mark.parametrize(
+    ("value", "equal", "other"),
+    [
+        ("1", 1.0, 2),
+        ("0", False, None),
+        ('"a"', "a", ["a"]),
+        ("[1, [2]]", [1, [2.0]], (1, [2])),
+        ('{"a": {"b": 1, "c": []}}', {"a": {"c": [], "b": 1}}, {"a": {"b": 1, "c": {}}}),
+        ("[" * 20 + "1" + "]" * 20, json.loads("[" * 20 + "1" + "]" * 20), json.loads("[" * 20 + "2" + "]" * 20)),
+        ("[1]", [1], [bytearray(b"1")]),
+    ],
+)
+def test_an_added_call_without_a_streamed_id_is_told_by_its_arguments(value: str, equal: object, other: object) -> None:
+    events = [name("f"), args(f'{{"x": {value}}}'), name("f"), args(f'{{"x": {value}}}')]
+    calls = [ToolCall("g", {"x": equal}, "0"), ToolCall("f", {"x": other}, "1"), ToolCall("f", {"x": equal}, "2")]
+    (parts,) = assembled(*events, calls=calls)
+    ids = [(part.name, part.tool_call_id) for part in parts if isinstance(part, ToolCallPart)]
+    assert ids == [("f", "2"), ("f", None), ("g", "0"), ("f", "1")]
+
+
 def test_nothing_said_is_no_message() -> None:
     assert assembled() == []
 
@@ -176,8 +203,6 @@ def events_of(parts: Iterable[Part], cut: st.DataObject) -> list[StreamEvent]:
 
 
 def ch_args(part: ToolCallPart) -> str:
-    import json
-
     return json.dumps(part.arguments)
 
 

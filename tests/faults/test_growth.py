@@ -13,7 +13,8 @@ from collections.abc import Callable
 import pytest
 from pydantic import BaseModel
 
-from mirascope_like import llm
+from mirascope_like import chat, llm
+from mirascope_like.chat.assembly import Assembler, ChunkWriter
 from mirascope_like.values.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.failures import reported
 from mirascope_like.wire.lessons import lesson
@@ -49,6 +50,19 @@ def read_parts(count: int) -> None:
     assert [part.collect() for part in parts] == calls
 
 
+def assemble_calls(count: int, *, with_ids: bool, added: bool) -> None:
+    """As of a model that a user wrote. `added`: the response gets each call once more, beside the events."""
+    assembler, writer = Assembler(), ChunkWriter()
+    for n in range(count):
+        id = f"call_{n}" if with_ids else None
+        writer.feed(assembler.add(chat.StreamEvent("tool_call_name", "look_up", tool_call_id=id)))
+        writer.feed(assembler.add(chat.StreamEvent("tool_call_args", f'{{"n": {n}}}', tool_call_id=id)))
+    calls = [chat.ToolCall("look_up", {"n": n}, f"call_{n}") for n in reversed(range(count))] if added else []
+    (message,) = assembler.messages(calls)
+    writer.end([message])
+    assert len(message.parts) == count
+
+
 def start_of_call(id: str) -> ToolCallStartChunk:
     return ToolCallStartChunk(id, "look_up")
 
@@ -75,6 +89,9 @@ READS: dict[str, Callable[[int], None]] = {
     "a long refusal": lambda n: refuse(message="thinking must be " * n),
     "tool calls that arrive together": fold_calls,
     "tool calls, each read from a sub-stream": read_parts,
+    "tool calls of a model that a user wrote": lambda n: assemble_calls(n // 2, with_ids=True, added=False),
+    "tool calls that it adds as well": lambda n: assemble_calls(n // 4, with_ids=True, added=True),
+    "tool calls that only have ids as it adds them": lambda n: assemble_calls(n // 4, with_ids=False, added=True),
 }
 
 
