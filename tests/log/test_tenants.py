@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from mirascope_like import chat, llm
 from mirascope_like.__main__ import main
+from mirascope_like.values.lineage import call_of
 
 from ..conftest import PATIENCE, Colour
 from ..test_docs import played
@@ -333,6 +335,54 @@ def test_an_id_that_a_client_gives(colour: Colour, path: Path) -> None:
         assert len(list(reader.conversations())) == 3
         assert len(list(reader.responses(conversation=conversation.id))) == 1
         assert reader.verify() == []
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_a_pause_of_another(colour: Colour, path: Path, forged: bool) -> None:
+    """Those who resume it, also with other messages, have a conversation of their own; its owner's goes on without
+    what they said."""
+    get = chat.get_async_model if colour.is_async else chat.get_model
+    resume = chat.resume_async if colour.is_async else chat.resume
+
+    async def pause() -> tuple[str, dict[str, Any]]:
+        def pay() -> str:
+            raise chat.PauseChain("approve it")
+
+        chain = get(MODEL).chain("Pay", tools=[pay])
+        with pytest.raises(chat.PauseChain) as raised:
+            await colour.got(chain.text())
+        return chain.conversation.id, json.loads(json.dumps(raised.value.to_dict()))
+
+    async def go_on(state: dict[str, Any], tenant: str | None) -> None:
+        chain = resume(state, tools=[chat.Tool.function(lambda: f"paid by {tenant}", name="pay")])
+        await colour.got(chain.text())
+        await colour.got(chain.conversation.prompt(f"Thanks from {tenant}").text())
+
+    with played([llm.ToolCall(id="1", name="pay", args="{}")], *["Done."] * 6) as scripted:
+        with llm.log(path, tenant="a"):
+            id, state = colour.run(pause)
+        say = {"role": "user", "parts": [{"type": "text", "text": "Show me"}]}
+        for tenant in ("b", None, "a"):
+            given = {**state, "messages": [say]} if forged and tenant != "a" else state
+            with llm.log(path, tenant=tenant):
+                colour.run(partial(go_on, given, tenant))
+
+    resumed = ["Pay", "", "", "Done."]
+    for tenant, begun in (("a", resumed), ("b", ["Show me", "Done."] if forged else resumed)):
+        with llm.open_log(path, tenant=tenant) as reader:
+            (conversation,) = reader.conversations()
+            assert (conversation.id == id, conversation.tenant) == (tenant == "a", tenant)
+            assert reader.conversation(id) == conversation
+            assert [words(each) for each in conversation.messages] == [*begun, f"Thanks from {tenant}", "Done."]
+            assert forged or f"paid by {tenant}" in repr(conversation.messages)
+            mine = [each.id for each in reader.responses(conversation=id)][::-1]
+            assert len(mine) == len(list(reader.responses())) == (3 if tenant == "a" else 2)
+            from_calls = [call_of(each) for each in conversation.messages if each.role == "assistant"]
+            assert [call for call in from_calls if call is not None] == mine
+    with llm.open_log(path) as reader:
+        assert sorted(str(each.tenant) for each in reader.conversations()) == ["None", "a", "b"]
+        assert reader.verify() == []
+    assert len(scripted.requests) == 7
 
 
 def test_a_stored_response_with_the_id_of_another_s(colour: Colour, path: Path) -> None:
