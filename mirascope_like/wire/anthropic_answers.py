@@ -145,6 +145,7 @@ class _ServerCallBlock(_Block):
 
     def __init__(self, raw: Mapping[str, Any], ids: UniqueIds) -> None:
         super().__init__(raw, ids)
+        self.start_event = raw
         self.id = self.raw["id"] = ids.take(str(raw.get("id") or ""))
         self.name = str(raw.get("name") or "")
         self.args = Arguments()
@@ -158,6 +159,10 @@ class _ServerCallBlock(_Block):
     def stop(self, chunks: list[Chunk]) -> None:
         args = self.end_input()
         chunks.append(ProviderChunk(c.ServerToolCall(id=self.id, name=self.name, args=args, raw=self.raw)))
+
+    def begins_again(self, raw: Mapping[str, Any]) -> bool:
+        """Whether the start event of a block tells of the same call."""
+        return all(raw.get(name) == self.start_event.get(name) for name in ("type", "id", "name"))
 
     def end_input(self) -> str:
         """Return the arguments. Raises `MalformedReply` if the start event had others than the deltas."""
@@ -215,6 +220,7 @@ class MessagesDecoder(EventDecoder):
         self._open: dict[object, _Block] = {}  # by index
         self._indexes = OpenParts[object]()  # of these
         self._waiting = OpenParts[object]()  # indexes of calls without arguments so far
+        self._ended: set[object] = {None}  # indexes of blocks that have ended; without one it could be any
         self._stray: set[object] = set()  # indexes of arguments that came before their call
         self._line = deque[_Block]()  # what has not been said whole: the first has its turn
         self._content: list[JsonObject] = []
@@ -286,6 +292,8 @@ class MessagesDecoder(EventDecoder):
     def _start(self, index: object, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if index in self._waiting:
             raise MalformedReply("a block begins in place of a tool call that has no arguments yet", str(raw))
+        if isinstance(block := self._open.get(index), _ServerCallBlock) and block.begins_again(raw):
+            raise MalformedReply("a tool call begins twice", str(raw))
         self._cut(index, chunks)
         self._open[index] = block = _BLOCKS.get(raw["type"], _Block)(raw, self._ids)
         self._indexes.add(index)
@@ -302,6 +310,8 @@ class MessagesDecoder(EventDecoder):
         if delta.get("partial_json"):
             if event.get("index") is None and index in self._waiting and len(self._waiting) > 1:
                 raise MalformedReply("arguments have no index, and several tool calls wait for theirs", str(delta))
+            if block is None and index in self._ended:
+                raise MalformedReply("arguments came behind the end of their tool call", str(delta))
             self._waiting.remove(index)
             (self._stray.add if block is None else self._stray.discard)(index)
         kind = _BLOCKS_OF_DELTAS.get(delta.get("type", ""))
@@ -321,6 +331,7 @@ class MessagesDecoder(EventDecoder):
     def _stop(self, index: object, chunks: list[Chunk]) -> None:
         if (block := self._open.pop(index, None)) is None:
             return
+        self._ended.add(index)
         self._indexes.remove(index)
         self._waiting.remove(index)
         block.stop(self._voice(block, chunks))
