@@ -6,6 +6,7 @@ gone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
@@ -141,24 +142,37 @@ def trimmed(
 
 
 class _Results:
-    """Results of tools, each of which answers one call: by id, or without one by name."""
+    """Results of tools, each of which answers one call: by id, or by name if one of the two has no id. The first result
+    that fits is taken."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         parts = (part for message in messages for part in message.parts)
-        self._left = [part for part in parts if isinstance(part, ToolResultPart) and not part.server_executed]
+        results = [part for part in parts if isinstance(part, ToolResultPart) and not part.server_executed]
+        self._taken: set[int] = set()
+        self._by_id: dict[str, deque[int]] = {}
+        self._by_name: dict[str, deque[int]] = {}
+        self._without_id: dict[str, deque[int]] = {}
+        for position, result in enumerate(results):
+            self._by_name.setdefault(result.name, deque()).append(position)
+            if result.tool_call_id is None:
+                self._without_id.setdefault(result.name, deque()).append(position)
+            else:
+                self._by_id.setdefault(result.tool_call_id, deque()).append(position)
 
     def take(self, call: ToolCallPart) -> bool:
-        for result in self._left:
-            if _answers(result, call):
-                self._left.remove(result)
-                return True
-        return False
+        if call.tool_call_id is None:
+            fitting = [self._by_name.get(call.name)]
+        else:
+            fitting = [self._by_id.get(call.tool_call_id), self._without_id.get(call.name)]
+        found = [position for queue in fitting if queue and (position := self._first(queue)) is not None]
+        self._taken.update(sorted(found)[:1])
+        return bool(found)
 
-
-def _answers(result: ToolResultPart, call: ToolCallPart) -> bool:
-    if call.tool_call_id is not None and result.tool_call_id is not None:
-        return call.tool_call_id == result.tool_call_id
-    return call.name == result.name
+    def _first(self, queue: deque[int]) -> int | None:
+        """Return the first position of a queue that is not taken."""
+        while queue and queue[0] in self._taken:
+            queue.popleft()
+        return queue[0] if queue else None
 
 
 def _tool_messages_at(messages: Sequence[Message], position: int) -> list[Message]:

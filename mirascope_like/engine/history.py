@@ -14,6 +14,7 @@ Rules
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
@@ -45,6 +46,7 @@ class _Ordered:
         self.messages: list[Message] = []
         self._answers, self._strays = _paired(messages)
         self._ids: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the last one that was added to each id
         self._results: Sequence[ToolOutput[Any]] = ()  # of the calls just before: for the user message that follows
         for index, message in enumerate(messages):
             match message:
@@ -82,9 +84,9 @@ class _Ordered:
         self._results = results
 
     def _unused(self, id: str) -> str:
-        name, number = id, 1
+        name = id
         while name in self._ids:
-            number += 1
+            self._numbers[id] = number = self._numbers.get(id, 1) + 1
             name = f"{id}_{number}"
         self._ids.add(name)
         return name
@@ -105,18 +107,22 @@ def _paired(
     """The result of each call, by the place of the call; and what takes a result's own place: text, or nothing."""
     answers: dict[_Place, ToolOutput[Any]] = {}
     strays: dict[_Place, Sequence[UserContentPart]] = {}
-    unanswered: dict[str, list[_Place]] = {}
+    unanswered: dict[str, list[deque[_Place]]] = {}  # by id, then by message
     last: dict[str, ToolOutput[Any]] = {}
     for index, message in enumerate(messages):
         for place, part in enumerate(_parts(message)):
             if isinstance(part, ToolCall):
-                unanswered.setdefault(part.id, []).append((index, place))
+                messages_with_calls = unanswered.setdefault(part.id, [])
+                if not messages_with_calls or messages_with_calls[-1][0][0] != index:
+                    messages_with_calls.append(deque())
+                messages_with_calls[-1].append((index, place))
             elif isinstance(part, ToolOutput):
                 strays[index, place] = ()
-                if calls := unanswered.get(part.id):
-                    nearest = next(call for call in calls if call[0] == calls[-1][0])
-                    calls.remove(nearest)
-                    answers[nearest] = part
+                if messages_with_calls := unanswered.get(part.id):
+                    nearest = messages_with_calls[-1]
+                    answers[nearest.popleft()] = part
+                    if not nearest:
+                        messages_with_calls.pop()
                 elif part.id not in last or _told(part) != _told(last[part.id]):
                     strays[index, place] = _told(part)
                 last[part.id] = part

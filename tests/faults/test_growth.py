@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from mirascope_like import chat, llm
 from mirascope_like.chat.assembly import Assembler, ChunkWriter
+from mirascope_like.chat.history import answered
 from mirascope_like.values.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.failures import reported
 from mirascope_like.wire.lessons import lesson
@@ -63,6 +64,20 @@ def assemble_calls(count: int, *, with_ids: bool, added: bool) -> None:
     assert len(message.parts) == count
 
 
+def send_history(count: int, *, same_id: bool) -> None:
+    calls = [llm.ToolCall(id="same" if same_id else str(n), name="look_up", args="{}") for n in range(count)]
+    outputs = [llm.ToolOutput(id=call.id, name=call.name, result="found") for call in reversed(calls)]
+    asked = [llm.messages.user("Look them up"), llm.messages.assistant(calls)]
+    llm.scripted("Done").call([*asked, llm.messages.user(outputs)])
+
+
+def order_history(count: int) -> None:
+    calls: list[chat.Part] = [chat.ToolCallPart("look_up", {}, str(n)) for n in range(count)]
+    results: list[chat.Part] = [chat.ToolResultPart("look_up", "found", str(n)) for n in reversed(range(count))]
+    messages = [chat.Message("assistant", calls), chat.Message("tool", results)]
+    assert answered(messages) == messages
+
+
 def start_of_call(id: str) -> ToolCallStartChunk:
     return ToolCallStartChunk(id, "look_up")
 
@@ -91,6 +106,9 @@ READS: dict[str, Callable[[int], None]] = {
     "tool calls, each read from a sub-stream": read_parts,
     "tool calls of a model that a user wrote": lambda n: assemble_calls(n // 2, with_ids=True, added=False),
     "tool calls that it adds as well": lambda n: assemble_calls(n // 4, with_ids=True, added=True),
+    "a history with the results in reverse": lambda n: send_history(n // 2, same_id=False),
+    "a history whose calls have one id": lambda n: send_history(n // 2, same_id=True),
+    "a history of chat with the results in reverse": order_history,
     "tool calls that only have ids as it adds them": lambda n: assemble_calls(n // 4, with_ids=False, added=True),
 }
 
