@@ -65,6 +65,11 @@ def summary(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"{title}:", *lines[:SHOWN], *more])
 
 
-def as_json(value: object) -> str:
-    """JSON as the stored files have it: readable, with sorted keys."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+def as_json(value: object, levels: int = 2) -> str:
+    """JSON as the stored files have it: sorted keys, and a line for each member down to some level."""
+    if levels and isinstance(value, Mapping):
+        members = [f"{json.dumps(name)}: {as_json(value[name], levels - 1)}" for name in sorted(value, key=str)]
+        return "{\n" + ",\n".join(members) + "\n}"
+    if levels and isinstance(value, list):
+        return "[\n" + ",\n".join(as_json(each, levels - 1) for each in value) + "\n]"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
