@@ -70,7 +70,7 @@ def test_messages_of_chat_are_loaded_as_before() -> None:
 def test_responses_are_loaded_as_before(kind: Any) -> None:
     for name, form in forms("response").items():
         response = loaded(kind, form)
-        check(f"response {name!r}", without_conversation(form), response.to_dict())
+        check(f"response {name!r}", storable(form), response.to_dict())
         if kind is chat.Response:
             check(f"response {name!r}, messages for llm", forms("as llm")[name], llm.dump_messages(response.to_llm()))
 
@@ -86,7 +86,7 @@ def test_conversations_are_loaded_as_before(kind: Any) -> None:
 def test_responses_of_chains_are_loaded_as_before() -> None:
     for name, form in forms("chain").items():
         for response in form["responses"]:
-            check(f"chain {name!r}", without_conversation(response), loaded(chat.Response, response).to_dict())
+            check(f"chain {name!r}", storable(response), loaded(chat.Response, response).to_dict())
 
 
 def test_pauses_are_resumed_as_before() -> None:
@@ -126,6 +126,8 @@ def loaded(kind: Any, form: Mapping[str, Any]) -> Any:
         return kind.from_dict(form)
 
 
-def without_conversation(form: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The form of a response without the id of its conversation, which is not taken from what is stored."""
-    return {name: value for name, value in form.items() if name != "conversation"}
+def storable(form: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The form of a response without what is told to readers but not taken from it: the id of its conversation, and the
+    names of options that were not stored."""
+    prompt = {name: value for name, value in form["prompt"].items() if name != "omitted_options"}
+    return {**{name: value for name, value in form.items() if name != "conversation"}, "prompt": prompt}
