@@ -86,7 +86,7 @@ if not PYTHONS:
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
 EXTRAS = "openai,anthropic,trio"
-PYTEST = ["pytest", "-n", "auto"]
+PYTEST = ["pytest", "-n", "auto", "--ignore", "tests/guards"]  # they have a session of their own
 # Recorded traffic and the embedded model take minutes and are the same everywhere: they are tested on one Python.
 QUICK = ["-m", "not local", "-k", "not traffic] and not traffic- and not exception_names"]
 
@@ -169,6 +169,13 @@ def tests(session: nox.Session) -> None:
     session.install("-e", f".[{EXTRAS},local]", *dependencies("test"))
     session.run("python", "-m", "mirascope_like", "weights")
     session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def guards(session: nox.Session) -> None:
+    """What may not change unseen: stored files, requests, recorded traffic, signatures, the laws of streams."""
+    session.install("-e", f".[{EXTRAS}]", *dependencies("test"))
+    session.run("pytest", "-n", "2", "tests/guards", *session.posargs)
 
 
 @nox.session(python=OLDEST, default=False)

@@ -1,7 +1,7 @@
 """The one place that knows how a transport looks from inside: transports that answer from memory, and step by step.
 
-Its form is that of `mirascope_like.transport.Transport`, which docs/transports.md lets users write. If that form changes,
-this file changes with it, and no other file of the guards.
+Their form is that of `mirascope_like.transport.Transport`, which docs/transports.md lets users write. If that form
+changes, this file changes with it, and no other file of the guards.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Plays the rows of docs/reliability.md against a loopback server, in each colour.
 
-The faults are those of `tests/faults`; what they lead to is stored here: what the caller got, the number of requests that
-the server got, and whether text was lost.
+The faults are those of `tests/faults`. Stored here is what they lead to: what the caller got, the number of requests
+that the server got, and whether text was lost.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Requests of all kinds to models of all protocols: the URL, the names of the headers, and the body that is sent.
 
-A case is a function that calls a model. Each case is played for each target, which is a facet of it: the requests that were
-sent, the class of the error if nothing was sent, and the classes of warnings.
+A case is a function that calls a model. Each case is played for each target; its facet for that target is the requests
+that were sent, the class of the error if nothing was sent, and the classes of warnings.
 """
 
 from __future__ import annotations
@@ -182,7 +182,11 @@ def own(model: llm.Model, edited: bool) -> list[llm.Message]:
     """A history with a response in the provider's own form."""
     raw: Any = {"role": "assistant", "content": [{"type": "text", "text": "Hello.", "own": 1}]}
     if model.provider_id.endswith("completions") or model.provider_id not in ("anthropic", "openai", "server"):
-        raw = {"role": "assistant", "content": "Hello.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}
+        raw = {
+            "role": "assistant",
+            "content": "Hello.",
+            "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}],
+        }
     elif model.provider_id != "anthropic":
         raw = [
             {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "secret"},
@@ -298,7 +302,8 @@ PROMPTS: Mapping[str, Mapping[str, Any]] = {
             chat.system("Be brief."),
             chat.user("Weather?"),
             chat.assistant(
-                chat.ReasoningPart("Hm."), chat.ToolCallPart(name="weather", arguments={"city": "Oslo"}, tool_call_id="c1")
+                chat.ReasoningPart("Hm."),
+                chat.ToolCallPart(name="weather", arguments={"city": "Oslo"}, tool_call_id="c1"),
             ),
             chat.tool_message(chat.ToolResultPart(name="weather", output="grey", tool_call_id="c1")),
         ]

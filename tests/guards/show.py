@@ -1,6 +1,6 @@
-"""Shows the texts that digests stand for: `python -m tests.guards.show traffic 7c6e1b9ebc6c`, `… show requests prefill`.
+"""Shows the texts that digests stand for: `python -m tests.guards.show traffic 7c6e1b9ebc6c`, `… requests prefill`.
 
-All results whose name contains the second word are shown. Do so before and after a change, and compare.
+All results whose name contains the second word are shown. Run it before and after a change, and compare.
 """
 
 from __future__ import annotations

@@ -18,51 +18,8 @@ from mirascope_like import chat, errors, llm
 from mirascope_like.transport import http
 
 PACKAGE = "mirascope_like"
-# Special methods that Python or a decorator makes, that a class's own signature shows, or that have but one signature.
-MADE = {
-    "__abstractmethods__",
-    "__annotations__",
-    "__annotations_cache__",
-    "__annotate__",
-    "__annotate_func__",
-    "__class_getitem__",
-    "__dataclass_fields__",
-    "__dataclass_params__",
-    "__dict__",
-    "__doc__",
-    "__firstlineno__",
-    "__getstate__",
-    "__hash__",
-    "__delattr__",
-    "__init__",
-    "__init_subclass__",
-    "__match_args__",
-    "__module__",
-    "__new__",
-    "__non_callable_proto_members__",
-    "__orig_bases__",
-    "__parameters__",
-    "__protocol_attrs__",
-    "__qualname__",
-    "__replace__",
-    "__repr__",
-    "__setattr__",
-    "__setstate__",
-    "__slots__",
-    "__static_attributes__",
-    "__str__",
-    "__subclasshook__",
-    "__type_params__",
-    "__weakref__",
-    "__del__",
-    "__eq__",
-    "__post_init__",
-    "__pydantic_init_subclass__",
-    "__get_pydantic_core_schema__",
-    "__get_pydantic_json_schema__",
-    "__reduce__",
-    "__reduce_ex__",
-}
+# The special methods whose signatures are shown, without their underscores.
+SPECIAL = "add aenter aexit aiter anext await bool call contains delitem enter exit get getitem iter len next setitem"
 
 
 def snapshot() -> str:
@@ -131,7 +88,7 @@ def _members(kind: type) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if base.__module__.startswith(PACKAGE):
-            found |= {name: value for name, value in vars(base).items() if name not in MADE and not _is_private(name)}
+            found |= {name: value for name, value in vars(base).items() if _is_shown(name)}
     return {
         name: value
         for name, value in found.items()
@@ -139,8 +96,8 @@ def _members(kind: type) -> dict[str, Any]:
     }
 
 
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+def _is_shown(name: str) -> bool:
+    return not name.startswith("_") or name.strip("_") in SPECIAL.split()
 
 
 def _member(name: str, value: Any) -> Iterator[str]:
@@ -150,8 +107,6 @@ def _member(name: str, value: Any) -> Iterator[str]:
         yield from _signatures(f"{type(value).__name__} {name}", value.__func__)
     elif inspect.isfunction(value):
         yield from _signatures(name, value)
-    elif value is None and name == "__hash__":
-        yield "not hashable"
 
 
 def _signatures(name: str, function: Any) -> Iterator[str]:

@@ -297,7 +297,7 @@ def dump(path: Path) -> str:
 
 
 def _definitions(connection: sqlite3.Connection) -> Iterator[str]:
-    for name, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY type = 'view'"):
+    for name, sql in connection.execute(DEFINITIONS):
         if not name.startswith(INDEX):
             yield f"{sql};"
 
@@ -312,6 +312,7 @@ def _rows(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 INDEX = "responses_search"
+DEFINITIONS = "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY type = 'view'"
 
 
 def load(sql: str, path: Path) -> None:

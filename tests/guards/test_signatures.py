@@ -1,4 +1,4 @@
-"""Guards the public names and their signatures: see `signatures.py`. To change one, change the stored text knowingly."""
+"""Guards the public names and their signatures: see `signatures.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from .signatures import snapshot
 def test_public_signatures_are_as_before() -> None:
     stored, found = (FILES / "signatures.txt").read_text("utf-8").splitlines(), snapshot().splitlines()
     lines = [line for line in difflib.ndiff(stored, found) if line[0] in "+-"] if stored != found else []
-    assert not lines, "Public signatures changed:\n" + "\n".join(f"{_owner(line, stored, found)}: {line}" for line in lines)
+    assert not lines, "Public signatures changed:\n" + "\n".join(
+        f"{_owner(line, stored, found)}: {line}" for line in lines
+    )
 
 
 def _owner(line: str, stored: list[str], found: list[str]) -> str:

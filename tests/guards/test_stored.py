@@ -37,7 +37,8 @@ def differences(before: str, now: str) -> list[str]:
 
 def check(title: str, before: object, now: object) -> None:
     """Fail with the lines of two JSON forms in which they differ."""
-    lines = [] if before == now else differences(*(json.dumps(each, indent=1, sort_keys=True) for each in (before, now)))
+    texts = [json.dumps(each, indent=1, sort_keys=True) for each in (before, now)]
+    lines = differences(*texts)
     assert not lines, summary(title, lines)
 
 
@@ -45,7 +46,9 @@ def forms(kind: str) -> Mapping[str, Any]:
     return json.loads(text_of("chat.json"))[kind]
 
 
-@pytest.mark.parametrize("name", ["messages.json", "chat.json", *(f"log-{kind}.{end}" for kind in LOGS for end in ("sql", "json"))])
+@pytest.mark.parametrize(
+    "name", ["messages.json", "chat.json", *(f"log-{kind}.{end}" for kind in LOGS for end in ("sql", "json"))]
+)
 def test_the_same_is_stored_as_before(name: str) -> None:
     lines = differences(text_of(name), made()[name])
     assert not lines, summary(f"{name} would be written differently now", lines)
@@ -80,7 +83,9 @@ def test_conversations_are_loaded_as_before(kind: Any) -> None:
     for name, form in forms("conversation").items():
         conversation = loaded(kind, form)
         check(f"conversation {name!r}", form, conversation.to_dict())
-        check(f"conversation {name!r}, for llm", forms("as llm")["conversation"], llm.dump_messages(conversation.to_llm()))
+        check(
+            f"conversation {name!r}, for llm", forms("as llm")["conversation"], llm.dump_messages(conversation.to_llm())
+        )
 
 
 def test_responses_of_chains_are_loaded_as_before() -> None:

@@ -288,7 +288,11 @@ def test_streams_keep_the_laws(colour: Colour, rows: Callable[[], int]) -> None:
     with contextlib.ExitStack() as stack:
         stack.callback(gc.unfreeze)
         portal = stack.enter_context(start_blocking_portal(colour.name)) if colour.is_async else None
-        machine = type("StreamsIn" + colour.name.title(), (Streams,), {"colour": colour, "portal": portal, "rows": staticmethod(rows)})
+        machine = type(
+            "StreamsIn" + colour.name.title(),
+            (Streams,),
+            {"colour": colour, "portal": portal, "rows": staticmethod(rows)},
+        )
         run_state_machine_as_test(
             machine,
             settings=settings(

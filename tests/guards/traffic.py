@@ -1,7 +1,8 @@
-"""Plays the recorded traffic to public calls: a conversation for each recorded group, resumed from response to response.
+"""Plays the recorded traffic to public calls: a conversation for each recorded group, resumed after each response.
 
-Of each exchange there are three facets: the `chunks` of its stream, the `reply` (content, usage, JSON form of the message,
-or the error), and the `requests` that were sent for it and for what follows it (header names and body).
+Each exchange has three facets: the `chunks` of its stream, the `reply` (content, usage, JSON form of the message, or
+the error), and the `requests` that were sent for it (header names and bodies). Behind the last exchange of a group goes
+a follow-up, whose request counts as one of this exchange.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Stores the results of the guards anew: `python -m tests.guards.write`, or some of them, such as `… write signatures`.
 
-Do so only for a change of behaviour that is wanted, and look at what differs (`git diff --stat tests/guards/files`).
+Run it only for a change of behaviour that is wanted, and look at what differs (`git diff tests/guards/files`). Stored
+files of a released form (`stored`) stay as they are: a new form is stored beside them, under a new name.
 """
 
 from __future__ import annotations
