@@ -35,6 +35,8 @@ def outcome(row: Row, colour: str) -> str:
     with Server() as server:
         seen = Colour(colour).run(partial(observe, row, protocol, Colour(colour), server))
     told = "the right text" if seen.error is None else type(seen.error).__name__
+    if row.may_raise and row.raises and type(seen.error) in (row.raises, row.may_raise):  # it depends on the moment
+        told = f"{row.raises.__name__} or {row.may_raise.__name__}"
     lost = "nothing lost" if seen.text == expected_text(row, protocol) else "text lost"
     return f"{told}, requests: {seen.requests}, {'text may be lost' if row.may_lose else lost}"
 

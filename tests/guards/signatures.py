@@ -97,7 +97,7 @@ def _members(kind: type) -> dict[str, Any]:
 
 
 def _is_shown(name: str) -> bool:
-    return not name.startswith("_") or name.strip("_") in SPECIAL.split()
+    return not name.startswith("_") or (name.startswith("__") and name.strip("_") in SPECIAL.split())
 
 
 def _member(name: str, value: Any) -> Iterator[str]:
