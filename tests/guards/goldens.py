@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 FILES = Path(__file__).parent / "files"
-SHOWN = 20  # differences that a message names
+SHOWN = 40  # lines of differences that a message names
 
 # name of a result → facet → its digest
 Digests = Mapping[str, Mapping[str, str]]

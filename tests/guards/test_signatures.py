@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 from .goldens import FILES
 from .signatures import snapshot
 
 
 def test_public_signatures_are_as_before() -> None:
-    stored, found = (FILES / "signatures.txt").read_text("utf-8").splitlines(), snapshot().splitlines()
-    lines = [line for line in difflib.ndiff(stored, found) if line[0] in "+-"] if stored != found else []
-    assert not lines, "Public signatures changed:\n" + "\n".join(
-        f"{_owner(line, stored, found)}: {line}" for line in lines
-    )
+    stored, now = (FILES / "signatures.txt").read_text("utf-8").splitlines(), snapshot().splitlines()
+    lines = list(changes(stored, now))
+    assert not lines, "Public signatures changed:\n" + "\n".join(lines)
 
 
-def _owner(line: str, stored: list[str], found: list[str]) -> str:
-    """The public name whose section a line of a difference stands in."""
-    lines = stored if line[0] == "-" else found
-    before = lines[: lines.index(line[2:]) + 1]
-    return next(each for each in reversed(before) if not each.startswith(" "))
+def changes(stored: list[str], now: list[str]) -> Iterator[str]:
+    """The lines that differ, each with the public name that it is about."""
+    for kind, start, end, new_start, new_end in SequenceMatcher(None, stored, now, autojunk=False).get_opcodes():
+        if kind != "equal":
+            yield from (f"{owner(stored, index)}: - {stored[index].strip()}" for index in range(start, end))
+            yield from (f"{owner(now, index)}: + {now[index].strip()}" for index in range(new_start, new_end))
+
+
+def owner(lines: list[str], index: int) -> str:
+    """The public name whose section a line stands in."""
+    return next(line for line in reversed(lines[: index + 1]) if not line.startswith(" "))
