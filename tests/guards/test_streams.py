@@ -1,7 +1,7 @@
 """Guards the laws of a streamed response, by random sequences of what servers and readers do, in each colour.
 
 * After a final state, no request is sent, and no source is read.
-* Each source is closed exactly once.
+* Each source is closed exactly once, and at the latest when the stream is in a final state.
 * There are at most as many requests as the retry policy allows.
 * Each call that sent a request is observed once: it has one row in the log.
 * All readers see the same chunks, or the beginning of them, and then the same ending.
@@ -22,14 +22,21 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from mirascope_like import llm
 
 from ..conftest import PATIENCE, Colour
 from .inside import Source, StepwiseTransport
 
-EXAMPLES, STEPS, READERS = 60, 30, 3
+EXAMPLES, STEPS, READERS = 100, 25, 3
 END = (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n", None)
 
 
@@ -61,17 +68,20 @@ class Streams(RuleBasedStateMachine):
         retries=st.integers(0, 2),
         after_output=st.sampled_from(["raise", "restart", "continue"]),
         openings=st.lists(st.sampled_from(["opened", "opened", "refused", "failed"]), max_size=3),
+        slow=st.booleans(),
     )
-    def open(self, retries: int, after_output: Any, openings: list[str]) -> None:
+    def open(self, retries: int, after_output: Any, openings: list[str], slow: bool) -> None:
         self.sources: list[Source] = []
         self.requests, self.texts, self.restarts = 0, 0, 0
         self.readers: list[Reader] = []
         self.dropped: list[Reader] = []
         self.requests_at_end: int | None = None
-        self.openings = openings
+        self.slow = slow and self.colour.is_async  # the wait for a further attempt does not end by itself
+        self.openings = [] if self.slow else openings
         self.retries = retries
         self.rows_before = self.rows()
-        retry = llm.RetryConfig(max_retries=retries, initial_delay=0, after_output=after_output)
+        delay = 50.0 if self.slow else 0.0
+        retry = llm.RetryConfig(max_retries=retries, initial_delay=delay, jitter=0, after_output=after_output)
         llm.register_provider("openai:completions", scope="test/", transport=StepwiseTransport(self._opened))
         self.response: Any = None
         self._do(self._open, llm.Model("test/model", retry=retry))
@@ -145,7 +155,15 @@ class Streams(RuleBasedStateMachine):
     @precondition(lambda self: any(map(self._may_read, self.readers)))
     def read(self, data: st.DataObject) -> None:
         """Read a chunk; in async code, wait for it if there is none."""
-        reader = data.draw(st.sampled_from(list(filter(self._may_read, self.readers))))
+        self._begin_read(data.draw(st.sampled_from(list(filter(self._may_read, self.readers)))))
+
+    @rule()
+    def read_all(self) -> None:
+        """Let each reader read a chunk; in async code, all at the same time."""
+        for reader in filter(self._may_read, tuple(self.readers)):
+            self._begin_read(reader)
+
+    def _begin_read(self, reader: Reader) -> None:
         if self.colour.is_async:
             reader.waiting = self.portal.start_task_soon(self._read, reader)
             self._do(anyio.lowlevel.checkpoint)
@@ -161,14 +179,14 @@ class Streams(RuleBasedStateMachine):
 
     async def _read(self, reader: Reader) -> None:
         try:
-            reader.seen.append(repr(await self.colour.next(reader.chunks)))
-        except (StopIteration, StopAsyncIteration):
-            self._end(reader, "the end")
+            chunk = await anext(reader.chunks, None) if self.colour.is_async else next(reader.chunks, None)
         except llm.StreamRestarted:
             self.restarts = max(self.restarts, reader.restarts + 1)
             reader.chunks, reader.seen, reader.restarts = self.response.chunk_stream(), [], self.restarts
         except llm.Error as error:
             self._end(reader, type(error).__name__)
+        else:
+            self._end(reader, "the end") if chunk is None else reader.seen.append(repr(chunk))
 
     def _end(self, reader: Reader, ending: str) -> None:
         reader.ending = ending
@@ -224,8 +242,9 @@ class Streams(RuleBasedStateMachine):
         try:
             if self.response is not None:
                 self._read_all()
+                self._check_closed()
             self._do(self._forget)
-            assert [source.closed for source in self.sources] == [1] * len(self.sources), "sources closed once"
+            self._check_closed()
             assert self.requests <= self.retries + 1, "requests beyond the policy"
             assert self.rows() - self.rows_before == 1, "one finished call for each that was started"
         finally:
@@ -233,12 +252,22 @@ class Streams(RuleBasedStateMachine):
                 if reader.waiting is not None:
                     reader.waiting.cancel()
 
+    @invariant()
+    def sources_are_closed_in_the_end(self) -> None:
+        if getattr(self, "requests_at_end", None) is not None:
+            self._check_closed()
+
+    def _check_closed(self) -> None:
+        assert [source.closed for source in self.sources] == [1] * len(self.sources), "sources are closed once"
+
     def _read_all(self) -> None:
         """Let the server end, read all readers to their end, and compare them with one that begins now."""
         last = Reader(self.response.chunk_stream(), self.restarts)
         self.readers.append(last)
-        while self.serving:
+        if self.serving:
             self._put(*END)
+        if self.slow:
+            self.close()
         for reader in self.readers:
             if reader.waiting is not None:
                 with contextlib.suppress(BaseException):
