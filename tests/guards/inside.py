@@ -21,6 +21,10 @@ class Sent:
     headers: Mapping[str, str]
     body: bytes
 
+    def __str__(self) -> str:
+        headers = sorted(f"{name}: {value}" for name, value in self.headers.items())
+        return "\n".join([self.url, *headers, self.body.decode()])
+
 
 @dataclass
 class Reply:

@@ -1,4 +1,4 @@
-"""Requests of all kinds to models of all protocols: the URL, the names of the headers, and the body that is sent.
+"""Requests of all kinds to models of all protocols: the URL, the headers, and the body that are sent.
 
 A case is a function that calls a model. Each case is played for each target; its facet for that target is the requests
 that were sent, the class of the error if nothing was sent, and the classes of warnings.
@@ -327,8 +327,7 @@ def _played(model_id: str, provider: str, case: Case) -> str:
     told: list[str] = []
 
     def answer(request: Sent) -> Reply:
-        told.append(" ".join([request.url, *sorted(request.headers)]))
-        told.append(request.body.decode())
+        told.append(str(request))
         return Reply([b"{}"], 503)
 
     llm.reset_provider_registry()

@@ -1,7 +1,7 @@
 """Plays the recorded traffic to public calls: a conversation for each recorded group, resumed after each response.
 
 Each exchange has three facets: the `chunks` of its stream, the `reply` (content, usage, JSON form of the message, or
-the error), and the `requests` that were sent for it (header names and bodies). Behind the last exchange of a group goes
+the error), and the `requests` that were sent for it (URL, headers, body). Behind the last exchange of a group goes
 a follow-up, whose request counts as one of this exchange.
 """
 
@@ -130,8 +130,7 @@ class _Conversation:
         return before.resume([*outputs, FOLLOW_UP])
 
     def _answer(self, request: Sent) -> Reply:
-        self._sent.append(" ".join([request.url, *sorted(request.headers)]))
-        self._sent.append(request.body.decode())
+        self._sent.append(str(request))
         if self._record is None:
             raise llm.ConnectionError("The recording ends here.")
         response = self._record["response"]
