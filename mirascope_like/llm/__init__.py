@@ -161,7 +161,17 @@ if TYPE_CHECKING:
         Image as Image,
     )
     from .models import (
+        AnyResponse as AnyResponse,
+        AsyncContextResponse as AsyncContextResponse,
+        AsyncContextStreamResponse as AsyncContextStreamResponse,
+        AsyncResponse as AsyncResponse,
+        AsyncStreamResponse as AsyncStreamResponse,
+        BaseResponse as BaseResponse,
+        ContextResponse as ContextResponse,
+        ContextStreamResponse as ContextStreamResponse,
         Model as Model,
+        Response as Response,
+        StreamResponse as StreamResponse,
         model as model,
         model_from_context as model_from_context,
         use_model as use_model,
@@ -177,18 +187,6 @@ if TYPE_CHECKING:
     from .providers import (
         register_provider as register_provider,
         reset_provider_registry as reset_provider_registry,
-    )
-    from .responses import (
-        AnyResponse as AnyResponse,
-        AsyncContextResponse as AsyncContextResponse,
-        AsyncContextStreamResponse as AsyncContextStreamResponse,
-        AsyncResponse as AsyncResponse,
-        AsyncStreamResponse as AsyncStreamResponse,
-        BaseResponse as BaseResponse,
-        ContextResponse as ContextResponse,
-        ContextStreamResponse as ContextStreamResponse,
-        Response as Response,
-        StreamResponse as StreamResponse,
     )
     from .retries import (
         RetryDecorator as RetryDecorator,
@@ -251,13 +249,13 @@ else:
             ".calls": "AsyncCall AsyncContextCall Call CallDecorator ContextCall call",
             ".formats": "format output_parser",
             ".media": "Audio Document Image",
-            ".models": "Model model model_from_context use_model",
+            ".models": """
+                AnyResponse AsyncContextResponse AsyncContextStreamResponse AsyncResponse AsyncStreamResponse
+                BaseResponse ContextResponse ContextStreamResponse Model Response StreamResponse
+                model model_from_context use_model
+            """,
             ".prompts": "AsyncContextPrompt AsyncPrompt ContextPrompt Prompt PromptDecorator prompt",
             ".providers": "register_provider reset_provider_registry",
-            ".responses": """
-                AnyResponse AsyncContextResponse AsyncContextStreamResponse AsyncResponse AsyncStreamResponse
-                BaseResponse ContextResponse ContextStreamResponse Response StreamResponse
-            """,
             ".retries": "RetryDecorator RetryModelArgs retry retry_model",
             ".testing": "ScriptedModel scripted",
             ".tools": "ToolDecorator tool",

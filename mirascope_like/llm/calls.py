@@ -22,7 +22,18 @@ from ..values.context import Context
 from ..values.messages import Message, PromptContent
 from ..values.params import Params
 from ..values.retries import RetryConfig
-from .models import Model, use_model
+from .models import (
+    AsyncContextResponse,
+    AsyncContextStreamResponse,
+    AsyncResponse,
+    AsyncStreamResponse,
+    ContextResponse,
+    ContextStreamResponse,
+    Model,
+    Response,
+    StreamResponse,
+    use_model,
+)
 from .prompts import (
     AsyncContextPrompt,
     AsyncPrompt,
@@ -33,16 +44,6 @@ from .prompts import (
     context_at,
     make_prompt,
     prompt_class,
-)
-from .responses import (
-    AsyncContextResponse,
-    AsyncContextStreamResponse,
-    AsyncResponse,
-    AsyncStreamResponse,
-    ContextResponse,
-    ContextStreamResponse,
-    Response,
-    StreamResponse,
 )
 
 __all__ = ["AsyncCall", "AsyncContextCall", "BaseCall", "Call", "CallDecorator", "ContextCall", "call"]

@@ -1,4 +1,4 @@
-"""Models: what to call, with what params.
+"""Models, and the responses that their calls return.
 
 A `Model` names a model and holds params; nothing is looked up until a call. Inside `with model:` that model, with its
 params, stands in for the model of every decorated call and of every `resume`, in this thread or task and the tasks
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from copy import copy
-from typing import Any, Self, cast
+from typing import Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar, Unpack
 
@@ -31,21 +31,90 @@ from ..values.messages import PromptContent, promote
 from ..values.params import Params, check_params
 from ..values.retries import RetryConfig
 from .responses import (
-    AsyncContextResponse,
-    AsyncContextStreamResponse,
-    AsyncResponse,
-    AsyncStreamResponse,
-    BaseResponse,
-    ContextResponse,
-    ContextStreamResponse,
-    Response,
-    StreamResponse,
+    AwaitedMethods,
+    AwaitedMethodsWithContext,
+    AwaitedStream,
+    BlockingMethods,
+    BlockingMethodsWithContext,
+    BlockingStream,
+    ResponseMethods,
+    WholeResponse,
 )
 
-__all__ = ["Model", "model", "model_from_context", "use_model"]
+__all__ = [
+    "AnyResponse",
+    "AsyncContextResponse",
+    "AsyncContextStreamResponse",
+    "AsyncResponse",
+    "AsyncStreamResponse",
+    "BaseResponse",
+    "ContextResponse",
+    "ContextStreamResponse",
+    "Model",
+    "Response",
+    "StreamResponse",
+    "model",
+    "model_from_context",
+    "use_model",
+]
 
 F = TypeVar("F", default=None)
+V = TypeVar("V", default=None, covariant=True)
 D = TypeVar("D")
+
+
+class BaseResponse(ResponseMethods[V]):
+    """What any response has: its contents, and the call that would go on from it."""
+
+    @property
+    def model(self) -> Model:
+        """The model that `resume` asks: the one of the enclosing `with model:`, else the one that answered."""
+        plan = self._source.plan
+        return use_model(Model(plan.model_id, provider=plan.provider, retry=plan.retry, **plan.params))
+
+    def _next_model(self) -> Model:
+        return self.model
+
+
+class Response(BlockingMethods[V], WholeResponse[V], BaseResponse[V]):
+    """The answer to a blocking call."""
+
+
+class AsyncResponse(AwaitedMethods[V], WholeResponse[V], BaseResponse[V]):
+    """The answer to an async call."""
+
+
+class ContextResponse(BlockingMethodsWithContext[D, V], Response[V], Generic[D, V]):
+    """The answer to a blocking call with a context. The context is remembered; another may be passed at any step."""
+
+
+class AsyncContextResponse(AwaitedMethodsWithContext[D, V], AsyncResponse[V], Generic[D, V]):
+    """The answer to an async call with a context. The context is remembered; another may be passed at any step."""
+
+
+class StreamResponse(BlockingStream[V], BaseResponse[V]):
+    """The answer to a blocking call, as it comes.
+
+    Each iterator starts at the beginning, and several may read at once. Use `with response:`, or read to the end: the
+    connection is closed at the end, on errors, and when the last iterator is dropped before the end. After that,
+    reading on raises; what had arrived stays in the properties, and `resume` goes on from it.
+    """
+
+
+class AsyncStreamResponse(AwaitedStream[V], BaseResponse[V]):
+    """The answer to an async call, as it comes. See `StreamResponse`."""
+
+
+class ContextStreamResponse(BlockingMethodsWithContext[D, V], StreamResponse[V], Generic[D, V]):
+    """A streamed answer to a blocking call with a context. See `StreamResponse` and `ContextResponse`."""
+
+
+class AsyncContextStreamResponse(AwaitedMethodsWithContext[D, V], AsyncStreamResponse[V], Generic[D, V]):
+    """A streamed answer to an async call with a context. See `StreamResponse` and `ContextResponse`."""
+
+
+AnyResponse: TypeAlias = BaseResponse[Any]
+"""What all responses are: for functions that take any of them, such as output parsers."""
 
 _overrides: ScopedVariable[Model] = ScopedVariable("mirascope_like_models")
 

@@ -30,14 +30,14 @@ from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message, PromptContent, promote_to_messages
 from ..values.retries import RetryConfig
-from .models import Model
-from .responses import (
+from .models import (
     AsyncContextResponse,
     AsyncContextStreamResponse,
     AsyncResponse,
     AsyncStreamResponse,
     ContextResponse,
     ContextStreamResponse,
+    Model,
     Response,
     StreamResponse,
 )

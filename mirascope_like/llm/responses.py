@@ -1,25 +1,22 @@
-"""Responses: what a call gave, and how the conversation goes on from it.
+"""The methods of responses: read a stream, run tools, validate, and continue the conversation.
 
-Eight names for two things that differ in colour and in whether a context goes along:
-
-    whole     Response        AsyncResponse        ContextResponse        AsyncContextResponse
-    streamed  StreamResponse  AsyncStreamResponse  ContextStreamResponse  AsyncContextStreamResponse
-
-All that can be read is in `BaseResponse`; the classes here add what does something. A response never changes what it
-was made from: `resume` gives a new one.
+The public classes are in `models`, since each has a `model` and each model returns them. They are composed of the
+classes here, which differ in three ways: blocking or awaited, with or without a context, whole or streamed. `resume`
+returns a new response and leaves the old one as it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, cast, overload
+from typing import Any, ClassVar, Generic, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..engine.calls import Answer, ask, validated
 from ..engine.continuations import beginning_of
 from ..engine.endings import Unfinished, check_call_count, check_unfinished, refuse_calls, why_unfinished
+from ..engine.endpoints import Provider
 from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
@@ -29,6 +26,8 @@ from ..values.chunks import ContentChunk, FinishReason
 from ..values.content import ToolOutput, UserContent
 from ..values.context import Context
 from ..values.messages import Message, promote
+from ..values.params import Params
+from ..values.retries import RetryConfig
 from ..values.timeouts import as_timeout
 from .contents import Contents
 from .views import (
@@ -50,55 +49,79 @@ from .views import (
     text_pieces,
 )
 
-if TYPE_CHECKING:
-    from .models import Model
-
 __all__ = [
-    "AnyResponse",
-    "AsyncContextResponse",
-    "AsyncContextStreamResponse",
-    "AsyncResponse",
-    "AsyncStreamResponse",
-    "BaseResponse",
-    "ContextResponse",
-    "ContextStreamResponse",
-    "Response",
-    "StreamResponse",
+    "AwaitedMethods",
+    "AwaitedMethodsWithContext",
+    "AwaitedStream",
+    "BlockingMethods",
+    "BlockingMethodsWithContext",
+    "BlockingStream",
+    "ModelSettings",
+    "ResponseMethods",
+    "WholeResponse",
 ]
 
 F = TypeVar("F", default=None, covariant=True)
 D = TypeVar("D")
 
 
-class BaseResponse(Contents[F]):
-    """What any response has: its contents, and the call that would go on from it."""
+class ModelSettings(Protocol):
+    """What the next plan takes from a model."""
 
     @property
-    def model(self) -> Model:
-        """The model that `resume` asks: the one of the enclosing `with model:`, else the one that answered."""
-        from .models import Model, use_model
+    def model_id(self) -> str: ...
+    @property
+    def params(self) -> Params: ...
+    @property
+    def provider_override(self) -> Provider | None: ...
+    @property
+    def retry_config(self) -> RetryConfig | None: ...
 
-        plan = self._source.plan
-        return use_model(Model(plan.model_id, provider=plan.provider, retry=plan.retry, **plan.params))
 
-    def next_plan(self, content: object = None, ctx: Context[Any] | None = None, *, model: Model | None = None) -> Plan:
-        """The call that would go on from here, without making it: this conversation, this answer, and `content`.
+# -- what a response does, written once for both colours --------------------------------------------------------------
 
-        Without content: the same call again, to go on with this answer. Raises `ValueError` if it is complete.
+
+class ResponseMethods(Contents[F]):
+    """What sync and async responses share. Subclasses name the runtime, send plans (`_ask`), and have a model."""
+
+    _runtime: ClassVar[Runtime]
+
+    async def _ask(self, plan: Plan) -> Any:
+        raise NotImplementedError
+
+    async def _settle(self) -> None:
+        """Read the rest of the response."""
+
+    def _next_model(self) -> ModelSettings:
+        """Return the model that continues the conversation."""
+        raise NotImplementedError
+
+    def next_plan(
+        self, content: object = None, ctx: Context[Any] | None = None, *, model: ModelSettings | None = None
+    ) -> Plan:
+        """Return the plan that continues the conversation with `content`, without sending it.
+
+        Without content the plan asks again to continue this response. Raises `ValueError` if it is complete.
         """
         plan = self._source.plan
         said, beginning = self._going_on() if content is None else ((self._message, *promote(content)), None)
-        context = plan.context if ctx is None else ctx
-        following = (model or self.model).plan(
-            (*plan.messages, *said), tools=plan.toolkit, format=plan.format, ctx=context
+        next_model = model or self._next_model()
+        return replace(
+            plan,
+            model_id=next_model.model_id,
+            provider=next_model.provider_override,
+            retry=next_model.retry_config,
+            params=next_model.params,
+            messages=(*plan.messages, *said),
+            context=plan.context if ctx is None else ctx,
+            beginning=beginning,
+            # The messages tell which call this one continues, except for a response that broke off: it is not in them.
+            labels={} if beginning is None else {"replies_to": str(self._source.call_id)},
         )
-        if beginning is None:
-            return following
-        # The answer that broke off is not among the messages, so they do not tell which call this one continues.
-        return replace(following, beginning=beginning, labels={"replies_to": str(self._source.call_id)})
 
     def _going_on(self) -> tuple[Sequence[Message], str | None]:
-        """What is said for an answer to go on, and the text that it may go on from: a paused one stays as it is."""
+        """Return the messages that continue this response, and the text to continue from. A paused response is sent
+        back as it is."""
         reason = self.finish_reason
         if reason is FinishReason.PAUSE:
             return (self._message,), None
@@ -107,23 +130,8 @@ class BaseResponse(Contents[F]):
         raise ValueError("The answer is complete: resume(…) needs what to say to it.")
 
     def _unfinished(self) -> bool:
-        """Whether reading this answer ended before the answer did."""
+        """Return whether reading this response ended before the response did."""
         return False
-
-
-# -- what a response does, written once for both colours --------------------------------------------------------------
-
-
-class _Acting(BaseResponse[F]):
-    """How a conversation goes on. Subclasses say in which colour (`_runtime`) and how to ask (`_ask`)."""
-
-    _runtime: ClassVar[Runtime]
-
-    async def _ask(self, plan: Plan) -> Any:
-        raise NotImplementedError
-
-    async def _settle(self) -> None:
-        """Read what is still to come."""
 
     async def _resumed(self, content: object = None, context: Context[Any] | None = None) -> Self:
         await self._settle()
@@ -155,7 +163,9 @@ class _Acting(BaseResponse[F]):
         return await validated(self, again, max_retries)
 
 
-class _Blocking(_Acting[F]):
+class BlockingMethods(ResponseMethods[F]):
+    """Methods that block."""
+
     _runtime = BLOCKING
 
     def execute_tools(
@@ -196,7 +206,9 @@ class _Blocking(_Acting[F]):
         return run(self._validated(max_retries))
 
 
-class _Awaiting(_Acting[F]):
+class AwaitedMethods(ResponseMethods[F]):
+    """Methods that are awaited."""
+
     _runtime = NATIVE
 
     async def execute_tools(
@@ -214,7 +226,9 @@ class _Awaiting(_Acting[F]):
         return await self._validated(max_retries)
 
 
-class _BlockingWithContext(_Blocking[F], Generic[D, F]):
+class BlockingMethodsWithContext(BlockingMethods[F], Generic[D, F]):
+    """Methods that block and take a context."""
+
     def execute_tools(
         self,
         ctx: Context[D] | None = None,
@@ -242,7 +256,9 @@ class _BlockingWithContext(_Blocking[F], Generic[D, F]):
         return run(self._validated(*_with_context("max_retries", 1, *args, **kwargs)))
 
 
-class _AwaitingWithContext(_Awaiting[F], Generic[D, F]):
+class AwaitedMethodsWithContext(AwaitedMethods[F], Generic[D, F]):
+    """Methods that are awaited and take a context."""
+
     async def execute_tools(
         self,
         ctx: Context[D] | None = None,
@@ -283,7 +299,9 @@ def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any
 # -- where an answer comes from ---------------------------------------------------------------------------------------
 
 
-class _Whole(_Acting[F]):
+class WholeResponse(ResponseMethods[F]):
+    """A response that came whole."""
+
     _source: Answer
 
     @property
@@ -295,7 +313,7 @@ class _Whole(_Acting[F]):
         return await ask(self._runtime, plan)
 
 
-class _Streamed(_Acting[F]):
+class _StreamedResponse(ResponseMethods[F]):
     _source: LiveStream
 
     @property
@@ -355,32 +373,11 @@ class _Streamed(_Acting[F]):
         return [] if self.consumed else ["not consumed yet"]
 
 
-# -- the eight --------------------------------------------------------------------------------------------------------
+# -- streams -----------------------------------------------------------------------------------------------------------
 
 
-class Response(_Blocking[F], _Whole[F]):
-    """The answer to a blocking call."""
-
-
-class AsyncResponse(_Awaiting[F], _Whole[F]):
-    """The answer to an async call."""
-
-
-class ContextResponse(_BlockingWithContext[D, F], Response[F], Generic[D, F]):
-    """The answer to a blocking call with a context. The context is remembered; another may be passed at any step."""
-
-
-class AsyncContextResponse(_AwaitingWithContext[D, F], AsyncResponse[F], Generic[D, F]):
-    """The answer to an async call with a context. The context is remembered; another may be passed at any step."""
-
-
-class StreamResponse(_Blocking[F], _Streamed[F]):
-    """The answer to a blocking call, as it comes.
-
-    Each iterator starts at the beginning, and several may read at once. Use `with response:`, or read to the end: the
-    connection is closed at the end, on errors, and when the last iterator is dropped before the end. After that,
-    reading on raises; what had arrived stays in the properties, and `resume` goes on from it.
-    """
+class BlockingStream(BlockingMethods[F], _StreamedResponse[F]):
+    """The methods of `StreamResponse`."""
 
     def chunk_stream(self) -> View[ContentChunk]:
         """The chunks: starts, deltas and ends of parts."""
@@ -420,8 +417,8 @@ class StreamResponse(_Blocking[F], _Streamed[F]):
         self.close()
 
 
-class AsyncStreamResponse(_Awaiting[F], _Streamed[F]):
-    """The answer to an async call, as it comes. See `StreamResponse`."""
+class AwaitedStream(AwaitedMethods[F], _StreamedResponse[F]):
+    """The methods of `AsyncStreamResponse`."""
 
     def chunk_stream(self) -> AsyncView[ContentChunk]:
         """See `StreamResponse.chunk_stream`."""
@@ -456,15 +453,3 @@ class AsyncStreamResponse(_Awaiting[F], _Streamed[F]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-class ContextStreamResponse(_BlockingWithContext[D, F], StreamResponse[F], Generic[D, F]):
-    """A streamed answer to a blocking call with a context. See `StreamResponse` and `ContextResponse`."""
-
-
-class AsyncContextStreamResponse(_AwaitingWithContext[D, F], AsyncStreamResponse[F], Generic[D, F]):
-    """A streamed answer to an async call with a context. See `StreamResponse` and `ContextResponse`."""
-
-
-AnyResponse: TypeAlias = BaseResponse[Any]
-"""What all responses are: for functions that take any of them, such as output parsers."""
