@@ -169,3 +169,50 @@ def test_files_and_functions_are_short(path: Path) -> None:
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_modules_say_what_they_are(path: Path) -> None:
     assert ast.get_docstring(parsed(path))
+
+
+# Private and undocumented parts of HTTP clients and SDKs, and the one module that may use them.
+INTERNALS = {
+    "transport.aiohttp_internals": {"ContentEncodingError", "Connection closed.", "_create_connection"},
+    "transport.httpx_internals": {"aiter_raw", "connect_tcp.complete", "network_stream", "start_tls.complete"},
+    "transport.sdk_internals": {"AsyncAPIClient", "Omit", "SyncAPIClient", "auth_headers", "default_headers"},
+}
+# What has a common name, and is such a part only in modules that import aiohttp.
+AIOHTTP_INTERNALS = {"__exit__", "protocol", "set_exception"}
+CLIENT_NAMES = {"aiohttp", "httpx", "httpx2"}
+
+
+def names_used(tree: ast.Module) -> set[str]:
+    """The names of attributes, functions and imports in a module, and its texts."""
+    names = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.alias):
+            names.add(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    return names
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_internals_of_clients_are_used_in_one_module_each(path: Path) -> None:
+    others = [names for owner, names in INTERNALS.items() if owner != name_of(path)]
+    if "aiohttp" in roots(path, at_runtime=False) and name_of(path) != "transport.aiohttp_internals":
+        others.append(AIOHTTP_INTERNALS)
+    assert names_used(parsed(path)) & set().union(*others) == set()
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if layer_of(path) == "transport"], ids=name_of)
+def test_transports_use_only_public_attributes(path: Path) -> None:
+    """Private ones only of `self`; no attribute of another object by name; no class of a client to inherit from."""
+    if name_of(path) in INTERNALS:
+        return
+    tree = parsed(path)
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    private = [node for node in attributes if node.attr.startswith("_") and not node.attr.endswith("__")]
+    assert {ast.unparse(node) for node in private if ast.unparse(node.value) != "self"} <= {"os._exit"}
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert calls & {"setattr", "delattr"} == set()
+    bases = [ast.unparse(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases]
+    assert [base for base in bases if base.partition(".")[0] in CLIENT_NAMES] == []

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import select
 import socket
 import string
 import weakref
@@ -20,12 +19,20 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
-from aiohttp.connector import Connection
-from aiohttp.http_exceptions import ContentEncodingError
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from .. import errors
 from . import HttpReply, HttpRequest, failures
+from .aiohttp_internals import (
+    CONNECTION_LOST,
+    CheckedConnector,
+    CheckedTCPConnector,
+    CheckedUnixConnector,
+    ChunkedBody,
+    find_encoding_error,
+    is_connection_lost,
+    read_buffered,
+)
 from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT
 from .environment import proxy_finder, tls_context
 from .threads import in_thread
@@ -36,11 +43,6 @@ __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
 _LARGE = 64 * 1024
 # Bytes of a line of an answer's head: some servers send long policies, and aiohttp's own limit is 8 KiB.
 _LONGEST_LINE = 64 * 1024
-# Connections that are being made at a time: more of them overflow the server's queue, and take so long all together
-# that each of them counts as failed.
-_CONNECTING = 1000
-# What aiohttp's reader says, in a RuntimeError, when it is asked for more of a connection that was lost.
-_LOST = "Connection closed."
 # What a header's name is made of (RFC 9110, section 5.6.2).
 _OF_NAMES = "!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits
 
@@ -49,8 +51,7 @@ class Connections:
     """What a channel holds: a session, and the streams that are open in it."""
 
     def __init__(self, uds: str | None) -> None:
-        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE}
-        self.connector: _Connector = _TCPConnector(**options) if uds is None else _UnixConnector(uds, **options)
+        self.connector = _make_connector(uds)
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=self.connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -78,7 +79,7 @@ class Connections:
     def _drop(self) -> None:
         self._hang_up()
         self.session.detach()  # which, unlike closing it, needs no waiting
-        self.connector.__exit__(None, None, None)
+        self.connector.close_now()
 
     def _hang_up(self) -> None:
         for stream in list(self.streams):
@@ -121,12 +122,12 @@ class AiohttpChannel:
 
     async def _post(self, request: HttpRequest) -> HttpReply:
         response = await self._send(request)
-        self._connections.connector.brings(response)
+        self._connections.connector.watch_response(response)
         return HttpReply(response.status, response.headers, await response.read())
 
     async def _open(self, request: HttpRequest) -> AiohttpByteStream:
         response = await self._send(request)
-        self._connections.connector.brings(response)
+        self._connections.connector.watch_response(response)
         stream = AiohttpByteStream(response, request, self)
         self._connections.streams.add(stream)
         return stream
@@ -138,7 +139,7 @@ class AiohttpChannel:
         return self._session.post(
             request.url,
             headers=request.headers,
-            data=request.body if len(request.body) < _LARGE else _LargeBody(request.body, read),
+            data=request.body if len(request.body) < _LARGE else ChunkedBody(request.body, _LARGE, read),
             timeout=_timeout(request.timeouts.connect or CONNECT_TIMEOUT, read),
             allow_redirects=False,
             ssl=tls_context() if request.url[:6].lower() == "https:" else True,
@@ -170,17 +171,10 @@ class AiohttpByteStream:
             self.hang_up()
             exc.__traceback__ = None
             raise
-        if arrived := self._kept_back():
+        if arrived := read_buffered(self._response):
             return arrived
         await _next_round()
         raise failed
-
-    def _kept_back(self) -> bytes:
-        """What came before the failure: aiohttp's reader gives nothing away once it knows of one."""
-        content: Any = self._response.content
-        content.set_exception(None)
-        kept: bytes = content.read_nowait()
-        return kept
 
     async def close(self) -> None:
         """Free the connection. Another task that waits in `next` is woken by it."""
@@ -201,95 +195,13 @@ class AiohttpByteStream:
         return self._failure
 
 
-class _LargeBody(aiohttp.Payload):
-    """A body that is sent in pieces; a server that takes none for `patience` seconds has failed."""
-
-    def __init__(self, body: bytes, patience: float) -> None:
-        super().__init__(body, content_type="application/json")
-        self._size = len(body)
-        self._patience = patience
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """See `aiohttp.Payload.decode`."""
-        text: str = self._value.decode(encoding, errors)
-        return text
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """See `aiohttp.Payload.write`."""
-        body = memoryview(self._value)
-        try:
-            for start in range(0, len(body), _LARGE):
-                async with asyncio.timeout(self._patience):
-                    await writer.write(body[start : start + _LARGE])
-        except BaseException:
-            if (transport := getattr(writer, "transport", None)) is not None:
-                transport.abort()  # closing it would first wait until what was written is taken
-            raise
-
-
-class _Connector(aiohttp.BaseConnector):
-    """A pool that looks at an idle connection before it gives it away."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.pid: int = os.getpid()
-        self._connecting = asyncio.Semaphore(_CONNECTING)
-        # The last answer of a connection. (An answer knows its connection, so it is not held here.)
-        self._answers: weakref.WeakKeyDictionary[Any, weakref.ref[aiohttp.ClientResponse] | None]
-        self._answers = weakref.WeakKeyDictionary()
-
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
-        """See `aiohttp.BaseConnector.connect`."""
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            if connection.protocol not in self._answers:
-                self._answers[connection.protocol] = None
-                self._tell_of_end(connection.protocol)
-                return connection
-            if not _has_input(connection):
-                return connection
-            connection.close()
-
-    def brings(self, response: aiohttp.ClientResponse) -> None:
-        """The answer fails with its connection. aiohttp sees to that too, but for a broken chunk that its parser meets:
-        then whoever reads would wait for ever."""
-        if response.connection is not None:
-            self._answers[response.connection.protocol] = weakref.ref(response)
-
-    def _tell_of_end(self, protocol: Any) -> None:
-        connection, answers = weakref.ref(protocol), self._answers
-
-        def ended(closed: asyncio.Future[None]) -> None:
-            if not closed.cancelled():
-                closed.exception()  # or asyncio would report that nobody asked
-            still_there = connection()
-            reference = answers.get(still_there) if still_there is not None else None
-            response = reference() if reference is not None else None
-            if response is not None and not response.content.is_eof() and response.content.exception() is None:
-                lost = aiohttp.ClientConnectionError("it was closed in the middle of the answer")
-                response.content.set_exception(lost)
-
-        if protocol.closed is not None:
-            protocol.closed.add_done_callback(ended)
-
-    async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
-        """See `aiohttp.BaseConnector`. Waiting for one's turn, and for a busy loop, does not count as connecting."""
-        async with self._connecting:
-            await _next_round()
-            async with asyncio.timeout(timeout.sock_connect):
-                return await super()._create_connection(req, traces, timeout)
-
-    def __del__(self, *args: Any) -> None:
-        # In a forked child, closing would take the parent's sockets out of the parent's event loop.
-        if os.getpid() == self.pid:
-            super().__del__(*args)
-
-
-class _TCPConnector(_Connector, aiohttp.TCPConnector):
-    def __init__(self, **options: Any) -> None:
-        # With aiodns installed, aiohttp looks names up without a thread.
-        resolver = _Resolver() if aiohttp.DefaultResolver is aiohttp.ThreadedResolver else None
-        super().__init__(resolver=resolver, **options)
+def _make_connector(uds: str | None) -> CheckedConnector:
+    options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE}
+    if uds is not None:
+        return CheckedUnixConnector(uds, **options)
+    # With aiodns installed, aiohttp looks names up without a thread.
+    resolver = _Resolver() if aiohttp.DefaultResolver is aiohttp.ThreadedResolver else None
+    return CheckedTCPConnector(resolver=resolver, **options)
 
 
 class _Resolver(AbstractResolver):
@@ -318,23 +230,6 @@ def _result(host: str, family: int, protocol: int, address: tuple[Any, ...]) -> 
     numeric, port = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     return ResolveResult(hostname=host, host=numeric, port=int(port), family=family, proto=protocol, flags=flags)
-
-
-class _UnixConnector(_Connector, aiohttp.UnixConnector):
-    pass
-
-
-def _has_input(connection: Connection) -> bool:
-    """Whether there is something to read: on an idle connection, nothing but its end."""
-    transport = connection.transport
-    sock: Any = transport.get_extra_info("socket") if transport is not None else None
-    if sock is None:
-        return True
-    if not hasattr(select, "poll"):  # on Windows
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 async def _next_round() -> None:
@@ -373,7 +268,7 @@ def _shown(exc: Exception, request: HttpRequest) -> Exception:
         return failures.no_answer(request, exc)
     if isinstance(exc, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return failures.bad_url(request, "It must be a valid http:// or https:// URL.")
-    if (wrong := _wrong_encoding(exc)) is not None:
+    if (wrong := find_encoding_error(exc)) is not None:
         return failures.undecodable(wrong.message, wrong)
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         return failures.no_connection(request, f"the proxy said {exc.status} {exc.message}", exc.__cause__)
@@ -385,15 +280,8 @@ def _shown(exc: Exception, request: HttpRequest) -> Exception:
         return failures.no_connection(request, str(exc.__cause__ or exc), exc.__cause__)
     if isinstance(exc, aiohttp.ClientResponseError):
         return failures.broken(request, exc.message, exc.__cause__)
-    if isinstance(exc, RuntimeError) and str(exc) == _LOST:
-        return failures.broken(request, "it was closed in the middle of the answer", exc)
+    if is_connection_lost(exc):
+        return failures.broken(request, CONNECTION_LOST, exc)
     if isinstance(exc, aiohttp.ClientError | OSError):
         return failures.broken(request, str(exc) or type(exc).__name__, exc)
     return exc
-
-
-def _wrong_encoding(exc: BaseException) -> ContentEncodingError | None:
-    cause = exc.__cause__
-    while cause is not None and not isinstance(cause, ContentEncodingError):
-        cause = cause.__cause__
-    return cause

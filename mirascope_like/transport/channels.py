@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import errors
 from . import ByteStream, HttpReply, HttpRequest, failures
+from .httpx_internals import iterate_body, response_stream, shut_down
 
 if TYPE_CHECKING:
     import httpx2
@@ -189,15 +190,8 @@ class NativeByteStream(_ResponseStream):
         done: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         super().__init__(response, request, owner)
-        self._raw = response.aiter_raw()
-        setattr(response, "aiter_raw", self._take_raw)  # noqa: B010
-        self._pieces = response.aiter_bytes()
+        self._pieces, self._raw = iterate_body(response)
         self._done = done
-
-    def _take_raw(self) -> _Unclosed:
-        """Stand for `aiter_raw` of the answer, which decoding calls once."""
-        delattr(self._response, "aiter_raw")  # or the two would keep each other
-        return _Unclosed(self._raw)
 
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
@@ -246,34 +240,15 @@ class NativeByteStream(_ResponseStream):
                 pass
 
 
-class _Unclosed:
-    """The body as it comes, for a decoder that fails: this does not let it close the client's generators halfway."""
-
-    def __init__(self, raw: AsyncIterator[bytes]) -> None:
-        self._raw = raw
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._raw
-
-    async def aclose(self) -> None:
-        """Leave it to `NativeByteStream`, which runs the generators out."""
-
-
 def _closed() -> errors.StreamClosedError:
     return errors.StreamClosedError("This stream was closed; what had not been read of it is lost.")
 
 
 def _hang_up(response: httpx2.Response) -> None:
     """End both directions of an unfinished answer's connection: merely closing a socket wakes nobody who reads it."""
-    if response.is_closed or not response.http_version.startswith("HTTP/1"):
-        return
-    import socket
-
-    stream = response.extensions.get("network_stream")
-    sock = stream.get_extra_info("socket") if stream is not None else None
-    if isinstance(sock, socket.socket):
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+    stream = None if response.is_closed else response_stream(response)
+    if stream is not None:
+        shut_down(stream)
 
 
 async def give_up(close: Callable[[], Awaitable[object]]) -> None:

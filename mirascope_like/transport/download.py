@@ -20,6 +20,7 @@ from ..errors import ConnectionError, DownloadError
 from . import HttpRequest, Timeouts
 from .channels import CONNECT_TIMEOUT, BlockingByteStream, NativeByteStream, failure
 from .failures import said
+from .httpx_internals import NetworkStream, opened_stream, shut_down
 
 if TYPE_CHECKING:
     import httpx2
@@ -146,7 +147,7 @@ class BlockingGet(_Get):
 
     def __init__(self, route: Route, seconds: float) -> None:
         super().__init__(route, seconds)
-        self._stream: Any = None  # the client's, as soon as it is connected
+        self._stream: NetworkStream | None = None  # as soon as the client is connected
         self._closed = False
 
     async def open(self) -> BlockingByteStream:
@@ -167,17 +168,14 @@ class BlockingGet(_Get):
         self._hang_up()
 
     def _hang_up(self) -> None:
-        import socket
-
-        sock = self._stream.get_extra_info("socket") if self._stream is not None else None
-        if isinstance(sock, socket.socket):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        if self._stream is not None:
+            shut_down(self._stream)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Note the connection as soon as the client has it: the server may send headers for ever."""
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._stream = info["return_value"]
+        stream = opened_stream(event, info)
+        if stream is not None:
+            self._stream = stream
             if self._closed:
                 self._hang_up()
 

@@ -28,6 +28,7 @@ from .channels import (
     reply_of,
 )
 from .clients import ClientPair, ThreadedChannel, has_base
+from .sdk_internals import ASYNC_BASE, SYNC_BASE, find_httpx, omit_own_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "is_sdk_client", "protocol_of"]
 
 _SDKS = ("openai", "anthropic")
-_SYNC, _ASYNC = "SyncAPIClient", "AsyncAPIClient"
 # Packages that clients for clouds have their credentials from, and that fail on their own.
 _CREDENTIALS = ("azure", "botocore", "google")
 
@@ -47,7 +47,7 @@ class SDKTransport:
     """
 
     def __init__(self, *clients: object) -> None:
-        self._clients = ClientPair(clients, _SDKS, _SYNC, _ASYNC)
+        self._clients = ClientPair(clients, _SDKS, SYNC_BASE, ASYNC_BASE)
 
     def blocking(self) -> BlockingSDKChannel:
         """A channel over the sync client. Raises `TypeError` if there is none."""
@@ -70,7 +70,7 @@ def is_sdk_client(candidate: object) -> bool:
 def protocol_of(client: object) -> str | None:
     """The SDK that the client is of, and so what it speaks: "openai" or "anthropic"; `None` if of neither."""
     for sdk in _SDKS:
-        if has_base(client, (sdk,), _SYNC) or has_base(client, (sdk,), _ASYNC):
+        if has_base(client, (sdk,), SYNC_BASE) or has_base(client, (sdk,), ASYNC_BASE):
             return sdk
     return None
 
@@ -140,22 +140,13 @@ class NativeSDKChannel:
 def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
     sdk = _sdk_of(client)
-    headers = {**_replaced(client, sdk, request), **request.headers}
+    headers = {**omit_own_headers(client, sdk, request.headers), **request.headers}
     options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": headers}
-    bases = sdk.DefaultHttpxClient.__mro__  # the SDK's httpx is `httpx2` or, before that, `httpx`
-    family = next(base.__module__ for base in bases if base.__module__ in ("httpx2", "httpx"))
+    family = find_httpx(sdk)
     connect, read = request.timeouts.connect, request.timeouts.read
     if connect is not None or read is not None:
-        options["timeout"] = sys.modules[family].Timeout(read or READ_TIMEOUT, connect=connect or CONNECT_TIMEOUT)
-    return {"body": json.loads(request.body), "cast_to": sys.modules[family].Response, "options": options}
-
-
-def _replaced(client: Any, sdk: Any, request: HttpRequest) -> dict[str, Any]:
-    """Return the client's own headers that the request has too, to be omitted: some versions of the SDKs send both if
-    they are spelled differently."""
-    own = {**client.auth_headers, **client.default_headers}
-    given = {name.lower() for name in request.headers}
-    return {name: sdk.Omit() for name in own if name.lower() in given}
+        options["timeout"] = family.Timeout(read or READ_TIMEOUT, connect=connect or CONNECT_TIMEOUT)
+    return {"body": json.loads(request.body), "cast_to": family.Response, "options": options}
 
 
 def _answer(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Response:
