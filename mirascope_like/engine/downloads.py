@@ -18,9 +18,9 @@ from typing import Protocol, TypeVar, cast
 
 from ..errors import ConnectionError, DownloadError, ProviderError, TimeoutError, error_text
 from ..transport import ByteStream
-from ..transport.addresses import addresses_of, is_public
+from ..transport.addresses import is_public, resolve_host
 from ..transport.download import BlockingGet, FileURL, NativeGet, Route
-from ..transport.failures import copied
+from ..transport.failures import copy_error
 from ..values.media import DownloadRules
 from ..wire.secrets import secrets_of, shortened
 from .runtime import BLOCKING, NATIVE, Runtime, run
@@ -71,7 +71,7 @@ class _Download:
 
     async def data(self, text: str) -> bytes:
         """The bytes behind a URL and its redirects."""
-        file = FileURL.of(text)
+        file = FileURL.parse(text)
         try:
             return await self._follow(file)
         except (ProviderError, Late) as error:
@@ -87,7 +87,7 @@ class _Download:
                     return await self._read(here, body)
             finally:
                 await body.close()
-            here = here.redirected(location)
+            here = here.resolve_redirect(location)
         raise DownloadError(f"{file} redirects more than {_MOST_REDIRECTS} times.")
 
     async def _open(self, file: FileURL) -> ByteStream:
@@ -119,7 +119,7 @@ class _Download:
         return [Route(file, address) for address in addresses]
 
     async def _addresses(self, file: FileURL) -> Sequence[str]:
-        look_up = partial(addresses_of, file.host, file.port)
+        look_up = partial(resolve_host, file.host, file.port)
         try:
             return cast("Sequence[str]", await self._runtime.invoke_within(self._left, look_up))
         except (OSError, UnicodeError) as error:
@@ -156,7 +156,7 @@ class _Download:
             return TimeoutError(f"{file} was not downloaded within {seconds}. Pass a longer timeout= if it needs more.")
         kind = TimeoutError if isinstance(error, TimeoutError) else ConnectionError
         clean = partial(shortened, secrets=secrets_of(file.headers(), str(file.url)), longest=_LONGEST_SAID)
-        cause = copied(error.original_exception, clean)
+        cause = copy_error(error.original_exception, clean)
         said = error_text(cause) if cause is not None else clean(error.message)
         failed = kind(f"{file} could not be downloaded: {said}", original_exception=cause)
         failed.__cause__ = cause

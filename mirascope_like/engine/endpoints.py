@@ -246,10 +246,10 @@ def _anthropic(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec
 
 
 def _local(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
-    from ..transport.weights import MODEL_NAME, is_name
+    from ..transport.weights import MODEL_NAME, is_model_name
     from ..wire.local import LocalChat
 
-    if not is_name(name):
+    if not is_model_name(name):
         raise NotFoundError(f"The embedded model is 'local/{MODEL_NAME}'.", provider=provider_id, model=name)
     return LocalChat(), name
 

@@ -21,7 +21,7 @@ from ..errors import (
     api_error,
     error_text,
 )
-from ..transport.failures import copied
+from ..transport.failures import copy_error
 from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
 from ..wire.failures import read_failure
 from ..wire.secrets import redacted, shortened
@@ -61,7 +61,7 @@ def in_our_words(
     the `except` block, where it would get a context."""
     made = _made(error)
     cause = made.original_exception or error.__cause__
-    made.original_exception = made.__cause__ = copied(cause, lambda text: redacted(text, secrets))
+    made.original_exception = made.__cause__ = copy_error(cause, lambda text: redacted(text, secrets))
     made.__context__ = made.__traceback__ = None
     made.message = redacted(made.message, secrets)
     made.args = (made.message,)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport import Channel, Transport
 from ..transport.loops import asyncio_loop
-from ..transport.threads import in_thread
+from ..transport.threads import run_in_thread
 from .admission import admitted
 from .alarms import alarms
 from .tasks import gathered, in_background, on_thread, stopping
@@ -416,7 +416,7 @@ class Native:
         return _LoopLock()
 
     async def wait(self, event: threading.Event) -> None:
-        await in_thread(event.wait)  # beyond the limit: what is waited for may need a thread
+        await run_in_thread(event.wait)  # beyond the limit: what is waited for may need a thread
 
     def bell(self) -> Bell:
         return _LoopBell()

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ..transport.loops import PerLoop
-from ..transport.threads import in_thread, thread_limit
+from ..transport.loops import LoopVar
+from ..transport.threads import run_in_thread, thread_limiters
 from .threads import Late
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def on_thread(fn: Callable[[], T], left: Callable[[], float] = _forever) -
         seconds = left()
         if seconds > 0:
             with _waits().wait(seconds):
-                return await in_thread(fn)
+                return await run_in_thread(fn)
     raise Late
 
 
@@ -108,8 +108,8 @@ class _Waits:
             scope.shield = False
 
 
-_threads = thread_limit(40)
-_of_loop = PerLoop(_Waits)
+_threads = thread_limiters(40)
+_of_loop = LoopVar(_Waits)
 _of_group: ContextVar[_Waits | None] = ContextVar("mirascope_like_group", default=None)
 _is_background: ContextVar[bool] = ContextVar("mirascope_like_background", default=False)
 

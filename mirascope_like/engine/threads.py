@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
-from ..transport.threads import fulfil, on_daemon, thread_context
+from ..transport.threads import resolve_future, run_on_daemon_thread, thread_context
 
 __all__ = ["Batch", "Late", "left_alone"]
 
@@ -26,7 +26,7 @@ def left_alone(seconds: float, fn: Callable[[], T], discard: Callable[[T], objec
 
     future: Future[T] = Future()
     try:
-        on_daemon(partial(fulfil, future, fn))
+        run_on_daemon_thread(partial(resolve_future, future, fn))
         if not wait((future,), seconds).done:
             raise Late
     except BaseException:  # Ctrl-C too
@@ -43,7 +43,7 @@ class Batch(Generic[T]):
 
         self._futures: list[Future[T]] = [Future() for _ in fns]
         self._waiting = deque(
-            partial(fulfil, future, partial(thread_context().run, fn))
+            partial(resolve_future, future, partial(thread_context().run, fn))
             for future, fn in zip(self._futures, fns, strict=True)
         )
 
@@ -54,7 +54,7 @@ class Batch(Generic[T]):
 
         try:
             for _ in range(min(limit, len(self._futures))):
-                on_daemon(self._work)
+                run_on_daemon_thread(self._work)
             for future in wait(self._futures, return_when=FIRST_EXCEPTION).done:
                 future.result()
             return [future.result() for future in self._futures]

@@ -111,9 +111,9 @@ def _authenticates(client: Any, provider: HTTPProvider) -> bool:
 
 def _check_sdk(provider: HTTPProvider, clients: Sequence[Any]) -> None:
     """A client posts to paths of its own protocol."""
-    from ..transport.sdk import protocol_of
+    from ..transport.sdk import find_sdk
 
-    if wrong := [each for each in clients if provider.sdk not in (None, protocol_of(each))]:
+    if wrong := [each for each in clients if provider.sdk not in (None, find_sdk(each))]:
         kinds = ", ".join(type(each).__name__ for each in wrong)
         raise TypeError(
             f"{provider.id!r} takes clients of the {provider.sdk} package, which speak its protocol; got {kinds}."

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-__all__ = ["addresses_of", "is_public"]
+__all__ = ["is_public", "resolve_host"]
 
 # Not public, beside what `ipaddress` knows of (older versions of Python know less): protocol assignments, in which
 # Oracle Cloud has its metadata, and the address at which Azure serves credentials to its machines.
-_INTERNAL = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
+_INTERNAL_NETWORKS = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 # The only addresses that are given out to hosts on the Internet (RFC 4291, section 2.4).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 # Address translators send these on to the IPv4 address in their last 32 bits (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-def addresses_of(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     """Look a host up, and return its addresses, the best first. Blocks. Raises `OSError`, or `UnicodeError` for a host
     that cannot be a name."""
     import socket
@@ -28,17 +28,17 @@ def is_public(address: str) -> bool:
     """Whether an IP address is public. Loopback, link-local, private, shared, multicast, reserved and unspecified ones
     are not; IPv6 forms of an IPv4 address are what that address is."""
     ip = ip_address(address)
-    return _is_public_4(ip) if isinstance(ip, IPv4Address) else _is_public_6(ip)
+    return _is_public_ipv4(ip) if isinstance(ip, IPv4Address) else _is_public_ipv6(ip)
 
 
-def _is_public_4(ip: IPv4Address) -> bool:
-    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _INTERNAL)
+def _is_public_ipv4(ip: IPv4Address) -> bool:
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _INTERNAL_NETWORKS)
 
 
-def _is_public_6(ip: IPv6Address) -> bool:
+def _is_public_ipv6(ip: IPv6Address) -> bool:
     inner = ip.ipv4_mapped or ip.sixtofour
     if ip in _NAT64:
         inner = IPv4Address(int(ip) & 0xFFFFFFFF)
     if inner is not None:
-        return _is_public_4(inner)
+        return _is_public_ipv4(inner)
     return ip in _GLOBAL_UNICAST and ip.is_global

@@ -33,18 +33,18 @@ from .aiohttp_internals import (
     is_connection_lost,
     read_buffered,
 )
-from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT
-from .environment import proxy_finder, tls_context
-from .threads import in_thread
+from .channels import CONNECT_TIMEOUT, KEEPALIVE_TIMEOUT, READ_TIMEOUT
+from .environment import make_proxy_finder, tls_context
+from .threads import run_in_thread
 
 __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
 
 # Bytes of a body from which on it is sent in pieces, each within the timeout; less fits into a socket's buffer.
-_LARGE = 64 * 1024
+_BODY_SLICE = 64 * 1024
 # Bytes of a line of an answer's head: some servers send long policies, and aiohttp's own limit is 8 KiB.
-_LONGEST_LINE = 64 * 1024
+_MAX_HEADER_LINE = 64 * 1024
 # What a header's name is made of (RFC 9110, section 5.6.2).
-_OF_NAMES = "!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits
+_HEADER_NAME_CHARACTERS = "!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits
 
 
 class Connections:
@@ -55,15 +55,15 @@ class Connections:
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=self.connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
+            max_line_size=_MAX_HEADER_LINE,
+            max_field_size=_MAX_HEADER_LINE,
         )
         self.streams: weakref.WeakSet[AiohttpByteStream] = weakref.WeakSet()
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         """Close all at the end of the loop."""
-        self._hang_up()
+        self._close_streams()
         await self.session.close()
 
     def abandon(self) -> None:
@@ -72,18 +72,18 @@ class Connections:
             self.session.detach()
         elif self._loop.is_running():
             with contextlib.suppress(RuntimeError):  # it has ended meanwhile
-                self._loop.call_soon_threadsafe(self._drop)
+                self._loop.call_soon_threadsafe(self._close_now)
         else:
-            self._drop()
+            self._close_now()
 
-    def _drop(self) -> None:
-        self._hang_up()
+    def _close_now(self) -> None:
+        self._close_streams()
         self.session.detach()  # which, unlike closing it, needs no waiting
         self.connector.close_now()
 
-    def _hang_up(self) -> None:
+    def _close_streams(self) -> None:
         for stream in list(self.streams):
-            stream.hang_up()
+            stream.close_now()
 
 
 class AiohttpChannel:
@@ -93,7 +93,7 @@ class AiohttpChannel:
         self._owner = owner
         self._connections = connections
         self._session = connections.session
-        self._proxy_of = proxy_finder(proxies) if proxies else None
+        self._find_proxy = make_proxy_finder(proxies) if proxies else None
         weakref.finalize(self, connections.abandon)
 
     async def post(self, request: HttpRequest) -> HttpReply:
@@ -101,24 +101,24 @@ class AiohttpChannel:
         try:
             return await self._post(request)
         except Exception as exc:
-            failed = _translated(exc, request)
+            error = _translate_error(exc, request)
         except BaseException as exc:
             exc.__traceback__ = None  # the variables of aiohttp's frames hold API keys
             raise
-        await _next_round()
-        raise failed
+        await _yield_to_loop()
+        raise error
 
     async def open(self, request: HttpRequest) -> AiohttpByteStream:
         """Send the request and return as soon as status and headers are there."""
         try:
             return await self._open(request)
         except Exception as exc:
-            failed = _translated(exc, request)
+            error = _translate_error(exc, request)
         except BaseException as exc:
             exc.__traceback__ = None  # the variables of aiohttp's frames hold API keys
             raise
-        await _next_round()
-        raise failed
+        await _yield_to_loop()
+        raise error
 
     async def _post(self, request: HttpRequest) -> HttpReply:
         response = await self._send(request)
@@ -134,16 +134,16 @@ class AiohttpChannel:
 
     def _send(self, request: HttpRequest) -> Awaitable[aiohttp.ClientResponse]:
         if not _is_sendable(request.headers):
-            raise failures.bad_header(request)
+            raise failures.invalid_header_error(request)
         read = request.timeouts.read or READ_TIMEOUT
         return self._session.post(
             request.url,
             headers=request.headers,
-            data=request.body if len(request.body) < _LARGE else ChunkedBody(request.body, _LARGE, read),
-            timeout=_timeout(request.timeouts.connect or CONNECT_TIMEOUT, read),
+            data=request.body if len(request.body) < _BODY_SLICE else ChunkedBody(request.body, _BODY_SLICE, read),
+            timeout=_client_timeout(request.timeouts.connect or CONNECT_TIMEOUT, read),
             allow_redirects=False,
             ssl=tls_context() if request.url[:6].lower() == "https:" else True,
-            proxy=self._proxy_of(request.url) if self._proxy_of is not None else None,
+            proxy=self._find_proxy(request.url) if self._find_proxy is not None else None,
         )
 
 
@@ -166,37 +166,37 @@ class AiohttpByteStream:
         try:
             return await self._read() or None
         except Exception as exc:
-            failed = self._give_up(_translated(exc, self._request))
+            error = self._close_with(_translate_error(exc, self._request))
         except BaseException as exc:
-            self.hang_up()
+            self.close_now()
             exc.__traceback__ = None
             raise
-        if arrived := read_buffered(self._response):
-            return arrived
-        await _next_round()
-        raise failed
+        if buffered := read_buffered(self._response):
+            return buffered
+        await _yield_to_loop()
+        raise error
 
     async def close(self) -> None:
         """Free the connection. Another task that waits in `next` is woken by it."""
         unfinished = not self._response.closed
-        self.hang_up()
+        self.close_now()
         if unfinished:
-            await _next_round()
+            await _yield_to_loop()
 
-    def hang_up(self) -> None:
+    def close_now(self) -> None:
         """As `close`, from where nothing can be awaited."""
-        self._give_up(errors.StreamClosedError("This stream was closed; what had not been read of it is lost."))
+        self._close_with(errors.StreamClosedError("This stream was closed; what had not been read of it is lost."))
 
-    def _give_up(self, why: Exception) -> Exception:
+    def _close_with(self, reason: Exception) -> Exception:
         """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
         if self._failure is None:
-            self._failure = why
+            self._failure = reason
             self._response.close()
         return self._failure
 
 
 def _make_connector(uds: str | None) -> CheckedConnector:
-    options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE}
+    options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE_TIMEOUT}
     if uds is not None:
         return CheckedUnixConnector(uds, **options)
     # With aiodns installed, aiohttp looks names up without a thread.
@@ -211,47 +211,47 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        return await in_thread(functools.partial(_addresses, host, port, family))
+        return await run_in_thread(functools.partial(_look_up, host, port, family))
 
     async def close(self) -> None: ...
 
 
-def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
     try:
         found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except socket.gaierror:
         if host.rstrip(".").lower() != "localhost":
             raise
         found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)  # Windows, without a network
-    return [_result(host, kind, protocol, address) for kind, _, protocol, _, address in found]
+    return [_make_resolve_result(host, kind, protocol, address) for kind, _, protocol, _, address in found]
 
 
-def _result(host: str, family: int, protocol: int, address: tuple[Any, ...]) -> ResolveResult:
+def _make_resolve_result(host: str, family: int, protocol: int, address: tuple[Any, ...]) -> ResolveResult:
     numeric, port = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     return ResolveResult(hostname=host, host=numeric, port=int(port), family=family, proto=protocol, flags=flags)
 
 
-async def _next_round() -> None:
+async def _yield_to_loop() -> None:
     """asyncio closes a socket in the loop's next round, and what runs before may hold up the loop."""
     await asyncio.sleep(0)
 
 
 @functools.lru_cache
-def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
+def _client_timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(sock_connect=connect, sock_read=read)
 
 
 def _is_sendable(headers: Mapping[str, str]) -> bool:
     """Whether HTTP allows these headers: aiohttp would send nearly anything."""
     names, values = "".join(headers), "".join(headers.values())
-    return "" not in headers and not names.strip(_OF_NAMES) and values.isascii() and values.isprintable()
+    return "" not in headers and not names.strip(_HEADER_NAME_CHARACTERS) and values.isascii() and values.isprintable()
 
 
-def _translated(exc: Exception, request: HttpRequest) -> Exception:
+def _translate_error(exc: Exception, request: HttpRequest) -> Exception:
     """Return the library's error for what aiohttp raised; the same exception, without aiohttp's frames, if it is not
     about the connection."""
-    error = _shown(exc, request)
+    error = _library_error(exc, request)
     if error is exc:
         return exc.with_traceback(None)
     if isinstance(error, errors.ProviderError):
@@ -259,29 +259,29 @@ def _translated(exc: Exception, request: HttpRequest) -> Exception:
     return error
 
 
-def _shown(exc: Exception, request: HttpRequest) -> Exception:
+def _library_error(exc: Exception, request: HttpRequest) -> Exception:
     """The repr of some of aiohttp's errors has the request's headers or the proxy's password: their cause stands for
     them."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
-        return failures.not_connected(request, exc)
+        return failures.connect_timeout_error(request, exc)
     if isinstance(exc, TimeoutError):
-        return failures.no_answer(request, exc)
+        return failures.read_timeout_error(request, exc)
     if isinstance(exc, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-        return failures.bad_url(request, "It must be a valid http:// or https:// URL.")
-    if (wrong := find_encoding_error(exc)) is not None:
-        return failures.undecodable(wrong.message, wrong)
+        return failures.invalid_url_error(request, "It must be a valid http:// or https:// URL.")
+    if (encoding_error := find_encoding_error(exc)) is not None:
+        return failures.decoding_error(encoding_error.message, encoding_error)
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return failures.no_connection(request, f"the proxy said {exc.status} {exc.message}", exc.__cause__)
+        return failures.connect_error(request, f"the proxy said {exc.status} {exc.message}", exc.__cause__)
     if isinstance(exc, aiohttp.ClientProxyConnectionError):
-        return failures.no_connection(
+        return failures.connect_error(
             request, f"the proxy {exc.host}:{exc.port} is not there: {exc.os_error}", exc.os_error
         )
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return failures.no_connection(request, str(exc.__cause__ or exc), exc.__cause__)
+        return failures.connect_error(request, str(exc.__cause__ or exc), exc.__cause__)
     if isinstance(exc, aiohttp.ClientResponseError):
-        return failures.broken(request, exc.message, exc.__cause__)
+        return failures.broken_connection_error(request, exc.message, exc.__cause__)
     if is_connection_lost(exc):
-        return failures.broken(request, CONNECTION_LOST, exc)
+        return failures.broken_connection_error(request, CONNECTION_LOST, exc)
     if isinstance(exc, aiohttp.ClientError | OSError):
-        return failures.broken(request, str(exc) or type(exc).__name__, exc)
+        return failures.broken_connection_error(request, str(exc) or type(exc).__name__, exc)
     return exc

@@ -22,10 +22,10 @@ __all__ = ["AWSByteStream", "EventStreamDecoder"]
 _PRELUDE = struct.Struct(">II")
 _CHECKSUM = struct.Struct(">I")
 # Amazon's own limit on one message, in bytes; more than that means that this is something else.
-_LONGEST = 24 * 1024 * 1024
+_MAX_MESSAGE_BYTES = 24 * 1024 * 1024
 # Size in bytes of a header's value by type; types 6 (bytes) and 7 (text) bring their length.
 _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-_TEXT = 7
+_TEXT_TYPE = 7
 # Amazon's name for what went wrong → Anthropic's.
 _ERROR_TYPES = {
     "internalServerException": "api_error",
@@ -47,7 +47,7 @@ class AWSByteStream:
         self.headers: Mapping[str, str] = {**stream.headers, "content-type": "text/event-stream"}
 
     @staticmethod
-    def reads(stream: ByteStream) -> bool:
+    def can_read(stream: ByteStream) -> bool:
         """Whether the stream is of this kind."""
         return stream.headers.get("content-type", "").startswith("application/vnd.amazon.eventstream")
 
@@ -78,35 +78,35 @@ class EventStreamDecoder:
         """The events that are complete now. Raises `ResponseValidationError` for a damaged message."""
         self._buffer += piece
         events: list[bytes] = []
-        while (message := self._take()) is not None:
-            events.append(_event(*message))
+        while (message := self._take_message()) is not None:
+            events.append(_encode_event(*message))
         return b"".join(events)
 
-    def _take(self) -> tuple[dict[str, str], bytes] | None:
+    def _take_message(self) -> tuple[dict[str, str], bytes] | None:
         buffer, start = self._buffer, _PRELUDE.size + _CHECKSUM.size
         if len(buffer) < start:
             return None
         total, headers = _PRELUDE.unpack_from(buffer)
-        _verify(buffer, _PRELUDE.size)
-        if not start + headers + _CHECKSUM.size <= total <= _LONGEST:
+        _verify_checksum(buffer, _PRELUDE.size)
+        if not start + headers + _CHECKSUM.size <= total <= _MAX_MESSAGE_BYTES:
             raise errors.ResponseValidationError("A message of the event stream has an impossible length.")
         if len(buffer) < total:
             return None
         message = bytes(buffer[:total])
         del buffer[:total]
         end = total - _CHECKSUM.size
-        _verify(message, end)
-        return _headers(message[start : start + headers]), message[start + headers : end]
+        _verify_checksum(message, end)
+        return _parse_headers(message[start : start + headers]), message[start + headers : end]
 
 
-def _verify(data: bytes | bytearray, size: int) -> None:
+def _verify_checksum(data: bytes | bytearray, size: int) -> None:
     """Compare the checksum that follows `size` bytes."""
     (checksum,) = _CHECKSUM.unpack_from(data, size)
     if zlib.crc32(data[:size]) != checksum:
         raise errors.ResponseValidationError("A message of the event stream is damaged: its checksum is wrong.")
 
 
-def _headers(data: bytes) -> dict[str, str]:
+def _parse_headers(data: bytes) -> dict[str, str]:
     """The headers that are text: all that matter."""
     headers: dict[str, str] = {}
     try:
@@ -115,7 +115,7 @@ def _headers(data: bytes) -> dict[str, str]:
             size = _FIXED_SIZES.get(kind)
             if size is None:
                 size, data = int.from_bytes(data[:2], "big"), data[2:]
-            if kind == _TEXT:
+            if kind == _TEXT_TYPE:
                 headers[name.decode()] = data[:size].decode()
             data = data[size:]
     except (IndexError, UnicodeDecodeError):
@@ -123,9 +123,9 @@ def _headers(data: bytes) -> dict[str, str]:
     return headers
 
 
-def _event(headers: dict[str, str], payload: bytes) -> bytes:
+def _encode_event(headers: dict[str, str], payload: bytes) -> bytes:
     if headers.get(":message-type") in ("exception", "error"):
-        return _error_event(headers, payload)
+        return _encode_error_event(headers, payload)
     try:
         wrapped = json.loads(payload).get("bytes")
         return b"data: %b\n\n" % base64.b64decode(wrapped) if wrapped else b""
@@ -135,7 +135,7 @@ def _event(headers: dict[str, str], payload: bytes) -> bytes:
         ) from exc
 
 
-def _error_event(headers: dict[str, str], payload: bytes) -> bytes:
+def _encode_error_event(headers: dict[str, str], payload: bytes) -> bytes:
     code = headers.get(":exception-type") or headers.get(":error-code", "")
     try:
         message: Any = json.loads(payload)["message"]

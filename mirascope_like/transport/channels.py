@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECT_TIMEOUT",
-    "KEEPALIVE",
+    "KEEPALIVE_TIMEOUT",
     "READ_TIMEOUT",
     "BlockingByteStream",
     "BlockingChannel",
-    "Lender",
+    "ClientPool",
     "NativeByteStream",
     "NativeChannel",
-    "failure",
-    "give_up",
-    "read_whole",
-    "reply_of",
-    "translated",
+    "close_quietly",
+    "make_reply",
+    "read_reply",
+    "translate_error",
+    "translate_exception",
 ]
 
 # Seconds. A model may think for minutes before its first byte; a server that is there answers a handshake at once.
@@ -43,11 +43,11 @@ READ_TIMEOUT = 600.0
 CONNECT_TIMEOUT = 10.0
 # Seconds that an idle connection is kept: of use between the turns of a conversation, and shorter than the silence
 # after which middleboxes drop a connection without a word.
-KEEPALIVE = 60.0
+KEEPALIVE_TIMEOUT = 60.0
 # What a client of the family has if its maker named no timeout: too short for a model, and nobody's choice.
-_HTTPX_TIMEOUT = 5.0
+_HTTPX_DEFAULT_TIMEOUT = 5.0
 # How long closing a connection may take before it is simply dropped.
-_CLOSE_GRACE = 5.0
+_CLOSE_TIMEOUT = 5.0
 
 
 class BlockingChannel:
@@ -60,57 +60,57 @@ class BlockingChannel:
         """Send the request and read the whole answer."""
         client = self._client_for(request.url)
         try:
-            return reply_of(client.send(_build(client, request), follow_redirects=False))
+            return make_reply(client.send(_build_request(client, request), follow_redirects=False))
         except BaseException as exc:
-            failed = failure(exc, request)
-        raise failed
+            error = translate_exception(exc, request)
+        raise error
 
     async def open(self, request: HttpRequest) -> BlockingByteStream:
         """Send the request and return as soon as status and headers are there."""
         client = self._client_for(request.url)
         try:
-            response = client.send(_build(client, request), stream=True, follow_redirects=False)
+            response = client.send(_build_request(client, request), stream=True, follow_redirects=False)
             return BlockingByteStream(response, request, self._client_for)
         except BaseException as exc:
-            failed = failure(exc, request)
-        raise failed
+            error = translate_exception(exc, request)
+        raise error
 
 
-class Lender(Protocol):
+class ClientPool(Protocol):
     """Where a native channel has its clients from."""
 
-    def client_for(self, url: str) -> httpx2.AsyncClient:
+    def acquire(self, url: str) -> httpx2.AsyncClient:
         """A client for one request: an `httpx2.AsyncClient`, or a legacy `httpx.AsyncClient`."""
         ...
 
-    async def done(self, client: httpx2.AsyncClient) -> None:
+    async def release(self, client: httpx2.AsyncClient) -> None:
         """That request is over."""
         ...
 
 
 class NativeChannel:
-    """A channel over the clients of a lender."""
+    """A channel over the clients of a pool."""
 
-    def __init__(self, lender: Lender) -> None:
-        self._lender = lender
+    def __init__(self, pool: ClientPool) -> None:
+        self._pool = pool
         if "trio" in sys.modules:
             _defer_ctrl_c()
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        return await read_whole(await self.open(request))
+        return await read_reply(await self.open(request))
 
     async def open(self, request: HttpRequest) -> NativeByteStream:
         """Send the request and return as soon as status and headers are there."""
-        client = self._lender.client_for(request.url)
-        done = functools.partial(self._lender.done, client)
+        client = self._pool.acquire(request.url)
+        release = functools.partial(self._pool.release, client)
         try:
-            response = await client.send(_build(client, request), stream=True, follow_redirects=False)
-            return NativeByteStream(response, request, self._lender, done)
+            response = await client.send(_build_request(client, request), stream=True, follow_redirects=False)
+            return NativeByteStream(response, request, self._pool, release)
         except BaseException as exc:
-            failed = failure(exc, request)
-        await done()
-        raise failed
+            error = translate_exception(exc, request)
+        await release()
+        raise error
 
 
 @functools.cache
@@ -137,7 +137,7 @@ class _ResponseStream:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
-    def _check(self) -> None:
+    def _raise_if_closed(self) -> None:
         if self._failure is not None:
             raise self._failure
 
@@ -151,29 +151,29 @@ class BlockingByteStream(_ResponseStream):
 
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
-        self._check()
+        self._raise_if_closed()
         try:
             piece = next(self._pieces, None)
         except Exception as exc:
-            failed = translated(exc, self._request)
+            error = translate_error(exc, self._request)
         except BaseException as exc:
-            self._give_up(_closed())
+            self._close_with(_stream_closed_error())
             exc.__traceback__ = None
             raise
         else:
-            self._check()  # to a reader, being closed by another thread can look like the end
+            self._raise_if_closed()  # to a reader, being closed by another thread can look like the end
             return piece
-        raise self._give_up(failed)
+        raise self._close_with(error)
 
     async def close(self) -> None:
         """Free the connection. Another thread that waits in `next` is woken by it."""
-        self._give_up(_closed())
+        self._close_with(_stream_closed_error())
 
-    def _give_up(self, why: Exception) -> Exception:
+    def _close_with(self, reason: Exception) -> Exception:
         """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
         if self._failure is None:
-            self._failure = why
-            _hang_up(self._response)
+            self._failure = reason
+            _shut_down_connection(self._response)
             with contextlib.suppress(Exception):
                 self._response.close()
         return self._failure
@@ -187,50 +187,50 @@ class NativeByteStream(_ResponseStream):
         response: httpx2.Response,
         request: HttpRequest,
         owner: object,
-        done: Callable[[], Awaitable[object]] | None = None,
+        release: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         super().__init__(response, request, owner)
         self._pieces, self._raw = iterate_body(response)
-        self._done = done
+        self._release = release
 
     async def next(self) -> bytes | None:
         """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
-        self._check()
+        self._raise_if_closed()
         try:
             piece = await anext(self._pieces, None)
         except Exception as exc:
-            failed = translated(exc, self._request)
+            error = translate_error(exc, self._request)
         except BaseException as exc:
-            await self._give_up(_closed())
+            await self._close_with(_stream_closed_error())
             exc.__traceback__ = None
             raise
         else:
-            self._check()  # to a reader, being closed by another task can look like the end
+            self._raise_if_closed()  # to a reader, being closed by another task can look like the end
             if piece is None:
-                await self._finish()
+                await self._release_client()
             return piece
-        raise await self._give_up(failed)
+        raise await self._close_with(error)
 
     async def close(self) -> None:
         """Free the connection, also when the task is being cancelled."""
-        await self._give_up(_closed())
+        await self._close_with(_stream_closed_error())
 
-    async def _give_up(self, why: Exception) -> Exception:
+    async def _close_with(self, reason: Exception) -> Exception:
         """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
         if self._failure is None:
-            self._failure = why
+            self._failure = reason
             if not self._response.is_closed:
-                await give_up(self._response.aclose)
-            await give_up(self._unwind)
-            await self._finish()
+                await close_quietly(self._response.aclose)
+            await close_quietly(self._exhaust_generators)
+            await self._release_client()
         return self._failure
 
-    async def _finish(self) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            await done()
+    async def _release_client(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            await release()
 
-    async def _unwind(self) -> None:
+    async def _exhaust_generators(self) -> None:
         """Let the client's nested generators run out, which without a connection they do at once.
 
         Merely dropped, each would be closed late by its event loop, and trio warns of it.
@@ -240,26 +240,26 @@ class NativeByteStream(_ResponseStream):
                 pass
 
 
-def _closed() -> errors.StreamClosedError:
+def _stream_closed_error() -> errors.StreamClosedError:
     return errors.StreamClosedError("This stream was closed; what had not been read of it is lost.")
 
 
-def _hang_up(response: httpx2.Response) -> None:
+def _shut_down_connection(response: httpx2.Response) -> None:
     """End both directions of an unfinished answer's connection: merely closing a socket wakes nobody who reads it."""
     stream = None if response.is_closed else response_stream(response)
     if stream is not None:
         shut_down(stream)
 
 
-async def give_up(close: Callable[[], Awaitable[object]]) -> None:
+async def close_quietly(close: Callable[[], Awaitable[object]]) -> None:
     """Await `close()`, cancelled or not, and whatever it raises: what is given up has nothing left to fail."""
     import anyio
 
-    with anyio.move_on_after(_CLOSE_GRACE, shield=True), contextlib.suppress(Exception):
+    with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), contextlib.suppress(Exception):
         await close()
 
 
-async def read_whole(stream: ByteStream) -> HttpReply:
+async def read_reply(stream: ByteStream) -> HttpReply:
     """Read a stream to its end, and return it as a whole answer."""
     pieces: list[bytes] = []
     while (piece := await stream.next()) is not None:
@@ -268,77 +268,77 @@ async def read_whole(stream: ByteStream) -> HttpReply:
     return HttpReply(stream.status, stream.headers, b"".join(pieces))
 
 
-def reply_of(response: httpx2.Response) -> HttpReply:
+def make_reply(response: httpx2.Response) -> HttpReply:
     """The reply of a response whose body was read."""
     return HttpReply(response.status_code, response.headers, response.content)
 
 
-def _build(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:
+def _build_request(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:
     family: Callable[[str], httpx2.URL] = type(client.base_url)
-    url = _url(family, request.url)
-    request.sent = built = client.build_request(
-        "POST", url, headers=request.headers, content=request.body, timeout=_timeout(client, request)
+    url = _parse_url(family, request.url)
+    request.sent = sent = client.build_request(
+        "POST", url, headers=request.headers, content=request.body, timeout=_make_timeout(client, request)
     )
-    return built
+    return sent
 
 
 @functools.lru_cache(maxsize=256)
-def _url(family: Callable[[str], httpx2.URL], url: str) -> httpx2.URL:
+def _parse_url(family: Callable[[str], httpx2.URL], url: str) -> httpx2.URL:
     """Parsed once: the families parse in Python, at a fourteenth of what a call costs them."""
     return family(url)
 
 
-def _timeout(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> Any:
-    own: dict[str, float | None] = client.timeout.as_dict()
-    if set(own.values()) == {_HTTPX_TIMEOUT}:
-        own = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT, "pool": READ_TIMEOUT}
-    asked = {"connect": request.timeouts.connect, **dict.fromkeys(("read", "write", "pool"), request.timeouts.read)}
-    return tuple(own[name] if seconds is None else seconds for name, seconds in asked.items())
+def _make_timeout(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> Any:
+    defaults: dict[str, float | None] = client.timeout.as_dict()
+    if set(defaults.values()) == {_HTTPX_DEFAULT_TIMEOUT}:
+        defaults = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT, "pool": READ_TIMEOUT}
+    requested = {"connect": request.timeouts.connect, **dict.fromkeys(("read", "write", "pool"), request.timeouts.read)}
+    return tuple(defaults[name] if seconds is None else seconds for name, seconds in requested.items())
 
 
-def failure(exc: BaseException, request: HttpRequest) -> BaseException:
+def translate_exception(exc: BaseException, request: HttpRequest) -> BaseException:
     """Return what to raise for what a client of the httpx family raised: see `translated`. Ctrl-C and cancellation stay
     what they are, but lose the client's frames, whose variables hold API keys.
 
     Raise it outside of the `except` block: what the client raised must not become its context."""
-    return translated(exc, request) if isinstance(exc, Exception) else exc.with_traceback(None)
+    return translate_error(exc, request) if isinstance(exc, Exception) else exc.with_traceback(None)
 
 
-def translated(exc: Exception, request: HttpRequest) -> Exception:
+def translate_error(exc: Exception, request: HttpRequest) -> Exception:
     """Return the library's error for what a client of the httpx family raised; the same exception if it is not about
     the connection."""
-    error = _translated(exc, request)
+    error = _library_error(exc, request)
     if isinstance(error, errors.ProviderError):
         error.__cause__ = error.original_exception
     return error
 
 
-def _translated(exc: Exception, request: HttpRequest) -> Exception:
-    said = failures.said(exc)
-    if _is(exc, "ConnectTimeout"):
-        return failures.not_connected(request, exc)
-    if _is(exc, "PoolTimeout"):
-        return failures.no_free_connection(request, exc)
-    if _is(exc, "TimeoutException"):
-        return failures.no_answer(request, exc)
+def _library_error(exc: Exception, request: HttpRequest) -> Exception:
+    reason = failures.describe_error(exc)
+    if _is_httpx_error(exc, "ConnectTimeout"):
+        return failures.connect_timeout_error(request, exc)
+    if _is_httpx_error(exc, "PoolTimeout"):
+        return failures.pool_timeout_error(request, exc)
+    if _is_httpx_error(exc, "TimeoutException"):
+        return failures.read_timeout_error(request, exc)
     if isinstance(exc, UnicodeEncodeError) and exc.encoding == "utf-8":
-        return failures.bad_text(request)
-    if _is(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
-        return failures.bad_header(request)
-    if _is(exc, "UnsupportedProtocol", "InvalidURL"):
-        return failures.bad_url(request, said)
-    if _is(exc, "DecodingError"):
-        return failures.undecodable(said, exc)
-    if _is(exc, "ProxyError"):
-        return failures.no_connection(request, f"the proxy said {said}", exc)
-    if _is(exc, "ConnectError"):
-        return failures.no_connection(request, said, exc)
-    if _is(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
-        return failures.broken(request, said, exc)
+        return failures.invalid_text_error(request)
+    if _is_httpx_error(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
+        return failures.invalid_header_error(request)
+    if _is_httpx_error(exc, "UnsupportedProtocol", "InvalidURL"):
+        return failures.invalid_url_error(request, reason)
+    if _is_httpx_error(exc, "DecodingError"):
+        return failures.decoding_error(reason, exc)
+    if _is_httpx_error(exc, "ProxyError"):
+        return failures.connect_error(request, f"the proxy said {reason}", exc)
+    if _is_httpx_error(exc, "ConnectError"):
+        return failures.connect_error(request, reason, exc)
+    if _is_httpx_error(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
+        return failures.broken_connection_error(request, reason, exc)
     return exc
 
 
-def _is(exc: Exception, *names: str) -> bool:
+def _is_httpx_error(exc: Exception, *names: str) -> bool:
     """Whether `exc` is one of these exceptions of a family that is loaded."""
     families = (sys.modules.get(name) for name in ("httpx2", "httpx"))
     return any(isinstance(exc, getattr(family, name)) for family in families if family for name in names)

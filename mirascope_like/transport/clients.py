@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import ByteStream, Channel, HttpReply, HttpRequest
-from .channels import BlockingChannel, NativeChannel, read_whole
-from .threads import in_thread, thread_limit
+from .channels import BlockingChannel, NativeChannel, read_reply
+from .threads import run_in_thread, thread_limiters
 
 if TYPE_CHECKING:
     import httpx2
@@ -27,7 +27,7 @@ __all__ = ["ClientPair", "ClientTransport", "ThreadedByteStream", "ThreadedChann
 T = TypeVar("T")
 
 _FAMILIES = ("httpx2", "httpx")
-_threads = thread_limit(40)
+_thread_limiters = thread_limiters(40)
 
 
 class ClientTransport:
@@ -41,7 +41,7 @@ class ClientTransport:
 
     def blocking(self) -> BlockingChannel:
         """A channel over the sync client. Raises `TypeError` if there is none."""
-        client = self._clients.for_blocking()
+        client = self._clients.get_sync_client()
         return BlockingChannel(lambda url: client)
 
     def native(self) -> NativeChannel | ThreadedChannel:
@@ -49,20 +49,20 @@ class ClientTransport:
 
         Raises `RuntimeError` if the async client is in use in another event loop.
         """
-        client = self._clients.for_native()
-        return ThreadedChannel(self.blocking()) if client is None else NativeChannel(_OwnClient(client))
+        client = self._clients.get_async_client()
+        return ThreadedChannel(self.blocking()) if client is None else NativeChannel(_SingleClientPool(client))
 
 
-class _OwnClient:
+class _SingleClientPool:
     """A lender of one client, which can take any number of requests."""
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
-    def client_for(self, url: str) -> httpx2.AsyncClient:
+    def acquire(self, url: str) -> httpx2.AsyncClient:
         return self._client
 
-    async def done(self, client: httpx2.AsyncClient) -> None:
+    async def release(self, client: httpx2.AsyncClient) -> None:
         pass
 
 
@@ -97,7 +97,7 @@ class ClientPair:
         if not clients:
             raise TypeError("Expected a client.")
 
-    def for_blocking(self) -> Any:
+    def get_sync_client(self) -> Any:
         """The sync client. Raises `TypeError` if there is none."""
         if self._sync is None:
             name = type(self._async).__name__
@@ -107,7 +107,7 @@ class ClientPair:
             )
         return self._sync
 
-    def for_native(self) -> Any | None:
+    def get_async_client(self) -> Any | None:
         """The async client, if there is one. Raises `RuntimeError` in a second event loop."""
         if self._async is None:
             return None
@@ -136,18 +136,18 @@ class ThreadedChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        return await self._do(request, _Posting.post)
+        return await self._run_step(request, _ThreadedRequest.post)
 
     async def open(self, request: HttpRequest) -> ThreadedByteStream:
         """Send the request and return as soon as status and headers are there."""
-        return ThreadedByteStream(await self._do(request, _Posting.open))
+        return ThreadedByteStream(await self._run_step(request, _ThreadedRequest.open))
 
-    async def _do(self, request: HttpRequest, step: Callable[[_Posting], Coroutine[Any, Any, T]]) -> T:
-        errand = _Posting(functools.partial(self._blocking.open, request))
+    async def _run_step(self, request: HttpRequest, step: Callable[[_ThreadedRequest], Coroutine[Any, Any, T]]) -> T:
+        threaded = _ThreadedRequest(functools.partial(self._blocking.open, request))
         try:
-            return await _in_thread(functools.partial(step, errand))
+            return await _run_in_thread(functools.partial(step, threaded))
         except BaseException:
-            errand.give_up()
+            threaded.cancel()
             raise
 
 
@@ -168,7 +168,7 @@ class ThreadedByteStream:
     async def next(self) -> bytes | None:
         """The next bytes of the body; `None` after the last."""
         try:
-            return await _in_thread(self._blocking.next)
+            return await _run_in_thread(self._blocking.next)
         except BaseException:
             await self.close()
             raise
@@ -178,7 +178,7 @@ class ThreadedByteStream:
         await self._blocking.close()  # never suspends, and does not wait
 
 
-class _Posting:
+class _ThreadedRequest:
     """A request in a thread. Nobody may wait for it any more: then its stream is closed, as soon as there is one. So a
     whole answer is read as a stream, too."""
 
@@ -186,40 +186,40 @@ class _Posting:
         self._open_stream = open_stream
         self._lock = threading.Lock()
         self._stream: ByteStream | None = None
-        self._given_up = False
+        self._is_cancelled = False
 
     async def open(self) -> ByteStream:
         stream = await self._open_stream()
         with self._lock:
             self._stream = stream
-            unwanted = self._given_up
-        if unwanted:
+            is_cancelled = self._is_cancelled
+        if is_cancelled:
             await stream.close()
         return stream
 
     async def post(self) -> HttpReply:
-        return await read_whole(await self.open())
+        return await read_reply(await self.open())
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Close what there is, and what there will be. Does not wait."""
         with self._lock:
-            self._given_up = True
+            self._is_cancelled = True
             stream = self._stream
         if stream is not None:
-            _step(stream.close())
+            _run_to_end(stream.close())
 
 
-async def _in_thread(blocking: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def _run_in_thread(blocking: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The result of blocking work on a thread."""
-    async with _threads.get():
-        return await in_thread(lambda: _step(blocking()))
+    async with _thread_limiters.get():
+        return await run_in_thread(lambda: _run_to_end(blocking()))
 
 
-def _step(coroutine: Coroutine[Any, Any, T]) -> T:
+def _run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine of the blocking colour: one step takes it to its end."""
     try:
         coroutine.send(None)
-    except StopIteration as done:
-        result: T = done.value
+    except StopIteration as stop:
+        result: T = stop.value
         return result
     raise RuntimeError(f"{coroutine!r} suspended in a blocking call")

@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 from ..errors import ConnectionError, DownloadError
 from . import HttpRequest, Timeouts
-from .channels import CONNECT_TIMEOUT, BlockingByteStream, NativeByteStream, failure
-from .failures import said
+from .channels import CONNECT_TIMEOUT, BlockingByteStream, NativeByteStream, translate_exception
+from .failures import describe_error
 from .httpx_internals import NetworkStream, opened_stream, shut_down
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockingGet", "FileURL", "NativeGet", "Route"]
 
 _PORTS = {"http": 80, "https": 443}
-_LONGEST_SHOWN = 200  # characters
+_MAX_URL_TEXT = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FileURL:
     url: httpx2.URL
 
     @classmethod
-    def of(cls, text: str) -> FileURL:
+    def parse(cls, text: str) -> FileURL:
         """Read a URL. Raises `DownloadError` for one that is not valid, or neither http:// nor https://."""
         import httpx2
 
@@ -48,12 +48,12 @@ class FileURL:
                 return cls(url)
         raise DownloadError("Only files at valid http:// and https:// URLs are downloaded.")
 
-    def redirected(self, location: str) -> FileURL:
+    def resolve_redirect(self, location: str) -> FileURL:
         """Return the URL that a redirect leads to. Credentials stay with their origin. Raises as `of`."""
         import httpx2
 
         with contextlib.suppress(httpx2.InvalidURL, ValueError):
-            to = self.of(str(self.url.join(location)))
+            to = self.parse(str(self.url.join(location)))
             return FileURL(to.url.copy_with(userinfo=self.url.userinfo if to.origin == self.origin else b""))
         raise DownloadError(f"{self} redirects to something else than a valid http:// or https:// URL.")
 
@@ -79,7 +79,7 @@ class FileURL:
 
     def __str__(self) -> str:
         path = self.url.raw_path.partition(b"?")[0].decode("ascii")
-        return (self.site + path)[:_LONGEST_SHOWN]
+        return (self.site + path)[:_MAX_URL_TEXT]
 
     def headers(self) -> Mapping[str, str]:
         """The headers of a GET."""
@@ -107,9 +107,9 @@ class Route:
 class _Get:
     """What GETs of both colours share."""
 
-    def __init__(self, route: Route, seconds: float) -> None:
+    def __init__(self, route: Route, timeout: float) -> None:
         self._route = route
-        self._timeouts = Timeouts(min(seconds, CONNECT_TIMEOUT), seconds)
+        self._timeouts = Timeouts(min(timeout, CONNECT_TIMEOUT), timeout)
 
     def _request(self, **extensions: object) -> httpx2.Request:
         import httpx2
@@ -132,21 +132,23 @@ class _Get:
             "limits": httpx2.Limits(max_keepalive_connections=0),
         }
 
-    def _shown(self) -> HttpRequest:
+    def _request_for_errors(self) -> HttpRequest:
         """What errors name."""
         return HttpRequest(str(self._route.file), {}, b"", self._timeouts)
 
-    def _failure(self, exc: BaseException) -> BaseException:
+    def _translate_exception(self, exc: BaseException) -> BaseException:
         """Return what to raise for what the client raised, also for an address or a proxy that it cannot use."""
         unusable = isinstance(exc, ValueError | ImportError)
-        return ConnectionError(said(exc)) if unusable else failure(exc, self._shown())
+        if unusable:
+            return ConnectionError(describe_error(exc))
+        return translate_exception(exc, self._request_for_errors())
 
 
 class BlockingGet(_Get):
-    """A GET by blocking calls: `BlockingGet(route, seconds)`, where each step of it may take so many seconds."""
+    """A GET by blocking calls: `BlockingGet(route, timeout)`, where each step of it may take so many seconds."""
 
-    def __init__(self, route: Route, seconds: float) -> None:
-        super().__init__(route, seconds)
+    def __init__(self, route: Route, timeout: float) -> None:
+        super().__init__(route, timeout)
         self._stream: NetworkStream | None = None  # as soon as the client is connected
         self._closed = False
 
@@ -157,17 +159,17 @@ class BlockingGet(_Get):
         try:
             transport = httpx2.HTTPTransport(**self._options())
             response = transport.handle_request(self._request(trace=self._trace))
-            return BlockingByteStream(response, self._shown(), transport)
+            return BlockingByteStream(response, self._request_for_errors(), transport)
         except BaseException as exc:
-            failed = self._failure(exc)
-        raise failed
+            error = self._translate_exception(exc)
+        raise error
 
     async def close(self) -> None:
         """End the connection. Another thread that waits in `open` is woken by it."""
         self._closed = True
-        self._hang_up()
+        self._shut_down()
 
-    def _hang_up(self) -> None:
+    def _shut_down(self) -> None:
         if self._stream is not None:
             shut_down(self._stream)
 
@@ -177,11 +179,11 @@ class BlockingGet(_Get):
         if stream is not None:
             self._stream = stream
             if self._closed:
-                self._hang_up()
+                self._shut_down()
 
 
 class NativeGet(_Get):
-    """A GET under asyncio or trio: `NativeGet(route, seconds)`. Cancelling ends it."""
+    """A GET under asyncio or trio: `NativeGet(route, timeout)`. Cancelling ends it."""
 
     async def open(self) -> NativeByteStream:
         """Send it and return as soon as status and headers are there. Raises `ProviderError`."""
@@ -190,10 +192,10 @@ class NativeGet(_Get):
         try:
             transport = httpx2.AsyncHTTPTransport(**self._options())
             response = await transport.handle_async_request(self._request())
-            return NativeByteStream(response, self._shown(), transport)
+            return NativeByteStream(response, self._request_for_errors(), transport)
         except BaseException as exc:
-            failed = self._failure(exc)
-        raise failed
+            error = self._translate_exception(exc)
+        raise error
 
     async def close(self) -> None:
         """Nothing is left to close once it is cancelled."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["environment_proxies", "environment_proxy", "no_tls_context", "proxy_finder", "tls_context"]
+__all__ = ["environment_proxies", "environment_proxy", "make_proxy_finder", "no_tls_context", "tls_context"]
 
 
 def environment_proxies() -> Mapping[str, str]:
@@ -25,15 +25,15 @@ def environment_proxies() -> Mapping[str, str]:
 
 def environment_proxy(url: str) -> str | None:
     """The proxy that the environment names for a URL, if there is one."""
-    return _proxy_of(environment_proxies(), url)
+    return _find_proxy(environment_proxies(), url)
 
 
-def proxy_finder(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
+def make_proxy_finder(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
     """What tells which of the proxies a URL is reached by, if by any. `NO_PROXY` is heeded."""
-    return functools.lru_cache(maxsize=256)(functools.partial(_proxy_of, proxies))
+    return functools.lru_cache(maxsize=256)(functools.partial(_find_proxy, proxies))
 
 
-def _proxy_of(proxies: Mapping[str, str], url: str) -> str | None:
+def _find_proxy(proxies: Mapping[str, str], url: str) -> str | None:
     parts = urlsplit(url)
     if proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None

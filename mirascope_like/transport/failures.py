@@ -9,84 +9,87 @@ from .. import errors
 from . import HttpRequest
 
 __all__ = [
-    "bad_header",
-    "bad_text",
-    "bad_url",
-    "broken",
-    "copied",
+    "broken_connection_error",
+    "connect_error",
+    "connect_timeout_error",
+    "copy_error",
+    "decoding_error",
+    "describe_error",
     "drop_frames",
-    "no_answer",
-    "no_connection",
-    "no_free_connection",
-    "not_connected",
-    "said",
-    "undecodable",
+    "invalid_header_error",
+    "invalid_text_error",
+    "invalid_url_error",
+    "pool_timeout_error",
+    "read_timeout_error",
 ]
 
 
-def no_answer(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
+def read_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
     """The server was silent for too long."""
-    waited = _within(request.timeouts.read)
-    return _late(f"{_host(request)} said nothing{waited}. Pass a longer timeout if it needs more.", cause)
+    limit = _time_limit_text(request.timeouts.read)
+    return _timeout_error(f"{_host_of(request)} said nothing{limit}. Pass a longer timeout if it needs more.", cause)
 
 
-def not_connected(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
+def connect_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
     """Connecting took too long."""
-    waited = _within(request.timeouts.connect)
-    return _late(f"No connection to {_host(request)}{waited}. Check the base_url and the network.", cause)
+    limit = _time_limit_text(request.timeouts.connect)
+    return _timeout_error(f"No connection to {_host_of(request)}{limit}. Check the base_url and the network.", cause)
 
 
-def no_free_connection(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
+def pool_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
     """The user's own client allows no further connection."""
-    waited = f"to {_host(request)}{_within(request.timeouts.read)}"
-    return _late(f"The HTTP client had no free connection {waited}. Raise its limits, or call less at a time.", cause)
+    limit = f"to {_host_of(request)}{_time_limit_text(request.timeouts.read)}"
+    return _timeout_error(
+        f"The HTTP client had no free connection {limit}. Raise its limits, or call less at a time.", cause
+    )
 
 
-def no_connection(request: HttpRequest, said: str, cause: BaseException | None) -> errors.ConnectionError:
+def connect_error(request: HttpRequest, reason: str, cause: BaseException | None) -> errors.ConnectionError:
     """Connecting failed."""
     check = "Check the base_url, the network, and that the server is running."
     return errors.ConnectionError(
-        f"No connection to {_host(request)}: {said}. {check}", original_exception=copied(cause)
+        f"No connection to {_host_of(request)}: {reason}. {check}", original_exception=copy_error(cause)
     )
 
 
-def broken(request: HttpRequest, said: str, cause: BaseException | None) -> errors.ConnectionError:
+def broken_connection_error(request: HttpRequest, reason: str, cause: BaseException | None) -> errors.ConnectionError:
     """The connection failed in the middle, or what came over it is no HTTP."""
     return errors.ConnectionError(
-        f"The connection to {_host(request)} broke: {said}. Trying again may help.", original_exception=copied(cause)
+        f"The connection to {_host_of(request)} broke: {reason}. Trying again may help.",
+        original_exception=copy_error(cause),
     )
 
 
-def undecodable(said: str, cause: BaseException) -> errors.ResponseValidationError:
+def decoding_error(reason: str, cause: BaseException) -> errors.ResponseValidationError:
     """The body is not compressed as its `content-encoding` says, or in a way that is not known here."""
     return errors.ResponseValidationError(
-        f"The answer cannot be decompressed: {said}.", original_exception=copied(cause)
+        f"The answer cannot be decompressed: {reason}.", original_exception=copy_error(cause)
     )
 
 
-def bad_header(request: HttpRequest) -> ValueError:
+def invalid_header_error(request: HttpRequest) -> ValueError:
     """A header cannot be sent. Raise this without a cause or context, which may quote an API key."""
     return ValueError(
-        f"The request to {_host(request)} has a header that HTTP does not allow. "
+        f"The request to {_host_of(request)} has a header that HTTP does not allow. "
         "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
     )
 
 
-def bad_text(request: HttpRequest) -> ValueError:
+def invalid_text_error(request: HttpRequest) -> ValueError:
     """The body cannot be sent, by a client that escapes nothing."""
     return ValueError(
-        f"The request to {_host(request)} has half of a surrogate pair in a text, which this client cannot send. "
+        f"The request to {_host_of(request)} has half of a surrogate pair in a text, which this client cannot send. "
         "Replace it, as in text.encode('utf-8', 'replace').decode()."
     )
 
 
-def bad_url(request: HttpRequest, said: str) -> ValueError:
+def invalid_url_error(request: HttpRequest, reason: str) -> ValueError:
     """The URL is none that can be posted to."""
     url = request.url.partition("?")[0]
-    return ValueError(f"Not a URL to post to: {url!r}. {said.rstrip('.')}. Check the base_url.")
+    return ValueError(f"Not a URL to post to: {url!r}. {reason.rstrip('.')}. Check the base_url.")
 
 
-def copied(error: BaseException | None, clean: Callable[[str], str] = str) -> BaseException | None:
+def copy_error(error: BaseException | None, clean: Callable[[str], str] = str) -> BaseException | None:
     """Return an exception of the same type and text, with nothing else: attributes and frames of an HTTP client's
     exceptions hold the request's headers, and API keys in them. `clean` may change the text.
 
@@ -95,12 +98,12 @@ def copied(error: BaseException | None, clean: Callable[[str], str] = str) -> Ba
     if error is None:
         return None
     drop_frames(error)
-    text = clean(said(error))
+    text = clean(describe_error(error))
     for args in (error.args, (text,)):
         if all(isinstance(arg, str | int) for arg in args):
             with contextlib.suppress(Exception):
                 copy = type(error)(*(clean(arg) if isinstance(arg, str) else arg for arg in args))
-                if said(copy) == text:
+                if describe_error(copy) == text:
                     return copy
     return Exception(f"{type(error).__name__}: {text}")
 
@@ -120,7 +123,7 @@ def drop_frames(error: BaseException) -> None:
             found += (each.__cause__, each.__context__)
 
 
-def said(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What an exception says, or the nearest of its causes that says something: under trio, a bad certificate is only
     told there. If none does, the name of its type."""
     cause: BaseException | None = error
@@ -131,13 +134,13 @@ def said(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _late(message: str, cause: Exception) -> errors.TimeoutError:
-    return errors.TimeoutError(message, original_exception=copied(cause))
+def _timeout_error(message: str, cause: Exception) -> errors.TimeoutError:
+    return errors.TimeoutError(message, original_exception=copy_error(cause))
 
 
-def _within(seconds: float | None) -> str:
+def _time_limit_text(seconds: float | None) -> str:
     return " in time" if seconds is None else f" within {seconds:g} s"
 
 
-def _host(request: HttpRequest) -> str:
+def _host_of(request: HttpRequest) -> str:
     return request.url.partition("://")[2].partition("/")[0].rpartition("@")[2] or "the server"

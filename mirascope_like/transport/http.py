@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import Channel
-from .channels import CONNECT_TIMEOUT, KEEPALIVE, READ_TIMEOUT, BlockingChannel, NativeChannel, give_up
-from .loops import Closer, LoopLocal, asyncio_loop
+from .channels import CONNECT_TIMEOUT, KEEPALIVE_TIMEOUT, READ_TIMEOUT, BlockingChannel, NativeChannel, close_quietly
+from .loops import Closer, LoopResource, asyncio_loop
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,8 +26,8 @@ __all__ = ["HttpTransport"]
 
 # For every request, an httpx client looks at every connection it has. So in an event loop, where a thousand requests
 # may be in flight, each client gets a share of them, and this many idle clients are kept for the next rush.
-_SHARE = 16
-_SPARE = 8
+_MAX_REQUESTS_PER_CLIENT = 16
+_MAX_IDLE_CLIENTS = 8
 
 AsyncioClient = Literal["aiohttp", "httpx2"]
 
@@ -48,33 +48,37 @@ class HttpTransport:
         if asyncio_client not in ("aiohttp", "httpx2"):
             raise ValueError(f"There is no HTTP client {asyncio_client!r} for asyncio: 'aiohttp' or 'httpx2'.")
         self._options = functools.partial(_client_options, uds, trust_env)
-        self._blocking: dict[tuple[int, bool], httpx2.Client] = {}
-        self._native = LoopLocal[Channel](functools.partial(_native, asyncio_client, uds, trust_env))
+        self._blocking_clients: dict[tuple[int, bool], httpx2.Client] = {}
+        self._native_channels = LoopResource[Channel](
+            functools.partial(_make_native_channel, asyncio_client, uds, trust_env)
+        )
 
     def blocking(self) -> BlockingChannel:
         """A channel over this process's client."""
-        return BlockingChannel(self._blocking_client)
+        return BlockingChannel(self._get_blocking_client)
 
     def native(self) -> Channel:
         """A channel over the clients of the running event loop (asyncio or trio)."""
-        return self._native.get()
+        return self._native_channels.get()
 
-    def _blocking_client(self, url: str) -> httpx2.Client:
+    def _get_blocking_client(self, url: str) -> httpx2.Client:
         # Clients of a parent process stay in the table untouched: closing them here could wait for a lock that one of
         # the parent's threads held when it forked.
         key = os.getpid(), _is_tls(url)
-        client = self._blocking.get(key)
+        client = self._blocking_clients.get(key)
         if client is None:
             import httpx2
 
-            made = httpx2.Client(**self._options(key[1], httpx2.HTTPTransport))
-            client = self._blocking.setdefault(key, made)
-            if client is made:
-                weakref.finalize(self, _close_in, key[0], made)
+            new = httpx2.Client(**self._options(key[1], httpx2.HTTPTransport))
+            client = self._blocking_clients.setdefault(key, new)
+            if client is new:
+                weakref.finalize(self, _close_in_process, key[0], new)
         return client
 
 
-def _native(asyncio_client: str, uds: str | None, trust_env: bool, owner: object) -> tuple[Channel, Closer]:
+def _make_native_channel(
+    asyncio_client: str, uds: str | None, trust_env: bool, owner: object
+) -> tuple[Channel, Closer]:
     """A channel for the running loop, which keeps its owner, and what closes it."""
     if asyncio_client == "aiohttp" and asyncio_loop() is not None:
         from .environment import environment_proxies
@@ -85,24 +89,24 @@ def _native(asyncio_client: str, uds: str | None, trust_env: bool, owner: object
 
             connections = Connections(uds)
             return AiohttpChannel(connections, proxies, owner), connections.close
-    clients = _LoopClients(functools.partial(_client_options, uds, trust_env), owner)
+    clients = _LoopClientPool(functools.partial(_client_options, uds, trust_env), owner)
     return NativeChannel(clients), clients.close
 
 
-class _LoopClients:
+class _LoopClientPool:
     """The httpx2 clients of one event loop, each with a share of the requests in flight."""
 
     def __init__(self, options: Callable[..., dict[str, Any]], owner: object) -> None:
         self._options = options
         self._owner = owner
-        self._plain: dict[httpx2.AsyncClient, int] = {}  # client → requests in flight
-        self._tls: dict[httpx2.AsyncClient, int] = {}
+        self._plain_clients: dict[httpx2.AsyncClient, int] = {}  # client → requests in flight
+        self._tls_clients: dict[httpx2.AsyncClient, int] = {}
 
-    def client_for(self, url: str) -> httpx2.AsyncClient:
+    def acquire(self, url: str) -> httpx2.AsyncClient:
         """The first client with room for one more request."""
         tls = _is_tls(url)
-        clients = self._tls if tls else self._plain
-        client = next((client for client, busy in clients.items() if busy < _SHARE), None)
+        clients = self._tls_clients if tls else self._plain_clients
+        client = next((client for client, busy in clients.items() if busy < _MAX_REQUESTS_PER_CLIENT), None)
         if client is None:
             import httpx2
 
@@ -111,23 +115,23 @@ class _LoopClients:
         clients[client] += 1
         return client
 
-    async def done(self, client: httpx2.AsyncClient) -> None:
+    async def release(self, client: httpx2.AsyncClient) -> None:
         """Note that a request is over, and close the client if enough others are idle."""
-        clients = self._tls if client in self._tls else self._plain
+        clients = self._tls_clients if client in self._tls_clients else self._plain_clients
         if client in clients:  # until the loop ends
             clients[client] -= 1
-            if not clients[client] and sum(not busy for busy in clients.values()) > _SPARE:
+            if not clients[client] and sum(not busy for busy in clients.values()) > _MAX_IDLE_CLIENTS:
                 del clients[client]
-                await give_up(client.aclose)
+                await close_quietly(client.aclose)
 
     async def close(self) -> None:
         """Close all, at the end of the loop."""
-        for clients in (self._plain, self._tls):
+        for clients in (self._plain_clients, self._tls_clients):
             while clients:
-                await give_up(clients.popitem()[0].aclose)
+                await close_quietly(clients.popitem()[0].aclose)
 
 
-def _close_in(pid: int, client: httpx2.Client) -> None:
+def _close_in_process(pid: int, client: httpx2.Client) -> None:
     if os.getpid() == pid:
         client.close()
 
@@ -146,7 +150,9 @@ def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Call
     common: dict[str, Any] = {
         "verify": tls_context() if tls else no_tls_context(),
         "trust_env": trust_env,
-        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE),
+        "limits": httpx2.Limits(
+            max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_TIMEOUT
+        ),
     }
     if uds is not None:  # a client takes no `uds` of its own
         common = {"transport": transport(uds=uds, **common)}

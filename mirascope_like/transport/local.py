@@ -1,6 +1,6 @@
 """The embedded model: llama.cpp (`xllamacpp`) in a private child process, reached like any other server.
 
-* One child a process, started by the first request (1 to 2 seconds) and started again if it has died. It listens on a
+* One child a process, started by the first request (1 to 2 seconds) and started message if it has died. It listens on a
   Unix socket in a directory that only this user can open (on Windows: a loopback port), and wants a key made up for it.
 * A child process, because in-process the engine can crash the interpreter, hangs after a fork and swallows Ctrl-C; and
   because OpenMP reads `OMP_WAIT_POLICY` once: without `passive`, two busy programs slow each other down tenfold.
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from .. import errors
 from . import ByteStream, Channel, HttpReply, HttpRequest
 from .http import HttpTransport
-from .threads import in_thread
+from .threads import run_in_thread
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -33,15 +33,15 @@ __all__ = ["START_TIMEOUT", "LocalTransport", "server_pid"]
 START_TIMEOUT = 60.0  # seconds until a child that has not loaded its weights is given up
 
 _SLOTS = 2  # requests answered at a time; more only share the same processor
-_CONTEXT = 4096  # tokens a slot
+_CONTEXT_TOKENS = 4096  # tokens a slot
 _MAX_THREADS = 4
-_LONGEST_DIRECTORY = 90  # bytes; the path of a socket may have about 104
-_ENDINGS = {  # by exit code
+_MAX_DIRECTORY_BYTES = 90  # bytes; the path of a socket may have about 104
+_EXIT_REASONS = {  # by exit code
     -4: "xllamacpp is built for processors with AVX2, which this one seems to lack",
     -9: "it was killed, for it took too long to load or memory ran out",
 }
-_INSTALL = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]" (in a checkout: ".[local]")'
-_LIBGOMP = "The embedded model needs the OpenMP library. On Debian and Ubuntu: apt-get install libgomp1"
+_INSTALL_MESSAGE = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]" (in a checkout: ".[local]")'
+_LIBGOMP_MESSAGE = "The embedded model needs the OpenMP library. On Debian and Ubuntu: apt-get install libgomp1"
 
 
 class LocalTransport:
@@ -53,68 +53,70 @@ class LocalTransport:
 
     def blocking(self) -> Channel:
         """A channel whose first request may wait for the child to start."""
-        return _Channel(_ready, HttpTransport.blocking)
+        return _LocalChannel(_get_server, HttpTransport.blocking)
 
     def native(self) -> Channel:
         """A channel that starts the child in a worker thread."""
-        return _Channel(_ready_in_thread, HttpTransport.native)
+        return _LocalChannel(_get_server_in_thread, HttpTransport.native)
 
 
 def server_pid() -> int | None:
     """The process id of the child that this process would use now; `None` if none is running."""
-    current = _current
-    return current.pid if current is not None and current.alive() else None
+    current = _current_server
+    return current.pid if current is not None and current.is_alive() else None
 
 
-class _Channel:
-    def __init__(self, server: Callable[[], Awaitable[_Server]], face: Callable[[HttpTransport], Channel]) -> None:
+class _LocalChannel:
+    def __init__(
+        self, server: Callable[[], Awaitable[_Server]], make_channel: Callable[[HttpTransport], Channel]
+    ) -> None:
         self._server = server
-        self._face = face
+        self._make_channel = make_channel
 
     async def post(self, request: HttpRequest) -> HttpReply:
         server = await self._server()
-        return await self._face(server.http).post(server.addressed(request))
+        return await self._make_channel(server.http).post(server.address_request(request))
 
     async def open(self, request: HttpRequest) -> ByteStream:
         server = await self._server()
-        return await self._face(server.http).open(server.addressed(request))
+        return await self._make_channel(server.http).open(server.address_request(request))
 
 
-async def _ready() -> _Server:
-    return _running()
+async def _get_server() -> _Server:
+    return _ensure_server()
 
 
-async def _ready_in_thread() -> _Server:
-    current = _current
-    if current is not None and current.alive():
+async def _get_server_in_thread() -> _Server:
+    current = _current_server
+    if current is not None and current.is_alive():
         return current
-    return await in_thread(_running)
+    return await run_in_thread(_ensure_server)
 
 
 _lock = threading.Lock()
-_current: _Server | None = None
+_current_server: _Server | None = None
 
 
-def _running() -> _Server:
+def _ensure_server() -> _Server:
     """The child, started if need be."""
-    global _current
+    global _current_server
     with _lock:
-        if _current is None or not _current.alive():
-            if _current is not None:
-                _current.close()
-            _current = _start()
-        return _current
+        if _current_server is None or not _current_server.is_alive():
+            if _current_server is not None:
+                _current_server.close()
+            _current_server = _start_server()
+        return _current_server
 
 
-def _after_fork() -> None:
+def _reset_after_fork() -> None:
     global _lock
     _lock = threading.Lock()  # a thread of the parent's may have held the old one
-    if _current is not None:
-        _current.disown()
+    if _current_server is not None:
+        _current_server.disown()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 class _Server:
@@ -131,14 +133,16 @@ class _Server:
         self._base = "http://local"
         self._process = process
         self._owner = os.getpid()
-        self.close = weakref.finalize(self, _end, process, directory, self._owner)  # at the latest when Python exits
+        self.close = weakref.finalize(
+            self, _stop_process, process, directory, self._owner
+        )  # at the latest when Python exits
 
-    def listens_at(self, address: str) -> None:
+    def set_address(self, address: str) -> None:
         """Take the address that the child has reported: on Windows, with the port that it was given."""
         if address.startswith("http"):
             self._base = address.rstrip("/")
 
-    def addressed(self, request: HttpRequest) -> HttpRequest:
+    def address_request(self, request: HttpRequest) -> HttpRequest:
         """The request with the child's address and key.
 
         Each has a connection of its own: after a streamed answer the server hangs up without having announced it.
@@ -147,8 +151,8 @@ class _Server:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
         return replace(request, url=self._base + urlsplit(request.url).path, headers=headers | own)
 
-    def alive(self) -> bool:
-        return self._process.poll() is None if self._owner == os.getpid() else _answers(self.host)
+    def is_alive(self) -> bool:
+        return self._process.poll() is None if self._owner == os.getpid() else _can_connect(self.host)
 
     def disown(self) -> None:
         """Let go of the child in a forked process: to wait for it, and to hold its pipe open, is its parent's part."""
@@ -156,14 +160,14 @@ class _Server:
         _close_pipes(self._process)
 
 
-def _answers(path: str) -> bool:
+def _can_connect(path: str) -> bool:
     import socket
 
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(path) == 0
 
 
-def _end(process: Popen[bytes], directory: Path, owner: int) -> None:
+def _stop_process(process: Popen[bytes], directory: Path, owner: int) -> None:
     import shutil
 
     if os.getpid() != owner:
@@ -180,18 +184,18 @@ def _close_pipes(process: Popen[bytes]) -> None:
             pipe.close()
 
 
-def _start() -> _Server:
+def _start_server() -> _Server:
     from .weights import find_weights
 
-    site, model, directory = _find_runtime(), find_weights(), _private_directory()
+    site, model, directory = _find_runtime(), find_weights(), _make_private_directory()
     with (directory / "log").open("wb") as log:
-        process = _spawn(log)
+        process = _spawn_process(log)
     server = _Server(process, directory)
     try:
-        answer = _converse(process, _settings(server, site, model, directory))
+        answer = _exchange_settings(process, _server_settings(server, site, model, directory))
         if "address" not in answer:
-            raise _failure(answer["error"], model, directory / "log")
-        server.listens_at(answer["address"])
+            raise _start_error(answer["error"], model, directory / "log")
+        server.set_address(answer["address"])
     except BaseException:
         server.close()
         raise
@@ -204,19 +208,19 @@ def _find_runtime() -> str:
 
     spec = util.find_spec("xllamacpp")
     if spec is None or spec.origin is None:
-        raise errors.ProviderError(_INSTALL, provider="local")
+        raise errors.ProviderError(_INSTALL_MESSAGE, provider="local")
     return str(Path(spec.origin).parent.parent)
 
 
-def _private_directory() -> Path:
+def _make_private_directory() -> Path:
     """A new directory that only this user can open, with a path short enough for a socket in it."""
     import tempfile
 
-    base = None if len(os.fsencode(tempfile.gettempdir())) < _LONGEST_DIRECTORY - 30 else "/tmp"
+    base = None if len(os.fsencode(tempfile.gettempdir())) < _MAX_DIRECTORY_BYTES - 30 else "/tmp"
     return Path(tempfile.mkdtemp(prefix="mirascope-like-", dir=base))
 
 
-def _spawn(log: Any) -> Popen[bytes]:
+def _spawn_process(log: Any) -> Popen[bytes]:
     import subprocess
 
     return subprocess.Popen(
@@ -230,7 +234,7 @@ def _spawn(log: Any) -> Popen[bytes]:
     )
 
 
-def _settings(server: _Server, site: str, model: Path, directory: Path) -> dict[str, Any]:
+def _server_settings(server: _Server, site: str, model: Path, directory: Path) -> dict[str, Any]:
     return {
         "site": site,
         "model": str(model),
@@ -240,16 +244,16 @@ def _settings(server: _Server, site: str, model: Path, directory: Path) -> dict[
         "key": server.key,
         "directory": str(directory),
         "slots": _SLOTS,
-        "context": _CONTEXT,
-        "threads": min(_MAX_THREADS, _usable_processors()),
+        "context": _CONTEXT_TOKENS,
+        "threads": min(_MAX_THREADS, _count_processors()),
     }
 
 
-def _usable_processors() -> int:
+def _count_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _converse(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, str]:
+def _exchange_settings(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, str]:
     """Send the settings and wait for the child's answer: `{"address": …}` or `{"error": …}`."""
     import json
 
@@ -265,23 +269,23 @@ def _converse(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, str]
         line = b""
     finally:
         watchdog.cancel()
-    return json.loads(line) if line else {"error": _ending(process.wait())}
+    return json.loads(line) if line else {"error": _describe_exit(process.wait())}
 
 
-def _ending(code: int) -> str:
-    return _ENDINGS.get(code, f"it ended with code {code}")
+def _describe_exit(code: int) -> str:
+    return _EXIT_REASONS.get(code, f"it ended with code {code}")
 
 
-def _failure(said: str, model: Path, log: Path) -> errors.ProviderError:
+def _start_error(reason: str, model: Path, log: Path) -> errors.ProviderError:
     """The error for a child that did not start: what to install or mend, if that is known."""
     from .weights import is_damaged
 
-    if "libgomp" in said:
-        return errors.ProviderError(_LIBGOMP, provider="local")
+    if "libgomp" in reason:
+        return errors.ProviderError(_LIBGOMP_MESSAGE, provider="local")
     if is_damaged(model):
-        again = f"{model} is damaged. Delete it, then run: python -m mirascope_like weights"
-        return errors.ProviderError(again, provider="local")
+        message = f"{model} is damaged. Delete it, then run: python -m mirascope_like weights"
+        return errors.ProviderError(message, provider="local")
     details = log.read_text(encoding="utf-8", errors="replace").strip()[:1000]
     return errors.ConnectionError(
-        f"The embedded model did not start with {model}: {said}\n{details}".rstrip(), provider="local"
+        f"The embedded model did not start with {model}: {reason}\n{details}".rstrip(), provider="local"
     )

@@ -18,7 +18,7 @@ from typing import Any
 __all__: list[str] = []
 
 
-def start(settings: dict[str, Any]) -> Any:
+def start_server(settings: dict[str, Any]) -> Any:
     """The running server. llama.cpp's defaults are no key and any origin; neither is wanted here."""
     sys.path.insert(0, settings["site"])
     xllamacpp: Any = import_module("xllamacpp")
@@ -39,15 +39,15 @@ def start(settings: dict[str, Any]) -> Any:
 def main() -> None:
     """Serve until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the library prints must not mix with the answer
     settings = json.loads(sys.stdin.readline())
     try:
-        server = start(settings)
+        server = start_server(settings)
     except Exception as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=output, flush=True)
         os._exit(1)
-    print(json.dumps({"address": server.listening_address}), file=answers, flush=True)
+    print(json.dumps({"address": server.listening_address}), file=output, flush=True)
     sys.stdin.read()
     shutil.rmtree(settings["directory"], ignore_errors=True)
     os._exit(0)  # at once, also in the middle of an answer

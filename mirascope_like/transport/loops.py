@@ -1,7 +1,7 @@
 """Things that belong to one event loop: made when first asked for in it, closed when it ends.
 
 A loop tells nobody that it ends, except the async generators that are suspended in it: both asyncio and trio wind them
-up. So one stands guard for each thing. A loop that is closed without that (`loop.close()` alone) is noticed when the
+up. So one stands guard for each resource. A loop that is closed without that (`loop.close()` alone) is noticed when the
 next loop asks.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from anyio.lowlevel import RunVar
 
-__all__ = ["Closer", "LoopLocal", "PerLoop", "asyncio_loop"]
+__all__ = ["Closer", "LoopResource", "LoopVar", "asyncio_loop"]
 
 T = TypeVar("T")
 Closer: TypeAlias = Callable[[], Awaitable[object]]
@@ -33,7 +33,7 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     return asyncio.get_running_loop()
 
 
-class PerLoop(Generic[T]):
+class LoopVar(Generic[T]):
     """One `T` for each event loop that nothing has to close; made when first asked for in it."""
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -53,32 +53,32 @@ class PerLoop(Generic[T]):
             return value
 
 
-class LoopLocal(Generic[T]):
+class LoopResource(Generic[T]):
     """One `T` for each event loop.
 
-    `make` is called in the running loop, and gives the thing and what closes it. It is handed the `LoopLocal`, which
-    the thing has to keep: when that goes, so do the guards, and all is closed.
+    `make` is called in the running loop, and gives the resource and what closes it. It is handed the `LoopResource`,
+    which the resource has to keep: when that goes, so do the guards, and all is closed.
     """
 
     def __init__(self, make: Callable[[object], tuple[T, Closer]]) -> None:
         self._make = make
-        self._things: dict[object, tuple[T, AsyncGenerator[None]]] = {}
+        self._resources: dict[object, tuple[T, AsyncGenerator[None]]] = {}
 
     def get(self) -> T:
         """The running loop's own."""
         loop = asyncio_loop() or _trio_token()
-        found = self._things.get(loop)
+        found = self._resources.get(loop)
         if found is None:
-            self._forget_closed()
-            thing, close = self._make(self)
-            found = self._things[loop] = thing, _guard(close, self._things, loop)
+            self._forget_closed_loops()
+            resource, close = self._make(self)
+            found = self._resources[loop] = resource, _start_guard(close, self._resources, loop)
         return found[0]
 
-    def _forget_closed(self) -> None:
-        for loop in list(self._things):
+    def _forget_closed_loops(self) -> None:
+        for loop in list(self._resources):
             is_closed = getattr(loop, "is_closed", None)
             if is_closed is not None and is_closed():
-                self._things.pop(loop, None)
+                self._resources.pop(loop, None)
 
 
 def _trio_token() -> object:
@@ -87,18 +87,20 @@ def _trio_token() -> object:
     return current_token()
 
 
-def _guard(close: Closer, things: dict[object, tuple[T, AsyncGenerator[None]]], loop: object) -> AsyncGenerator[None]:
-    guard = _until_loop_ends(close, things, loop)
+def _start_guard(
+    close: Closer, resources: dict[object, tuple[T, AsyncGenerator[None]]], loop: object
+) -> AsyncGenerator[None]:
+    guard = _until_loop_ends(close, resources, loop)
     with contextlib.suppress(StopIteration):
         guard.asend(None).send(None)  # to its `yield`: nothing suspends on the way
     return guard
 
 
 async def _until_loop_ends(
-    close: Closer, things: dict[object, tuple[T, AsyncGenerator[None]]], loop: object
+    close: Closer, resources: dict[object, tuple[T, AsyncGenerator[None]]], loop: object
 ) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        things.pop(loop, None)
+        resources.pop(loop, None)
         await close()

@@ -47,15 +47,15 @@ class MemoryTransport:
             raise answer.error
         return HttpReply(answer.status, answer.headers, b"".join(answer.pieces))
 
-    async def open(self, request: HttpRequest) -> _Body:
+    async def open(self, request: HttpRequest) -> _MemoryStream:
         """See `Channel`."""
         answer = self._answer(request)
         if isinstance(answer, HttpReply):
             answer = Pieces([answer.body], answer.status, answer.headers)
-        return _Body(answer)
+        return _MemoryStream(answer)
 
 
-class _Body:
+class _MemoryStream:
     def __init__(self, answer: Pieces) -> None:
         self.status = answer.status
         self.headers = answer.headers

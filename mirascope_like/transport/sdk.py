@@ -23,9 +23,9 @@ from .channels import (
     READ_TIMEOUT,
     BlockingByteStream,
     NativeByteStream,
-    failure,
-    read_whole,
-    reply_of,
+    make_reply,
+    read_reply,
+    translate_exception,
 )
 from .clients import ClientPair, ThreadedChannel, has_base
 from .sdk_internals import ASYNC_BASE, SYNC_BASE, find_httpx, omit_own_headers
@@ -33,11 +33,11 @@ from .sdk_internals import ASYNC_BASE, SYNC_BASE, find_httpx, omit_own_headers
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "is_sdk_client", "protocol_of"]
+__all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "find_sdk", "is_sdk_client"]
 
 _SDKS = ("openai", "anthropic")
 # Packages that clients for clouds have their credentials from, and that fail on their own.
-_CREDENTIALS = ("azure", "botocore", "google")
+_CREDENTIAL_PACKAGES = ("azure", "botocore", "google")
 
 
 class SDKTransport:
@@ -51,23 +51,23 @@ class SDKTransport:
 
     def blocking(self) -> BlockingSDKChannel:
         """A channel over the sync client. Raises `TypeError` if there is none."""
-        return BlockingSDKChannel(self._clients.for_blocking())
+        return BlockingSDKChannel(self._clients.get_sync_client())
 
     def native(self) -> NativeSDKChannel | ThreadedChannel:
         """A channel over the async client, or over the sync one in worker threads.
 
         Raises `RuntimeError` if the async client is in use in another event loop.
         """
-        client = self._clients.for_native()
+        client = self._clients.get_async_client()
         return ThreadedChannel(self.blocking()) if client is None else NativeSDKChannel(client)
 
 
 def is_sdk_client(candidate: object) -> bool:
     """Whether this is a client of an SDK that `SDKTransport` takes."""
-    return protocol_of(candidate) is not None
+    return find_sdk(candidate) is not None
 
 
-def protocol_of(client: object) -> str | None:
+def find_sdk(client: object) -> str | None:
     """The SDK that the client is of, and so what it speaks: "openai" or "anthropic"; `None` if of neither."""
     for sdk in _SDKS:
         if has_base(client, (sdk,), SYNC_BASE) or has_base(client, (sdk,), ASYNC_BASE):
@@ -84,26 +84,26 @@ class BlockingSDKChannel:
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
         try:
-            return reply_of(self._send(request, stream=False))
+            return make_reply(self._send(request, stream=False))
         except BaseException as exc:
-            failed = failure(exc, _addressed(self._client, request))
-        raise failed
+            error = translate_exception(exc, _request_for_errors(self._client, request))
+        raise error
 
     async def open(self, request: HttpRequest) -> ByteStream:
         """Send the request and return as soon as status and headers are there."""
-        addressed = _addressed(self._client, request)
+        named_request = _request_for_errors(self._client, request)
         try:
-            return _as_events(BlockingByteStream(self._send(request, stream=True), addressed, self._client))
+            return _decode_aws_events(BlockingByteStream(self._send(request, stream=True), named_request, self._client))
         except BaseException as exc:
-            failed = failure(exc, addressed)
-        raise failed
+            error = translate_exception(exc, named_request)
+        raise error
 
     def _send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
         try:
-            arguments = _arguments(self._client, request)
+            arguments = _post_arguments(self._client, request)
             response: httpx2.Response = self._client.post(request.url, **arguments, stream=stream)
         except Exception as exc:
-            response = _answer(self._client, exc, request)
+            response = _get_error_response(self._client, exc, request)
         request.sent = response.request
         return response
 
@@ -116,30 +116,30 @@ class NativeSDKChannel:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole answer."""
-        return await read_whole(await self.open(request))
+        return await read_reply(await self.open(request))
 
     async def open(self, request: HttpRequest) -> ByteStream:
         """Send the request and return as soon as status and headers are there."""
-        addressed = _addressed(self._client, request)
+        named_request = _request_for_errors(self._client, request)
         try:
-            return _as_events(NativeByteStream(await self._send(request), addressed, self._client))
+            return _decode_aws_events(NativeByteStream(await self._send(request), named_request, self._client))
         except BaseException as exc:
-            failed = failure(exc, addressed)
-        raise failed
+            error = translate_exception(exc, named_request)
+        raise error
 
     async def _send(self, request: HttpRequest) -> httpx2.Response:
         try:
-            arguments = _arguments(self._client, request)
+            arguments = _post_arguments(self._client, request)
             response: httpx2.Response = await self._client.post(request.url, **arguments, stream=True)
         except Exception as exc:
-            response = _answer(self._client, exc, request)
+            response = _get_error_response(self._client, exc, request)
         request.sent = response.request
         return response
 
 
-def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
+def _post_arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
-    sdk = _sdk_of(client)
+    sdk = _find_sdk_module(client)
     headers = {**omit_own_headers(client, sdk, request.headers), **request.headers}
     options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": headers}
     family = find_httpx(sdk)
@@ -149,9 +149,9 @@ def _arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
     return {"body": json.loads(request.body), "cast_to": family.Response, "options": options}
 
 
-def _answer(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Response:
+def _get_error_response(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Response:
     """The response behind an SDK's exception; if there is none, raise what the connection raised."""
-    sdk = _sdk_of(client)
+    sdk = _find_sdk_module(client)
     if isinstance(exc, sdk.APIError):
         request.sent = getattr(exc, "request")  # noqa: B009
     if isinstance(exc, sdk.APIStatusError):
@@ -159,19 +159,19 @@ def _answer(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Respons
         return response
     if isinstance(exc, sdk.APIConnectionError) and isinstance(exc.__cause__, Exception):
         raise exc.__cause__
-    if isinstance(exc, sdk.APIError) or type(exc).__module__.partition(".")[0] in _CREDENTIALS:
-        raise errors.ProviderError(f"The {type(client).__name__} client failed: {exc}", original_exception=exc) from exc
+    if isinstance(exc, sdk.APIError) or type(exc).__module__.partition(".")[0] in _CREDENTIAL_PACKAGES:
+        raise errors.ProviderError(f"The {type(client).__name__} client error: {exc}", original_exception=exc) from exc
     raise exc
 
 
-def _sdk_of(client: object) -> Any:
-    return sys.modules[protocol_of(client) or ""]
+def _find_sdk_module(client: object) -> Any:
+    return sys.modules[find_sdk(client) or ""]
 
 
-def _addressed(client: Any, request: HttpRequest) -> HttpRequest:
+def _request_for_errors(client: Any, request: HttpRequest) -> HttpRequest:
     """The request with the client's address, which error messages name."""
     return dataclasses.replace(request, url=str(client.base_url))
 
 
-def _as_events(stream: ByteStream) -> ByteStream:
-    return AWSByteStream(stream) if AWSByteStream.reads(stream) else stream
+def _decode_aws_events(stream: ByteStream) -> ByteStream:
+    return AWSByteStream(stream) if AWSByteStream.can_read(stream) else stream

