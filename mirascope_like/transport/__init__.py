@@ -1,16 +1,15 @@
-"""Bytes out, bytes in: the narrow waist between the engine and the world.
+"""The interfaces between the engine and HTTP: a transport sends bytes to a server and receives bytes.
 
-A transport knows no protocol and no message. It has two faces, one a colour, and both speak the same `Channel`:
+A transport knows no wire protocol and no messages. It provides a sync and an async API, both of type `Channel`:
 
-* `Transport.blocking()` gives a channel whose coroutines do ordinary blocking calls and therefore **never suspend**;
-  the engine's `run` steps them to the end without an event loop.
-* `Transport.native()` gives a channel whose coroutines really await, under asyncio or trio. It is asked for inside
-  the running loop, and whatever it holds (sockets, clients) belongs to that loop alone: no client is shared by two
-  loops.
+* `Transport.blocking()` returns a channel whose coroutines make ordinary blocking calls and therefore **never
+  suspend**; the engine's `run` steps them to the end without an event loop.
+* `Transport.native()` returns a channel whose coroutines really await, under asyncio or trio. The engine calls it in
+  the running loop, and all that the channel holds (sockets, clients) belongs to that loop: no two loops share a client.
 
-Failures are raised as the library's own errors: `errors.ConnectionError` when no connection could be had or it broke,
-`errors.TimeoutError` when the server was silent for longer than `HttpRequest.timeouts`. HTTP error statuses are *not*
-failures here: they are returned, and the engine reads them.
+Failures raise the library's own errors: `errors.ConnectionError` if connecting failed or the connection broke,
+`errors.TimeoutError` if the server was silent for longer than `HttpRequest.timeouts`. HTTP error statuses are *not*
+failures here: the channel returns them, and the engine reads them.
 
 A wrapper (recording, fault injection, limits) is a transport that wraps another's channels, written once.
 """
@@ -26,8 +25,7 @@ __all__ = ["ByteStream", "Channel", "HttpReply", "HttpRequest", "SentRequest", "
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a server may be silent, in seconds: until there is a connection, and then between two signs of life.
-    `None` leaves it to the transport."""
+    """Maximum seconds to connect, and maximum seconds without data after that. `None` means the transport's default."""
 
     connect: float | None = None
     read: float | None = None
@@ -43,7 +41,7 @@ class SentRequest(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers, those that the client added too."""
+        """All headers, including those that the client added."""
         ...
 
 
@@ -51,8 +49,8 @@ class SentRequest(Protocol):
 class HttpRequest:
     """One POST of a JSON body.
 
-    `url` is absolute; `body` is UTF-8 JSON text. A transport over a client of the user's sets `sent` to what the client
-    makes of this: servers may repeat secrets that only the client knows, and errors must not show them.
+    `url` is absolute; `body` is UTF-8 JSON text. A transport over the user's client sets `sent` to the request as the
+    client sends it: servers may repeat secrets that only the client knows, and errors must not show them.
     """
 
     url: str
@@ -64,7 +62,7 @@ class HttpRequest:
 
 @dataclass(slots=True)
 class HttpReply:
-    """A whole answer. Headers are looked up by names in lower case."""
+    """A whole response. Look headers up by lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -72,7 +70,7 @@ class HttpReply:
 
 
 class ByteStream(Protocol):
-    """An answer whose body is still arriving. Headers are looked up by names in lower case."""
+    """A response whose body is still arriving. Look headers up by lower-case names."""
 
     @property
     def status(self) -> int: ...
@@ -81,34 +79,34 @@ class ByteStream(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
     async def next(self) -> bytes | None:
-        """The next bytes of the body, as they come; `None` after the last."""
+        """Return the next bytes of the body as they arrive; `None` after the last."""
         ...
 
     async def close(self) -> None:
-        """Free the connection. Safe to call at any time, and twice. Unread bytes are given up."""
+        """Free the connection and discard unread bytes. Safe to call at any time, and twice."""
         ...
 
 
 class Channel(Protocol):
-    """What the engine uses to reach a server, in one colour."""
+    """Sends the engine's requests to a server, either by blocking calls or asynchronously."""
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         ...
 
     async def open(self, request: HttpRequest) -> ByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         ...
 
 
 @runtime_checkable
 class Transport(Protocol):
-    """A way to a server: see the module's docstring."""
+    """Provides channels to a server; see the module's docstring."""
 
     def blocking(self) -> Channel:
-        """A channel whose coroutines never suspend."""
+        """Return a channel whose coroutines never suspend."""
         ...
 
     def native(self) -> Channel:
-        """A channel for the event loop that is running now."""
+        """Return a channel for the running event loop."""
         ...

@@ -1,4 +1,4 @@
-"""Which addresses are public: reachable from anywhere on the Internet, and so no way into a private network."""
+"""Tell public IP addresses from those that may lead into a private network."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 __all__ = ["is_public", "resolve_host"]
 
-# Not public, beside what `ipaddress` knows of (older versions of Python know less): protocol assignments, in which
-# Oracle Cloud has its metadata, and the address at which Azure serves credentials to its machines.
+# Not public, in addition to those that `ipaddress` knows (fewer in older versions of Python): protocol assignments,
+# where Oracle Cloud serves its metadata, and the address at which Azure serves credentials to its machines.
 _INTERNAL_NETWORKS = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
-# The only addresses that are given out to hosts on the Internet (RFC 4291, section 2.4).
+# The only IPv6 addresses assigned to hosts on the Internet (RFC 4291, section 2.4).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-# Address translators send these on to the IPv4 address in their last 32 bits (RFC 6052).
+# Address translators forward these to the IPv4 address in their last 32 bits (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """Look a host up, and return its addresses, the best first. Blocks. Raises `OSError`, or `UnicodeError` for a host
-    that cannot be a name."""
+    """Look up a host and return its addresses, best first. Blocks.
+
+    Raises `OSError`, or `UnicodeError` for a host that cannot be a name.
+    """
     import socket
 
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -25,8 +27,8 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is public. Loopback, link-local, private, shared, multicast, reserved and unspecified ones
-    are not; IPv6 forms of an IPv4 address are what that address is."""
+    """Return True if an IP address is reachable from anywhere on the Internet. Loopback, link-local, private, shared,
+    multicast, reserved and unspecified addresses are not; an IPv6 form of an IPv4 address counts as that address."""
     ip = ip_address(address)
     return _is_public_ipv4(ip) if isinstance(ip, IPv4Address) else _is_public_ipv6(ip)
 

@@ -1,9 +1,9 @@
-"""HTTP over aiohttp: what async calls use under asyncio. Importing this module imports aiohttp.
+"""HTTP over aiohttp, the default for async calls under asyncio. Importing this module imports aiohttp.
 
-* One session for each event loop, with neither cookies nor redirects nor a limit on connections.
-* A connection that the server closed while it lay idle is not used again: it is looked at before each use, because a
-  POST must neither fail for it nor be sent twice. (aiohttp sees the end only when the loop does, which may be late.)
-* A connection whose answer was not read to its end is closed at once.
+* Each event loop has one session, without cookies, redirects or a limit on connections.
+* The pool checks an idle connection before each use, and does not reuse one that the server has closed: a POST must
+  neither fail for it nor be sent twice. (aiohttp sees the end only when the loop does, which may be late.)
+* Closing a response before its end closes its connection at once.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from .threads import run_in_thread
 
 __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
 
-# Bytes of a body from which on it is sent in pieces, each within the timeout; less fits into a socket's buffer.
+# Bytes. A body of this size or more is sent in slices, each within the timeout; less fits into a socket's buffer.
 _BODY_SLICE = 64 * 1024
-# Bytes of a line of an answer's head: some servers send long policies, and aiohttp's own limit is 8 KiB.
+# Maximum bytes of a response's header line: some servers send long policies, and aiohttp's own limit is 8 KiB.
 _MAX_HEADER_LINE = 64 * 1024
-# What a header's name is made of (RFC 9110, section 5.6.2).
+# The characters allowed in a header's name (RFC 9110, section 5.6.2).
 _HEADER_NAME_CHARACTERS = "!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits
 
 
 class Connections:
-    """What a channel holds: a session, and the streams that are open in it."""
+    """The session of a channel, and its open streams."""
 
     def __init__(self, uds: str | None) -> None:
         self.connector = _make_connector(uds)
@@ -62,23 +62,23 @@ class Connections:
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
-        """Close all at the end of the loop."""
+        """Close the streams and the session at the end of the loop."""
         self._close_streams()
         await self.session.close()
 
     def abandon(self) -> None:
-        """Close all from anywhere: from another thread, when the loop was closed before, at exit, after a fork."""
+        """Close all connections from anywhere: another thread, after the loop was closed, at exit, after a fork."""
         if os.getpid() != self.connector.pid:
             self.session.detach()
         elif self._loop.is_running():
-            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 self._loop.call_soon_threadsafe(self._close_now)
         else:
             self._close_now()
 
     def _close_now(self) -> None:
         self._close_streams()
-        self.session.detach()  # which, unlike closing it, needs no waiting
+        self.session.detach()  # unlike `close`, this awaits nothing
         self.connector.close_now()
 
     def _close_streams(self) -> None:
@@ -87,7 +87,7 @@ class Connections:
 
 
 class AiohttpChannel:
-    """A channel over the connections of one event loop. `proxies` are URLs by scheme; `owner` is kept."""
+    """A channel over the connections of one event loop. `proxies` maps schemes to URLs. It keeps `owner` alive."""
 
     def __init__(self, connections: Connections, proxies: Mapping[str, str], owner: object) -> None:
         self._owner = owner
@@ -97,7 +97,7 @@ class AiohttpChannel:
         weakref.finalize(self, connections.abandon)
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         try:
             return await self._post(request)
         except Exception as exc:
@@ -109,7 +109,7 @@ class AiohttpChannel:
         raise error
 
     async def open(self, request: HttpRequest) -> AiohttpByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         try:
             return await self._open(request)
         except Exception as exc:
@@ -148,7 +148,7 @@ class AiohttpChannel:
 
 
 class AiohttpByteStream:
-    """The body of an answer that is still arriving. `owner` would close the connection if it were collected."""
+    """The body of a response that is still arriving. It keeps `owner`, whose end would close the connection."""
 
     def __init__(self, response: aiohttp.ClientResponse, request: HttpRequest, owner: object) -> None:
         self.status: int = response.status
@@ -160,7 +160,7 @@ class AiohttpByteStream:
         self._failure: Exception | None = None
 
     async def next(self) -> bytes | None:
-        """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
+        """Return the next bytes of the body, decompressed; `None` after the last. After an error, raise it again."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -177,18 +177,18 @@ class AiohttpByteStream:
         raise error
 
     async def close(self) -> None:
-        """Free the connection. Another task that waits in `next` is woken by it."""
+        """Free the connection. This wakes another task that waits in `next`."""
         unfinished = not self._response.closed
         self.close_now()
         if unfinished:
             await _yield_to_loop()
 
     def close_now(self) -> None:
-        """As `close`, from where nothing can be awaited."""
-        self._close_with(errors.StreamClosedError("This stream was closed; what had not been read of it is lost."))
+        """Do the same as `close`, without awaiting."""
+        self._close_with(errors.StreamClosedError("This stream was closed; its unread data is lost."))
 
     def _close_with(self, reason: Exception) -> Exception:
-        """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
+        """Close the response for this reason, unless it is closed; return the reason that it was closed for."""
         if self._failure is None:
             self._failure = reason
             self._response.close()
@@ -205,8 +205,8 @@ def _make_connector(uds: str | None) -> CheckedConnector:
 
 
 class _Resolver(AbstractResolver):
-    """Looks names up as aiohttp does, but on threads that nobody waits for. asyncio's own would keep the program from
-    ending while a name server is silent, long after the call was given up."""
+    """Looks up names as aiohttp does, but on daemon threads. asyncio's own threads would keep the program from ending
+    while a name server is silent, long after the call was abandoned."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -233,7 +233,7 @@ def _make_resolve_result(host: str, family: int, protocol: int, address: tuple[A
 
 
 async def _yield_to_loop() -> None:
-    """asyncio closes a socket in the loop's next round, and what runs before may hold up the loop."""
+    """Let the loop run one iteration: only then does asyncio close a socket, and the caller may block the loop next."""
     await asyncio.sleep(0)
 
 
@@ -243,14 +243,14 @@ def _client_timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
 
 
 def _is_sendable(headers: Mapping[str, str]) -> bool:
-    """Whether HTTP allows these headers: aiohttp would send nearly anything."""
+    """Return True if HTTP allows these headers. aiohttp would send nearly anything."""
     names, values = "".join(headers), "".join(headers.values())
     return "" not in headers and not names.strip(_HEADER_NAME_CHARACTERS) and values.isascii() and values.isprintable()
 
 
 def _translate_error(exc: Exception, request: HttpRequest) -> Exception:
-    """Return the library's error for what aiohttp raised; the same exception, without aiohttp's frames, if it is not
-    about the connection."""
+    """Return the library's error for an exception of aiohttp. If it is not about the connection, return the same
+    exception without aiohttp's frames."""
     error = _library_error(exc, request)
     if error is exc:
         return exc.with_traceback(None)
@@ -260,8 +260,8 @@ def _translate_error(exc: Exception, request: HttpRequest) -> Exception:
 
 
 def _library_error(exc: Exception, request: HttpRequest) -> Exception:
-    """The repr of some of aiohttp's errors has the request's headers or the proxy's password: their cause stands for
-    them."""
+    """Return the error without its cause. Where the repr of aiohttp's exception shows the request's headers or the
+    proxy's password, the original exception is that exception's own cause."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
         return failures.connect_timeout_error(request, exc)
     if isinstance(exc, TimeoutError):
@@ -271,10 +271,10 @@ def _library_error(exc: Exception, request: HttpRequest) -> Exception:
     if (encoding_error := find_encoding_error(exc)) is not None:
         return failures.decoding_error(encoding_error.message, encoding_error)
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return failures.connect_error(request, f"the proxy said {exc.status} {exc.message}", exc.__cause__)
+        return failures.connect_error(request, f"the proxy responded {exc.status} {exc.message}", exc.__cause__)
     if isinstance(exc, aiohttp.ClientProxyConnectionError):
         return failures.connect_error(
-            request, f"the proxy {exc.host}:{exc.port} is not there: {exc.os_error}", exc.os_error
+            request, f"the proxy {exc.host}:{exc.port} cannot be reached: {exc.os_error}", exc.os_error
         )
     if isinstance(exc, aiohttp.ClientConnectorError):
         return failures.connect_error(request, str(exc.__cause__ or exc), exc.__cause__)

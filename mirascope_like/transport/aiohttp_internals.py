@@ -27,7 +27,7 @@ __all__ = [
     "read_buffered",
 ]
 
-CONNECTION_LOST = "it was closed in the middle of the answer"
+CONNECTION_LOST = "it was closed in the middle of the response"
 
 # Text of the RuntimeError that aiohttp's reader raises if you read on after the connection was lost.
 _READ_AFTER_LOSS = "Connection closed."

@@ -1,8 +1,8 @@
-"""Amazon's binary event stream (`application/vnd.amazon.eventstream`), read as server-sent events.
+"""Convert Amazon's binary event stream (`application/vnd.amazon.eventstream`) to server-sent events.
 
 A message is: total length, length of headers, checksum of these two; headers; payload; checksum of all before it.
-A header is: length of name, name, type, value. The integers are big-endian. Of Bedrock's messages, an event's payload
-is JSON whose "bytes" is one of the model's own events in base64; an exception's is JSON with a "message".
+A header is: length of name, name, type, value. The integers are big-endian. In Bedrock's messages, the payload of an
+event is JSON whose "bytes" is one of the model's own events in base64; that of an exception is JSON with a "message".
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["AWSByteStream", "EventStreamDecoder"]
 
 _PRELUDE = struct.Struct(">II")
 _CHECKSUM = struct.Struct(">I")
-# Amazon's own limit on one message, in bytes; more than that means that this is something else.
+# Amazon's own limit on one message, in bytes. A larger one is not a message of this format.
 _MAX_MESSAGE_BYTES = 24 * 1024 * 1024
-# Size in bytes of a header's value by type; types 6 (bytes) and 7 (text) bring their length.
+# Size in bytes of a header's value by type; values of types 6 (bytes) and 7 (text) begin with their length.
 _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _TEXT_TYPE = 7
-# Amazon's name for what went wrong → Anthropic's.
+# Amazon's error type → Anthropic's.
 _ERROR_TYPES = {
     "internalServerException": "api_error",
     "modelStreamErrorException": "api_error",
@@ -38,7 +38,7 @@ _ERROR_TYPES = {
 
 
 class AWSByteStream:
-    """A stream of Amazon's messages as a stream of server-sent events."""
+    """Reads a stream of Amazon's messages as server-sent events."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -48,11 +48,11 @@ class AWSByteStream:
 
     @staticmethod
     def can_read(stream: ByteStream) -> bool:
-        """Whether the stream is of this kind."""
+        """Return True if the stream has Amazon's content type."""
         return stream.headers.get("content-type", "").startswith("application/vnd.amazon.eventstream")
 
     async def next(self) -> bytes | None:
-        """The next events as text; `None` after the last. Raises `ResponseValidationError` for a damaged message."""
+        """Return the next events; `None` after the last. Raises `ResponseValidationError` for a damaged message."""
         while (piece := await self._stream.next()) is not None:
             try:
                 events = self._decoder.feed(piece)
@@ -69,13 +69,13 @@ class AWSByteStream:
 
 
 class EventStreamDecoder:
-    """Feed it bytes, split anywhere; it gives the server-sent events that they complete."""
+    """Decodes bytes, split anywhere, to the server-sent events that they complete."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, piece: bytes) -> bytes:
-        """The events that are complete now. Raises `ResponseValidationError` for a damaged message."""
+        """Return the events that `piece` completes. Raises `ResponseValidationError` for a damaged message."""
         self._buffer += piece
         events: list[bytes] = []
         while (message := self._take_message()) is not None:
@@ -100,14 +100,14 @@ class EventStreamDecoder:
 
 
 def _verify_checksum(data: bytes | bytearray, size: int) -> None:
-    """Compare the checksum that follows `size` bytes."""
+    """Check the checksum that follows `size` bytes."""
     (checksum,) = _CHECKSUM.unpack_from(data, size)
     if zlib.crc32(data[:size]) != checksum:
         raise errors.ResponseValidationError("A message of the event stream is damaged: its checksum is wrong.")
 
 
 def _parse_headers(data: bytes) -> dict[str, str]:
-    """The headers that are text: all that matter."""
+    """Return the headers of type text; no others matter."""
     headers: dict[str, str] = {}
     try:
         while data:
@@ -131,7 +131,7 @@ def _encode_event(headers: dict[str, str], payload: bytes) -> bytes:
         return b"data: %b\n\n" % base64.b64decode(wrapped) if wrapped else b""
     except (ValueError, AttributeError, TypeError) as exc:
         raise errors.ResponseValidationError(
-            "A message of the event stream has no event in it.", original_exception=exc
+            "A message of the event stream contains no event.", original_exception=exc
         ) from exc
 
 

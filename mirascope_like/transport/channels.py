@@ -1,10 +1,10 @@
-"""The channels over an httpx-family client: `httpx2`, or the legacy `httpx`, which has the same interface.
+"""Channels over a client of `httpx2`, or of the legacy `httpx`, which has the same interface.
 
-Neither family is imported here. The clients come from the transport, which also answers for their lifetime.
+This module imports neither. The transport supplies the clients and manages their lifetime.
 
-* A connection whose answer was not read to its end is closed, never used again.
-* Redirects are not followed, whatever the client would do: another host must not be shown the key.
-* What the client raises is translated in one place, `failure`.
+* Closing a response before its end closes its connection, which is never reused.
+* Redirects are not followed, even if the client would: another host must not see the key.
+* `translate_exception` is the one place that translates the client's exceptions.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ __all__ = [
     "translate_exception",
 ]
 
-# Seconds. A model may think for minutes before its first byte; a server that is there answers a handshake at once.
+# Seconds. A model may think for minutes before its first byte; a running server answers a handshake at once.
 READ_TIMEOUT = 600.0
 CONNECT_TIMEOUT = 10.0
-# Seconds that an idle connection is kept: of use between the turns of a conversation, and shorter than the silence
-# after which middleboxes drop a connection without a word.
+# Seconds that an idle connection is kept: useful between the turns of a conversation, and shorter than the idle time
+# after which middleboxes drop a connection silently.
 KEEPALIVE_TIMEOUT = 60.0
-# What a client of the family has if its maker named no timeout: too short for a model, and nobody's choice.
+# Seconds. The timeout of a client that was created without one: too short for a model, and nobody chose it.
 _HTTPX_DEFAULT_TIMEOUT = 5.0
-# How long closing a connection may take before it is simply dropped.
+# Seconds that closing a connection may take before it is dropped.
 _CLOSE_TIMEOUT = 5.0
 
 
 class BlockingChannel:
-    """A channel over the client that `client_for(url)` gives: an `httpx2.Client`, or a legacy `httpx.Client`."""
+    """A channel over the client that `client_for(url)` returns: an `httpx2.Client`, or a legacy `httpx.Client`."""
 
     def __init__(self, client_for: Callable[[str], httpx2.Client]) -> None:
         self._client_for = client_for
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         client = self._client_for(request.url)
         try:
             return make_reply(client.send(_build_request(client, request), follow_redirects=False))
@@ -66,7 +66,7 @@ class BlockingChannel:
         raise error
 
     async def open(self, request: HttpRequest) -> BlockingByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         client = self._client_for(request.url)
         try:
             response = client.send(_build_request(client, request), stream=True, follow_redirects=False)
@@ -77,14 +77,14 @@ class BlockingChannel:
 
 
 class ClientPool(Protocol):
-    """Where a native channel has its clients from."""
+    """Supplies HTTP clients to a `NativeChannel`."""
 
     def acquire(self, url: str) -> httpx2.AsyncClient:
-        """A client for one request: an `httpx2.AsyncClient`, or a legacy `httpx.AsyncClient`."""
+        """Return a client for one request: an `httpx2.AsyncClient`, or a legacy `httpx.AsyncClient`."""
         ...
 
     async def release(self, client: httpx2.AsyncClient) -> None:
-        """That request is over."""
+        """Return the client to the pool when that request is over."""
         ...
 
 
@@ -97,11 +97,11 @@ class NativeChannel:
             _defer_ctrl_c()
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         return await read_reply(await self.open(request))
 
     async def open(self, request: HttpRequest) -> NativeByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         client = self._pool.acquire(request.url)
         release = functools.partial(self._pool.release, client)
         try:
@@ -115,8 +115,8 @@ class NativeChannel:
 
 @functools.cache
 def _defer_ctrl_c() -> None:
-    """Under trio, Ctrl-C strikes anywhere in the main task, also in the midst of what a client notes about its
-    connections, which are then never closed. Let it strike where the client waits, as it does under asyncio."""
+    """Raise `KeyboardInterrupt` under trio only where the client waits, as under asyncio. Otherwise trio raises it
+    anywhere in the main task, even while a client updates its list of connections, which are then never closed."""
     import trio
 
     for method in (NativeChannel.post, NativeChannel.open, NativeByteStream.next, NativeByteStream.close):
@@ -124,9 +124,9 @@ def _defer_ctrl_c() -> None:
 
 
 class _ResponseStream:
-    """What the byte streams of both colours share: the answer, and why it can no longer be read.
+    """What the sync and async byte streams share: the response, and the reason why it can no longer be read.
 
-    `owner` is what would close the connection if it were collected; the stream keeps it.
+    The stream keeps `owner`, whose garbage collection would close the connection.
     """
 
     def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
@@ -143,14 +143,14 @@ class _ResponseStream:
 
 
 class BlockingByteStream(_ResponseStream):
-    """The body of a streamed `httpx2.Response`, read by blocking calls."""
+    """Reads the body of a streamed `httpx2.Response` by blocking calls."""
 
     def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
         super().__init__(response, request, owner)
         self._pieces = response.iter_bytes()
 
     async def next(self) -> bytes | None:
-        """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
+        """Return the next bytes of the body, decompressed; `None` after the last. After an error, raise it again."""
         self._raise_if_closed()
         try:
             piece = next(self._pieces, None)
@@ -161,16 +161,16 @@ class BlockingByteStream(_ResponseStream):
             exc.__traceback__ = None
             raise
         else:
-            self._raise_if_closed()  # to a reader, being closed by another thread can look like the end
+            self._raise_if_closed()  # if another thread closed the stream, that can look like its end
             return piece
         raise self._close_with(error)
 
     async def close(self) -> None:
-        """Free the connection. Another thread that waits in `next` is woken by it."""
+        """Free the connection. This wakes another thread that waits in `next`."""
         self._close_with(_stream_closed_error())
 
     def _close_with(self, reason: Exception) -> Exception:
-        """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
+        """Close the response for this reason, unless it is closed; return the reason that it was closed for."""
         if self._failure is None:
             self._failure = reason
             _shut_down_connection(self._response)
@@ -180,7 +180,7 @@ class BlockingByteStream(_ResponseStream):
 
 
 class NativeByteStream(_ResponseStream):
-    """The body of a streamed `httpx2.Response`, read under asyncio or trio."""
+    """Reads the body of a streamed `httpx2.Response` under asyncio or trio."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class NativeByteStream(_ResponseStream):
         self._release = release
 
     async def next(self) -> bytes | None:
-        """The next bytes of the body, decompressed; `None` after the last. What it raises, it raises again."""
+        """Return the next bytes of the body, decompressed; `None` after the last. After an error, raise it again."""
         self._raise_if_closed()
         try:
             piece = await anext(self._pieces, None)
@@ -205,18 +205,18 @@ class NativeByteStream(_ResponseStream):
             exc.__traceback__ = None
             raise
         else:
-            self._raise_if_closed()  # to a reader, being closed by another task can look like the end
+            self._raise_if_closed()  # if another task closed the stream, that can look like its end
             if piece is None:
                 await self._release_client()
             return piece
         raise await self._close_with(error)
 
     async def close(self) -> None:
-        """Free the connection, also when the task is being cancelled."""
+        """Free the connection, even if the task is being cancelled."""
         await self._close_with(_stream_closed_error())
 
     async def _close_with(self, reason: Exception) -> Exception:
-        """Close the answer, unless it is; the first reason is the one that counts, and is returned."""
+        """Close the response for this reason, unless it is closed; return the reason that it was closed for."""
         if self._failure is None:
             self._failure = reason
             if not self._response.is_closed:
@@ -231,9 +231,9 @@ class NativeByteStream(_ResponseStream):
             await release()
 
     async def _exhaust_generators(self) -> None:
-        """Let the client's nested generators run out, which without a connection they do at once.
+        """Run the client's nested generators to their end, which is immediate without a connection.
 
-        Merely dropped, each would be closed late by its event loop, and trio warns of it.
+        If they were only dropped, the event loop would close each of them late, and trio warns of that.
         """
         for generator in (self._pieces, self._raw):
             while await anext(generator, None) is not None:
@@ -241,18 +241,18 @@ class NativeByteStream(_ResponseStream):
 
 
 def _stream_closed_error() -> errors.StreamClosedError:
-    return errors.StreamClosedError("This stream was closed; what had not been read of it is lost.")
+    return errors.StreamClosedError("This stream was closed; its unread data is lost.")
 
 
 def _shut_down_connection(response: httpx2.Response) -> None:
-    """End both directions of an unfinished answer's connection: merely closing a socket wakes nobody who reads it."""
+    """Shut down the connection of an unfinished response: only closing its socket does not wake a thread that reads."""
     stream = None if response.is_closed else response_stream(response)
     if stream is not None:
         shut_down(stream)
 
 
 async def close_quietly(close: Callable[[], Awaitable[object]]) -> None:
-    """Await `close()`, cancelled or not, and whatever it raises: what is given up has nothing left to fail."""
+    """Await `close()` for at most 5 seconds, even if the task is cancelled, and ignore what it raises."""
     import anyio
 
     with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), contextlib.suppress(Exception):
@@ -260,7 +260,7 @@ async def close_quietly(close: Callable[[], Awaitable[object]]) -> None:
 
 
 async def read_reply(stream: ByteStream) -> HttpReply:
-    """Read a stream to its end, and return it as a whole answer."""
+    """Read a stream to its end and return it as a whole response."""
     pieces: list[bytes] = []
     while (piece := await stream.next()) is not None:
         pieces.append(piece)
@@ -269,7 +269,7 @@ async def read_reply(stream: ByteStream) -> HttpReply:
 
 
 def make_reply(response: httpx2.Response) -> HttpReply:
-    """The reply of a response whose body was read."""
+    """Return the `HttpReply` for a response whose body was read."""
     return HttpReply(response.status_code, response.headers, response.content)
 
 
@@ -284,7 +284,7 @@ def _build_request(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequ
 
 @functools.lru_cache(maxsize=256)
 def _parse_url(family: Callable[[str], httpx2.URL], url: str) -> httpx2.URL:
-    """Parsed once: the families parse in Python, at a fourteenth of what a call costs them."""
+    """Parse a URL, once: both families parse in Python, which takes a fourteenth of the time of a call."""
     return family(url)
 
 
@@ -297,16 +297,16 @@ def _make_timeout(client: httpx2.Client | httpx2.AsyncClient, request: HttpReque
 
 
 def translate_exception(exc: BaseException, request: HttpRequest) -> BaseException:
-    """Return what to raise for what a client of the httpx family raised: see `translated`. Ctrl-C and cancellation stay
-    what they are, but lose the client's frames, whose variables hold API keys.
+    """Return the exception to raise for one that a client of the httpx family raised; see `translate_error`. Ctrl-C and
+    cancellation stay the same, but lose the client's frames, whose variables hold API keys.
 
-    Raise it outside of the `except` block: what the client raised must not become its context."""
+    Raise it outside of the `except` block, so that the client's exception does not become its context."""
     return translate_error(exc, request) if isinstance(exc, Exception) else exc.with_traceback(None)
 
 
 def translate_error(exc: Exception, request: HttpRequest) -> Exception:
-    """Return the library's error for what a client of the httpx family raised; the same exception if it is not about
-    the connection."""
+    """Return the library's error for an exception of a client of the httpx family; the same exception if it is not
+    about the connection."""
     error = _library_error(exc, request)
     if isinstance(error, errors.ProviderError):
         error.__cause__ = error.original_exception
@@ -330,7 +330,7 @@ def _library_error(exc: Exception, request: HttpRequest) -> Exception:
     if _is_httpx_error(exc, "DecodingError"):
         return failures.decoding_error(reason, exc)
     if _is_httpx_error(exc, "ProxyError"):
-        return failures.connect_error(request, f"the proxy said {reason}", exc)
+        return failures.connect_error(request, f"the proxy responded {reason}", exc)
     if _is_httpx_error(exc, "ConnectError"):
         return failures.connect_error(request, reason, exc)
     if _is_httpx_error(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
@@ -339,6 +339,6 @@ def _library_error(exc: Exception, request: HttpRequest) -> Exception:
 
 
 def _is_httpx_error(exc: Exception, *names: str) -> bool:
-    """Whether `exc` is one of these exceptions of a family that is loaded."""
+    """Return True if `exc` is one of these exceptions of an httpx family that is loaded."""
     families = (sys.modules.get(name) for name in ("httpx2", "httpx"))
     return any(isinstance(exc, getattr(family, name)) for family in families if family for name in names)

@@ -1,11 +1,11 @@
-"""HTTP clients that the user brings: `httpx2` or legacy `httpx`, sync, async, or one of each.
+"""Transport over the user's own HTTP clients: `httpx2` or legacy `httpx`, sync, async, or one of each.
 
-* The client's own settings hold: proxies, certificates, authentication, hooks, limits, and its timeout (unless that is
-  the 5 seconds which every client has whose maker named none: no model is so quick). Redirects are not followed.
-* The client is the user's: it is never closed here.
+* The client's own settings apply: proxies, certificates, authentication, hooks, limits, and its timeout (unless that is
+  the default of 5 seconds, which is too short for a model). Redirects are not followed.
+* The client belongs to the user: the transport never closes it.
 * A sync client serves async calls too, in worker threads. An async client cannot serve blocking calls.
-* An async client belongs to the event loop that it is first used in.
-* Clients are recognised by their classes' names, so that neither family is imported for it.
+* An async client belongs to the event loop in which it is first used.
+* Clients are recognised by the names of their classes, so this module imports neither family.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _thread_limiters = thread_limiters(40)
 
 
 class ClientTransport:
-    """`ClientTransport(client)` or `ClientTransport(client, async_client)`: HTTP through the user's own clients.
+    """Sends requests through the user's clients: `ClientTransport(client)` or `ClientTransport(client, async_client)`.
 
-    Raises `TypeError` for anything else, and for two clients of one colour.
+    Raises `TypeError` for anything else, and for two sync or two async clients.
     """
 
     def __init__(self, *clients: object) -> None:
         self._clients = ClientPair(clients, _FAMILIES, "Client", "AsyncClient")
 
     def blocking(self) -> BlockingChannel:
-        """A channel over the sync client. Raises `TypeError` if there is none."""
+        """Return a channel over the sync client. Raises `TypeError` if there is none."""
         client = self._clients.get_sync_client()
         return BlockingChannel(lambda url: client)
 
     def native(self) -> NativeChannel | ThreadedChannel:
-        """A channel over the async client, or over the sync one in worker threads.
+        """Return a channel over the async client, or over the sync one in worker threads.
 
         Raises `RuntimeError` if the async client is in use in another event loop.
         """
@@ -54,7 +54,7 @@ class ClientTransport:
 
 
 class _SingleClientPool:
-    """A lender of one client, which can take any number of requests."""
+    """A `ClientPool` of one client, which takes any number of requests."""
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
@@ -67,18 +67,18 @@ class _SingleClientPool:
 
 
 def is_http_client(candidate: object) -> bool:
-    """Whether this is a client of `httpx2` or `httpx`."""
+    """Return True for a client of `httpx2` or `httpx`."""
     return has_base(candidate, _FAMILIES, "Client") or has_base(candidate, _FAMILIES, "AsyncClient")
 
 
 def has_base(candidate: object, packages: Collection[str], name: str) -> bool:
-    """Whether the candidate's class is, or inherits from, a class of this name of one of these packages."""
+    """Return True if the candidate is an instance of a class of this name from one of these packages."""
     bases = type(candidate).__mro__
     return any(base.__name__ == name and base.__module__.partition(".")[0] in packages for base in bases)
 
 
 class ClientPair:
-    """At most one client a colour, told apart by the base classes `sync_name` and `async_name` of `packages`."""
+    """At most one sync and one async client, recognised by base classes of `packages`: `sync_name` and `async_name`."""
 
     def __init__(self, clients: Collection[object], packages: Collection[str], sync_name: str, async_name: str) -> None:
         self._sync: Any = None
@@ -98,7 +98,7 @@ class ClientPair:
             raise TypeError("Expected a client.")
 
     def get_sync_client(self) -> Any:
-        """The sync client. Raises `TypeError` if there is none."""
+        """Return the sync client. Raises `TypeError` if there is none."""
         if self._sync is None:
             name = type(self._async).__name__
             raise TypeError(
@@ -108,7 +108,7 @@ class ClientPair:
         return self._sync
 
     def get_async_client(self) -> Any | None:
-        """The async client, if there is one. Raises `RuntimeError` in a second event loop."""
+        """Return the async client, if there is one. Raises `RuntimeError` in a second event loop."""
         if self._async is None:
             return None
         from anyio.lowlevel import current_token
@@ -125,21 +125,21 @@ class ClientPair:
 
 
 class ThreadedChannel:
-    """A blocking channel for an event loop, each step in a thread: at most 40 at a time.
+    """Runs a blocking channel for an event loop, each step in a thread, at most 40 at a time.
 
-    Cancelling returns at once. An answer that has begun is closed then; a request whose answer has not goes on unseen
-    until it does, or until the timeout, and holds up nothing, not even the end of the process.
+    Cancelling returns at once and closes a response that has begun. A request without a response goes on in the
+    background until the response begins or the timeout expires; it delays nothing, not even the end of the process.
     """
 
     def __init__(self, blocking: Channel) -> None:
         self._blocking = blocking
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         return await self._run_step(request, _ThreadedRequest.post)
 
     async def open(self, request: HttpRequest) -> ThreadedByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         return ThreadedByteStream(await self._run_step(request, _ThreadedRequest.open))
 
     async def _run_step(self, request: HttpRequest, step: Callable[[_ThreadedRequest], Coroutine[Any, Any, T]]) -> T:
@@ -152,7 +152,7 @@ class ThreadedChannel:
 
 
 class ThreadedByteStream:
-    """A blocking stream read in worker threads."""
+    """Reads a blocking stream in worker threads."""
 
     def __init__(self, blocking: ByteStream) -> None:
         self._blocking = blocking
@@ -166,7 +166,7 @@ class ThreadedByteStream:
         return self._blocking.headers
 
     async def next(self) -> bytes | None:
-        """The next bytes of the body; `None` after the last."""
+        """Return the next bytes of the body; `None` after the last."""
         try:
             return await _run_in_thread(self._blocking.next)
         except BaseException:
@@ -174,13 +174,13 @@ class ThreadedByteStream:
             raise
 
     async def close(self) -> None:
-        """Free the connection. The thread that may still be reading is woken by it."""
+        """Free the connection. This wakes a thread that is still reading."""
         await self._blocking.close()  # never suspends, and does not wait
 
 
 class _ThreadedRequest:
-    """A request in a thread. Nobody may wait for it any more: then its stream is closed, as soon as there is one. So a
-    whole answer is read as a stream, too."""
+    """A request in a thread. If it is cancelled, its stream is closed as soon as it is open; therefore a whole response
+    is read as a stream, too."""
 
     def __init__(self, open_stream: Callable[[], Coroutine[Any, Any, ByteStream]]) -> None:
         self._open_stream = open_stream
@@ -201,7 +201,7 @@ class _ThreadedRequest:
         return await read_reply(await self.open())
 
     def cancel(self) -> None:
-        """Close what there is, and what there will be. Does not wait."""
+        """Close the stream, now or as soon as it is open. Does not wait."""
         with self._lock:
             self._is_cancelled = True
             stream = self._stream
@@ -210,13 +210,13 @@ class _ThreadedRequest:
 
 
 async def _run_in_thread(blocking: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """The result of blocking work on a thread."""
+    """Run blocking work in a thread and return its result."""
     async with _thread_limiters.get():
         return await run_in_thread(lambda: _run_to_end(blocking()))
 
 
 def _run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine of the blocking colour: one step takes it to its end."""
+    """Run a coroutine that never suspends: one step takes it to its end."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -1,10 +1,10 @@
-"""One GET of a file, over a connection to an address that was checked.
+"""Download a file by one GET, over a connection to an address that the caller has checked.
 
-* The connection goes to that address: a name that is looked up a second time may lead elsewhere. TLS and the `Host`
-  header go by the name all the same.
-* Each GET has a connection of its own, with neither cookies nor the environment's credentials (netrc), and without a
-  proxy unless it is told one. It asks for no compression and follows no redirect.
-* A URL's user name and password go to the URL's own origin only, and stand in no message.
+* The connection goes to that address: a second lookup of the name could return another. TLS and the `Host` header use
+  the name.
+* Each GET has its own connection, with neither cookies nor the environment's credentials (netrc), and without a proxy
+  unless `Route.proxy` names one. It requests no compression and follows no redirect.
+* A URL's user name and password are sent to the URL's own origin only, and appear in no message.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _MAX_URL_TEXT = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class FileURL:
-    """A URL that files are downloaded from. Its text has neither credentials nor a query, which may hold a key."""
+    """The URL of a file. Its text contains neither credentials nor the query, which may contain a key."""
 
     url: httpx2.URL
 
     @classmethod
     def parse(cls, text: str) -> FileURL:
-        """Read a URL. Raises `DownloadError` for one that is not valid, or neither http:// nor https://."""
+        """Parse a URL. Raises `DownloadError` unless it is a valid http:// or https:// URL."""
         import httpx2
 
         with contextlib.suppress(httpx2.InvalidURL, UnicodeError):
@@ -49,7 +49,7 @@ class FileURL:
         raise DownloadError("Only files at valid http:// and https:// URLs are downloaded.")
 
     def resolve_redirect(self, location: str) -> FileURL:
-        """Return the URL that a redirect leads to. Credentials stay with their origin. Raises as `of`."""
+        """Return the target of a redirect. Credentials are kept for the same origin only. Raises as `parse` does."""
         import httpx2
 
         with contextlib.suppress(httpx2.InvalidURL, ValueError):
@@ -64,7 +64,7 @@ class FileURL:
 
     @property
     def port(self) -> int:
-        """The port, also where the URL leaves it out."""
+        """The port; the scheme's default if the URL has none."""
         return self.url.port or _PORTS[self.url.scheme]
 
     @property
@@ -82,7 +82,7 @@ class FileURL:
         return (self.site + path)[:_MAX_URL_TEXT]
 
     def headers(self) -> Mapping[str, str]:
-        """The headers of a GET."""
+        """Return the headers of a GET."""
         headers = {
             "host": self.url.netloc.decode("ascii"),
             "accept": "*/*",
@@ -97,7 +97,7 @@ class FileURL:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a file is reached: at an address of its host, or through a proxy, which looks the host up itself."""
+    """How to reach a file: at an address of its host, or through a proxy, which looks up the host itself."""
 
     file: FileURL
     address: str | None = None
@@ -105,7 +105,7 @@ class Route:
 
 
 class _Get:
-    """What GETs of both colours share."""
+    """What sync and async GETs share."""
 
     def __init__(self, route: Route, timeout: float) -> None:
         self._route = route
@@ -133,11 +133,11 @@ class _Get:
         }
 
     def _request_for_errors(self) -> HttpRequest:
-        """What errors name."""
+        """Return the request that error messages name."""
         return HttpRequest(str(self._route.file), {}, b"", self._timeouts)
 
     def _translate_exception(self, exc: BaseException) -> BaseException:
-        """Return what to raise for what the client raised, also for an address or a proxy that it cannot use."""
+        """Return the exception to raise for the client's, also if it cannot use the address or the proxy."""
         unusable = isinstance(exc, ValueError | ImportError)
         if unusable:
             return ConnectionError(describe_error(exc))
@@ -145,7 +145,7 @@ class _Get:
 
 
 class BlockingGet(_Get):
-    """A GET by blocking calls: `BlockingGet(route, timeout)`, where each step of it may take so many seconds."""
+    """A GET by blocking calls: `BlockingGet(route, timeout)`. Each of its steps may take `timeout` seconds."""
 
     def __init__(self, route: Route, timeout: float) -> None:
         super().__init__(route, timeout)
@@ -153,7 +153,7 @@ class BlockingGet(_Get):
         self._closed = False
 
     async def open(self) -> BlockingByteStream:
-        """Send it and return as soon as status and headers are there. Raises `ProviderError`."""
+        """Send the GET and return once status and headers have arrived. Raises `ProviderError`."""
         import httpx2
 
         try:
@@ -165,7 +165,7 @@ class BlockingGet(_Get):
         raise error
 
     async def close(self) -> None:
-        """End the connection. Another thread that waits in `open` is woken by it."""
+        """Shut down the connection. This wakes another thread that waits in `open`."""
         self._closed = True
         self._shut_down()
 
@@ -174,7 +174,7 @@ class BlockingGet(_Get):
             shut_down(self._stream)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note the connection as soon as the client has it: the server may send headers for ever."""
+        """Store the connection as soon as it is open, so that it can be closed: a server may send headers for ever."""
         stream = opened_stream(event, info)
         if stream is not None:
             self._stream = stream
@@ -183,10 +183,10 @@ class BlockingGet(_Get):
 
 
 class NativeGet(_Get):
-    """A GET under asyncio or trio: `NativeGet(route, timeout)`. Cancelling ends it."""
+    """A GET under asyncio or trio: `NativeGet(route, timeout)`. To stop it, cancel the task."""
 
     async def open(self) -> NativeByteStream:
-        """Send it and return as soon as status and headers are there. Raises `ProviderError`."""
+        """Send the GET and return once status and headers have arrived. Raises `ProviderError`."""
         import httpx2
 
         try:
@@ -198,4 +198,4 @@ class NativeGet(_Get):
         raise error
 
     async def close(self) -> None:
-        """Nothing is left to close once it is cancelled."""
+        """Do nothing: cancelling the task has closed the connection."""

@@ -1,6 +1,6 @@
-"""What the environment says about reaching servers: proxies, and whose certificates to trust.
+"""Read proxies and trusted certificates from the environment.
 
-Imported when the first connection is made. The environment is asked once for each event loop or process and each URL,
+Imported when the first connection is made. The environment is read once for each event loop or process and each URL,
 not for each request.
 """
 
@@ -18,18 +18,18 @@ __all__ = ["environment_proxies", "environment_proxy", "make_proxy_finder", "no_
 
 
 def environment_proxies() -> Mapping[str, str]:
-    """URLs of proxies by the scheme that they serve, or "all": `HTTPS_PROXY` and so on, and the system's settings."""
+    """Return proxy URLs by the scheme that they serve, or "all": from `HTTPS_PROXY` etc. and the system's settings."""
     found = {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "all") and url}
     return {scheme: url if "://" in url else f"http://{url}" for scheme, url in found.items()}
 
 
 def environment_proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL, if there is one."""
+    """Return the proxy that the environment sets for a URL, if there is one."""
     return _find_proxy(environment_proxies(), url)
 
 
 def make_proxy_finder(proxies: Mapping[str, str]) -> Callable[[str], str | None]:
-    """What tells which of the proxies a URL is reached by, if by any. `NO_PROXY` is heeded."""
+    """Return a function that finds the proxy for a URL, if there is one. It honours `NO_PROXY`."""
     return functools.lru_cache(maxsize=256)(functools.partial(_find_proxy, proxies))
 
 
@@ -42,8 +42,8 @@ def _find_proxy(proxies: Mapping[str, str], url: str) -> str | None:
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """Trusts whom the system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR`. All connections share it: reading
-    certificates costs tens of milliseconds."""
+    """Return the TLS context that trusts the system's certificates, or `SSL_CERT_FILE` and `SSL_CERT_DIR`. All
+    connections share it: reading certificates takes tens of milliseconds."""
     usual = ssl.get_default_verify_paths()
     if sys.platform == "linux" and (usual.cafile or (usual.capath and os.listdir(usual.capath))):
         return ssl.create_default_context()
@@ -53,5 +53,5 @@ def tls_context() -> ssl.SSLContext:
 
 
 def no_tls_context() -> ssl.SSLContext:
-    """Cheap, and it trusts nobody: for clients that only ever see http:// URLs."""
+    """Return a cheap TLS context that trusts no certificate, for clients that are only used for http:// URLs."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""What can go wrong between a request and its answer, in the library's words. None of them quotes a header."""
+"""The library's errors for failures of HTTP connections. No message quotes a header."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ __all__ = [
 
 
 def read_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
-    """The server was silent for too long."""
+    """Return the error for a server that was silent for too long."""
     limit = _time_limit_text(request.timeouts.read)
-    return _timeout_error(f"{_host_of(request)} said nothing{limit}. Pass a longer timeout if it needs more.", cause)
+    return _timeout_error(f"{_host_of(request)} sent nothing{limit}. Pass a longer timeout if it needs more.", cause)
 
 
 def connect_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
-    """Connecting took too long."""
+    """Return the error for a connection that took too long to open."""
     limit = _time_limit_text(request.timeouts.connect)
     return _timeout_error(f"No connection to {_host_of(request)}{limit}. Check the base_url and the network.", cause)
 
 
 def pool_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
-    """The user's own client allows no further connection."""
+    """Return the error for a user's client that allows no further connection."""
     limit = f"to {_host_of(request)}{_time_limit_text(request.timeouts.read)}"
     return _timeout_error(
-        f"The HTTP client had no free connection {limit}. Raise its limits, or call less at a time.", cause
+        f"The HTTP client had no free connection {limit}. Raise its limits, or make fewer calls at a time.", cause
     )
 
 
 def connect_error(request: HttpRequest, reason: str, cause: BaseException | None) -> errors.ConnectionError:
-    """Connecting failed."""
+    """Return the error for a connection that could not be opened."""
     check = "Check the base_url, the network, and that the server is running."
     return errors.ConnectionError(
         f"No connection to {_host_of(request)}: {reason}. {check}", original_exception=copy_error(cause)
@@ -53,7 +53,7 @@ def connect_error(request: HttpRequest, reason: str, cause: BaseException | None
 
 
 def broken_connection_error(request: HttpRequest, reason: str, cause: BaseException | None) -> errors.ConnectionError:
-    """The connection failed in the middle, or what came over it is no HTTP."""
+    """Return the error for a connection that failed while in use, or that delivered something other than HTTP."""
     return errors.ConnectionError(
         f"The connection to {_host_of(request)} broke: {reason}. Trying again may help.",
         original_exception=copy_error(cause),
@@ -61,14 +61,14 @@ def broken_connection_error(request: HttpRequest, reason: str, cause: BaseExcept
 
 
 def decoding_error(reason: str, cause: BaseException) -> errors.ResponseValidationError:
-    """The body is not compressed as its `content-encoding` says, or in a way that is not known here."""
+    """Return the error for a body that does not match its `content-encoding`, or whose encoding is unknown."""
     return errors.ResponseValidationError(
-        f"The answer cannot be decompressed: {reason}.", original_exception=copy_error(cause)
+        f"The response cannot be decompressed: {reason}.", original_exception=copy_error(cause)
     )
 
 
 def invalid_header_error(request: HttpRequest) -> ValueError:
-    """A header cannot be sent. Raise this without a cause or context, which may quote an API key."""
+    """Return the error for an invalid header. Raise it without a cause or context, which may quote an API key."""
     return ValueError(
         f"The request to {_host_of(request)} has a header that HTTP does not allow. "
         "Is there a line break or a letter outside ASCII in the API key or in extra_headers?"
@@ -76,7 +76,7 @@ def invalid_header_error(request: HttpRequest) -> ValueError:
 
 
 def invalid_text_error(request: HttpRequest) -> ValueError:
-    """The body cannot be sent, by a client that escapes nothing."""
+    """Return the error for a body that the client cannot send because it escapes nothing."""
     return ValueError(
         f"The request to {_host_of(request)} has half of a surrogate pair in a text, which this client cannot send. "
         "Replace it, as in text.encode('utf-8', 'replace').decode()."
@@ -84,17 +84,17 @@ def invalid_text_error(request: HttpRequest) -> ValueError:
 
 
 def invalid_url_error(request: HttpRequest, reason: str) -> ValueError:
-    """The URL is none that can be posted to."""
+    """Return the error for a URL that cannot be posted to."""
     url = request.url.partition("?")[0]
-    return ValueError(f"Not a URL to post to: {url!r}. {reason.rstrip('.')}. Check the base_url.")
+    return ValueError(f"Invalid URL: {url!r}. {reason.rstrip('.')}. Check the base_url.")
 
 
 def copy_error(error: BaseException | None, clean: Callable[[str], str] = str) -> BaseException | None:
-    """Return an exception of the same type and text, with nothing else: attributes and frames of an HTTP client's
-    exceptions hold the request's headers, and API keys in them. `clean` may change the text.
+    """Return an exception of the same type and text, and nothing else: attributes and frames of an HTTP client's
+    exceptions hold the request's headers with API keys. `clean` may change the text.
 
-    If the class makes none from its arguments, the copy is a plain one that names the class. The original loses its
-    frames."""
+    If the class cannot be constructed from its arguments, the copy is a plain `Exception` that names the class. The
+    original loses its frames."""
     if error is None:
         return None
     drop_frames(error)
@@ -124,8 +124,8 @@ def drop_frames(error: BaseException) -> None:
 
 
 def describe_error(error: BaseException) -> str:
-    """What an exception says, or the nearest of its causes that says something: under trio, a bad certificate is only
-    told there. If none does, the name of its type."""
+    """Return the text of an exception, or of its nearest cause that has one: under trio, only the cause names a bad
+    certificate. If none has a text, return the name of its type."""
     cause: BaseException | None = error
     while cause is not None:
         if (text := errors.error_text(cause)) != type(cause).__name__:

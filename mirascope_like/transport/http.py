@@ -1,10 +1,11 @@
 """The default transport: pooled HTTP/1.1, over aiohttp under asyncio, over httpx2 in blocking calls and under trio.
 
-* One client a process for blocking calls; it is made anew after a fork, since two processes must not share a socket.
-* Clients of their own for each event loop for native calls; they are closed when their loop ends.
-* Redirects are not followed, and nothing is sent twice: retrying is the engine's.
-* Cookies are neither kept nor sent: one client serves the keys of many users.
-* A TLS context costs tens of milliseconds, so the first https:// URL builds one, and every client shares it.
+* Blocking calls share one client per process; a forked process creates its own, since two processes must not share a
+  socket.
+* Async calls have their own clients for each event loop, which are closed when the loop ends.
+* Redirects are not followed, and nothing is sent twice: only the engine retries.
+* Cookies are neither stored nor sent: one client serves the keys of many users.
+* Creating a TLS context takes tens of milliseconds, so the first https:// URL creates one, and all clients share it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["HttpTransport"]
 
 # For every request, an httpx client looks at every connection it has. So in an event loop, where a thousand requests
-# may be in flight, each client gets a share of them, and this many idle clients are kept for the next rush.
+# may be in flight, each client gets a limited number of them, and some idle clients are kept for the next burst.
 _MAX_REQUESTS_PER_CLIENT = 16
 _MAX_IDLE_CLIENTS = 8
 
@@ -33,12 +34,12 @@ AsyncioClient = Literal["aiohttp", "httpx2"]
 
 
 class HttpTransport:
-    """Pooled HTTP/1.1 with keepalive and without a limit on connections: the default way to a server.
+    """The default transport: pooled HTTP/1.1 with keepalive and without a limit on connections.
 
-    `uds` is the path of a Unix domain socket to connect to in place of the URL's host. Proxies are taken from the
+    `uds` is the path of a Unix domain socket to connect to in place of the URL's host. Proxies come from the
     environment (`HTTPS_PROXY` and so on) unless `trust_env` is false; SOCKS needs `httpx2[socks]`. `asyncio` is the
-    client for calls under asyncio, "aiohttp" or "httpx2"; if it is not given, `MIRASCOPE_LIKE_ASYNCIO_CLIENT` is asked,
-    and else it is aiohttp. Safe to share between threads, event loops and forked processes.
+    client for calls under asyncio, "aiohttp" or "httpx2"; the default is the value of
+    `MIRASCOPE_LIKE_ASYNCIO_CLIENT`, or else aiohttp. Safe to share between threads, event loops and forked processes.
 
     Raises `ValueError` for any other client.
     """
@@ -46,7 +47,7 @@ class HttpTransport:
     def __init__(self, *, uds: str | None = None, trust_env: bool = True, asyncio: AsyncioClient | None = None) -> None:
         asyncio_client = asyncio or os.environ.get("MIRASCOPE_LIKE_ASYNCIO_CLIENT") or "aiohttp"
         if asyncio_client not in ("aiohttp", "httpx2"):
-            raise ValueError(f"There is no HTTP client {asyncio_client!r} for asyncio: 'aiohttp' or 'httpx2'.")
+            raise ValueError(f"The HTTP client for asyncio must be 'aiohttp' or 'httpx2', got {asyncio_client!r}.")
         self._options = functools.partial(_client_options, uds, trust_env)
         self._blocking_clients: dict[tuple[int, bool], httpx2.Client] = {}
         self._native_channels = LoopResource[Channel](
@@ -54,16 +55,16 @@ class HttpTransport:
         )
 
     def blocking(self) -> BlockingChannel:
-        """A channel over this process's client."""
+        """Return a channel over this process's client."""
         return BlockingChannel(self._get_blocking_client)
 
     def native(self) -> Channel:
-        """A channel over the clients of the running event loop (asyncio or trio)."""
+        """Return a channel over the clients of the running event loop (asyncio or trio)."""
         return self._native_channels.get()
 
     def _get_blocking_client(self, url: str) -> httpx2.Client:
-        # Clients of a parent process stay in the table untouched: closing them here could wait for a lock that one of
-        # the parent's threads held when it forked.
+        # Clients of a parent process stay in the dict, unused: closing them here could wait for a lock that one of the
+        # parent's threads held when it forked.
         key = os.getpid(), _is_tls(url)
         client = self._blocking_clients.get(key)
         if client is None:
@@ -79,7 +80,7 @@ class HttpTransport:
 def _make_native_channel(
     asyncio_client: str, uds: str | None, trust_env: bool, owner: object
 ) -> tuple[Channel, Closer]:
-    """A channel for the running loop, which keeps its owner, and what closes it."""
+    """Return a channel for the running loop, which keeps its owner alive, and the function that closes it."""
     if asyncio_client == "aiohttp" and asyncio_loop() is not None:
         from .environment import environment_proxies
 
@@ -94,7 +95,7 @@ def _make_native_channel(
 
 
 class _LoopClientPool:
-    """The httpx2 clients of one event loop, each with a share of the requests in flight."""
+    """The httpx2 clients of one event loop, each with a limited number of requests in flight."""
 
     def __init__(self, options: Callable[..., dict[str, Any]], owner: object) -> None:
         self._options = options
@@ -103,7 +104,7 @@ class _LoopClientPool:
         self._tls_clients: dict[httpx2.AsyncClient, int] = {}
 
     def acquire(self, url: str) -> httpx2.AsyncClient:
-        """The first client with room for one more request."""
+        """Return the first client that can take one more request, or a new one."""
         tls = _is_tls(url)
         clients = self._tls_clients if tls else self._plain_clients
         client = next((client for client, busy in clients.items() if busy < _MAX_REQUESTS_PER_CLIENT), None)
@@ -116,7 +117,7 @@ class _LoopClientPool:
         return client
 
     async def release(self, client: httpx2.AsyncClient) -> None:
-        """Note that a request is over, and close the client if enough others are idle."""
+        """Count down the client's requests, and close it if enough others are idle."""
         clients = self._tls_clients if client in self._tls_clients else self._plain_clients
         if client in clients:  # until the loop ends
             clients[client] -= 1
@@ -125,7 +126,7 @@ class _LoopClientPool:
                 await close_quietly(client.aclose)
 
     async def close(self) -> None:
-        """Close all, at the end of the loop."""
+        """Close all clients at the end of the loop."""
         for clients in (self._plain_clients, self._tls_clients):
             while clients:
                 await close_quietly(clients.popitem()[0].aclose)
@@ -159,5 +160,5 @@ def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Call
     return common | {
         "timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
         "follow_redirects": False,
-        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # takes none: clients are shared by all keys
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # stores none: clients are shared by all keys
     }

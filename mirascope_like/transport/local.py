@@ -1,11 +1,13 @@
-"""The embedded model: llama.cpp (`xllamacpp`) in a private child process, reached like any other server.
+"""Transport to the embedded model: llama.cpp (`xllamacpp`) as a server in a private child process.
 
-* One child a process, started by the first request (1 to 2 seconds) and started message if it has died. It listens on a
-  Unix socket in a directory that only this user can open (on Windows: a loopback port), and wants a key made up for it.
-* A child process, because in-process the engine can crash the interpreter, hangs after a fork and swallows Ctrl-C; and
-  because OpenMP reads `OMP_WAIT_POLICY` once: without `passive`, two busy programs slow each other down tenfold.
+* Each process has one child. The first request starts it (1 to 2 seconds), and a later one restarts it if it has died.
+  It listens on a Unix socket in a directory that only this user can open (on Windows: a loopback port), and requires a
+  random key.
+* It is a child process because in-process the engine can crash the interpreter, hangs after a fork and swallows Ctrl-C;
+  and because OpenMP reads `OMP_WAIT_POLICY` once: without `passive`, two busy programs slow each other down tenfold.
 * The child ends with this process, however that ends: its input pipe closes.
-* A forked process uses its parent's child while that lives, then starts one of its own. Only the starter stops it.
+* A forked process uses its parent's child while it lives, then starts its own. Only the process that started a child
+  stops it.
 """
 
 from __future__ import annotations
@@ -30,38 +32,38 @@ if TYPE_CHECKING:
 
 __all__ = ["START_TIMEOUT", "LocalTransport", "server_pid"]
 
-START_TIMEOUT = 60.0  # seconds until a child that has not loaded its weights is given up
+START_TIMEOUT = 60.0  # maximum seconds for a child to load its weights
 
-_SLOTS = 2  # requests answered at a time; more only share the same processor
-_CONTEXT_TOKENS = 4096  # tokens a slot
+_SLOTS = 2  # requests served at a time; more would only share the same processor
+_CONTEXT_TOKENS = 4096  # tokens per slot
 _MAX_THREADS = 4
 _MAX_DIRECTORY_BYTES = 90  # bytes; the path of a socket may have about 104
 _EXIT_REASONS = {  # by exit code
     -4: "xllamacpp is built for processors with AVX2, which this one seems to lack",
-    -9: "it was killed, for it took too long to load or memory ran out",
+    -9: "it was killed: loading took too long, or memory ran out",
 }
 _INSTALL_MESSAGE = 'The embedded model needs xllamacpp: pip install "mirascope-like[local]" (in a checkout: ".[local]")'
 _LIBGOMP_MESSAGE = "The embedded model needs the OpenMP library. On Debian and Ubuntu: apt-get install libgomp1"
 
 
 class LocalTransport:
-    """Requests to the embedded model. The host of a request's URL is not looked at: `http://local/v1/...`.
+    """Sends requests to the embedded model. It ignores the host of a request's URL: `http://local/v1/...`.
 
     All instances share one child. Safe to use from threads, several event loops and forked processes. A request raises
-    `ProviderError` if something has to be installed or fetched first, and `ConnectionError` if the child fails.
+    `ProviderError` if something has to be installed or downloaded first, and `ConnectionError` if the child fails.
     """
 
     def blocking(self) -> Channel:
-        """A channel whose first request may wait for the child to start."""
+        """Return a channel whose first request may wait for the child to start."""
         return _LocalChannel(_get_server, HttpTransport.blocking)
 
     def native(self) -> Channel:
-        """A channel that starts the child in a worker thread."""
+        """Return a channel that starts the child in a worker thread."""
         return _LocalChannel(_get_server_in_thread, HttpTransport.native)
 
 
 def server_pid() -> int | None:
-    """The process id of the child that this process would use now; `None` if none is running."""
+    """Return the process id of the child that this process would use now; `None` if none is running."""
     current = _current_server
     return current.pid if current is not None and current.is_alive() else None
 
@@ -98,7 +100,7 @@ _current_server: _Server | None = None
 
 
 def _ensure_server() -> _Server:
-    """The child, started if need be."""
+    """Return the running child; start it if necessary."""
     global _current_server
     with _lock:
         if _current_server is None or not _current_server.is_alive():
@@ -110,7 +112,7 @@ def _ensure_server() -> _Server:
 
 def _reset_after_fork() -> None:
     global _lock
-    _lock = threading.Lock()  # a thread of the parent's may have held the old one
+    _lock = threading.Lock()  # a thread of the parent may have held the old one
     if _current_server is not None:
         _current_server.disown()
 
@@ -127,7 +129,7 @@ class _Server:
 
         self.pid = process.pid
         self.key = secrets.token_urlsafe(24)
-        # By the ending `.sock` llama.cpp knows that it is a socket.
+        # llama.cpp recognises a socket by the suffix `.sock`.
         self.host = "127.0.0.1" if sys.platform == "win32" else str(directory / "s.sock")
         self.http = HttpTransport(trust_env=False) if sys.platform == "win32" else HttpTransport(uds=self.host)
         self._base = "http://local"
@@ -138,14 +140,14 @@ class _Server:
         )  # at the latest when Python exits
 
     def set_address(self, address: str) -> None:
-        """Take the address that the child has reported: on Windows, with the port that it was given."""
+        """Set the address that the child has reported: on Windows, it includes the port."""
         if address.startswith("http"):
             self._base = address.rstrip("/")
 
     def address_request(self, request: HttpRequest) -> HttpRequest:
-        """The request with the child's address and key.
+        """Return the request with the child's address and key.
 
-        Each has a connection of its own: after a streamed answer the server hangs up without having announced it.
+        Each request has its own connection: after a streamed response the server closes it unannounced.
         """
         own = {"authorization": f"Bearer {self.key}", "connection": "close"}
         headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
@@ -155,7 +157,7 @@ class _Server:
         return self._process.poll() is None if self._owner == os.getpid() else _can_connect(self.host)
 
     def disown(self) -> None:
-        """Let go of the child in a forked process: to wait for it, and to hold its pipe open, is its parent's part."""
+        """Disown the child in a forked process: only its parent waits for it and holds its pipe open."""
         self._process.returncode = 0
         _close_pipes(self._process)
 
@@ -203,7 +205,7 @@ def _start_server() -> _Server:
 
 
 def _find_runtime() -> str:
-    """The directory in which `xllamacpp` is installed: the child is isolated, and may not find it by itself."""
+    """Return the directory in which `xllamacpp` is installed: the isolated child may not find it."""
     from importlib import util
 
     spec = util.find_spec("xllamacpp")
@@ -213,7 +215,7 @@ def _find_runtime() -> str:
 
 
 def _make_private_directory() -> Path:
-    """A new directory that only this user can open, with a path short enough for a socket in it."""
+    """Create a directory that only this user can open, with a path short enough for a socket in it."""
     import tempfile
 
     base = None if len(os.fsencode(tempfile.gettempdir())) < _MAX_DIRECTORY_BYTES - 30 else "/tmp"
@@ -229,7 +231,7 @@ def _spawn_process(log: Any) -> Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        start_new_session=True,  # Ctrl-C is for this process; it is this process that ends the child
+        start_new_session=True,  # Ctrl-C goes to this process only, and this process ends the child
         env={**os.environ, "OMP_WAIT_POLICY": "passive"},
     )
 
@@ -254,7 +256,7 @@ def _count_processors() -> int:
 
 
 def _exchange_settings(process: Popen[bytes], settings: dict[str, Any]) -> dict[str, str]:
-    """Send the settings and wait for the child's answer: `{"address": …}` or `{"error": …}`."""
+    """Send the settings and wait for the child's reply: `{"address": …}` or `{"error": …}`."""
     import json
 
     assert process.stdin is not None and process.stdout is not None
@@ -273,11 +275,11 @@ def _exchange_settings(process: Popen[bytes], settings: dict[str, Any]) -> dict[
 
 
 def _describe_exit(code: int) -> str:
-    return _EXIT_REASONS.get(code, f"it ended with code {code}")
+    return _EXIT_REASONS.get(code, f"it exited with code {code}")
 
 
 def _start_error(reason: str, model: Path, log: Path) -> errors.ProviderError:
-    """The error for a child that did not start: what to install or mend, if that is known."""
+    """Return the error for a child that did not start, with what to install or repair if that is known."""
     from .weights import is_damaged
 
     if "libgomp" in reason:

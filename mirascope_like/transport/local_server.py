@@ -1,8 +1,8 @@
-"""The child process of the embedded model: llama.cpp's server on one private address.
+"""The child process of the embedded model: llama.cpp's server on a private address.
 
-Run as a file by `local.py`, isolated from the user's environment; it imports nothing of this package. Protocol on its
-pipes: one line of JSON comes in (the settings), one goes out (`{"address": …}` or `{"error": …}`), and then the end of
-its input means that the parent has closed it or has died, however that happened.
+`local.py` runs this file isolated from the user's environment; it imports nothing of this package. Protocol on its
+pipes: it reads one line of JSON (the settings) and writes one (`{"address": …}` or `{"error": …}`). The end of its
+input then means that the parent has closed it or has died, for whatever reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__: list[str] = []
 
 
 def start_server(settings: dict[str, Any]) -> Any:
-    """The running server. llama.cpp's defaults are no key and any origin; neither is wanted here."""
+    """Start the server and return it. By default, llama.cpp requires no key and allows any origin; this sets both."""
     sys.path.insert(0, settings["site"])
     xllamacpp: Any = import_module("xllamacpp")
     params = xllamacpp.CommonParams()
@@ -37,10 +37,10 @@ def start_server(settings: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serve until the end of the input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     output = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever the library prints must not mix with the answer
+    os.dup2(2, 1)  # what the library prints must not mix with the reply
     settings = json.loads(sys.stdin.readline())
     try:
         server = start_server(settings)
@@ -50,7 +50,7 @@ def main() -> None:
     print(json.dumps({"address": server.listening_address}), file=output, flush=True)
     sys.stdin.read()
     shutil.rmtree(settings["directory"], ignore_errors=True)
-    os._exit(0)  # at once, also in the middle of an answer
+    os._exit(0)  # at once, even in the middle of a response
 
 
 main()

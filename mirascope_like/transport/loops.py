@@ -1,8 +1,8 @@
-"""Things that belong to one event loop: made when first asked for in it, closed when it ends.
+"""Resources that belong to one event loop: created at their first use in it, closed when it ends.
 
-A loop tells nobody that it ends, except the async generators that are suspended in it: both asyncio and trio wind them
-up. So one stands guard for each resource. A loop that is closed without that (`loop.close()` alone) is noticed when the
-next loop asks.
+When a loop ends, both asyncio and trio close the async generators that are suspended in it, and notify nothing else. So
+each resource has such a generator as its guard. If a loop is closed without this (by `loop.close()` alone), its
+resources are removed when the next loop gets one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Closer: TypeAlias = Callable[[], Awaitable[object]]
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """The running asyncio loop; `None` under trio, also where trio is the guest of an asyncio loop."""
+    """Return the running asyncio loop; `None` under trio, even if trio runs as a guest of an asyncio loop."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return None
@@ -34,14 +34,14 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class LoopVar(Generic[T]):
-    """One `T` for each event loop that nothing has to close; made when first asked for in it."""
+    """One `T` for each event loop, created at its first use in it, that needs no closing."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._values: RunVar[T] | None = None
 
     def get(self) -> T:
-        """The running loop's own."""
+        """Return the value of the running loop."""
         from anyio.lowlevel import RunVar
 
         values = self._values = self._values or RunVar("mirascope_like")
@@ -54,10 +54,10 @@ class LoopVar(Generic[T]):
 
 
 class LoopResource(Generic[T]):
-    """One `T` for each event loop.
+    """One `T` for each event loop, closed when the loop ends.
 
-    `make` is called in the running loop, and gives the resource and what closes it. It is handed the `LoopResource`,
-    which the resource has to keep: when that goes, so do the guards, and all is closed.
+    `make` is called in the running loop, and returns the resource and the function that closes it. Its argument is the
+    `LoopResource`, which the resource must keep alive: when it is collected, so are the guards, and all is closed.
     """
 
     def __init__(self, make: Callable[[object], tuple[T, Closer]]) -> None:
@@ -65,7 +65,7 @@ class LoopResource(Generic[T]):
         self._resources: dict[object, tuple[T, AsyncGenerator[None]]] = {}
 
     def get(self) -> T:
-        """The running loop's own."""
+        """Return the resource of the running loop."""
         loop = asyncio_loop() or _trio_token()
         found = self._resources.get(loop)
         if found is None:

@@ -1,7 +1,7 @@
-"""A transport that answers from memory: for tests, examples and demos.
+"""A transport that responds from memory, for tests, examples and demos.
 
-What it answers is decided by a function from the request to an `HttpReply` (whole) or the pieces of a body (streamed).
-Nothing is opened and nothing waits, so one channel serves both colours.
+You pass a function that maps a request to an `HttpReply` (whole) or to the pieces of a body (streamed). It opens and
+awaits nothing, so one channel serves sync and async calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["MemoryTransport", "Pieces"]
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A body that arrives in pieces. Behind the last, `error` is raised, if there is one."""
+    """A body that arrives in pieces. After the last, the stream raises `error`, if there is one."""
 
     pieces: Sequence[bytes]
     status: int = 200
@@ -25,7 +25,7 @@ class Pieces:
 
 
 class MemoryTransport:
-    """Answers each request with what `answer` returns for it; what `answer` raises is raised."""
+    """Responds to each request with what `answer` returns for it; exceptions of `answer` propagate."""
 
     def __init__(self, answer: Callable[[HttpRequest], HttpReply | Pieces]) -> None:
         self._answer = answer

@@ -1,11 +1,12 @@
-"""Clients of the vendors' SDKs as transports: `openai.AzureOpenAI(...)`, `anthropic.AsyncAnthropicBedrock(...)`, ...
+"""Transport over clients of vendor SDKs: `openai.AzureOpenAI(...)`, `anthropic.AsyncAnthropicBedrock(...)`, ...
 
-* Theirs: authentication, base URL, default headers, the rewriting of URL and body (deployments, regions), timeout.
-  Ours: the messages, and retrying; their own retries and redirects are off, so that one `post` is one HTTP request.
+* The client does authentication, base URL, default headers, timeout, and the rewriting of URL and body (deployments,
+  regions). The library does the messages and retries: the client's own retries and redirects are off, so that one
+  `post` is one HTTP request.
 * `HttpRequest.url` is a path here, relative to the client's base URL ("/chat/completions", "/v1/messages"), and
-  `HttpRequest.headers` have no authentication.
-* No SDK is imported: a client is recognised by its classes' names, and what is needed of its SDK is already loaded.
-* Amazon Bedrock streams Anthropic's events in a binary frame; they come out as server-sent events.
+  `HttpRequest.headers` contain no authentication.
+* This module imports no SDK: it recognises a client by the names of its classes, and its SDK is already loaded.
+* Amazon Bedrock streams Anthropic's events in a binary format; the channel returns them as server-sent events.
 """
 
 from __future__ import annotations
@@ -36,25 +37,26 @@ if TYPE_CHECKING:
 __all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "find_sdk", "is_sdk_client"]
 
 _SDKS = ("openai", "anthropic")
-# Packages that clients for clouds have their credentials from, and that fail on their own.
+# Packages that provide credentials to clients for clouds, and raise their own errors.
 _CREDENTIAL_PACKAGES = ("azure", "botocore", "google")
 
 
 class SDKTransport:
-    """`SDKTransport(client)` or `SDKTransport(client, async_client)`: through clients of `openai` or `anthropic`.
+    """Sends requests through clients of `openai` or `anthropic`: `SDKTransport(client)` or
+    `SDKTransport(client, async_client)`.
 
-    Raises `TypeError` for anything else, and for two clients of one colour.
+    Raises `TypeError` for anything else, and for two sync or two async clients.
     """
 
     def __init__(self, *clients: object) -> None:
         self._clients = ClientPair(clients, _SDKS, SYNC_BASE, ASYNC_BASE)
 
     def blocking(self) -> BlockingSDKChannel:
-        """A channel over the sync client. Raises `TypeError` if there is none."""
+        """Return a channel over the sync client. Raises `TypeError` if there is none."""
         return BlockingSDKChannel(self._clients.get_sync_client())
 
     def native(self) -> NativeSDKChannel | ThreadedChannel:
-        """A channel over the async client, or over the sync one in worker threads.
+        """Return a channel over the async client, or over the sync one in worker threads.
 
         Raises `RuntimeError` if the async client is in use in another event loop.
         """
@@ -63,12 +65,12 @@ class SDKTransport:
 
 
 def is_sdk_client(candidate: object) -> bool:
-    """Whether this is a client of an SDK that `SDKTransport` takes."""
+    """Return True for a client of an SDK that `SDKTransport` supports."""
     return find_sdk(candidate) is not None
 
 
 def find_sdk(client: object) -> str | None:
-    """The SDK that the client is of, and so what it speaks: "openai" or "anthropic"; `None` if of neither."""
+    """Return the name of the client's SDK, and so its protocol: "openai" or "anthropic"; `None` for other clients."""
     for sdk in _SDKS:
         if has_base(client, (sdk,), SYNC_BASE) or has_base(client, (sdk,), ASYNC_BASE):
             return sdk
@@ -82,7 +84,7 @@ class BlockingSDKChannel:
         self._client = client
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         try:
             return make_reply(self._send(request, stream=False))
         except BaseException as exc:
@@ -90,7 +92,7 @@ class BlockingSDKChannel:
         raise error
 
     async def open(self, request: HttpRequest) -> ByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         named_request = _request_for_errors(self._client, request)
         try:
             return _decode_aws_events(BlockingByteStream(self._send(request, stream=True), named_request, self._client))
@@ -115,11 +117,11 @@ class NativeSDKChannel:
         self._client = client
 
     async def post(self, request: HttpRequest) -> HttpReply:
-        """Send the request and read the whole answer."""
+        """Send the request and read the whole response."""
         return await read_reply(await self.open(request))
 
     async def open(self, request: HttpRequest) -> ByteStream:
-        """Send the request and return as soon as status and headers are there."""
+        """Send the request and return once status and headers have arrived."""
         named_request = _request_for_errors(self._client, request)
         try:
             return _decode_aws_events(NativeByteStream(await self._send(request), named_request, self._client))
@@ -138,7 +140,7 @@ class NativeSDKChannel:
 
 
 def _post_arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
-    """What to give to the client's `post`. `cast_to` makes it return the response as it is, streamed or not."""
+    """Return the arguments for the client's `post`. `cast_to` makes it return the plain response, streamed or not."""
     sdk = _find_sdk_module(client)
     headers = {**omit_own_headers(client, sdk, request.headers), **request.headers}
     options: dict[str, Any] = {"max_retries": 0, "follow_redirects": False, "headers": headers}
@@ -150,7 +152,7 @@ def _post_arguments(client: Any, request: HttpRequest) -> dict[str, Any]:
 
 
 def _get_error_response(client: Any, exc: Exception, request: HttpRequest) -> httpx2.Response:
-    """The response behind an SDK's exception; if there is none, raise what the connection raised."""
+    """Return the response of an SDK's exception; if there is none, raise what the connection raised."""
     sdk = _find_sdk_module(client)
     if isinstance(exc, sdk.APIError):
         request.sent = getattr(exc, "request")  # noqa: B009
@@ -169,7 +171,7 @@ def _find_sdk_module(client: object) -> Any:
 
 
 def _request_for_errors(client: Any, request: HttpRequest) -> HttpRequest:
-    """The request with the client's address, which error messages name."""
+    """Return the request with the client's address, which error messages name."""
     return dataclasses.replace(request, url=str(client.base_url))
 
 

