@@ -51,7 +51,7 @@ class Connections:
     """The session of a channel, and its open streams."""
 
     def __init__(self, uds: str | None) -> None:
-        self.connector = _make_connector(uds)
+        self.connector: CheckedConnector = _make_connector(uds)
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=self.connector,
             cookie_jar=aiohttp.DummyCookieJar(),
