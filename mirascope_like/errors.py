@@ -39,11 +39,14 @@ from __future__ import annotations
 import builtins
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from .values.tool_errors import Error, ToolError, ToolExecutionError, ToolNotFoundError
 
 if TYPE_CHECKING:
     from .values.chunks import Reply
-    from .values.retries import RetryFailure
+    from .values.model_like import ModelLike
 
 __all__ = [
     "APIError",
@@ -68,6 +71,7 @@ __all__ = [
     "RateLimitError",
     "ResponseValidationError",
     "RetriesExhausted",
+    "RetryFailure",
     "ServerError",
     "StreamClosedError",
     "StreamRestarted",
@@ -81,21 +85,6 @@ __all__ = [
     "api_error",
     "error_text",
 ]
-
-
-class Error(Exception):
-    """The root of all errors of this library."""
-
-    def __reduce__(self) -> Any:
-        # Python would make a copy by passing the message to the class, where most have something else.
-        return _copy, (type(self), self.args, self.__dict__)
-
-
-def _copy(kind: type[Error], args: tuple[object, ...], state: Mapping[str, object]) -> Error:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(state)
-    return error
 
 
 class ProviderError(Error):
@@ -219,6 +208,17 @@ class ResponseValidationError(ProviderError):
     """The server's answer is not of the protocol it should speak."""
 
 
+@dataclass(frozen=True, slots=True)
+class RetryFailure:
+    """One attempt that failed: which model was asked, and what it failed with."""
+
+    model: ModelLike
+    exception: Exception
+
+    def __str__(self) -> str:
+        return f"{self.model.model_id}: {type(self.exception).__name__}: {self.exception}"
+
+
 class RetriesExhausted(Error):
     """All attempts failed. `failures` are what each failed with, in order; the cause is the last.
 
@@ -254,35 +254,6 @@ class StreamRestarted(Error):
 class StreamClosedError(Error):
     """A stream was closed by its reader (by `close`, by leaving its `with`, or by breaking out of its loop) and then
     read on. What had arrived can still be read from the response's properties."""
-
-
-class ToolError(Error):
-    """What a tool call failed with. Two are equal if they are of one type and say the same."""
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and str(other) == str(self)
-
-    def __hash__(self) -> int:
-        return hash((type(self), str(self)))
-
-
-class ToolExecutionError(ToolError):
-    """The tool raised, or its arguments did not fit. `tool_exception` is what was raised (`None` after loading the
-    output from its JSON form)."""
-
-    def __init__(self, message: str, *, tool_exception: BaseException | None = None) -> None:
-        super().__init__(message)
-        self.tool_exception = tool_exception
-
-
-class ToolNotFoundError(ToolError):
-    """The model called a tool that it was not given."""
-
-    def __init__(self, tool_name: str, *, known: tuple[str, ...] = ()) -> None:
-        self.tool_name = tool_name
-        self.known = known
-        choice = f"The tools are: {', '.join(known)}." if known else "There are no tools."
-        super().__init__(f"There is no tool named {tool_name!r}. {choice}")
 
 
 class ParseError(Error):

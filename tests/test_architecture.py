@@ -20,7 +20,7 @@ PACKAGE = Path(mirascope_like.__file__).parent
 
 # Layers, from the bottom: what each may import of the package, beside itself.
 ALLOWED = {
-    "errors": {"values"},  # for checking types only
+    "errors": {"values"},  # values that errors hold, and the errors that values hold
     "values": {"errors"},
     "schema": {"errors", "values"},
     "wire": {"errors", "values", "schema"},

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 from ..values import chunks as ch
 from ..values.content import ProviderBlock, ServerToolCall
-from ..values.results import result_text
+from ..values.result_text import result_text
 from .convert import answered_call, args_text, arguments_of, own_block
 from .parts import Message, Metadata, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 

@@ -20,7 +20,8 @@ from typing import Any, Final, cast
 from ..errors import ToolExecutionError, error_text
 from ..values import content as c, messages as m, serial
 from ..values.lineage import call_of, from_call
-from ..values.results import result_images, result_text
+from ..values.result_text import result_text
+from ..values.results import result_images
 from .attachments import from_media, to_media
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 

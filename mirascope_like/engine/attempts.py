@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, TimeoutError
+from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
+from ..values.model_like import ModelLike
 from ..values.params import Params
-from ..values.retries import ModelLike, RetryConfig, RetryFailure
+from ..values.retries import RetryConfig
 from .budget import FREE, Payment, budget
 from .endpoints import Provider, registry
 from .limits import Limits

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import ParseError
+from ..errors import ParseError, RetryFailure
 from ..schema.formats import FORMAT_TOOL
 from ..values.chunks import (
     Accumulator,
@@ -25,7 +25,6 @@ from ..values.chunks import (
     ToolCallStartChunk,
 )
 from ..values.content import ToolCall
-from ..values.retries import RetryFailure
 from .attempts import Attempts
 from .continuations import Joint
 from .exchanges import WholeAnswer

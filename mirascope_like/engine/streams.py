@@ -19,7 +19,7 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StreamClosedError, StreamRestarted
+from ..errors import RetryFailure, StreamClosedError, StreamRestarted
 from ..values.chunks import (
     Accumulator,
     Chunk,
@@ -31,7 +31,6 @@ from ..values.chunks import (
     ToolCallChunk,
     ToolCallEndChunk,
 )
-from ..values.retries import RetryFailure
 from .attempts import Attempts
 from .calls import ChunkFilter
 from .continuations import Joint, beginning_of

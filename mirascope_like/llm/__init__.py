@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         RateLimitError as RateLimitError,
         ResponseValidationError as ResponseValidationError,
         RetriesExhausted as RetriesExhausted,
+        RetryFailure as RetryFailure,
         ServerError as ServerError,
         StreamClosedError as StreamClosedError,
         StreamRestarted as StreamRestarted,
@@ -134,7 +135,6 @@ if TYPE_CHECKING:
     from ..values.retries import (
         RetryArgs as RetryArgs,
         RetryConfig as RetryConfig,
-        RetryFailure as RetryFailure,
     )
     from ..values.serial import (
         dump_messages as dump_messages,
@@ -221,8 +221,8 @@ else:
                 APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError DownloadError Error
                 FeatureNotSupportedError IncompleteStreamError LogError MissingAPIKeyError NoRegisteredProviderError
                 NotFoundError ParseError PermissionError ProviderError RateLimitError ResponseValidationError
-                RetriesExhausted ServerError StreamClosedError StreamRestarted TimeoutError ToolCallLimitExceeded
-                ToolError ToolExecutionError ToolNotFoundError UnsupportedParamWarning
+                RetriesExhausted RetryFailure ServerError StreamClosedError StreamRestarted TimeoutError
+                ToolCallLimitExceeded ToolError ToolExecutionError ToolNotFoundError UnsupportedParamWarning
             """,
             "..log": "LoggedConversation LoggedResponse LoggedTool LogReader LogWriter log open_log",
             "..schema.formats": "Format FormatSpec FormattingMode OutputParser Partial",
@@ -243,7 +243,7 @@ else:
             "..values.context": "Context",
             "..values.messages": "AssistantMessage Message SystemContent SystemMessage UserMessage",
             "..values.params": "Params ThinkingConfig ThinkingLevel",
-            "..values.retries": "RetryArgs RetryConfig RetryFailure",
+            "..values.retries": "RetryArgs RetryConfig",
             "..values.serial": "dump_messages from_dict load_messages to_dict",
             "..values.timeouts": "Timeout",
             ".calls": "AsyncCall AsyncContextCall Call CallDecorator ContextCall call",

@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from ..engine.calls import Answer
 from ..engine.streams import LiveStream
+from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
 from ..schema.tools import Toolkit
 from ..values.chunks import FinishReason, TextChunk, TextEndChunk, Usage
@@ -17,7 +18,7 @@ from ..values.context import Context
 from ..values.lineage import from_call
 from ..values.messages import AssistantMessage, Message
 from ..values.params import Params
-from ..values.retries import RetryConfig, RetryFailure
+from ..values.retries import RetryConfig
 from .views import PartialValue, pretty
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from ..values.content import (
     ToolOutput,
 )
 from ..values.messages import Message
-from ..values.results import result_text
+from ..values.result_text import result_text
 from .reader import LoggedResponse
 
 __all__ = ["Style", "ago", "clipped", "pretty_message", "row", "told", "without_controls"]

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
-from ..errors import ToolError
-from . import media
+from . import json_forms, media
 from .fields import PydanticField
+from .tool_errors import ToolError
 
 __all__ = [
     "AssistantContent",
@@ -353,3 +353,27 @@ UserContentPart: TypeAlias = Text | Image | Audio | Document | ToolOutput[Any]
 AssistantContentPart: TypeAlias = Text | Thought | ToolCall | ServerToolCall | ProviderBlock
 UserContent: TypeAlias = str | UserContentPart | Sequence[str | UserContentPart]
 AssistantContent: TypeAlias = str | AssistantContentPart | Sequence[str | AssistantContentPart]
+
+json_forms.PARTS.add(
+    {
+        each.type: each
+        for each in (
+            Text,
+            Image,
+            Audio,
+            Document,
+            ToolOutput,
+            ToolCall,
+            Thought,
+            ServerToolCall,
+            ProviderBlock,
+            Base64ImageSource,
+            URLImageSource,
+            Base64AudioSource,
+            Base64DocumentSource,
+            TextDocumentSource,
+            URLDocumentSource,
+        )
+    }
+)
+json_forms.register_records("citations", Citation)

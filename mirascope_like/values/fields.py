@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .json_forms import from_json_form, to_json_form
+
 __all__ = ["PydanticField"]
 
 
 class PydanticField:
-    """What has a JSON form, of `values.serial`, that Pydantic is to use."""
+    """What has a JSON form, of `values.json_forms`, that Pydantic is to use."""
 
     __slots__ = ()
 
@@ -17,13 +19,11 @@ class PydanticField:
         """Takes what is of this class, and JSON forms of it; any other is a `ValidationError`."""
         from pydantic_core import core_schema
 
-        from .serial import from_dict, to_dict
-
         def read(value: Any) -> Any:
             made = (
                 value
                 if isinstance(value, cls)
-                else from_dict({**_tag(cls), **value} if isinstance(value, dict) else value)
+                else from_json_form({**_tag(cls), **value} if isinstance(value, dict) else value)
             )
             if not isinstance(made, cls):
                 raise ValueError(f"This is a {type(made).__name__}, not a {cls.__name__}.")
@@ -33,7 +33,7 @@ class PydanticField:
             read,
             json_schema_input_schema=core_schema.dict_schema(core_schema.str_schema()),
             serialization=core_schema.plain_serializer_function_ser_schema(
-                to_dict, return_schema=core_schema.dict_schema(core_schema.str_schema())
+                to_json_form, return_schema=core_schema.dict_schema(core_schema.str_schema())
             ),
         )
 

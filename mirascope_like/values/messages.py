@@ -27,6 +27,7 @@ from .content import (
     UserContentPart,
 )
 from .fields import PydanticField
+from .json_forms import MESSAGES
 from .lineage import FromCall
 
 __all__ = [
@@ -103,6 +104,7 @@ PromptContent: TypeAlias = str | UserContentPart | Message | Sequence[str | User
 """What can be asked: see `promote`. One sequence type, not two, lets type checkers infer what a list literal holds."""
 
 _MESSAGES = (SystemMessage, UserMessage, AssistantMessage)
+MESSAGES.add({each.role: each for each in _MESSAGES})
 
 
 def system(content: SystemContent) -> SystemMessage:

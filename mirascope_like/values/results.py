@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
+from .result_text import result_text
+
 if TYPE_CHECKING:
     from .content import Image, ToolCall
 
-__all__ = ["Answer", "StreamedAnswer", "lasting", "remainder", "result_images", "result_text", "result_words"]
+__all__ = ["Answer", "StreamedAnswer", "lasting", "remainder", "result_images", "result_words"]
 
 _SCALARS = frozenset({str, int, float, bool})
 
@@ -110,26 +112,6 @@ def _said(answer: Answer) -> Any:
     return answer.text()
 
 
-def result_text(result: object) -> str:
-    """The text of a tool's result.
-
-    Pydantic models, dataclasses, dates, decimals, enums, UUIDs, sets and NumPy scalars and arrays become JSON (never
-    `\\\\uXXXX` escapes, never a Python repr); bytes become base64 text, of the URL-safe kind. Raises `TypeError`
-    for what has no JSON form.
-    """
-    if isinstance(result, str):
-        return result
-    from pydantic_core import PydanticSerializationError, to_json
-
-    try:
-        return to_json(result, bytes_mode="base64", inf_nan_mode="strings", fallback=_fallback).decode("utf-8")
-    except PydanticSerializationError as error:
-        raise TypeError(
-            f"A {type(result).__name__} has no JSON form for the model to read ({error}). "
-            "Return text, or values made of dicts, lists, dataclasses or Pydantic models."
-        ) from error
-
-
 def result_words(result: object) -> str:
     """The text of a tool's result but for its images. Raises as `result_text`."""
     if not result_images(result):
@@ -138,15 +120,6 @@ def result_words(result: object) -> str:
 
     items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
     return "\n".join(result_text(item) for item in items if not isinstance(item, Image))
-
-
-def _fallback(value: Any) -> Any:
-    for method in ("tolist", "item", "to_dict"):
-        if callable(convert := getattr(value, method, None)):
-            return convert()
-    if isinstance(value, complex | range):
-        return str(value) if isinstance(value, complex) else list(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def result_images(result: object) -> list[Image]:

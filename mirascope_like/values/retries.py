@@ -5,27 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from typing_extensions import TypedDict, Unpack
 
 from ..errors import ConnectionError, RateLimitError, ServerError, TimeoutError
-from .params import Params
+from .model_like import ModelLike
 
-__all__ = ["AfterOutput", "ModelLike", "RetryArgs", "RetryConfig", "RetryFailure"]
+__all__ = ["AfterOutput", "RetryArgs", "RetryConfig"]
 
 AfterOutput: TypeAlias = Literal["raise", "restart", "continue"]
-
-
-class ModelLike(Protocol):
-    """What names a model: an id, params, and whom to ask in place of the provider registered for the id."""
-
-    @property
-    def model_id(self) -> str: ...
-    @property
-    def params(self) -> Params: ...
-    @property
-    def provider_override(self) -> object | None: ...
 
 
 _RETRY_ON: tuple[type[Exception], ...] = (ConnectionError, RateLimitError, ServerError, TimeoutError)
@@ -94,17 +83,6 @@ class RetryArgs(TypedDict, total=False):
     jitter: float
     fallback_models: str | ModelLike | Sequence[str | ModelLike]
     after_output: AfterOutput
-
-
-@dataclass(frozen=True, slots=True)
-class RetryFailure:
-    """One attempt that failed: which model was asked, and what it failed with."""
-
-    model: ModelLike
-    exception: Exception
-
-    def __str__(self) -> str:
-        return f"{self.model.model_id}: {type(self.exception).__name__}: {self.exception}"
 
 
 def _as_errors(given: object) -> tuple[type[Exception], ...]:

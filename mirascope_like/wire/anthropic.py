@@ -28,7 +28,8 @@ from ..schema.dialects import ANTHROPIC
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..values.results import result_images, result_text
+from ..values.result_text import result_text
+from ..values.results import result_images
 from . import JsonObject, Outgoing, Request
 from .anthropic_answers import MessagesDecoder
 from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged

@@ -21,7 +21,8 @@ from ..schema.dialects import OPENAI
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, SystemMessage, UserMessage
-from ..values.results import result_images, result_text
+from ..values.result_text import result_text
+from ..values.results import result_images
 from . import JsonObject, Outgoing, Request
 from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken, user_content
 from .openai_responses_answers import ResponsesDecoder

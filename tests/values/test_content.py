@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import pickle
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from mirascope_like.errors import ToolExecutionError
+from mirascope_like import errors
+from mirascope_like.errors import Error, ToolError, ToolExecutionError, ToolNotFoundError
 from mirascope_like.values import content as c
 
 from . import strategies
@@ -33,6 +35,14 @@ def test_media_do_not_flood_a_log() -> None:
     image = c.Image.from_bytes(PNG + bytes(5_000))
     assert len(repr(image)) < 200
     assert "image/png" in repr(image)
+
+
+@pytest.mark.parametrize("kind", [Error, ToolError, ToolExecutionError, ToolNotFoundError])
+def test_errors_of_tools_belong_to_the_public_module(kind: type[Error]) -> None:
+    assert kind.__module__ == errors.__name__
+    failed = c.ToolOutput(id="1", name="add", result="It broke.", error=ToolNotFoundError("add", known=("sum",)))
+    assert pickle.loads(pickle.dumps(failed)) == failed
+    assert pickle.loads(pickle.dumps(kind)) is kind
 
 
 def test_a_result_is_given_or_its_error_raised() -> None:

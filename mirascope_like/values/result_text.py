@@ -1,0 +1,36 @@
+"""The text of a value that a tool returned: strings as they are, all else compact UTF-8 JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["result_text"]
+
+
+def result_text(result: object) -> str:
+    """The text of a tool's result.
+
+    Pydantic models, dataclasses, dates, decimals, enums, UUIDs, sets and NumPy scalars and arrays become JSON (never
+    `\\\\uXXXX` escapes, never a Python repr); bytes become base64 text, of the URL-safe kind. Raises `TypeError`
+    for what has no JSON form.
+    """
+    if isinstance(result, str):
+        return result
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(result, bytes_mode="base64", inf_nan_mode="strings", fallback=_fallback).decode("utf-8")
+    except PydanticSerializationError as error:
+        raise TypeError(
+            f"A {type(result).__name__} has no JSON form for the model to read ({error}). "
+            "Return text, or values made of dicts, lists, dataclasses or Pydantic models."
+        ) from error
+
+
+def _fallback(value: Any) -> Any:
+    for method in ("tolist", "item", "to_dict"):
+        if callable(convert := getattr(value, method, None)):
+            return convert()
+    if isinstance(value, complex | range):
+        return str(value) if isinstance(value, complex) else list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

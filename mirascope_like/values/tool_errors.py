@@ -1,0 +1,63 @@
+"""The root of all errors, and the errors of tool calls, which are a part of messages (`ToolOutput.error`).
+
+All other errors may hold messages and are defined in `mirascope_like.errors`, which also has these: import them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Error", "ToolError", "ToolExecutionError", "ToolNotFoundError"]
+
+
+class Error(Exception):
+    """The root of all errors of this library."""
+
+    __module__ = "mirascope_like.errors"
+
+    def __reduce__(self) -> Any:
+        # Python would make a copy by passing the message to the class, where most have something else.
+        return _copy, (type(self), self.args, self.__dict__)
+
+
+def _copy(kind: type[Error], args: tuple[object, ...], state: Mapping[str, object]) -> Error:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ToolError(Error):
+    """What a tool call failed with. Two are equal if they are of one type and say the same."""
+
+    __module__ = "mirascope_like.errors"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and str(other) == str(self)
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self)))
+
+
+class ToolExecutionError(ToolError):
+    """The tool raised, or its arguments did not fit. `tool_exception` is what was raised (`None` after loading the
+    output from its JSON form)."""
+
+    __module__ = "mirascope_like.errors"
+
+    def __init__(self, message: str, *, tool_exception: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.tool_exception = tool_exception
+
+
+class ToolNotFoundError(ToolError):
+    """The model called a tool that it was not given."""
+
+    __module__ = "mirascope_like.errors"
+
+    def __init__(self, tool_name: str, *, known: tuple[str, ...] = ()) -> None:
+        self.tool_name = tool_name
+        self.known = known
+        choice = f"The tools are: {', '.join(known)}." if known else "There are no tools."
+        super().__init__(f"There is no tool named {tool_name!r}. {choice}")
