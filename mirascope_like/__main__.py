@@ -18,7 +18,7 @@ _DESCRIPTION = "Fetch the weights of the embedded model, or look at a log of cal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. The library's errors are printed without a traceback."""
-    options = _parser().parse_args(argv)
+    options = _build_parser().parse_args(argv)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
@@ -27,20 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mirascope_like", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="command")
     weights = commands.add_parser("weights", help="get the embedded model's weights (98 MB), if they are not here yet")
     weights.add_argument("--where", action="store_true", help="only print where the weights are")
-    weights.set_defaults(run=_weights)
-    _describe_logs(commands.add_parser("logs", help="show what a log has of calls"))
+    weights.set_defaults(run=_run_weights)
+    _add_logs_options(commands.add_parser("logs", help="show what a log has of calls"))
     return parser
 
 
-def _describe_logs(logs: argparse.ArgumentParser) -> None:
-    logs.set_defaults(run=_logs, action="list", file=None, tenant=None, count=20, conversation=None)
+def _add_logs_options(logs: argparse.ArgumentParser) -> None:
+    logs.set_defaults(run=_run_logs, action="list", file=None, tenant=None, count=20, conversation=None)
     actions = logs.add_subparsers(metavar="action")
-    listed = actions.add_parser("list", help="calls, the newest last; this is what is done if nothing is said")
+    list_calls = actions.add_parser("list", help="calls, the newest last; this is what is done if nothing is said")
     show = actions.add_parser("show", help="one call, with all its messages")
     show.add_argument("id", help="the id of a call, or its end")
     search = actions.add_parser("search", help="calls with these words in their prompt or answer")
@@ -51,30 +51,30 @@ def _describe_logs(logs: argparse.ArgumentParser) -> None:
         parser.set_defaults(action=action)
     unless_given = argparse.SUPPRESS  # what is given before the action counts too
     for parser in (logs, *actions.choices.values()):
-        where = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
-        parser.add_argument("-f", "--file", default=unless_given, help=where)
+        file_help = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
+        parser.add_argument("-f", "--file", default=unless_given, help=file_help)
         parser.add_argument("--tenant", metavar="NAME", default=unless_given, help="only the calls of one tenant")
-    for parser in (logs, listed):
-        only = "only those of one conversation"
-        parser.add_argument("-c", "--conversation", metavar="ID", default=unless_given, help=only)
-    for parser in (logs, listed, search):
-        most = "show at most this many calls (default: 20)"
-        parser.add_argument("-n", "--count", type=_count, default=unless_given, help=most)
+    for parser in (logs, list_calls):
+        conversation_help = "only those of one conversation"
+        parser.add_argument("-c", "--conversation", metavar="ID", default=unless_given, help=conversation_help)
+    for parser in (logs, list_calls, search):
+        count_help = "show at most this many calls (default: 20)"
+        parser.add_argument("-n", "--count", type=_parse_count, default=unless_given, help=count_help)
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is no number of calls")
     return int(text)
 
 
-def _logs(options: argparse.Namespace) -> int:
-    from .log.command import logs
+def _run_logs(options: argparse.Namespace) -> int:
+    from .log.command import run_logs_command
 
-    return logs(options)
+    return run_logs_command(options)
 
 
-def _weights(options: argparse.Namespace) -> int:
+def _run_weights(options: argparse.Namespace) -> int:
     from .transport.weights import fetch_weights, find_weights
 
     try:

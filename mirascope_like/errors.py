@@ -230,8 +230,8 @@ class RetriesExhausted(Error):
         self.reason = reason
         count = len(self.failures)
         head = "The attempt failed" if count == 1 else f"All {count} attempts failed"
-        shown = "".join(f"\n- {failure}" for failure in self.failures)
-        super().__init__(f"{head}.{f' No other was made: {reason}' if reason else ''}{shown}")
+        lines = "".join(f"\n- {failure}" for failure in self.failures)
+        super().__init__(f"{head}.{f' No other was made: {reason}' if reason else ''}{lines}")
 
     @property
     def partial(self) -> Reply | None:
@@ -379,7 +379,7 @@ class CapabilityWarning(UserWarning):
 
 # HTTP status → error. A status that is not listed: 4xx is the request's fault, 5xx the server's. Those that pass are
 # what the vendors' own packages ask again after.
-_BY_STATUS: Mapping[int, type[APIError]] = {
+_ERROR_BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionError,
     404: NotFoundError,
@@ -402,8 +402,8 @@ def api_error(status: int | None, message: str, *, meaning: int | None = None, *
     """The error for an HTTP status; `details` are `APIError`'s keyword arguments.
 
     `meaning` is the status that the server's words mean, where they say it better than its status does."""
-    meant = meaning or status
-    kind = _BY_STATUS.get(meant or 0)
+    effective = meaning or status
+    kind = _ERROR_BY_STATUS.get(effective or 0)
     if kind is None:
-        kind = APIError if meant is None or meant < 400 else BadRequestError if meant < 500 else ServerError
+        kind = APIError if effective is None or effective < 400 else BadRequestError if effective < 500 else ServerError
     return kind(message, status_code=status, **details)

@@ -10,23 +10,25 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-__all__ = ["names"]
+__all__ = ["exports"]
 
 
-def names(package: str, table: Mapping[str, str]) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+def exports(
+    package: str, table: Mapping[str, str]
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
     """A package's `__all__`, `__getattr__` and `__dir__`.
 
     `table` has the names of each module, separated by blanks; modules are relative to the package.
     """
-    homes = {name: module for module, listed in table.items() for name in listed.split()}
-    public = sorted(homes)
+    module_of = {name: module for module, listed in table.items() for name in listed.split()}
+    exported = sorted(module_of)
 
     def load(name: str) -> object:
-        if name not in homes:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        home = import_module(homes[name], package)
-        value = getattr(home, name) if hasattr(home, name) else import_module(f"{home.__name__}.{name}")
+        module = import_module(module_of[name], package)
+        value = getattr(module, name) if hasattr(module, name) else import_module(f"{module.__name__}.{name}")
         setattr(sys.modules[package], name, value)  # the next time, nobody asks
         return value
 
-    return public, load, lambda: public
+    return exported, load, lambda: exported

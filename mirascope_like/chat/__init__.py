@@ -137,7 +137,7 @@ if TYPE_CHECKING:
         Usage as Usage,
     )
 else:
-    __all__, __getattr__, __dir__ = _lazy.names(
+    __all__, __getattr__, __dir__ = _lazy.exports(
         __name__,
         {
             "..errors": """

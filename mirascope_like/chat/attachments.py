@@ -167,7 +167,7 @@ async def _bytes(runtime: Runtime, attachment: Attachment) -> bytes:
 
 def _reading(runtime: Runtime, attachment: Attachment) -> Callable[[], Any]:
     if attachment.path:
-        return partial(media.read, attachment.path, MAX_BYTES)
+        return partial(media.read_file, attachment.path, MAX_BYTES)
     if attachment.url:
         rules = media.DownloadRules(MAX_BYTES, allow_private=attachment.allow_private)
         return partial(media.download_async if runtime is NATIVE else media.download, attachment.url, rules)
@@ -255,7 +255,7 @@ def _of_content(data: bytes, kind: str) -> Image | Audio | Document:
             return Image(Base64ImageSource(_base64(data), kind))
         case "audio":
             return Audio(Base64AudioSource(_base64(data), _MEDIA_NAMES.get(kind, kind)))
-        case _ if media.is_text(kind):
+        case _ if media.is_text_type(kind):
             return Document(TextDocumentSource(data.decode("utf-8"), kind))
         case _:
             return Document(Base64DocumentSource(_base64(data), kind))

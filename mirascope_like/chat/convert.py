@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 from ..errors import ToolExecutionError, error_text
 from ..values import content as c, messages as m, serial
-from ..values.lineage import call_of, from_call
+from ..values.lineage import get_call_id, set_call_id
 from ..values.result_text import result_text
 from ..values.results import result_images
 from .attachments import from_media, to_media
@@ -69,7 +69,7 @@ def answered_call(block: c.ProviderBlock, calls: Mapping[str, str]) -> str | Non
 def to_llm(messages: Iterable[Message]) -> list[m.Message]:
     """The library's own messages. Raises `ValueError` for a role or part that cannot be sent. Attachments by path are
     read now; see `attachments.loaded`."""
-    return [from_call(_to_llm(message), call_of(message)) for message in messages]
+    return [set_call_id(_to_llm(message), get_call_id(message)) for message in messages]
 
 
 def _to_llm(message: Message) -> m.Message:
@@ -160,7 +160,7 @@ def _output(part: ToolResultPart) -> c.ToolOutput[Any]:
 
 def from_llm(messages: Iterable[m.Message]) -> list[Message]:
     """Messages of this face. `to_llm(from_llm(messages)) == messages`, as far as tools' results have a JSON form."""
-    return [from_call(made, call_of(message)) for message in messages for made in _from_llm(message)]
+    return [set_call_id(made, get_call_id(message)) for message in messages for made in _from_llm(message)]
 
 
 def _from_llm(message: m.Message) -> list[Message]:

@@ -15,7 +15,7 @@ from ..engine.runtime import Runtime, run
 from ..engine.streams import LiveStream
 from ..values.chunks import Chunk, Reply, Usage
 from ..values.headers import check_headers
-from ..values.media import is_text
+from ..values.media import is_text_type
 from ..values.messages import Message as LLMMessage
 from ..values.params import Params, check_params
 from ..wire.features import features_of
@@ -39,7 +39,7 @@ __all__ = ["AsyncLibraryModel", "LibraryModel"]
 _ATTACHMENT_TYPES: Collection[str] = frozenset(
     kind for kind in TYPES_BY_SUFFIX.values() if not kind.startswith("video/")
 )
-_TEXTS: Collection[str] = frozenset(filter(is_text, _ATTACHMENT_TYPES))
+_TEXTS: Collection[str] = frozenset(filter(is_text_type, _ATTACHMENT_TYPES))
 
 
 @cache

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from ..engine.endings import why_unfinished
 from ..log import LoggedConversation, LogReader, open_log
-from ..values.lineage import call_of, from_call
+from ..values.lineage import get_call_id, set_call_id
 from .conversations import AsyncConversation, Conversation
 from .convert import from_llm
 from .history import pending_calls
@@ -71,7 +71,7 @@ def _loaded(
         data.pop("settings", None)  # another model has other options
     made = kind.from_dict(data, model=model, **args)
     for message, logged in zip(made.messages, from_llm(found.messages), strict=False):  # results may have been added
-        from_call(message, call_of(logged))
+        set_call_id(message, get_call_id(logged))
     return made
 
 

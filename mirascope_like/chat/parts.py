@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
-from ..values.lineage import FromCall, call_of, from_call
-from ..values.media import stored_url
+from ..values.lineage import HasCallId, get_call_id, set_call_id
+from ..values.media import check_stored_url
 from .attachments import Attachment, without_path
 from .serial import AttachmentDict, MessageDict, PartDict
 from .stored import AllowFiles, allowed_path
@@ -114,7 +114,7 @@ _PART_TYPES = tuple(_PARTS.values())
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Message(FromCall):
+class Message(HasCallId):
     """What somebody said. `role` is "system", "user", "assistant" or "tool"."""
 
     role: str
@@ -131,7 +131,7 @@ class Message(FromCall):
 
     def with_parts(self, parts: Iterable[Part]) -> Message:
         """Return the message with other parts, as one of the same call."""
-        return from_call(replace(self, parts=list(parts)), call_of(self))
+        return set_call_id(replace(self, parts=list(parts)), get_call_id(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, allow_files: AllowFiles = False) -> Message:
@@ -206,7 +206,9 @@ def _attachment_from_dict(data: Mapping[str, Any], allow_files: AllowFiles) -> A
     path, url = _text(data, "path"), _text(data, "url")
     if decoded:  # that is what was in the file
         path = None
-    return Attachment(_text(data, "type"), path and allowed_path(path, allow_files), url and stored_url(url), decoded)
+    return Attachment(
+        _text(data, "type"), path and allowed_path(path, allow_files), url and check_stored_url(url), decoded
+    )
 
 
 def _text(data: Mapping[str, Any], name: str) -> str | None:

@@ -25,7 +25,7 @@ from ..schema import tools as schema
 from ..schema.functions import Docs, function_name, is_async, json_schema
 from ..values import content as c
 from ..values.context import Context
-from ..values.results import lasting, result_images, result_words
+from ..values.results import materialize_result, result_images, result_text_without_images
 from ..values.timeouts import Timeout, as_timeout
 from .attachments import Attachment, from_media
 from .convert import args_text
@@ -316,7 +316,7 @@ class _Runnable(schema.Tool[..., Any]):
     def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:
         """See `BaseTool.output`."""
         given = result if isinstance(result, ToolOutput) else ToolOutput(result)
-        said = lasting(given.output)
+        said = materialize_result(given.output)
         images = map(from_media, result_images(said))
         return self._told(call, _text(said), attachments=[*images, *given.attachments])
 
@@ -362,7 +362,7 @@ def _text(value: object) -> str:
     """A result but for its images, as text for the model: strings as they are, all else as JSON, with the repr of what
     has no JSON form."""
     try:
-        return result_words(value)
+        return result_text_without_images(value)
     except TypeError:
         from pydantic_core import to_json
 

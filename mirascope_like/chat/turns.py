@@ -28,7 +28,7 @@ from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
-from ..values.lineage import from_call
+from ..values.lineage import set_call_id
 from .answers import Answering
 from .facts import Facts, new_call_id, with_id
 from .history import client_calls, identified
@@ -239,7 +239,7 @@ class Turn(Facts, Generic[F]):
             return False
         self._events.extend(self._answer.events(None))
         said = identified(self._answer.messages(self, self._stream), new_call_id)
-        self._messages = [from_call(message, self.id) for message in said]
+        self._messages = [set_call_id(message, self.id) for message in said]
         self.set_finish_reason(self._stream.reply.finish_reason)
         self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
         self._complete()

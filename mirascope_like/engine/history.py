@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, cast
 
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContentPart
 from ..values.messages import AssistantMessage, Message, UserMessage
-from ..values.results import result_images, result_words
+from ..values.results import result_images, result_text_without_images
 
 __all__ = ["sendable"]
 
@@ -131,7 +131,10 @@ def _paired(
 
 def _told(output: ToolOutput[Any]) -> Sequence[UserContentPart]:
     """A result as what the user says."""
-    return [Text(f"Result of {output.name}:\n{result_words(output.result)}"), *result_images(output.result)]
+    return [
+        Text(f"Result of {output.name}:\n{result_text_without_images(output.result)}"),
+        *result_images(output.result),
+    ]
 
 
 def _said_anew(

@@ -21,7 +21,7 @@ from ..errors import ToolExecutionError, ToolNotFoundError
 from ..schema.tools import AnyTool, Toolkit, failure_of
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from ..values.results import remainder
+from ..values.results import stream_finisher
 from .limits import invoke_within
 from .observers import within_tool
 from .runtime import Job, Runtime
@@ -184,7 +184,7 @@ class _Run:
         try:
             with within_tool(self.call):
                 result = await self._batch.invoke(tool, tool.bound(self.call, self._batch.context))
-                if (finish := remainder(result)) is not None:
+                if (finish := stream_finisher(result)) is not None:
                     await self._batch.invoke(tool, finish)
                 return tool.output(self.call, result)
         except PauseTools as pause:

@@ -211,7 +211,7 @@ if TYPE_CHECKING:
         ToolCallStream as ToolCallStream,
     )
 else:
-    __all__, __getattr__, __dir__ = _lazy.names(
+    __all__, __getattr__, __dir__ = _lazy.exports(
         __name__,
         {
             "..engine.budget": "set_retry_budget",

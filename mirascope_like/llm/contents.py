@@ -15,7 +15,7 @@ from ..schema.tools import Toolkit
 from ..values.chunks import FinishReason, TextChunk, TextEndChunk, Usage
 from ..values.content import AssistantContentPart, Text, Thought, ToolCall
 from ..values.context import Context
-from ..values.lineage import from_call
+from ..values.lineage import set_call_id
 from ..values.messages import AssistantMessage, Message
 from ..values.params import Params
 from ..values.retries import RetryConfig
@@ -174,7 +174,7 @@ class Contents(Generic[F]):
 
     @property
     def _message(self) -> AssistantMessage:
-        return from_call(self._source.prepared.message(self._source.reply), str(self._source.call_id))
+        return set_call_id(self._source.prepared.message(self._source.reply), str(self._source.call_id))
 
     def __repr__(self) -> str:
         said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)

@@ -18,67 +18,67 @@ from typing import Any, TextIO
 
 from ..errors import LogError
 from ..values.serial import dump_messages
-from .entries import checked_tenant
-from .messages import dump
+from .entries import check_tenant
+from .messages import dump_json
 from .reader import LoggedResponse, LogReader, open_log
-from .terminal import Style, pretty_message, row, told, without_controls
+from .terminal import Style, describe_response, format_message, format_row, replace_control_characters
 
-__all__ = ["logs"]
+__all__ = ["run_logs_command"]
 
 
-def logs(options: Namespace) -> int:
+def run_logs_command(options: Namespace) -> int:
     """Do what was asked for: `options.action`. Gives the exit code. Raises `LogError`."""
     if not sys.stdout:
         raise LogError("There is no standard output to show calls on.")
     if callable(reconfigure := getattr(sys.stdout, "reconfigure", None)):
         reconfigure(errors="replace")  # for terminals that cannot show all characters
     actions: dict[str, Callable[[LogReader, Namespace], None]] = {
-        "list": _list,
-        "show": _show,
-        "search": _search,
-        "export": _export,
+        "list": _list_calls,
+        "show": _show_call,
+        "search": _search_calls,
+        "export": _export_calls,
     }
     path = options.file or os.environ.get("MIRASCOPE_LIKE_LOG") or "calls.db"
-    with open_log(path, tenant=_tenant(options.tenant)) as log:
+    with open_log(path, tenant=_parse_tenant(options.tenant)) as log:
         try:
             actions[options.action](log, options)
             _stdout().flush()
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
-            _discard_the_rest()
+            _discard_output()
         except OSError as error:
-            _discard_the_rest()
+            _discard_output()
             raise LogError(f"Not all could be written: {error.strerror}.") from error
     return 0
 
 
-def _tenant(name: str | None) -> str | None:
+def _parse_tenant(name: str | None) -> str | None:
     try:
-        return checked_tenant(name)
+        return check_tenant(name)
     except ValueError as error:
         raise LogError(str(error)) from error
 
 
-def _discard_the_rest() -> None:
+def _discard_output() -> None:
     """Or Python would try to write it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
 
 
-def _list(log: LogReader, options: Namespace) -> None:
+def _list_calls(log: LogReader, options: Namespace) -> None:
     _print_rows(log.responses(conversation=options.conversation, limit=options.count))
 
 
-def _search(log: LogReader, options: Namespace) -> None:
+def _search_calls(log: LogReader, options: Namespace) -> None:
     _print_rows(log.search(" ".join(options.text), limit=options.count))
 
 
-def _show(log: LogReader, options: Namespace) -> None:
+def _show_call(log: LogReader, options: Namespace) -> None:
     _print_response(log, log.response(options.id))
 
 
-def _export(log: LogReader, options: Namespace) -> None:
+def _export_calls(log: LogReader, options: Namespace) -> None:
     for response in _oldest_first(log):
         if options.json:
-            print(_json(log, response))
+            print(_to_json(log, response))
         else:
             _print_response(log, response)
             print()
@@ -93,28 +93,28 @@ def _print_rows(responses: Iterable[LoggedResponse]) -> None:
     if not found:
         print("No calls.")
         return
-    style = Style.of(_stdout())
+    style = Style.for_stream(_stdout())
     now = datetime.now(UTC)
     width = shutil.get_terminal_size((100, 24)).columns if _stdout().isatty() else None
     longest = max(len(response.model_id) for response in found)
     for response in reversed(found):
-        print(row(response, now, style, model_width=longest, width=width))
+        print(format_row(response, now, style, model_width=longest, width=width))
 
 
 def _print_response(log: LogReader, response: LoggedResponse) -> None:
-    style = Style.of(_stdout())
-    for name, value in told(response, [tool.name for tool in log.tools(response.id)]):
-        print(f"{style.dim(f'{name:13}')} {without_controls(value)}")
+    style = Style.for_stream(_stdout())
+    for name, value in describe_response(response, [tool.name for tool in log.tools(response.id)]):
+        print(f"{style.dim(f'{name:13}')} {replace_control_characters(value)}")
     for message in log.messages(response.id):
-        print(f"\n{style.bold(message.role)}\n{without_controls(pretty_message(message))}")
+        print(f"\n{style.bold(message.role)}\n{replace_control_characters(format_message(message))}")
 
 
-def _json(log: LogReader, response: LoggedResponse) -> str:
+def _to_json(log: LogReader, response: LoggedResponse) -> str:
     value: dict[str, Any] = asdict(replace(response, message=None)) | dump_messages(log.messages(response.id))
     del value["message"]  # the last of the messages
     value["started"] = response.started.isoformat()
     value["tools"] = [asdict(tool) for tool in log.tools(response.id)]
-    return dump(value) if _stdout().encoding.lower().startswith("utf") else json.dumps(value)
+    return dump_json(value) if _stdout().encoding.lower().startswith("utf") else json.dumps(value)
 
 
 def _stdout() -> TextIO:

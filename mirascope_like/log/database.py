@@ -31,7 +31,7 @@ from .permissions import create_private, make_private, protect_side_files
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["BUSY_SECONDS", "OPENING_SECONDS", "connect", "has_index", "is_busy"]
+__all__ = ["BUSY_SECONDS", "OPENING_SECONDS", "connect", "has_search_index", "is_busy"]
 
 BUSY_SECONDS = 0.2
 """How long SQLite waits for another writer before it says that the database is locked."""
@@ -39,7 +39,7 @@ BUSY_SECONDS = 0.2
 OPENING_SECONDS = 10.0
 """How long opening waits for others, all in all."""
 
-_FIRST = """
+_INITIAL_SCHEMA = """
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -117,7 +117,7 @@ CREATE VIEW responses_view AS
     LEFT JOIN messages AS answers ON answers.hash = responses.tip;
 """
 
-_TENANTS = """
+_ADD_TENANTS = """
 ALTER TABLE conversations ADD COLUMN tenant TEXT;
 ALTER TABLE responses ADD COLUMN tenant TEXT;
 CREATE INDEX responses_tenant ON responses (tenant);
@@ -131,17 +131,17 @@ CREATE VIEW responses_view AS
     LEFT JOIN messages AS answers ON answers.hash = responses.tip;
 """
 
-_MIGRATIONS = (_FIRST, _TENANTS)  # the version of a file is how many of these it has seen
+_MIGRATIONS = (_INITIAL_SCHEMA, _ADD_TENANTS)  # the version of a file is how many of these it has seen
 
 # How a reader, which changes nothing, sees a file of an earlier version: by version.
-_AS_NOW = {
+_COMPATIBILITY_VIEWS = {
     1: """
 CREATE TEMP VIEW conversations AS SELECT *, NULL AS tenant FROM main.conversations;
 CREATE TEMP VIEW responses AS SELECT *, NULL AS tenant FROM main.responses;
 """
 }
 
-_INDEX = """
+_CREATE_SEARCH_INDEX = """
 CREATE VIRTUAL TABLE IF NOT EXISTS responses_search USING fts5 (
     prompt, response, content = 'responses_view', content_rowid = 'number', tokenize = 'trigram'
 )
@@ -161,7 +161,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     deadline = time.monotonic() + OPENING_SECONDS
     while True:
         try:
-            return _open_to_write(path) if create else _open_to_read(path)
+            return _open_for_writing(path) if create else _open_for_reading(path)
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise LogError(f"{path} cannot be opened as a log: {error}.") from error
@@ -176,7 +176,7 @@ def is_busy(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def has_index(connection: sqlite3.Connection) -> bool:
+def has_search_index(connection: sqlite3.Connection) -> bool:
     """Whether the full-text index is there, and this SQLite can use it."""
     import sqlite3
 
@@ -187,37 +187,40 @@ def has_index(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _open_to_write(path: Path) -> sqlite3.Connection:
+def _open_for_writing(path: Path) -> sqlite3.Connection:
     """A log, made if there is none."""
     try:
         create_private(path)
         protect_side_files(path)
     except OSError as error:
         raise LogError(f"{path} cannot be opened as a log: {error.strerror}.") from error
-    return _open(path, "mode=rwc", _upgrade)
+    return _open_database(path, "mode=rwc", _upgrade)
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
+def _open_for_reading(path: Path) -> sqlite3.Connection:
     """A log that is there. Where nothing can be written, SQLite cannot keep beside it what it needs while others write;
     then nobody does, unless there is something beside it already."""
     import sqlite3
 
     try:
-        return _open(path, "mode=rw", _adapt)  # or read-only, if the file is; "mode=ro" would leave files behind
+        # "mode=rw" opens a read-only file too; "mode=ro" would leave files behind.
+        return _open_database(path, "mode=rw", _add_compatibility_views)
     except sqlite3.OperationalError as error:
         unwritable = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
         if not unwritable or path.with_name(f"{path.name}-wal").exists():
             raise
-        return _open(path, "immutable=1", _adapt)
+        return _open_database(path, "immutable=1", _add_compatibility_views)
 
 
-def _open(path: Path, how: str, prepare: Callable[[sqlite3.Connection, Path, int], None]) -> sqlite3.Connection:
+def _open_database(
+    path: Path, mode: str, prepare: Callable[[sqlite3.Connection, Path, int], None]
+) -> sqlite3.Connection:
     import sqlite3
 
-    where = f"{path.as_uri()}?{how}"
-    connection = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    uri = f"{path.as_uri()}?{mode}"
+    connection = sqlite3.connect(uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     try:
-        version = _version(connection, path)
+        version = _read_version(connection, path)
         if version > len(_MIGRATIONS):
             known = len(_MIGRATIONS)
             raise LogError(f"{path} is a log of version {version}; this library knows versions up to {known}.")
@@ -228,12 +231,12 @@ def _open(path: Path, how: str, prepare: Callable[[sqlite3.Connection, Path, int
     return connection
 
 
-def _adapt(connection: sqlite3.Connection, path: Path, version: int) -> None:
+def _add_compatibility_views(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """Let a file of an earlier version be read as one of the newest, without changing it."""
     if version == 0:
         raise LogError(f"{path} is empty: no log was begun there.")
     connection.execute("PRAGMA temp_store = MEMORY")
-    for statement in _AS_NOW.get(version, "").split(";\n"):
+    for statement in _COMPATIBILITY_VIEWS.get(version, "").split(";\n"):
         connection.execute(statement)
 
 
@@ -246,7 +249,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")  # safe in WAL mode: a power cut may lose the last rows, no more
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def _read_version(connection: sqlite3.Connection, path: Path) -> int:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "log_version" in tables:
         (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM log_version").fetchone()
@@ -263,20 +266,20 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS log_version (version INTEGER PRIMARY KEY, applied TEXT NOT NULL)"
         )
-        for version in range(_version(connection, path), len(_MIGRATIONS)):
+        for version in range(_read_version(connection, path), len(_MIGRATIONS)):
             for statement in _MIGRATIONS[version].split(";\n"):
                 connection.execute(statement)
             connection.execute("INSERT INTO log_version VALUES (?, datetime('now'))", (version + 1,))
-        _make_index(connection)
+        _create_search_index(connection)
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
 
-def _make_index(connection: sqlite3.Connection) -> None:
+def _create_search_index(connection: sqlite3.Connection) -> None:
     import sqlite3
     from contextlib import suppress
 
     with suppress(sqlite3.OperationalError):  # SQLite was built without FTS5, or is too old for trigrams
-        connection.execute(_INDEX)
+        connection.execute(_CREATE_SEARCH_INDEX)

@@ -11,85 +11,85 @@ from ..errors import error_text
 from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
 from ..values.chunks import Usage
-from ..values.lineage import call_of
-from .messages import StoredMessage, chain, dump, hash_json
+from ..values.lineage import get_call_id
+from .messages import StoredMessage, chain_messages, dump_json, hash_json
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["checked_tenant", "tenant_conversation", "write_call"]
+__all__ = ["check_tenant", "tenant_conversation_id", "write_call"]
 
 NAME_LENGTH = 40
-_GREATEST = 2**63 - 1
-_SECRET = ("extra_headers",)
+_MAX_INTEGER = 2**63 - 1
+_SECRET_PARAMS = ("extra_headers",)
 
 
 def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool, index: bool) -> None:
     """Write a call, within a transaction. `raw`: with the answer in the provider's words; `index`: for search too."""
     if connection.execute("SELECT 1 FROM responses WHERE id = ?", (call.id,)).fetchone():
         return
-    prompt = list(chain(call.plan.messages))
+    prompt = list(chain_messages(call.plan.messages))
     prompt_tip = prompt[-1].hash if prompt else None
-    answer = list(chain([call.message], prompt_tip)) if call.message is not None else []
+    answer = list(chain_messages([call.message], prompt_tip)) if call.message is not None else []
     _write_messages(connection, [*prompt, *answer])
     row = {
-        **_asked(call),
-        **_answered(call),
-        "conversation": _conversation(connection, call, prompt),
+        **_request_columns(call),
+        **_response_columns(call),
+        "conversation": _find_or_create_conversation(connection, call, prompt),
         "tenant": call.tenant,
         "prompt_tip": prompt_tip,
         "tip": answer[-1].hash if answer else None,
         "format": _write_format(connection, call.plan.format),
-        "raw": dump(call.raw) if raw and call.raw else None,
+        "raw": dump_json(call.raw) if raw and call.raw else None,
     }
     number = _insert(connection, "responses", row)
     _write_tools(connection, call)
     if answer and call.error is None:
         connection.execute("UPDATE conversations SET tip = ? WHERE id = ?", (row["tip"], row["conversation"]))
     if index:
-        words = (number, _words(prompt), _words(answer))
+        words = (number, _last_text(prompt), _last_text(answer))
         connection.execute("INSERT INTO responses_search (rowid, prompt, response) VALUES (?, ?, ?)", words)
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int | None:
     """Insert a row unless it is there; the number of a new one."""
     columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
-    values = {column: _storable(value) for column, value in row.items()}
+    values = {column: _storable_value(value) for column, value in row.items()}
     return connection.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values).lastrowid
 
 
-def _storable(value: Any) -> Any:
+def _storable_value(value: Any) -> Any:
     """The value, or the nearest one that SQLite takes: what a server says must not keep its call out of the log."""
     match value:
         case str():
-            return _plain(value)
+            return _storable_text(value)
         case int():
-            return max(-_GREATEST, min(value, _GREATEST))
+            return max(-_MAX_INTEGER, min(value, _MAX_INTEGER))
         case _:
             return value
 
 
-def _asked(call: FinishedCall) -> dict[str, Any]:
+def _request_columns(call: FinishedCall) -> dict[str, Any]:
     plan, format = call.plan, call.prepared.format
-    params = {name: value for name, value in plan.params.items() if name not in _SECRET}
+    params = {name: value for name, value in plan.params.items() if name not in _SECRET_PARAMS}
     return {
         "id": call.id,
         "started": call.started.isoformat(timespec="milliseconds"),
         "duration": call.duration,
         "model": plan.model_id,
         "provider": call.provider_id,
-        "params": dump(params),
-        "labels": dump(dict(plan.labels)),
+        "params": dump_json(params),
+        "labels": dump_json(dict(plan.labels)),
         "format_mode": format.mode if format is not None else None,
         "streamed": call.streamed,
         "in_tool_call": call.tool_call.id if call.tool_call is not None else None,
     }
 
 
-def _answered(call: FinishedCall) -> dict[str, Any]:
+def _response_columns(call: FinishedCall) -> dict[str, Any]:
     reply, error = call.reply, call.error
     return {
-        **_tokens(reply.usage if reply is not None else None),
+        **_usage_columns(reply.usage if reply is not None else None),
         "provider_model": call.message.provider_model_name if call.message is not None else None,
         "provider_response": reply.response_id if reply is not None else None,
         "finish_reason": reply.finish_reason if reply is not None else None,
@@ -99,7 +99,7 @@ def _answered(call: FinishedCall) -> dict[str, Any]:
     }
 
 
-def _tokens(usage: Usage | None) -> dict[str, Any]:
+def _usage_columns(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {}
     return {
@@ -108,16 +108,16 @@ def _tokens(usage: Usage | None) -> dict[str, Any]:
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_write_tokens": usage.cache_write_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
-        "provider_tools": dump({used.name: used.call_count for used in usage.provider_tool_usage}),
-        "raw_usage": dump(usage.raw) if usage.raw is not None else None,
+        "provider_tools": dump_json({used.name: used.call_count for used in usage.provider_tool_usage}),
+        "raw_usage": dump_json(usage.raw) if usage.raw is not None else None,
     }
 
 
-def _words(messages: Sequence[StoredMessage]) -> str:
+def _last_text(messages: Sequence[StoredMessage]) -> str:
     return messages[-1].text if messages else ""
 
 
-def _plain(text: object) -> str:
+def _storable_text(text: object) -> str:
     return str(text).encode("utf-8", "replace").decode()
 
 
@@ -132,33 +132,35 @@ def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMes
     )
 
 
-def _conversation(connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]) -> str:
+def _find_or_create_conversation(
+    connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]
+) -> str:
     """The conversation that a call continues, or a new one: named by its labels, else found by its lineage."""
-    found = _named(connection, call) or _continued(connection, call) or call.id
+    found = _labelled_conversation(connection, call) or _continued_conversation(connection, call) or call.id
     words = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
-    _insert(connection, "conversations", {"id": found, "name": _shortened(words), "tenant": call.tenant})
+    _insert(connection, "conversations", {"id": found, "name": _shorten_name(words), "tenant": call.tenant})
     return found
 
 
-def _named(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
+def _labelled_conversation(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
     """The conversation that the labels name. Such an id may come from a client, so it never leads to another tenant's
     conversation: then the call's tenant has one of its own by that name."""
     if "conversation" not in call.plan.labels:
         return None
-    id = _plain(call.plan.labels["conversation"])
+    id = _storable_text(call.plan.labels["conversation"])
     owner = connection.execute("SELECT tenant FROM conversations WHERE id = ?", (id,)).fetchone()
-    return id if owner is None or owner[0] == call.tenant else tenant_conversation(id, call.tenant)
+    return id if owner is None or owner[0] == call.tenant else tenant_conversation_id(id, call.tenant)
 
 
-def tenant_conversation(id: str, tenant: str | None) -> str:
+def tenant_conversation_id(id: str, tenant: str | None) -> str:
     """The id under which a tenant has a conversation whose own id another tenant has."""
     return hash_json({"conversation": id, "tenant": tenant})
 
 
-def _continued(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
+def _continued_conversation(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
     """The conversation of the last call that this one continues, if that call is in the log. If the conversation has
     moved on since, this call begins a new one (a fork)."""
-    for id in _lineage(call.plan):
+    for id in _continued_call_ids(call.plan):
         asked = "SELECT conversation, number FROM responses WHERE id = ? AND tenant IS ?"
         if (row := connection.execute(asked, (id, call.tenant)).fetchone()) is not None:
             later = "SELECT 1 FROM responses WHERE conversation = ? AND number > ? AND error_type IS NULL LIMIT 1"
@@ -166,25 +168,25 @@ def _continued(connection: sqlite3.Connection, call: FinishedCall) -> str | None
     return None
 
 
-def _lineage(plan: Plan) -> Iterator[str]:
+def _continued_call_ids(plan: Plan) -> Iterator[str]:
     """The ids of the calls that a call continues, the last one first."""
     if "replies_to" in plan.labels:
-        yield _plain(plan.labels["replies_to"])
+        yield _storable_text(plan.labels["replies_to"])
     for message in reversed(plan.messages):
-        if (id := call_of(message)) is not None:
+        if (id := get_call_id(message)) is not None:
             yield id
 
 
-def checked_tenant(tenant: str | None) -> str | None:
+def check_tenant(tenant: str | None) -> str | None:
     """The name of a tenant. Raises `TypeError` and `ValueError` for what is none."""
     if not isinstance(cast("object", tenant), str | None):
         raise TypeError(f"A tenant is a text, not {tenant!r}.")
-    if tenant is not None and (not tenant or _plain(tenant) != tenant):
+    if tenant is not None and (not tenant or _storable_text(tenant) != tenant):
         raise ValueError(f"A tenant is a text with characters that can be stored, or None; got {tenant!r}.")
     return tenant
 
 
-def _shortened(text: str) -> str:
+def _shorten_name(text: str) -> str:
     words = " ".join(text.split())
     return words if len(words) <= NAME_LENGTH else f"{words[: NAME_LENGTH - 1].rstrip()}…"
 
@@ -193,21 +195,21 @@ def _write_format(connection: sqlite3.Connection, format: AnyFormat | None) -> s
     if format is None or format.parser is not None:
         return None
     hash = hash_json({"name": format.name, "schema": format.schema})
-    _insert(connection, "formats", {"hash": hash, "name": format.name, "schema": dump(format.schema)})
+    _insert(connection, "formats", {"hash": hash, "name": format.name, "schema": dump_json(format.schema)})
     return hash
 
 
 def _write_tools(connection: sqlite3.Connection, call: FinishedCall) -> None:
     for position, tool in enumerate(call.plan.toolkit.tools):
-        described = _described(tool)
+        described = _describe_tool(tool)
         hash = hash_json(described)
-        described["parameters"] = dump(described["parameters"])
+        described["parameters"] = dump_json(described["parameters"])
         _insert(connection, "tools", {"hash": hash, **described})
         _insert(connection, "response_tools", {"response": call.id, "tool": hash, "position": position})
 
 
-def _described(tool: AnyTool | ProviderTool) -> dict[str, Any]:
+def _describe_tool(tool: AnyTool | ProviderTool) -> dict[str, Any]:
     """What the model is told of a tool. `parameters` is `None` if the provider has the tool itself."""
     if isinstance(tool, ProviderTool):
         return {"name": tool.name, "description": "", "parameters": None}
-    return {"name": tool.name, "description": _plain(tool.description), "parameters": tool.parameters}
+    return {"name": tool.name, "description": _storable_text(tool.description), "parameters": tool.parameters}

@@ -19,7 +19,16 @@ from ..values.messages import Message
 from ..values.serial import from_dict, to_dict
 from ..values.timeouts import Timeout
 
-__all__ = ["Attachment", "StoredMessage", "chain", "digest", "dump", "hash_json", "hash_message", "load"]
+__all__ = [
+    "Attachment",
+    "StoredMessage",
+    "chain_messages",
+    "dump_json",
+    "hash_bytes",
+    "hash_json",
+    "hash_message",
+    "load_message",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class StoredMessage:
     attachments: tuple[Attachment, ...]
 
 
-def digest(data: bytes) -> str:
+def hash_bytes(data: bytes) -> str:
     """The hash of bytes."""
     return blake2b(data, digest_size=16).hexdigest()
 
@@ -51,7 +60,7 @@ def digest(data: bytes) -> str:
 def hash_json(value: object) -> str:
     """The hash of a JSON value."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return digest(text.encode("utf-8", "surrogatepass"))
+    return hash_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def hash_message(parent: str | None, text: str) -> str:
@@ -59,35 +68,35 @@ def hash_message(parent: str | None, text: str) -> str:
     return hash_json({"parent": parent, "message": json.loads(text)})
 
 
-def dump(value: object) -> str:
+def dump_json(value: object) -> str:
     """JSON as readable as can be; what is no JSON is written as text. Half characters, which SQLite refuses, are
     escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_to_json_value)
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"), default=_plain)
+        return json.dumps(value, separators=(",", ":"), default=_to_json_value)
     return text
 
 
-def _plain(value: object) -> object:
+def _to_json_value(value: object) -> object:
     return asdict(value) if isinstance(value, Timeout) else str(value)
 
 
-def chain(messages: Iterable[Message], parent: str | None = None) -> Iterator[StoredMessage]:
+def chain_messages(messages: Iterable[Message], parent: str | None = None) -> Iterator[StoredMessage]:
     """Messages as they are stored, each the parent of the next."""
     for message in messages:
-        stored = _stored(message, parent)
+        stored = _to_stored_message(message, parent)
         yield stored
         parent = stored.hash
 
 
-def load(text: str, content_of: Callable[[str], bytes]) -> Message:
+def load_message(text: str, content_of: Callable[[str], bytes]) -> Message:
     """The message of a stored form. `content_of` gives an attachment's bytes by its hash."""
     data = json.loads(text)
-    for source in _sources(data):
+    for source in _find_sources(data):
         match source.get("data"):
             case {"$attachment": str(hash)}:
                 source["data"] = b64encode(content_of(hash)).decode()
@@ -96,35 +105,35 @@ def load(text: str, content_of: Callable[[str], bytes]) -> Message:
     return cast("Message", from_dict(data))
 
 
-def _stored(message: Message, parent: str | None) -> StoredMessage:
+def _to_stored_message(message: Message, parent: str | None) -> StoredMessage:
     data = to_dict(message)
-    attachments = tuple(_detached(data))
-    text = dump(data)
+    attachments = tuple(_detach_attachments(data))
+    text = dump_json(data)
     return StoredMessage(
         hash=hash_message(parent, text),
         parent=parent,
         role=message.role,
-        text=_words(message),
+        text=_message_text(message),
         message=text,
         attachments=attachments,
     )
 
 
-def _words(message: Message) -> str:
+def _message_text(message: Message) -> str:
     parts = (message.content,) if isinstance(message.content, Text) else message.content
     text = "\n".join(part.text for part in parts if isinstance(part, Text))
     return text.encode("utf-8", "replace").decode()
 
 
-def _detached(data: dict[str, Any]) -> Iterator[Attachment]:
-    for source in _sources(data):
-        if source["type"].startswith("base64_") and (content := _bytes(source["data"])) is not None:
-            attachment = Attachment(digest(content), source.get("mime_type") or source["media_type"], content)
+def _detach_attachments(data: dict[str, Any]) -> Iterator[Attachment]:
+    for source in _find_sources(data):
+        if source["type"].startswith("base64_") and (content := _decode_base64(source["data"])) is not None:
+            attachment = Attachment(hash_bytes(content), source.get("mime_type") or source["media_type"], content)
             source["data"] = {"$attachment": attachment.hash}
             yield attachment
 
 
-def _bytes(text: str) -> bytes | None:
+def _decode_base64(text: str) -> bytes | None:
     """The bytes of a base64 text, if they give the same text again."""
     try:
         content = b64decode(text, validate=True)
@@ -133,23 +142,23 @@ def _bytes(text: str) -> bytes | None:
     return content if b64encode(content).decode() == text else None
 
 
-def _sources(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _find_sources(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Where the parts of a message have their data from; to be changed in place."""
     if isinstance(parts := data["content"], list):
         for part in cast("list[dict[str, Any]]", parts):
-            yield from _sources_of_part(part)
+            yield from _find_part_sources(part)
 
 
-def _sources_of_part(part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _find_part_sources(part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(source := part.get("source"), dict):
         yield cast("dict[str, Any]", source)
     elif part["type"] == "tool_output":
-        yield from _sources_of_result(part["result"])
+        yield from _find_result_sources(part["result"])
 
 
-def _sources_of_result(result: Any) -> Iterator[dict[str, Any]]:
+def _find_result_sources(result: Any) -> Iterator[dict[str, Any]]:
     tagged: Mapping[str, Any] = cast("Mapping[str, Any]", result) if isinstance(result, dict) else {}
     if "$part" in tagged:
-        yield from _sources_of_part(tagged["$part"])
+        yield from _find_part_sources(tagged["$part"])
     for part in tagged.get("$parts", ()):
-        yield from _sources_of_result(part)
+        yield from _find_result_sources(part)

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..errors import LogError
 from ..values.chunks import FinishReason, ProviderToolUsage, Usage
-from ..values.lineage import from_call
+from ..values.lineage import set_call_id
 from ..values.messages import AssistantMessage, Message
-from .database import connect, has_index
-from .entries import checked_tenant, tenant_conversation
-from .messages import digest, hash_json, hash_message, load
+from .database import connect, has_search_index
+from .entries import check_tenant, tenant_conversation_id
+from .messages import hash_bytes, hash_json, hash_message, load_message
 
 if TYPE_CHECKING:
     import sqlite3
 
 __all__ = ["LogReader", "LoggedConversation", "LoggedResponse", "LoggedTool", "open_log"]
 
-_RESPONSES = """
+_SELECT_RESPONSES = """
     SELECT responses.*, prompts.text AS prompt_text, coalesce(answers.text, '') AS text, answers.message
     FROM responses
     LEFT JOIN messages AS prompts ON prompts.hash = prompt_tip
     LEFT JOIN messages AS answers ON answers.hash = responses.tip
 """
-_CHAIN = """
+_SELECT_CHAIN = """
     WITH RECURSIVE chain (hash, parent, message, distance) AS (
         SELECT hash, parent, message, 0 FROM messages WHERE hash = ?
         UNION ALL
@@ -113,16 +113,16 @@ class LogReader:
 
     def __init__(self, path: str | PathLike[str], *, tenant: str | None = None) -> None:
         self.path: Path = Path(path).absolute()
-        self.tenant: str | None = checked_tenant(tenant)
-        self._connection = _connect(self.path)
+        self.tenant: str | None = check_tenant(tenant)
+        self._connection = _open_connection(self.path)
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def responses(self, *, conversation: str | None = None, limit: int | None = None) -> Iterator[LoggedResponse]:
         """Calls, the newest first: all, or those of a conversation; at most `limit`."""
         if conversation is None:
-            return self._newest([], [], limit)
-        return self._newest(["conversation = ?"], [self._whole_id("conversations", conversation)], limit)
+            return self._newest_responses([], [], limit)
+        return self._newest_responses(["conversation = ?"], [self._complete_id("conversations", conversation)], limit)
 
     def search(self, text: str, *, limit: int | None = None) -> Iterator[LoggedResponse]:
         """Calls whose prompt or answer has each of the words of `text` in it, the newest first. Case does not matter,
@@ -130,28 +130,28 @@ class LogReader:
         words = text.replace("\0", " ").split()  # which the index takes for the end of the text
         clauses = ["(contains(prompts.text, ?) OR contains(answers.text, ?))"] * len(words)
         values: list[str | int] = [word for word in words for _ in range(2)]
-        if phrases := self._phrases(words):
+        if phrases := self._index_query(words):
             clauses.append("number IN (SELECT rowid FROM responses_search WHERE responses_search MATCH ?)")
             values.append(phrases)
-        return self._newest(clauses, values, limit)
+        return self._newest_responses(clauses, values, limit)
 
     def response(self, id: str) -> LoggedResponse:
         """One call."""
-        return next(self._responses("WHERE id = ?", self._whole_id("responses", id)))
+        return next(self._query_responses("WHERE id = ?", self._complete_id("responses", id)))
 
     def messages(self, id: str) -> list[Message]:
         """What was sent in a call, and the answer, as they were."""
-        whole_id = self._whole_id("responses", id)
+        whole_id = self._complete_id("responses", id)
         asked = "SELECT coalesce(tip, prompt_tip), conversation FROM responses WHERE id = ?"
-        ((tip, conversation),) = self._rows(asked, whole_id)
-        return self._chain(tip, conversation)
+        ((tip, conversation),) = self._query(asked, whole_id)
+        return self._read_messages(tip, conversation)
 
     def tools(self, id: str) -> list[LoggedTool]:
         """The tools that a call had."""
-        rows = self._rows(
+        rows = self._query(
             "SELECT name, description, parameters FROM response_tools JOIN tools ON tool = hash WHERE response = ? "
             "ORDER BY position",
-            self._whole_id("responses", id),
+            self._complete_id("responses", id),
         )
         return [LoggedTool(name=row[0], description=row[1], parameters=json.loads(row[2])) for row in rows]
 
@@ -159,7 +159,7 @@ class LogReader:
 
     def conversations(self) -> Iterator[LoggedConversation]:
         """All conversations, the one that went on last first."""
-        rows = self._rows(
+        rows = self._query(
             "SELECT conversation FROM responses WHERE :tenant IS NULL OR tenant = :tenant "
             "GROUP BY conversation ORDER BY max(number) DESC",
             tenant=self.tenant,
@@ -171,13 +171,13 @@ class LogReader:
         last = next(self.responses(limit=1) if id is None else self.responses(conversation=id, limit=1), None)
         if last is None:
             raise LogError(f"No call is in the log {self.path} yet.")
-        ((name, tip),) = self._rows("SELECT name, tip FROM conversations WHERE id = ?", last.conversation_id)
+        ((name, tip),) = self._query("SELECT name, tip FROM conversations WHERE id = ?", last.conversation_id)
         return LoggedConversation(
             id=last.conversation_id,
             name=name,
             model_id=last.model_id,
             params=last.params,
-            messages=self._chain(tip, last.conversation_id) if tip is not None else [],
+            messages=self._read_messages(tip, last.conversation_id) if tip is not None else [],
             tenant=last.tenant,
         )
 
@@ -186,13 +186,13 @@ class LogReader:
     @cached_property
     def has_index(self) -> bool:
         """Whether searching uses an index; it gives the same without one, more slowly."""
-        with self._in_words():
-            return has_index(self._connection)
+        with self._translate_errors():
+            return has_search_index(self._connection)
 
     def verify(self) -> list[str]:
         """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything, of all
         tenants."""
-        return [*self._altered(), *self._missing()]
+        return [*self._find_changes(), *self._find_missing_rows()]
 
     def close(self) -> None:
         """Close the file."""
@@ -209,29 +209,31 @@ class LogReader:
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _phrases(self, words: list[str]) -> str:
+    def _index_query(self, words: list[str]) -> str:
         """The search of the index that finds at least what is looked for; it knows no fewer than three characters."""
-        return " AND ".join(_quoted(word) for word in words if len(word) >= 3) if self.has_index else ""
+        return " AND ".join(_quote(word) for word in words if len(word) >= 3) if self.has_index else ""
 
-    def _newest(self, clauses: list[str], values: list[str | int], limit: int | None) -> Iterator[LoggedResponse]:
+    def _newest_responses(
+        self, clauses: list[str], values: list[str | int], limit: int | None
+    ) -> Iterator[LoggedResponse]:
         """Calls of which all clauses hold, the newest first."""
         if self.tenant is not None:
             clauses, values = [*clauses, "tenant = ?"], [*values, self.tenant]
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        return self._responses(f"{where} ORDER BY number DESC LIMIT ?", *values, _at_most(limit))
+        return self._query_responses(f"{where} ORDER BY number DESC LIMIT ?", *values, _sql_limit(limit))
 
-    def _responses(self, clauses: str, *values: str | int) -> Iterator[LoggedResponse]:
-        with self._in_words():
-            cursor = self._connection.execute(_RESPONSES + clauses, values)
+    def _query_responses(self, clauses: str, *values: str | int) -> Iterator[LoggedResponse]:
+        with self._translate_errors():
+            cursor = self._connection.execute(_SELECT_RESPONSES + clauses, values)
             names = [column[0] for column in cursor.description]
             for row in cursor:
-                yield self._made(dict(zip(names, row, strict=True)))
+                yield self._build_response(dict(zip(names, row, strict=True)))
 
-    def _rows(self, query: str, *values: str | None, **named: str | None) -> Iterator[tuple[Any, ...]]:
-        with self._in_words():
+    def _query(self, query: str, *values: str | None, **named: str | None) -> Iterator[tuple[Any, ...]]:
+        with self._translate_errors():
             yield from self._connection.execute(query, named or values)
 
-    def _made(self, row: dict[str, Any]) -> LoggedResponse:
+    def _build_response(self, row: dict[str, Any]) -> LoggedResponse:
         reason = row["finish_reason"]
         return LoggedResponse(
             id=row["id"],
@@ -244,22 +246,22 @@ class LogReader:
             response_id=row["provider_response"],
             prompt=row["prompt_text"] or "",
             text=row["text"],
-            message=from_call(self._answer(row["message"]), row["id"]) if row["message"] else None,
+            message=set_call_id(self._load_answer(row["message"]), row["id"]) if row["message"] else None,
             params=json.loads(row["params"]),
             labels=json.loads(row["labels"]),
-            usage=_usage(row),
+            usage=_build_usage(row),
             finish_reason=FinishReason(reason) if reason else None,
             error_type=row["error_type"],
             error=row["error"],
             streamed=bool(row["streamed"]),
             in_tool_call=row["in_tool_call"],
-            format_schema=self._schema(row["format"]),
+            format_schema=self._read_schema(row["format"]),
             raw=json.loads(row["raw"]) if row["raw"] else None,
             tenant=row["tenant"],
         )
 
     @contextmanager
-    def _in_words(self) -> Generator[None]:
+    def _translate_errors(self) -> Generator[None]:
         """What the database cannot do, such as read a damaged file or look for what is no text, as the log's error."""
         import sqlite3
 
@@ -268,69 +270,71 @@ class LogReader:
         except (sqlite3.Error, UnicodeError) as error:
             raise LogError(f"The log {self.path} cannot be read: {str(error).rstrip('.')}.") from error
 
-    def _schema(self, hash: str | None) -> Any:
-        row = next(self._rows("SELECT schema FROM formats WHERE hash = ?", hash), None)
+    def _read_schema(self, hash: str | None) -> Any:
+        row = next(self._query("SELECT schema FROM formats WHERE hash = ?", hash), None)
         return json.loads(row[0]) if row else None
 
-    def _whole_id(self, table: str, end: str) -> str:
+    def _complete_id(self, table: str, end: str) -> str:
         """The one id of a table that ends so."""
-        found = self._ids(table, end)
+        found = self._matching_ids(table, end)
         if not found and table == "conversations" and self.tenant is not None:
-            found = self._ids(table, tenant_conversation(end, self.tenant))
+            found = self._matching_ids(table, tenant_conversation_id(end, self.tenant))
         if len(found) == 1 or end in found:
             return str(found[0])
         what = f"Several {table} end with" if found else f"There is no {table.removesuffix('s')}"
         raise LogError(f"{what} {end!r} in the log {self.path}.")
 
-    def _ids(self, table: str, end: str) -> list[str]:
+    def _matching_ids(self, table: str, end: str) -> list[str]:
         """Up to two ids of a table that end so, a whole one first."""
         mine = "(:tenant IS NULL OR tenant = :tenant)"
         ends_so = "(id = :end OR substr(id, -length(:end)) = :end)"
         query = f"SELECT id FROM {table} WHERE {mine} AND {ends_so} ORDER BY id = :end DESC LIMIT 2"
-        return [id for (id,) in self._rows(query, end=end, tenant=self.tenant)] if end else []
+        return [id for (id,) in self._query(query, end=end, tenant=self.tenant)] if end else []
 
-    def _chain(self, tip: str | None, conversation: str) -> list[Message]:
+    def _read_messages(self, tip: str | None, conversation: str) -> list[Message]:
         """The messages up to a tip. Those that are answers of the conversation know their calls."""
         asked = "SELECT tip, id FROM responses WHERE conversation = ? AND tip IS NOT NULL ORDER BY number"
-        calls: dict[str, str] = dict(self._rows(asked, conversation))
-        return [from_call(self._loaded(text), calls.get(hash)) for hash, text in self._rows(_CHAIN, tip)]
+        calls: dict[str, str] = dict(self._query(asked, conversation))
+        return [
+            set_call_id(self._load_message(text), calls.get(hash)) for hash, text in self._query(_SELECT_CHAIN, tip)
+        ]
 
-    def _loaded(self, text: str) -> Message:
-        return load(text, self._attachment)
+    def _load_message(self, text: str) -> Message:
+        return load_message(text, self._read_attachment)
 
-    def _answer(self, text: str) -> AssistantMessage:
-        return cast("AssistantMessage", self._loaded(text))
+    def _load_answer(self, text: str) -> AssistantMessage:
+        return cast("AssistantMessage", self._load_message(text))
 
-    def _attachment(self, hash: str) -> bytes:
-        row = next(self._rows("SELECT content FROM attachments WHERE hash = ?", hash), None)
+    def _read_attachment(self, hash: str) -> bytes:
+        row = next(self._query("SELECT content FROM attachments WHERE hash = ?", hash), None)
         if row is None:
             raise LogError(f"The attachment {hash} is missing in the log {self.path}.")
         return bytes(row[0])
 
-    def _altered(self) -> Iterator[str]:
-        for hash, parent, message in self._rows("SELECT hash, parent, message FROM messages"):
-            yield from _difference("message", hash, hash_message(parent, message))
-        for hash, content in self._rows("SELECT hash, content FROM attachments"):
-            yield from _difference("attachment", hash, digest(content))
-        for hash, name, schema in self._rows("SELECT hash, name, schema FROM formats"):
-            yield from _difference("format", hash, hash_json({"name": name, "schema": json.loads(schema)}))
-        for hash, name, description, parameters in self._rows("SELECT hash, name, description, parameters FROM tools"):
+    def _find_changes(self) -> Iterator[str]:
+        for hash, parent, message in self._query("SELECT hash, parent, message FROM messages"):
+            yield from _report_difference("message", hash, hash_message(parent, message))
+        for hash, content in self._query("SELECT hash, content FROM attachments"):
+            yield from _report_difference("attachment", hash, hash_bytes(content))
+        for hash, name, schema in self._query("SELECT hash, name, schema FROM formats"):
+            yield from _report_difference("format", hash, hash_json({"name": name, "schema": json.loads(schema)}))
+        for hash, name, description, parameters in self._query("SELECT hash, name, description, parameters FROM tools"):
             described = {"name": name, "description": description, "parameters": json.loads(parameters)}
-            yield from _difference("tool", hash, hash_json(described))
+            yield from _report_difference("tool", hash, hash_json(described))
 
-    def _missing(self) -> Iterator[str]:
-        for table, row, parent, _ in self._rows("PRAGMA foreign_key_check"):
+    def _find_missing_rows(self) -> Iterator[str]:
+        for table, row, parent, _ in self._query("PRAGMA foreign_key_check"):
             yield f"Row {row} of {table} names a row of {parent} that is not there."
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _open_connection(path: Path) -> sqlite3.Connection:
     connection = connect(path)
     connection.execute("PRAGMA query_only = ON")
     connection.create_function("contains", 2, _contains, deterministic=True)
     return connection
 
 
-def _at_most(limit: int | None) -> int:
+def _sql_limit(limit: int | None) -> int:
     """A limit in SQLite's words: -1 is none, and the greatest number is of 63 bits."""
     return -1 if limit is None else min(limit, 2**63 - 1)
 
@@ -339,11 +343,11 @@ def _contains(text: str | None, word: str) -> bool:
     return word.lower() in (text or "").lower()
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
-def _usage(row: Mapping[str, Any]) -> Usage | None:
+def _build_usage(row: Mapping[str, Any]) -> Usage | None:
     if row["input_tokens"] is None:
         return None
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -355,6 +359,6 @@ def _usage(row: Mapping[str, Any]) -> Usage | None:
     )
 
 
-def _difference(kind: str, stored: str, found: str) -> Iterator[str]:
+def _report_difference(kind: str, stored: str, found: str) -> Iterator[str]:
     if stored != found:
         yield f"The {kind} {stored} was changed."

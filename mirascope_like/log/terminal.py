@@ -29,9 +29,17 @@ from ..values.messages import Message
 from ..values.result_text import result_text
 from .reader import LoggedResponse
 
-__all__ = ["Style", "ago", "clipped", "pretty_message", "row", "told", "without_controls"]
+__all__ = [
+    "Style",
+    "describe_response",
+    "format_age",
+    "format_message",
+    "format_row",
+    "replace_control_characters",
+    "truncate",
+]
 
-_SHOWN_OF_ID = 8  # the end, since ids may begin with the time
+_ID_LENGTH = 8  # the end, since ids may begin with the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Style:
     has_colours: bool
 
     @classmethod
-    def of(cls, stream: TextIO) -> Style:
+    def for_stream(cls, stream: TextIO) -> Style:
         """What a stream can show."""
         return cls(stream.isatty() and not os.environ.get("NO_COLOR"))
 
@@ -58,23 +66,23 @@ class Style:
         return f"\x1b[31m{text}\x1b[0m" if self.has_colours else text
 
 
-def row(response: LoggedResponse, now: datetime, style: Style, *, model_width: int, width: int | None) -> str:
+def format_row(response: LoggedResponse, now: datetime, style: Style, *, model_width: int, width: int | None) -> str:
     """One line for one call, cut to `width` columns."""
     head = (
-        f"{response.id[-_SHOWN_OF_ID:]}  {ago(response.started, now):>8}  {response.model_id:{model_width}}  "
-        f"{_tokens(response):>11}  {_took(response.duration):>6}  "
+        f"{response.id[-_ID_LENGTH:]}  {format_age(response.started, now):>8}  {response.model_id:{model_width}}  "
+        f"{_format_tokens(response):>11}  {_format_duration(response.duration):>6}  "
     )
-    prompt = " ".join(without_controls(response.prompt).split()) or "(tool outputs)"
-    answer = " ".join(without_controls(_outcome(response)).split())
+    prompt = " ".join(replace_control_characters(response.prompt).split()) or "(tool outputs)"
+    answer = " ".join(replace_control_characters(_outcome_text(response)).split())
     room = None if width is None else max(20, width - len(head) - 3)
-    shown_prompt = clipped(prompt, 48 if room is None else room // 2)
-    shown_answer = clipped(answer, 48 if room is None else room - _columns(shown_prompt))
+    shown_prompt = truncate(prompt, 48 if room is None else room // 2)
+    shown_answer = truncate(answer, 48 if room is None else room - _display_width(shown_prompt))
     if response.error_type:
         shown_answer = style.red(shown_answer)
     return f"{style.dim(head)}{style.bold(shown_prompt)} │ {shown_answer}"
 
 
-def told(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, str]]:
+def describe_response(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What there is to say of a call beside its messages, by name."""
     yield "id", response.id
     if response.conversation_id != response.id:
@@ -96,13 +104,13 @@ def told(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, 
         yield "error", f"{response.error_type}: {response.error}"
 
 
-def pretty_message(message: Message) -> str:
+def format_message(message: Message) -> str:
     """A message to be read."""
     parts = (message.content,) if isinstance(message.content, Text) else message.content
-    return "\n".join(_pretty(part) for part in parts)
+    return "\n".join(_format_part(part) for part in parts)
 
 
-def _pretty(part: object) -> str:
+def _format_part(part: object) -> str:
     match part:
         case Text(text=text):
             return text
@@ -112,26 +120,26 @@ def _pretty(part: object) -> str:
             return f"→ {part.name}({part.args})"
         case ToolOutput():
             output = cast("ToolOutput[object]", part)
-            return f"← {output.name}: {_shown_result(output.result)}"
+            return f"← {output.name}: {_format_result(output.result)}"
         case Image() | Audio() | Document():
-            return f"[{type(part).__name__.lower()}: {_shown_source(part)}]"
+            return f"[{type(part).__name__.lower()}: {_format_source(part)}]"
         case ProviderBlock(kind=kind):
             return f"[{kind}]"
         case _:
             return f"[{type(part).__name__}]"
 
 
-def _shown_result(result: object) -> str:
+def _format_result(result: object) -> str:
     match result:
         case Image() | Audio() | Document():
-            return _pretty(result)
+            return _format_part(result)
         case list():
-            return json.dumps(result, ensure_ascii=False, default=_pretty)
+            return json.dumps(result, ensure_ascii=False, default=_format_part)
         case _:
             return result_text(result)
 
 
-def _shown_source(part: Image | Audio | Document) -> str:
+def _format_source(part: Image | Audio | Document) -> str:
     match part.source:
         case Base64ImageSource(data=data, mime_type=kind) | Base64AudioSource(data=data, mime_type=kind):
             return f"{kind}, {len(data) * 3 // 4} bytes"
@@ -143,23 +151,23 @@ def _shown_source(part: Image | Audio | Document) -> str:
             return source.url
 
 
-def _outcome(response: LoggedResponse) -> str:
+def _outcome_text(response: LoggedResponse) -> str:
     if response.error_type:
         return f"{response.error_type}: {response.error}"
     if response.message is None:
         return "(no answer)"
-    return response.text or pretty_message(response.message)
+    return response.text or format_message(response.message)
 
 
-def _tokens(response: LoggedResponse) -> str:
+def _format_tokens(response: LoggedResponse) -> str:
     return f"{response.usage.input_tokens}→{response.usage.output_tokens}" if response.usage is not None else "-"
 
 
-def _took(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     return f"{seconds:.1f}s" if seconds < 100 else f"{seconds / 60:.0f}m"
 
 
-def ago(then: datetime, now: datetime) -> str:
+def format_age(then: datetime, now: datetime) -> str:
     """How long ago something was, in its largest unit."""
     seconds = max(0, int((now - then).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
@@ -168,23 +176,23 @@ def ago(then: datetime, now: datetime) -> str:
     return "now" if seconds < 1 else f"{seconds}s ago"
 
 
-def clipped(text: str, columns: int) -> str:
+def truncate(text: str, columns: int) -> str:
     """The text, cut so that it takes at most so many columns of a terminal."""
-    if _columns(text) <= columns:
+    if _display_width(text) <= columns:
         return text
     taken = 1  # the ellipsis
     for position, character in enumerate(text):
-        taken += _columns(character)
+        taken += _display_width(character)
         if taken > columns:
             return f"{text[:position].rstrip()}…"
     return text
 
 
-def _columns(text: str) -> int:
+def _display_width(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def without_controls(text: str) -> str:
+def replace_control_characters(text: str) -> str:
     """The text without what could steer a terminal; lines and tabs stay."""
     if text.isprintable():
         return text

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from ..engine.observers import FinishedCall, observe, set_tenant, unfinished_calls
 from ..errors import LogError
-from .database import connect, has_index, is_busy
-from .entries import checked_tenant, write_call
+from .database import connect, has_search_index, is_busy
+from .entries import check_tenant, write_call
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,10 +33,10 @@ __all__ = ["LogWriter", "log"]
 CLOSING_SECONDS = 10.0
 """How long the end of the program waits for what is not written yet."""
 
-_MOST_AT_ONCE = 256  # calls in a transaction
+_MAX_BATCH_SIZE = 256  # calls in a transaction
 
 
-class _Entry:
+class _QueuedCall:
     """A call in the queue."""
 
     __slots__ = ("call",)
@@ -45,7 +45,7 @@ class _Entry:
         self.call = call
 
 
-class _Mark:
+class _QueueMarker:
     """A place in the queue: `reached` when all before it is written. The last one ends the thread."""
 
     def __init__(self, *, is_last: bool) -> None:
@@ -53,7 +53,7 @@ class _Mark:
         self.is_last = is_last
 
 
-_Queue: TypeAlias = "SimpleQueue[_Entry | _Mark]"
+_Queue: TypeAlias = "SimpleQueue[_QueuedCall | _QueueMarker]"
 
 
 def log(path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> LogWriter:
@@ -77,20 +77,21 @@ class LogWriter:
 
     def __init__(self, path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> None:
         self.path: Path = Path(path).absolute()
-        self.tenant: str | None = checked_tenant(tenant)
+        self.tenant: str | None = check_tenant(tenant)
         self._raw = raw
-        self._starting = threading.RLock()
-        self._connected = threading.Lock()  # held while the connection is used
+        self._start_lock = threading.RLock()
+        self._connection_lock = threading.Lock()  # held while the connection is used
         self._connection: sqlite3.Connection | None = None
         self._queue: _Queue = SimpleQueue()
-        self._unwritten: set[_Entry] = set()  # changed by single operations only, since garbage collection may write
+        # Changed by single operations only, since garbage collection may write.
+        self._unwritten: set[_QueuedCall] = set()
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         connect(self.path, create=True).close()
         if not os.access(self.path, os.W_OK):
             raise LogError(f"{self.path} is read-only.")
         self._has_warned = False
-        self._stop_listening = observe(self._hear)
+        self._stop_listening = observe(self._on_call_finished)
         self._is_open = True
         self._unset_tenant = None if tenant is None else set_tenant(tenant)
         _open_logs[self] = True
@@ -107,7 +108,7 @@ class LogWriter:
 
     def write(self, call: FinishedCall) -> None:
         """Have a call written, soon. Only what has not been written yet is written."""
-        entry = _Entry(call)
+        entry = _QueuedCall(call)
         self._unwritten.add(entry)
         self._queue.put(entry)
         if self._thread is None:
@@ -118,7 +119,7 @@ class LogWriter:
 
         Blocks: in async code, leave it out or call it in a worker thread.
         """
-        self._wait(_Mark(is_last=False), _deadline(timeout))
+        self._wait_for_marker(_QueueMarker(is_last=False), _deadline(timeout))
 
     def close(self, timeout: float | None = CLOSING_SECONDS) -> None:
         """Stop logging, and write the calls so far. May be called twice.
@@ -156,17 +157,17 @@ class LogWriter:
 
     def before_fork(self) -> None:
         """Let go of the file, until `after_fork`."""
-        self._connected.acquire()
+        self._connection_lock.acquire()
         self._disconnect()
 
     def after_fork(self) -> None:
         """Go on, in the parent."""
-        self._connected.release()
+        self._connection_lock.release()
 
     def begin_anew(self) -> None:
         """Forget what the parent has to write, in the child, which has no threads but its own."""
-        self._starting = threading.RLock()
-        self._connected = threading.Lock()
+        self._start_lock = threading.RLock()
+        self._connection_lock = threading.Lock()
         self._queue = SimpleQueue()
         self._unwritten = set()
         self._thread = None
@@ -174,9 +175,11 @@ class LogWriter:
 
     def _start(self) -> threading.Thread | None:
         """Start the thread if there is none, and return it; `None` in an ending process, which starts no threads."""
-        with self._starting:
+        with self._start_lock:
             # Made first: garbage that is collected meanwhile may end calls, which begin here again.
-            thread = threading.Thread(target=self._work, args=(self._queue,), name="mirascope_like-log", daemon=True)
+            thread = threading.Thread(
+                target=self._run_thread, args=(self._queue,), name="mirascope_like-log", daemon=True
+            )
             if self._thread is not None:
                 return self._thread
             self._thread = thread
@@ -196,29 +199,29 @@ class LogWriter:
         was_open, self._is_open = self._is_open, False
         if was_open:
             for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
-                if _takes(self, call) and not any(_takes(other, call) for other in self._others()):
+                if _is_call_for(self, call) and not any(_is_call_for(other, call) for other in self._other_logs()):
                     self.write(call)
         self._stop_listening()
         if self._unset_tenant is not None:
             self._unset_tenant()
 
-    def _hear(self, call: FinishedCall) -> None:
+    def _on_call_finished(self, call: FinishedCall) -> None:
         """Write a call, unless it is of another tenant."""
-        if _takes(self, call):
+        if _is_call_for(self, call):
             self.write(call)
             if call.tenant is None and self.tenant is not None:
                 self._warn_of_context()
 
     def _warn_of_context(self) -> None:
         """Warn once that it is not known whose a call is, unless a log of all calls expects such calls."""
-        if not self._has_warned and not any(other.tenant is None for other in self._others()):
+        if not self._has_warned and not any(other.tenant is None for other in self._other_logs()):
             self._has_warned = True
             _warn(
                 "A call was logged without a tenant, because it was made outside of the context in which a log was "
                 "opened with tenant=. Run your threads with contextvars.copy_context().run."
             )
 
-    def _others(self) -> list[LogWriter]:
+    def _other_logs(self) -> list[LogWriter]:
         """Other logs of the same file."""
         logs = tuple(_open_logs)
         return [each for each in logs if each is not self and each.path == self.path and each.is_open]
@@ -226,86 +229,89 @@ class LogWriter:
     def _finish(self, timeout: float | None) -> None:
         """Write the last calls, and raise what went wrong."""
         deadline = _deadline(timeout)
-        self._wait(_Mark(is_last=True), deadline)
+        self._wait_for_marker(_QueueMarker(is_last=True), deadline)
         while not self._queue.empty():  # handed over by another thread just when this log stopped listening
-            self._wait(_Mark(is_last=True), deadline)
+            self._wait_for_marker(_QueueMarker(is_last=True), deadline)
         _open_logs.pop(self, None)
         error, self._error = self._error, None
         if error is not None:
             raise LogError(f"Not all calls could be written to {self.path}: {error}") from error
 
-    def _wait(self, mark: _Mark, deadline: float) -> None:
+    def _wait_for_marker(self, mark: _QueueMarker, deadline: float) -> None:
         """Wait until all before the mark is written. Raises `LogError` after the deadline, of `time.monotonic`."""
         if self._thread is None and self._queue.empty():
             return
         self._queue.put(mark)
         thread = self._start()
-        reached = self._work_here(mark, deadline) if thread is None else mark.reached.wait(_left(deadline))
+        if thread is None:
+            reached = self._work_in_this_thread(mark, deadline)
+        else:
+            reached = mark.reached.wait(_remaining_seconds(deadline))
         if not reached:
             raise LogError(f"Not all calls are written to {self.path} in time: is it locked?")
         if mark.is_last and thread is not None:
-            thread.join(_left(deadline))
+            thread.join(_remaining_seconds(deadline))
 
-    def _work_here(self, mark: _Mark, deadline: float) -> bool:
+    def _work_in_this_thread(self, mark: _QueueMarker, deadline: float) -> bool:
         """Do the thread's work in this one; whether it was done before the deadline."""
         while not mark.reached.is_set() and time.monotonic() < deadline:
-            self._round(self._queue, deadline)
-        with self._connected:
+            self._write_batch(self._queue, deadline)
+        with self._connection_lock:
             self._disconnect()
         return mark.reached.is_set()
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
-    def _work(self, queue: _Queue) -> None:
+    def _run_thread(self, queue: _Queue) -> None:
         ending = False
-        while not (ending and self._ends(queue)):
-            ending = self._round(queue, math.inf) or ending
-        with self._connected:
+        while not (ending and self._end_if_idle(queue)):
+            ending = self._write_batch(queue, math.inf) or ending
+        with self._connection_lock:
             self._disconnect()
 
-    def _ends(self, queue: _Queue) -> bool:
+    def _end_if_idle(self, queue: _Queue) -> bool:
         """Whether the thread ends here: nobody waits for it behind a last mark."""
-        with self._starting:
+        with self._start_lock:
             if not queue.empty():
                 return False
             self._thread = None
             return True
 
-    def _round(self, queue: _Queue, deadline: float) -> bool:
+    def _write_batch(self, queue: _Queue, deadline: float) -> bool:
         """Write what waits, or the next to come; whether a last mark was reached."""
-        entries, mark = _taken(queue)
+        entries, mark = _take_batch(queue)
         try:
-            self._write(entries, deadline)
+            self._write_entries(entries, deadline)
         except Exception:
             for entry in entries:  # each on its own, so that one that cannot be written harms no other
                 try:
-                    self._write([entry], deadline)
+                    self._write_entries([entry], deadline)
                 except Exception as error:
-                    self._failed(error)
+                    self._record_error(error)
         self._unwritten.difference_update(entries)
         if mark is not None:
             mark.reached.set()
         return mark is not None and mark.is_last
 
-    def _write(self, entries: list[_Entry], deadline: float) -> None:
+    def _write_entries(self, entries: list[_QueuedCall], deadline: float) -> None:
         """Write calls, all or none, as soon as other processes let."""
         import sqlite3
 
         while entries:
             try:
-                with self._connected:
+                with self._connection_lock:
                     self._connection = self._connection or connect(self.path, create=True)
-                    self._write_through(self._connection, entries)
+                    self._write_transaction(self._connection, entries)
                 return
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() > deadline:
                     raise
             time.sleep(0.01)  # lets others have the connection, who may want to close it
 
-    def _write_through(self, connection: sqlite3.Connection, entries: list[_Entry]) -> None:
+    def _write_transaction(self, connection: sqlite3.Connection, entries: list[_QueuedCall]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            index = has_index(connection)
+            index = has_search_index(connection)
             for entry in entries:
                 write_call(connection, entry.call, raw=self._raw, index=index)
             connection.execute("COMMIT")
@@ -319,28 +325,28 @@ class LogWriter:
         if connection is not None:
             connection.close()
 
-    def _failed(self, error: Exception) -> None:
+    def _record_error(self, error: Exception) -> None:
         if self._error is not None:
             return
         self._error = error
         _warn(f"A call could not be written to {self.path}: {error}")
 
 
-def _taken(queue: _Queue) -> tuple[list[_Entry], _Mark | None]:
+def _take_batch(queue: _Queue) -> tuple[list[_QueuedCall], _QueueMarker | None]:
     """What waits, or the next to come, up to the first mark."""
-    entries: list[_Entry] = []
+    entries: list[_QueuedCall] = []
     item = queue.get()
     with suppress(Empty):
-        while isinstance(item, _Entry):
+        while isinstance(item, _QueuedCall):
             entries.append(item)
-            if len(entries) == _MOST_AT_ONCE:
+            if len(entries) == _MAX_BATCH_SIZE:
                 return entries, None
             item = queue.get_nowait()
         return entries, item
     return entries, None
 
 
-def _takes(log: LogWriter, call: FinishedCall) -> bool:
+def _is_call_for(log: LogWriter, call: FinishedCall) -> bool:
     """Whether a call is for this log: of its tenant, if it has one, or of nobody known."""
     return log.tenant is None or call.tenant in (None, log.tenant)
 
@@ -354,7 +360,7 @@ def _deadline(timeout: float | None) -> float:
     return math.inf if timeout is None else time.monotonic() + timeout
 
 
-def _left(deadline: float) -> float:
+def _remaining_seconds(deadline: float) -> float:
     return min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
 
 

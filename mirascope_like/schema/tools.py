@@ -29,7 +29,7 @@ from typing_extensions import TypeVar
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError, error_text
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
-from ..values.results import lasting, result_words
+from ..values.results import materialize_result, result_text_without_images
 from ..values.timeouts import check_seconds
 from .dialects import COMMON
 from .functions import (
@@ -288,7 +288,7 @@ class BaseTool(Generic[P, R]):
     def output(self, call: ToolCall, result: Any) -> ToolOutput[Any]:
         """The output of a call that went well. Raises `TypeError` if the result has no JSON form."""
         output = output_of(call, result)
-        result_words(output.result)  # fails here, as the tool's error, and not when it is sent
+        result_text_without_images(output.result)  # fails here, as the tool's error, and not when it is sent
         return output
 
     def failure(self, call: ToolCall, error: BaseException) -> ToolOutput[Any]:
@@ -450,7 +450,7 @@ def _check_function(fn: Callable[..., Any]) -> None:
 
 def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
     """The output of a call that went well."""
-    return ToolOutput(id=call.id, name=call.name, result=lasting(result))
+    return ToolOutput(id=call.id, name=call.name, result=materialize_result(result))
 
 
 def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:

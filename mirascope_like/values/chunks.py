@@ -261,7 +261,7 @@ ContentChunk: TypeAlias = (
 AssistantContentChunk: TypeAlias = ContentChunk  # its public name
 MetaChunk: TypeAlias = UsageChunk | FinishReasonChunk | RawMessageChunk | ResponseInfoChunk
 Chunk: TypeAlias = ContentChunk | MetaChunk
-_OfTextOrThought: TypeAlias = TextChunk | TextEndChunk | CitationChunk | ThoughtChunk | ThoughtEndChunk
+_TextOrThoughtChunk: TypeAlias = TextChunk | TextEndChunk | CitationChunk | ThoughtChunk | ThoughtEndChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,35 +277,35 @@ class Reply:
     provider_model_name: str | None = None
 
 
-class _Open:
-    """A part that is still arriving, at a place among the parts of its message."""
+class _OpenPart:
+    """A part that is still arriving, at an index among the parts of its message."""
 
-    __slots__ = ("citations", "id", "name", "pieces", "place")
+    __slots__ = ("citations", "id", "index", "name", "pieces")
 
-    def __init__(self, place: int, id: str = "", name: str = "") -> None:
-        self.place = place
+    def __init__(self, index: int, id: str = "", name: str = "") -> None:
+        self.index = index
         self.id = id
         self.name = name
         self.pieces: list[str] = []
         self.citations: list[Citation] = []
 
 
-class _OpenText(_Open):
+class _OpenText(_OpenPart):
     content_type = "text"
 
-    def part(self) -> Text:
+    def build(self) -> Text:
         return Text("".join(self.pieces), tuple(self.citations))
 
 
-class _OpenThought(_Open):
+class _OpenThought(_OpenPart):
     content_type = "thought"
 
-    def part(self) -> Thought:
+    def build(self) -> Thought:
         return Thought("".join(self.pieces))
 
 
-class _OpenToolCall(_Open):
-    def part(self) -> ToolCall:
+class _OpenToolCall(_OpenPart):
+    def build(self) -> ToolCall:
         return ToolCall(id=self.id, name=self.name, args="".join(self.pieces) or "{}")
 
 
@@ -315,7 +315,7 @@ class Accumulator:
     def __init__(self) -> None:
         self._parts: list[AssistantContentPart | _OpenText | _OpenThought | _OpenToolCall] = []
         self._open_text: _OpenText | _OpenThought | None = None
-        self._open_calls: dict[str, _OpenToolCall] = {}
+        self._open_tool_calls: dict[str, _OpenToolCall] = {}
         self.usage: Usage | None = None
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
@@ -325,7 +325,7 @@ class Accumulator:
 
     def add(self, chunk: Chunk) -> None:
         """Take in one chunk. Raises `RuntimeError` if it cannot follow those before it."""
-        self._FOLDS[type(chunk)](self, chunk)
+        self._HANDLERS[type(chunk)](self, chunk)
 
     def reply(self) -> Reply:
         """What there is so far."""
@@ -343,12 +343,12 @@ class Accumulator:
     def content(self) -> tuple[AssistantContentPart, ...]:
         """The parts so far, in order of their starts; without tool calls that are still open."""
         return tuple(
-            part.part() if isinstance(part, _Open) else part
+            part.build() if isinstance(part, _OpenPart) else part
             for part in self._parts
             if not isinstance(part, _OpenToolCall)
         )
 
-    def _start(self, chunk: TextStartChunk | ThoughtStartChunk) -> None:
+    def _start_text_or_thought(self, chunk: TextStartChunk | ThoughtStartChunk) -> None:
         if self._open_text is not None:
             raise RuntimeError("A text or thought starts while another is open.")
         self._open_text = part = (
@@ -356,72 +356,72 @@ class Accumulator:
         )
         self._parts.append(part)
 
-    def _go_on(self, chunk: TextChunk | ThoughtChunk) -> None:
-        self._current(chunk).pieces.append(chunk.delta)
+    def _append_delta(self, chunk: TextChunk | ThoughtChunk) -> None:
+        self._get_open_text(chunk).pieces.append(chunk.delta)
 
-    def _cite(self, chunk: CitationChunk) -> None:
-        self._current(chunk).citations.append(chunk.citation)
+    def _add_citation(self, chunk: CitationChunk) -> None:
+        self._get_open_text(chunk).citations.append(chunk.citation)
 
-    def _end(self, chunk: TextEndChunk | ThoughtEndChunk) -> None:
-        self._close(self._current(chunk))
+    def _end_text_or_thought(self, chunk: TextEndChunk | ThoughtEndChunk) -> None:
+        self._close_part(self._get_open_text(chunk))
         self._open_text = None
 
-    def _start_call(self, chunk: ToolCallStartChunk) -> None:
-        if chunk.id in self._open_calls:
+    def _start_tool_call(self, chunk: ToolCallStartChunk) -> None:
+        if chunk.id in self._open_tool_calls:
             raise RuntimeError(f"Tool call {chunk.id!r} starts twice.")
-        self._open_calls[chunk.id] = call = _OpenToolCall(len(self._parts), chunk.id, chunk.name)
+        self._open_tool_calls[chunk.id] = call = _OpenToolCall(len(self._parts), chunk.id, chunk.name)
         self._parts.append(call)
 
-    def _go_on_with_call(self, chunk: ToolCallChunk) -> None:
-        self._call(chunk).pieces.append(chunk.delta)
+    def _append_arguments(self, chunk: ToolCallChunk) -> None:
+        self._get_open_tool_call(chunk).pieces.append(chunk.delta)
 
-    def _end_call(self, chunk: ToolCallEndChunk) -> None:
-        self._close(self._call(chunk))
-        del self._open_calls[chunk.id]
+    def _end_tool_call(self, chunk: ToolCallEndChunk) -> None:
+        self._close_part(self._get_open_tool_call(chunk))
+        del self._open_tool_calls[chunk.id]
 
-    def _take_whole(self, chunk: ProviderChunk) -> None:
+    def _add_provider_part(self, chunk: ProviderChunk) -> None:
         self._parts.append(chunk.part)
 
-    def _note_usage(self, chunk: UsageChunk) -> None:
+    def _set_usage(self, chunk: UsageChunk) -> None:
         self.usage = chunk.usage
 
-    def _note_finish(self, chunk: FinishReasonChunk) -> None:
+    def _set_finish_reason(self, chunk: FinishReasonChunk) -> None:
         self.finish_reason, self.raw_finish_reason = chunk.reason, chunk.raw
 
-    def _note_message(self, chunk: RawMessageChunk) -> None:
+    def _set_raw_message(self, chunk: RawMessageChunk) -> None:
         self.raw_message = chunk.message
 
-    def _note_info(self, chunk: ResponseInfoChunk) -> None:
+    def _set_response_info(self, chunk: ResponseInfoChunk) -> None:
         self.response_id = chunk.id or self.response_id
         self.provider_model_name = chunk.model or self.provider_model_name
 
-    def _current(self, chunk: _OfTextOrThought) -> _OpenText | _OpenThought:
+    def _get_open_text(self, chunk: _TextOrThoughtChunk) -> _OpenText | _OpenThought:
         if self._open_text is None or self._open_text.content_type != chunk.content_type:
             raise RuntimeError(f"A {chunk.type} came while no {chunk.content_type} was open.")
         return self._open_text
 
-    def _call(self, chunk: ToolCallChunk | ToolCallEndChunk) -> _OpenToolCall:
-        if chunk.id not in self._open_calls:
+    def _get_open_tool_call(self, chunk: ToolCallChunk | ToolCallEndChunk) -> _OpenToolCall:
+        if chunk.id not in self._open_tool_calls:
             raise RuntimeError(f"A {chunk.type} came for tool call {chunk.id!r}, which is not open.")
-        return self._open_calls[chunk.id]
+        return self._open_tool_calls[chunk.id]
 
-    def _close(self, part: _OpenText | _OpenThought | _OpenToolCall) -> None:
-        self._parts[part.place] = part.part()
+    def _close_part(self, part: _OpenText | _OpenThought | _OpenToolCall) -> None:
+        self._parts[part.index] = part.build()
 
-    _FOLDS: ClassVar[Mapping[type[Chunk], Callable[[Any, Any], None]]] = {
-        TextStartChunk: _start,
-        TextChunk: _go_on,
-        CitationChunk: _cite,
-        TextEndChunk: _end,
-        ThoughtStartChunk: _start,
-        ThoughtChunk: _go_on,
-        ThoughtEndChunk: _end,
-        ToolCallStartChunk: _start_call,
-        ToolCallChunk: _go_on_with_call,
-        ToolCallEndChunk: _end_call,
-        ProviderChunk: _take_whole,
-        UsageChunk: _note_usage,
-        FinishReasonChunk: _note_finish,
-        RawMessageChunk: _note_message,
-        ResponseInfoChunk: _note_info,
+    _HANDLERS: ClassVar[Mapping[type[Chunk], Callable[[Any, Any], None]]] = {
+        TextStartChunk: _start_text_or_thought,
+        TextChunk: _append_delta,
+        CitationChunk: _add_citation,
+        TextEndChunk: _end_text_or_thought,
+        ThoughtStartChunk: _start_text_or_thought,
+        ThoughtChunk: _append_delta,
+        ThoughtEndChunk: _end_text_or_thought,
+        ToolCallStartChunk: _start_tool_call,
+        ToolCallChunk: _append_arguments,
+        ToolCallEndChunk: _end_tool_call,
+        ProviderChunk: _add_provider_part,
+        UsageChunk: _set_usage,
+        FinishReasonChunk: _set_finish_reason,
+        RawMessageChunk: _set_raw_message,
+        ResponseInfoChunk: _set_response_info,
     }

@@ -93,17 +93,17 @@ class Image(PydanticField):
     @classmethod
     def from_url(cls, url: str) -> Image:
         """An image that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for a path."""
-        return cls(URLImageSource(media.checked_url(url)))
+        return cls(URLImageSource(media.check_url(url)))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
         """An image from its bytes. Raises `ValueError` if it is of no known kind or has over `max_size` bytes."""
-        return cls(Base64ImageSource(*media.encode(data, media.image_type, max_size)))
+        return cls(Base64ImageSource(*media.encode_base64(data, media.image_type, max_size)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
         """An image from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
-        return cls.from_bytes(media.read(path, max_size), max_size=max_size)
+        return cls.from_bytes(media.read_file(path, max_size), max_size=max_size)
 
     @classmethod
     def download(
@@ -156,12 +156,12 @@ class Audio(PydanticField):
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
         """Sound from its bytes. Raises `ValueError` if it is of no known kind or has over `max_size` bytes."""
-        return cls(Base64AudioSource(*media.encode(data, media.audio_type, max_size)))
+        return cls(Base64AudioSource(*media.encode_base64(data, media.audio_type, max_size)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
         """Sound from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
-        return cls.from_bytes(media.read(path, max_size), max_size=max_size)
+        return cls.from_bytes(media.read_file(path, max_size), max_size=max_size)
 
     @classmethod
     def download(
@@ -229,7 +229,7 @@ class Document(PydanticField):
         for `download=True`: that is what `Document.download` does."""
         if download:
             raise ValueError("To download a document, write Document.download(url), or await download_async(url).")
-        return cls(URLDocumentSource(media.checked_url(url)))
+        return cls(URLDocumentSource(media.check_url(url)))
 
     @classmethod
     def from_bytes(
@@ -241,9 +241,9 @@ class Document(PydanticField):
         media.check_bytes(data)
         media.check_size(len(data), max_size)
         mime_type = mime_type or media.document_type(data)
-        if media.is_text(mime_type):
-            return cls(TextDocumentSource(media.text_of(data), mime_type))
-        return cls(Base64DocumentSource(*media.encode(data, lambda _: mime_type, max_size)))
+        if media.is_text_type(mime_type):
+            return cls(TextDocumentSource(media.decode_text(data), mime_type))
+        return cls(Base64DocumentSource(*media.encode_base64(data, lambda _: mime_type, max_size)))
 
     @classmethod
     def from_file(
@@ -251,7 +251,7 @@ class Document(PydanticField):
     ) -> Document:
         """A document from a regular file: PDF by its bytes, text by its name, or as `mime_type` says. Reads at once
         (blocking); errors as `from_bytes`, and `OSError`."""
-        data = media.read(path, max_size)
+        data = media.read_file(path, max_size)
         try:
             kind = mime_type or media.document_type_of_file(path, data)
             return cls.from_bytes(data, mime_type=kind, max_size=max_size)

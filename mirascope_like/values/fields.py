@@ -20,14 +20,14 @@ class PydanticField:
         from pydantic_core import core_schema
 
         def read(value: Any) -> Any:
-            made = (
+            part = (
                 value
                 if isinstance(value, cls)
-                else from_json_form({**_tag(cls), **value} if isinstance(value, dict) else value)
+                else from_json_form({**_get_tag(cls), **value} if isinstance(value, dict) else value)
             )
-            if not isinstance(made, cls):
-                raise ValueError(f"This is a {type(made).__name__}, not a {cls.__name__}.")
-            return made
+            if not isinstance(part, cls):
+                raise ValueError(f"This is a {type(part).__name__}, not a {cls.__name__}.")
+            return part
 
         return core_schema.no_info_plain_validator_function(
             read,
@@ -38,6 +38,6 @@ class PydanticField:
         )
 
 
-def _tag(cls: type) -> dict[str, str]:
+def _get_tag(cls: type) -> dict[str, str]:
     """What tells forms of a class from those of others; it may be left out where only that class is meant."""
     return {name: tag for name in ("type", "role") if isinstance(tag := getattr(cls, name, None), str)}

@@ -13,7 +13,7 @@ from math import isfinite
 from types import NoneType
 from typing import Any, cast
 
-from .media import stored_url
+from .media import check_stored_url
 from .result_text import result_text
 from .tool_errors import ToolError, ToolExecutionError, ToolNotFoundError
 
@@ -39,8 +39,8 @@ PARTS = _Registry("type")
 """Content parts, and the sources of their data."""
 
 _TOOL_ERRORS = {"tool_execution": ToolExecutionError, "tool": ToolError}
-_PLAIN: tuple[object, ...] = (str, bool, int, NoneType)
-_TAGS = ("$part", "$parts", "$json")
+_SCALAR_TYPES: tuple[object, ...] = (str, bool, int, NoneType)
+_RESULT_TAGS = ("$part", "$parts", "$json")
 
 
 def register_records(name: str, record: type) -> None:
@@ -49,7 +49,7 @@ def register_records(name: str, record: type) -> None:
     def from_json(records: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
         return tuple(record(**each) for each in records)
 
-    _FIELDS[name] = _records_to_json, from_json
+    _FIELD_FORMS[name] = _records_to_json, from_json
 
 
 def to_json_form(value: Any) -> dict[str, Any]:
@@ -61,12 +61,12 @@ def to_json_form(value: Any) -> dict[str, Any]:
 def from_json_form(data: Mapping[str, Any]) -> Any:
     """Return the message, part or source of a JSON form. Raises `ValueError` if `data` is not a JSON form."""
     try:
-        return _build(PARTS if data.get("role") is None else MESSAGES, data)
+        return _build_value(PARTS if data.get("role") is None else MESSAGES, data)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"This is not the JSON form of a message or part ({error}): {str(data)[:200]}") from error
 
 
-def _build(registry: _Registry, data: Mapping[str, Any]) -> Any:
+def _build_value(registry: _Registry, data: Mapping[str, Any]) -> Any:
     key = registry.key
     tag = data.get(key)
     kind = registry.by_tag.get(tag) if isinstance(tag, str) else None
@@ -93,11 +93,11 @@ def _is_default(f: Field[Any], value: Any) -> bool:
 
 
 def _value_to_json(name: str, value: Any) -> Any:
-    return _FIELDS[name][0](value) if name in _FIELDS else value
+    return _FIELD_FORMS[name][0](value) if name in _FIELD_FORMS else value
 
 
 def _value_from_json(name: str, value: Any) -> Any:
-    return _FIELDS[name][1](value) if name in _FIELDS else value
+    return _FIELD_FORMS[name][1](value) if name in _FIELD_FORMS else value
 
 
 def _content_to_json(content: Any) -> Any:
@@ -125,8 +125,8 @@ def _result_to_json(result: Any) -> Any:
         return {"$part": to_json_form(result)}
     if _has_parts(result):
         return {"$parts": [_result_to_json(item) for item in result]}
-    if _is_json(result):
-        return {"$json": result} if any(tag in _keys(result) for tag in _TAGS) else result
+    if _is_plain_json(result):
+        return {"$json": result} if any(tag in _dict_keys(result) for tag in _RESULT_TAGS) else result
     return result_text(result)
 
 
@@ -135,7 +135,7 @@ def _has_parts(value: Any) -> bool:
     return any(isinstance(item, PARTS.classes) for item in items)
 
 
-def _keys(value: Any) -> Iterable[object]:
+def _dict_keys(value: Any) -> Iterable[object]:
     return cast("Iterable[object]", value) if isinstance(value, dict) else ()
 
 
@@ -151,16 +151,16 @@ def _result_from_json(result: Any) -> Any:
             return result
 
 
-def _is_json(value: Any) -> bool:
+def _is_plain_json(value: Any) -> bool:
     match cast("object", type(value)):
         case builtins.list:
-            return all(_is_json(item) for item in value)
+            return all(_is_plain_json(item) for item in value)
         case builtins.dict:
-            return all(type(key) is str and _is_json(item) for key, item in value.items())
+            return all(type(key) is str and _is_plain_json(item) for key, item in value.items())
         case builtins.float:
             return isfinite(value)
         case kind:
-            return kind in _PLAIN
+            return kind in _SCALAR_TYPES
 
 
 def _error_to_json(error: ToolError) -> dict[str, Any]:
@@ -178,10 +178,10 @@ def _error_from_json(data: Mapping[str, Any]) -> ToolError:
 
 
 # Fields that are not plain JSON: how they become it, and back.
-_FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+_FIELD_FORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "content": (_content_to_json, _content_from_json),
     "source": (to_json_form, from_json_form),
     "result": (_result_to_json, _result_from_json),
     "error": (_error_to_json, _error_from_json),
-    "url": (str, stored_url),
+    "url": (str, check_stored_url),
 }

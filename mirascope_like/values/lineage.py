@@ -12,34 +12,34 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-__all__ = ["FromCall", "call_of", "from_call"]
+__all__ = ["HasCallId", "get_call_id", "set_call_id"]
 
 T = TypeVar("T")
 
 
-class FromCall:
+class HasCallId:
     """A message that can carry the id of its call. A base of dataclasses that are frozen and have slots."""
 
     __slots__ = ("_call_id",)
     _call_id: str
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.__getstate__(), call_of(self))
+        return _rebuild_message, (type(self), self.__getstate__(), get_call_id(self))
 
 
-def call_of(message: object) -> str | None:
+def get_call_id(message: object) -> str | None:
     """Return the id of the call that a message came from, if it is known."""
     return getattr(message, "_call_id", None)
 
 
-def from_call(message: T, call_id: str | None) -> T:
+def set_call_id(message: T, call_id: str | None) -> T:
     """Note which call a new message came from, and return the message."""
-    if call_id is not None and isinstance(message, FromCall):
+    if call_id is not None and isinstance(message, HasCallId):
         object.__setattr__(message, "_call_id", call_id)
     return message
 
 
-def _rebuilt(kind: type[Any], state: object, call_id: str | None) -> object:
+def _rebuild_message(kind: type[Any], state: object, call_id: str | None) -> object:
     message: Any = object.__new__(kind)
     message.__setstate__(state)
-    return from_call(message, call_id)
+    return set_call_id(message, call_id)

@@ -28,19 +28,19 @@ __all__ = [
     "audio_type",
     "check_bytes",
     "check_size",
-    "checked_url",
+    "check_stored_url",
+    "check_url",
+    "decode_text",
     "document_type",
     "document_type_by_name",
     "document_type_of_file",
     "download",
     "download_async",
-    "encode",
+    "encode_base64",
     "image_type",
-    "is_text",
-    "read",
+    "is_text_type",
+    "read_file",
     "set_downloader",
-    "stored_url",
-    "text_of",
 ]
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
@@ -125,15 +125,15 @@ def document_type_of_file(path: str | PathLike[str], data: bytes) -> str:
     if data.startswith(_PDF):
         return document_type(data)
     kind = document_type_by_name(path)
-    return kind if is_text(kind) else document_type(data)
+    return kind if is_text_type(kind) else document_type(data)
 
 
-def is_text(mime_type: str) -> bool:
+def is_text_type(mime_type: str) -> bool:
     """Whether a document of this type is sent as text rather than as base64."""
     return mime_type.startswith("text/") or mime_type == "application/json"
 
 
-def text_of(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """The text of a document; `ValueError` if it is not UTF-8."""
     try:
         return data.decode("utf-8")
@@ -152,28 +152,28 @@ def check_bytes(data: object) -> None:
         )
 
 
-def checked_url(url: str) -> str:
+def check_url(url: str) -> str:
     """A URL as it is; `ValueError` for a path, for the URL of a file, and for spaces around it or control
     characters."""
-    if not isinstance(cast("object", url), str) or not _URL.match(url) or _names_file(url):
+    if not isinstance(cast("object", url), str) or not _URL.match(url) or _is_file_url(url):
         raise ValueError(f"{str(url)!r} is no URL that a provider could fetch: for a file here, use from_file.")
-    return _clean(url)
+    return _check_characters(url)
 
 
-def stored_url(url: str) -> str:
+def check_stored_url(url: str) -> str:
     """A URL of stored data as it is; `ValueError` for the URL of a file, and for spaces around it or control
     characters."""
-    if _names_file(url):
+    if _is_file_url(url):
         raise ValueError(f"{url!r} is the URL of a file, which stored data cannot name.")
-    return _clean(url)
+    return _check_characters(url)
 
 
-def _names_file(url: str) -> bool:
+def _is_file_url(url: str) -> bool:
     """Whether whoever fetches a URL would read a file. `local_file` is what urllib also calls it."""
     return _CONTROL.sub("", url).strip().lower().removeprefix("url:").startswith(("file:", "local_file:"))
 
 
-def _clean(url: str) -> str:
+def _check_characters(url: str) -> str:
     """A URL as it is; `ValueError` for one that those who fetch it may read in different ways: some leave control
     characters and surrounding spaces out."""
     if _CONTROL.search(url) or url != url.strip():
@@ -187,7 +187,7 @@ def check_size(size: int, max_size: int) -> None:
         raise ValueError(f"{size:,} bytes are more than the {max_size:,} allowed; pass max_size= to allow more.")
 
 
-def encode(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[str, str]:
+def encode_base64(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[str, str]:
     """(base64 text, MIME type) of some bytes, after checking size and kind."""
     check_bytes(data)
     check_size(len(data), max_size)
@@ -195,10 +195,10 @@ def encode(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[st
     return base64.b64encode(data).decode("ascii"), mime_type
 
 
-def read(path: str | PathLike[str], max_size: int) -> bytes:
+def read_file(path: str | PathLike[str], max_size: int) -> bytes:
     """Return a regular file's bytes. Raises `ValueError` for a pipe or device, and for over `max_size` bytes: no more
     are read, whatever size the file system reports."""
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(path, "rb", opener=_open_nonblocking) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{os.fspath(path)}: not a regular file, so it is not read.")
@@ -209,7 +209,7 @@ def read(path: str | PathLike[str], max_size: int) -> bytes:
         return data
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     """Open a file without waiting for the other end of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
@@ -244,7 +244,7 @@ def set_downloader(downloader: Downloader) -> None:
     _downloader = downloader
 
 
-def _installed() -> Downloader:
+def _get_downloader() -> Downloader:
     if _downloader is None:
         raise RuntimeError("Nothing is installed that downloads: import mirascope_like.llm, or call set_downloader().")
     return _downloader
@@ -252,9 +252,9 @@ def _installed() -> Downloader:
 
 def download(url: str, rules: DownloadRules) -> bytes:
     """The bytes behind a URL."""
-    return _installed().fetch(url, rules)
+    return _get_downloader().fetch(url, rules)
 
 
 async def download_async(url: str, rules: DownloadRules) -> bytes:
     """See `download`."""
-    return await _installed().fetch_async(url, rules)
+    return await _get_downloader().fetch_async(url, rules)

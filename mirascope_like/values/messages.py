@@ -28,7 +28,7 @@ from .content import (
 )
 from .fields import PydanticField
 from .json_forms import MESSAGES
-from .lineage import FromCall
+from .lineage import HasCallId
 
 __all__ = [
     "AssistantMessage",
@@ -62,7 +62,7 @@ class SystemMessage(PydanticField):
         if isinstance(self.content, str):
             object.__setattr__(self, "content", Text(self.content))
         elif not isinstance(self.content, Text):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"A system message is text, not {_kind(self.content)}.")
+            raise TypeError(f"A system message is text, not {_describe_type(self.content)}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +74,11 @@ class UserMessage(PydanticField):
     name: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "content", _parts(self.content, _USER_PARTS, "user"))
+        object.__setattr__(self, "content", _to_parts(self.content, _USER_PARTS, "user"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
-class AssistantMessage(FromCall, PydanticField):
+class AssistantMessage(HasCallId, PydanticField):
     """What a model said.
 
     `raw_message` is the same in the provider's own JSON form. It is sent back verbatim to the provider and model it
@@ -95,7 +95,7 @@ class AssistantMessage(FromCall, PydanticField):
     raw_message: Mapping[str, Any] | Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "content", _parts(self.content, _ASSISTANT_PARTS, "assistant"))
+        object.__setattr__(self, "content", _to_parts(self.content, _ASSISTANT_PARTS, "assistant"))
 
 
 Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage
@@ -103,8 +103,8 @@ Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage
 PromptContent: TypeAlias = str | UserContentPart | Message | Sequence[str | UserContentPart | Message]
 """What can be asked: see `promote`. One sequence type, not two, lets type checkers infer what a list literal holds."""
 
-_MESSAGES = (SystemMessage, UserMessage, AssistantMessage)
-MESSAGES.add({each.role: each for each in _MESSAGES})
+_MESSAGE_TYPES = (SystemMessage, UserMessage, AssistantMessage)
+MESSAGES.add({each.role: each for each in _MESSAGE_TYPES})
 
 
 def system(content: SystemContent) -> SystemMessage:
@@ -140,7 +140,7 @@ def assistant(
 def is_messages(value: object) -> bool:
     """Whether `value` is a message, or a non-empty list or tuple of messages only."""
     items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
-    return bool(items) and all(isinstance(item, _MESSAGES) for item in items)
+    return bool(items) and all(isinstance(item, _MESSAGE_TYPES) for item in items)
 
 
 def promote(value: object) -> tuple[Message, ...]:
@@ -148,7 +148,7 @@ def promote(value: object) -> tuple[Message, ...]:
 
     Raises `TypeError` for what is neither messages nor content, `ValueError` for an empty list.
     """
-    if isinstance(value, _MESSAGES):
+    if isinstance(value, _MESSAGE_TYPES):
         return (value,)
     if isinstance(value, str | Text | Image | Audio | Document | ToolOutput):
         return (user(cast("UserContent", value)),)
@@ -160,18 +160,20 @@ def promote(value: object) -> tuple[Message, ...]:
         )
     if not isinstance(value, list | tuple):
         raise TypeError(
-            f"A prompt is text, a content part, a message, or a list of these, not {_kind(value)}. "
+            f"A prompt is text, a content part, a message, or a list of these, not {_describe_type(value)}. "
             "Return a string, or messages made with llm.messages.user(...)."
         )
     items = cast("Sequence[Any]", value)
     if not items:
         raise ValueError("The prompt is an empty list: there is nothing to say to the model.")
-    found = [isinstance(item, _MESSAGES) for item in items]
+    found = [isinstance(item, _MESSAGE_TYPES) for item in items]
     if all(found):
         return tuple(items)
     if any(found):
         stray = items[found.index(False)]
-        raise TypeError(f"A list holds either messages or content, not both: {_kind(stray)} stands among messages.")
+        raise TypeError(
+            f"A list holds either messages or content, not both: {_describe_type(stray)} stands among messages."
+        )
     return (user(items),)
 
 
@@ -180,22 +182,24 @@ def promote_to_messages(value: object) -> list[Message]:
     return list(promote(value))
 
 
-def _parts(content: object, allowed: tuple[type, ...], role: str) -> tuple[Any, ...]:
+def _to_parts(content: object, allowed: tuple[type, ...], role: str) -> tuple[Any, ...]:
     if isinstance(content, str):
         return (Text(content),)
     parts: list[object] = []
-    for part in cast("Sequence[object]", content) if _is_list(content) else (content,):
+    for part in cast("Sequence[object]", content) if _is_sequence(content) else (content,):
         if not isinstance(part, (str, *allowed)):
             names = ", ".join(kind.__name__ for kind in allowed)
-            raise TypeError(f"{_kind(part)} cannot be part of a message of role {role!r}; these can: str, {names}.")
+            raise TypeError(
+                f"{_describe_type(part)} cannot be part of a message of role {role!r}; these can: str, {names}."
+            )
         parts.append(Text(part) if isinstance(part, str) else part)
     return tuple(parts)
 
 
-def _is_list(value: object) -> bool:
+def _is_sequence(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _kind(value: object) -> str:
+def _describe_type(value: object) -> str:
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

@@ -69,7 +69,7 @@ class Params(TypedDict, total=False):
     replaces the provider's. Those that only an HTTP client may set (`Host`, `Content-Length`, …) are refused."""
 
 
-_NAMES = frozenset(Params.__annotations__)
+_PARAM_NAMES = frozenset(Params.__annotations__)
 _LEVELS = get_args(ThinkingLevel)
 
 
@@ -77,15 +77,15 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_flag(value: object) -> bool:
+def _is_boolean(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _are_texts(value: object) -> bool:
+def _is_sequence_of_str(value: object) -> bool:
     return isinstance(value, Sequence) and all(isinstance(each, str) for each in cast("Sequence[object]", value))
 
 
@@ -94,16 +94,16 @@ def _is_mapping(value: object) -> bool:
 
 
 _NUMBER = _is_number, "a number"
-_WHOLE = _is_whole, "a whole number"
-_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+_WHOLE_NUMBER = _is_whole_number, "a whole number"
+_PARAM_TYPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "temperature": _NUMBER,
-    "max_tokens": _WHOLE,
+    "max_tokens": _WHOLE_NUMBER,
     "top_p": _NUMBER,
-    "top_k": _WHOLE,
-    "seed": _WHOLE,
-    "stop_sequences": (_are_texts, "a sequence of texts"),
-    "parallel_tool_calls": (_is_flag, "True or False"),
-    "tool_call_limit": _WHOLE,
+    "top_k": _WHOLE_NUMBER,
+    "seed": _WHOLE_NUMBER,
+    "stop_sequences": (_is_sequence_of_str, "a sequence of texts"),
+    "parallel_tool_calls": (_is_boolean, "True or False"),
+    "tool_call_limit": _WHOLE_NUMBER,
     "extra_body": (_is_mapping, "a mapping"),
     "extra_headers": (_is_mapping, "a mapping of names to texts"),
 }
@@ -112,12 +112,12 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 def check_params(params: Mapping[str, object]) -> Params:
     """`params` as `Params`. Raises `TypeError` for an unknown name or a value of a wrong type, `ValueError` for a value
     that cannot be meant."""
-    unknown = [name for name in params if name not in _NAMES]
+    unknown = [name for name in params if name not in _PARAM_NAMES]
     if unknown:
-        raise TypeError(_unknown_param(unknown[0]))
+        raise TypeError(_unknown_param_message(unknown[0]))
     for name, value in params.items():
-        if value is not None and name in _KINDS:
-            _check_kind(name, value)
+        if value is not None and name in _PARAM_TYPES:
+            _check_type(name, value)
     checked = cast("Params", dict(params))
     if (headers := checked.get("extra_headers")) is not None:
         checked["extra_headers"] = check_headers(headers)
@@ -134,8 +134,8 @@ def check_params(params: Mapping[str, object]) -> Params:
     return checked
 
 
-def _check_kind(name: str, value: object) -> None:
-    fits, kind = _KINDS[name]
+def _check_type(name: str, value: object) -> None:
+    fits, kind = _PARAM_TYPES[name]
     if not fits(value):  # what it is instead is not shown: headers hold keys
         raise TypeError(f"{name} must be {kind}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
@@ -163,9 +163,9 @@ def _check_tool_choice(choice: object) -> None:
         raise ValueError(f"tool_choice is 'auto', 'none', 'required' or {{'name': 'the_tool'}}; got {choice!r}.")
 
 
-def _unknown_param(name: str) -> str:
+def _unknown_param_message(name: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, _NAMES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(_NAMES))}."
+    close = get_close_matches(name, _PARAM_NAMES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(_PARAM_NAMES))}."
     return f"Unknown param {name!r}.{hint} What is not modelled goes into extra_body={{…}} or extra_headers={{…}}."

@@ -19,7 +19,7 @@ def result_text(result: object) -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     try:
-        return to_json(result, bytes_mode="base64", inf_nan_mode="strings", fallback=_fallback).decode("utf-8")
+        return to_json(result, bytes_mode="base64", inf_nan_mode="strings", fallback=_convert_unknown).decode("utf-8")
     except PydanticSerializationError as error:
         raise TypeError(
             f"A {type(result).__name__} has no JSON form for the model to read ({error}). "
@@ -27,7 +27,7 @@ def result_text(result: object) -> str:
         ) from error
 
 
-def _fallback(value: Any) -> Any:
+def _convert_unknown(value: Any) -> Any:
     for method in ("tolist", "item", "to_dict"):
         if callable(convert := getattr(value, method, None)):
             return convert()

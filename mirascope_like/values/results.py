@@ -13,13 +13,20 @@ from .result_text import result_text
 if TYPE_CHECKING:
     from .content import Image, ToolCall
 
-__all__ = ["Answer", "StreamedAnswer", "lasting", "remainder", "result_images", "result_words"]
+__all__ = [
+    "ResponseLike",
+    "StreamResponseLike",
+    "materialize_result",
+    "result_images",
+    "result_text_without_images",
+    "stream_finisher",
+]
 
 _SCALARS = frozenset({str, int, float, bool})
 
 
 @runtime_checkable
-class Answer(Protocol):
+class ResponseLike(Protocol):
     """An answer of a model, as responses are."""
 
     @property
@@ -33,7 +40,7 @@ class Answer(Protocol):
 
 
 @runtime_checkable
-class StreamedAnswer(Answer, Protocol):
+class StreamResponseLike(ResponseLike, Protocol):
     """An answer that comes bit by bit; `finish` reads all of it, in its own colour."""
 
     @property
@@ -41,13 +48,13 @@ class StreamedAnswer(Answer, Protocol):
     def finish(self) -> Any: ...
 
 
-def remainder(result: Any) -> Callable[[], Any] | None:
+def stream_finisher(result: Any) -> Callable[[], Any] | None:
     """What reads the rest of a result that is an answer on its way; `None` for all others."""
     is_coming = getattr(result, "consumed", None) is False  # asked first: it is quicker than asking for a protocol
-    return result.finish if is_coming and isinstance(result, StreamedAnswer) else None
+    return result.finish if is_coming and isinstance(result, StreamResponseLike) else None
 
 
-def lasting(result: Any) -> Any:
+def materialize_result(result: Any) -> Any:
     """A result that can be read each time that it is sent: what can be read only once is made a list, a `Text` its
     words, and an answer what it says, also inside of dicts, lists and tuples. A result without such things stays as it
     is.
@@ -56,40 +63,40 @@ def lasting(result: Any) -> Any:
     bytes of a file that no model would see there: it would read them as text, if at all. Raises what an answer's
     `parse` raises."""
     try:
-        return _lasting(result, _ALONE)
+        return _materialize(result, _TOP_LEVEL)
     except RecursionError:  # a circle, say: `result_text` tells what is wrong
         return result
 
 
 # Where a value stands in a result. Images are sent as images where they are alone or in a list.
-_ALONE, _LISTED, _INSIDE = range(3)
+_TOP_LEVEL, _IN_LIST, _NESTED = range(3)
 
 
-def _lasting(value: Any, place: int) -> Any:
+def _materialize(value: Any, position: int) -> Any:
     if value is None or type(value) in _SCALARS:  # most are, and asking for an iterator takes time
         return value
-    below = _LISTED if place == _ALONE else _INSIDE
+    item_position = _IN_LIST if position == _TOP_LEVEL else _NESTED
     if isinstance(value, dict):
         old = cast("Mapping[Any, Any]", value)
-        new = {key: _lasting(item, _INSIDE) for key, item in old.items()}
+        new = {key: _materialize(item, _NESTED) for key, item in old.items()}
         return new if any(new[key] is not item for key, item in old.items()) else old
     if isinstance(value, list | tuple):
         items = cast("Sequence[Any]", value)
-        made = [_lasting(item, below) for item in items]
-        return made if any(new is not old for new, old in zip(made, items, strict=True)) else items
+        new_items = [_materialize(item, item_position) for item in items]
+        return new_items if any(new is not old for new, old in zip(new_items, items, strict=True)) else items
     if isinstance(value, Iterator):
-        return [_lasting(item, below) for item in cast("Iterable[Any]", value)]
-    if isinstance(value, Answer) and callable(value.parse) and callable(value.text):
-        return _said(value)
-    return _readable(value, place)
+        return [_materialize(item, item_position) for item in cast("Iterable[Any]", value)]
+    if isinstance(value, ResponseLike) and callable(value.parse) and callable(value.text):
+        return _read_response(value)
+    return _convert_part(value, position)
 
 
-def _readable(value: Any, place: int) -> Any:
+def _convert_part(value: Any, position: int) -> Any:
     from .content import Audio, Document, Image, Text
 
     if isinstance(value, Text):
         return value.text
-    if isinstance(value, Image) and place != _INSIDE:
+    if isinstance(value, Image) and position != _NESTED:
         return value
     if isinstance(value, Image | Audio | Document) and value.source.type.startswith("base64_"):
         raise TypeError(
@@ -99,8 +106,8 @@ def _readable(value: Any, place: int) -> Any:
     return value
 
 
-def _said(answer: Answer) -> Any:
-    if remainder(answer) is not None:
+def _read_response(answer: ResponseLike) -> Any:
+    if stream_finisher(answer) is not None:
         raise TypeError("The answer is not read to its end: finish() it before returning it.")
     if answer.tool_calls:
         names = ", ".join(call.name for call in answer.tool_calls)
@@ -112,7 +119,7 @@ def _said(answer: Answer) -> Any:
     return answer.text()
 
 
-def result_words(result: object) -> str:
+def result_text_without_images(result: object) -> str:
     """The text of a tool's result but for its images. Raises as `result_text`."""
     if not result_images(result):
         return result_text(result)

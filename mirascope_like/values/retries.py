@@ -17,7 +17,7 @@ __all__ = ["AfterOutput", "RetryArgs", "RetryConfig"]
 AfterOutput: TypeAlias = Literal["raise", "restart", "continue"]
 
 
-_RETRY_ON: tuple[type[Exception], ...] = (ConnectionError, RateLimitError, ServerError, TimeoutError)
+_DEFAULT_RETRY_ON: tuple[type[Exception], ...] = (ConnectionError, RateLimitError, ServerError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class RetryConfig:
     """
 
     max_retries: int = 3
-    retry_on: tuple[type[Exception], ...] = _RETRY_ON
+    retry_on: tuple[type[Exception], ...] = _DEFAULT_RETRY_ON
     initial_delay: float = 0.5
     max_delay: float = 60.0
     backoff_multiplier: float = 2.0
@@ -52,8 +52,8 @@ class RetryConfig:
         def __init__(self, **args: Unpack[RetryArgs]) -> None: ...
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "retry_on", _as_errors(self.retry_on))
-        object.__setattr__(self, "fallback_models", _as_models(self.fallback_models))
+        object.__setattr__(self, "retry_on", _to_error_classes(self.retry_on))
+        object.__setattr__(self, "fallback_models", _to_models(self.fallback_models))
         for name in ("max_retries", "initial_delay", "max_delay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be 0 or more, and finite.")
@@ -85,23 +85,23 @@ class RetryArgs(TypedDict, total=False):
     after_output: AfterOutput
 
 
-def _as_errors(given: object) -> tuple[type[Exception], ...]:
-    errors = _several(given)
+def _to_error_classes(given: object) -> tuple[type[Exception], ...]:
+    errors = _to_tuple(given)
     for error in errors:
         if not (isinstance(error, type) and issubclass(error, Exception)):
             raise TypeError(f"retry_on takes classes of errors, such as llm.RateLimitError; not {error!r}.")
     return cast("tuple[type[Exception], ...]", errors)
 
 
-def _as_models(given: object) -> tuple[str | ModelLike, ...]:
-    models = _several(given)
+def _to_models(given: object) -> tuple[str | ModelLike, ...]:
+    models = _to_tuple(given)
     for model in models:
         if not (isinstance(model, str) or hasattr(model, "model_id")):
             raise TypeError(f"fallback_models takes ids of models and llm.Model(…)s, not {model!r}.")
     return cast("tuple[str | ModelLike, ...]", models)
 
 
-def _several(given: object) -> tuple[object, ...]:
+def _to_tuple(given: object) -> tuple[object, ...]:
     """What was given, or the one thing that was."""
     if isinstance(given, Iterable) and not isinstance(given, str):
         return tuple(cast("Iterable[object]", given))

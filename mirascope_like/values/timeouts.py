@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 __all__ = ["Timeout", "TimeoutLike", "as_timeout", "check_seconds"]
 
-_LONGEST = 1_000_000  # seconds, or eleven days; some systems cannot wait for much more
+_MAX_SECONDS = 1_000_000  # seconds, or eleven days; some systems cannot wait for much more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Timeout:
 
     def within(self, seconds: float) -> Timeout:
         """The same, where connecting and silence may not last longer than `seconds`."""
-        return replace(self, connect=_least(self.connect, seconds), idle=_least(self.idle, seconds))
+        return replace(self, connect=_shorter_limit(self.connect, seconds), idle=_shorter_limit(self.idle, seconds))
 
 
 TimeoutLike: TypeAlias = float | Timeout
@@ -44,7 +44,7 @@ def as_timeout(timeout: TimeoutLike | None) -> Timeout:
     """What was asked for, as a `Timeout`."""
     if isinstance(timeout, Timeout):
         return timeout
-    return _NONE if timeout is None else Timeout(connect=timeout, idle=timeout)
+    return _NO_LIMITS if timeout is None else Timeout(connect=timeout, idle=timeout)
 
 
 def check_seconds(name: str, seconds: object) -> None:
@@ -53,14 +53,14 @@ def check_seconds(name: str, seconds: object) -> None:
         return
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(f"{name} is {seconds!r}: it must be a number of seconds.")
-    if not 0 < seconds <= _LONGEST:
+    if not 0 < seconds <= _MAX_SECONDS:
         raise ValueError(
-            f"{name} is {seconds}: it must be more than 0 seconds, and at most {_LONGEST:,}; None sets no limit."
+            f"{name} is {seconds}: it must be more than 0 seconds, and at most {_MAX_SECONDS:,}; None sets no limit."
         )
 
 
-def _least(one: float | None, other: float) -> float:
+def _shorter_limit(one: float | None, other: float) -> float:
     return other if one is None else min(one, other)
 
 
-_NONE = Timeout()
+_NO_LIMITS = Timeout()

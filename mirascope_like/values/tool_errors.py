@@ -18,10 +18,10 @@ class Error(Exception):
 
     def __reduce__(self) -> Any:
         # Python would make a copy by passing the message to the class, where most have something else.
-        return _copy, (type(self), self.args, self.__dict__)
+        return _rebuild_error, (type(self), self.args, self.__dict__)
 
 
-def _copy(kind: type[Error], args: tuple[object, ...], state: Mapping[str, object]) -> Error:
+def _rebuild_error(kind: type[Error], args: tuple[object, ...], state: Mapping[str, object]) -> Error:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(state)

@@ -24,7 +24,7 @@ from ..schema.dialects import OPENAI
 from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..values.results import result_images, result_words
+from ..values.results import result_images, result_text_without_images
 from . import JsonObject, Outgoing, Request
 from .chat_order import ordered
 from .features import ChatDialect
@@ -260,7 +260,7 @@ def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:
 
 
 def _output_text(output: c.ToolOutput[Any]) -> str:
-    words = result_words(output.result)
+    words = result_text_without_images(output.result)
     if not result_images(output.result):
         return words
     return "\n".join([*([words] if words else ()), "(The images of this result follow in a message.)"])

@@ -13,7 +13,7 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.__main__ import main
-from mirascope_like.log.terminal import ago, clipped, pretty_message, without_controls
+from mirascope_like.log.terminal import format_age, format_message, replace_control_characters, truncate
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ def test_in_a_terminal(monkeypatch: pytest.MonkeyPatch, no_colour: str) -> None:
 
 def test_how_long_ago() -> None:
     now = datetime.now(UTC)
-    ages = [ago(now - timedelta(seconds=seconds), now) for seconds in (-5, 0, 59, 60, 3600, 86400, 864000)]
+    ages = [format_age(now - timedelta(seconds=seconds), now) for seconds in (-5, 0, 59, 60, 3600, 86400, 864000)]
     assert ages == ["now", "now", "59s ago", "1m ago", "1h ago", "1d ago", "10d ago"]
 
 
@@ -168,19 +168,19 @@ def test_how_long_ago() -> None:
     [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 6, "日本語"), ("日本語", 5, "日本…"), ("日本語", 4, "日…")],
 )
 def test_cutting_to_a_width(text: str, columns: int, expected: str) -> None:
-    assert clipped(text, columns) == expected
+    assert truncate(text, columns) == expected
 
 
 def test_what_could_steer_a_terminal() -> None:
-    assert without_controls("a\x1b[2Jb\x07\x9b\ud800\n\tnaïve") == "a\ufffd[2Jb\ufffd\ufffd\ufffd\n\tnaïve"
+    assert replace_control_characters("a\x1b[2Jb\x07\x9b\ud800\n\tnaïve") == "a\ufffd[2Jb\ufffd\ufffd\ufffd\n\tnaïve"
 
 
 def test_messages_to_be_read() -> None:
     image = llm.Image.from_url("https://example.org/a.png")
     user = llm.messages.user(["Look", image, llm.ToolOutput(id="1", name="t", result=[image, "words"])])
-    assert pretty_message(user) == (
+    assert format_message(user) == (
         'Look\n[image: https://example.org/a.png]\n← t: ["[image: https://example.org/a.png]", "words"]'
     )
     said = [llm.Thought("hm"), llm.ServerToolCall(id="1", name="search", args="{}"), llm.ProviderBlock(kind="odd")]
-    assert pretty_message(llm.messages.assistant(said)) == "(thought) hm\n→ search({})\n[odd]"
-    assert pretty_message(llm.messages.system("Be brief.")) == "Be brief."
+    assert format_message(llm.messages.assistant(said)) == "(thought) hm\n→ search({})\n[odd]"
+    assert format_message(llm.messages.system("Be brief.")) == "Be brief."
