@@ -1,6 +1,6 @@
 """The command line: `python -m mirascope_like <command>`.
 
-A command is a function that takes the parsed arguments and returns an exit code, and that imports what it needs itself.
+A command is a function that takes the parsed arguments and returns an exit code. It imports its own dependencies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from . import errors
 
 __all__ = ["main"]
 
-_DESCRIPTION = "Fetch the weights of the embedded model, or look at a log of calls."
+_DESCRIPTION = "Download the weights of the embedded model, or show a log of calls."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,32 +30,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mirascope_like", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="command")
-    weights = commands.add_parser("weights", help="get the embedded model's weights (98 MB), if they are not here yet")
-    weights.add_argument("--where", action="store_true", help="only print where the weights are")
+    weights = commands.add_parser("weights", help="download the embedded model's weights (98 MB), unless they are here")
+    weights.add_argument("--where", action="store_true", help="only print the path of the weights")
     weights.set_defaults(run=_run_weights)
-    _add_logs_options(commands.add_parser("logs", help="show what a log has of calls"))
+    _add_logs_options(commands.add_parser("logs", help="show the calls in a log"))
     return parser
 
 
 def _add_logs_options(logs: argparse.ArgumentParser) -> None:
     logs.set_defaults(run=_run_logs, action="list", file=None, tenant=None, count=20, conversation=None)
     actions = logs.add_subparsers(metavar="action")
-    list_calls = actions.add_parser("list", help="calls, the newest last; this is what is done if nothing is said")
-    show = actions.add_parser("show", help="one call, with all its messages")
-    show.add_argument("id", help="the id of a call, or its end")
-    search = actions.add_parser("search", help="calls with these words in their prompt or answer")
+    list_calls = actions.add_parser("list", help="list calls, newest last (default)")
+    show = actions.add_parser("show", help="show one call with all its messages")
+    show.add_argument("id", help="the id of a call, or the end of the id")
+    search = actions.add_parser("search", help="list calls with these words in their prompt or response")
     search.add_argument("text", nargs="+")
-    export = actions.add_parser("export", help="all calls, the oldest first, with all their messages")
-    export.add_argument("--json", action="store_true", help="a JSON object a line")
+    export = actions.add_parser("export", help="print all calls, oldest first, with all their messages")
+    export.add_argument("--json", action="store_true", help="one JSON object per line")
     for action, parser in actions.choices.items():
         parser.set_defaults(action=action)
-    unless_given = argparse.SUPPRESS  # what is given before the action counts too
+    unless_given = argparse.SUPPRESS  # so that an option before the action is kept
     for parser in (logs, *actions.choices.values()):
         file_help = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
         parser.add_argument("-f", "--file", default=unless_given, help=file_help)
         parser.add_argument("--tenant", metavar="NAME", default=unless_given, help="only the calls of one tenant")
     for parser in (logs, list_calls):
-        conversation_help = "only those of one conversation"
+        conversation_help = "only the calls of one conversation"
         parser.add_argument("-c", "--conversation", metavar="ID", default=unless_given, help=conversation_help)
     for parser in (logs, list_calls, search):
         count_help = "show at most this many calls (default: 20)"
@@ -64,7 +64,7 @@ def _add_logs_options(logs: argparse.ArgumentParser) -> None:
 
 def _parse_count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is no number of calls")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of calls")
     return int(text)
 
 

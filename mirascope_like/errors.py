@@ -1,37 +1,37 @@
-"""Every error the library raises, and whose fault each one is.
+"""All errors that the library raises, as a tree with the cause of each.
 
     Error
     ├── ProviderError                      talking to a model server failed
     │   ├── APIError                       the server answered with an error
-    │   │   ├── BadRequestError            400, 413, 422: ours or the caller's
-    │   │   ├── AuthenticationError        401: the key
+    │   │   ├── BadRequestError            400, 413, 422: the request (ours or the caller's)
+    │   │   ├── AuthenticationError        401: the API key
     │   │   ├── PermissionError            403: the account        (also a builtins.PermissionError)
-    │   │   ├── NotFoundError              404: the model or the URL
-    │   │   ├── RateLimitError             429: too much, too soon
-    │   │   └── ServerError                5xx: theirs; 408, 409, 425: it will pass
+    │   │   ├── NotFoundError              404: no such model or URL
+    │   │   ├── RateLimitError             429: too many requests or tokens
+    │   │   └── ServerError                5xx: the server; 408, 409, 425: temporary
     │   ├── ConnectionError                no connection, or lost  (also a builtins.ConnectionError)
-    │   │   └── IncompleteStreamError      a stream ended before its end was announced; has `.partial`
+    │   │   └── IncompleteStreamError      a stream ended before the provider ended it; has `.partial`
     │   ├── TimeoutError                   a timeout has passed    (also a builtins.TimeoutError)
-    │   └── ResponseValidationError        an answer that is not of the protocol
+    │   └── ResponseValidationError        a response that violates the protocol
     ├── RetriesExhausted                   all attempts failed; has `.failures`
-    ├── StreamRestarted                    a stream broke and is sent again: read it from its start
-    ├── StreamClosedError                  reading on after a stream was closed by its reader
-    ├── ToolError                          told to the model in place of a result
+    ├── StreamRestarted                    a stream broke and is restarted: read it from its start
+    ├── StreamClosedError                  reading a stream after its reader closed it
+    ├── ToolError                          reported to the model in place of a result
     │   ├── ToolExecutionError             the tool raised, or its arguments did not fit
-    │   └── ToolNotFoundError              the model called a tool that it was not given
-    ├── ParseError                         the reply is not of the wanted type
-    ├── FeatureNotSupportedError           the provider or model cannot do what was asked
+    │   └── ToolNotFoundError              the model called an unknown tool
+    ├── ParseError                         the response does not have the requested type
+    ├── FeatureNotSupportedError           the provider or model lacks a feature
     ├── NoRegisteredProviderError          no provider for this model id
     ├── MissingAPIKeyError                 the provider's key is not set
-    ├── DownloadError                      a file is not downloaded: its URL, address or size (also a ValueError)
-    ├── LogError                           a log could not be written or read, or has no such entry
+    ├── DownloadError                      a download is refused: its URL, address or size (also a ValueError)
+    ├── LogError                           a log cannot be written or read, or has no such entry
     ├── UnknownModelError                  no model of this name           (also a KeyError)
-    ├── ChainLimitExceeded                 one more round of tools than allowed (also a ValueError)
+    ├── ChainLimitExceeded                 more rounds of tool calls than allowed (also a ValueError)
     ├── ToolCallLimitExceeded              more tool calls in one response than allowed
     └── ModelError                         for models that users write
         └── NeedsKeyException              such a model's key is not set
 
-The three names that Python has too inherit from Python's, so that `except TimeoutError` works with either.
+The three errors that share a name with a built-in inherit from it, so `except TimeoutError` catches either.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ __all__ = [
 class ProviderError(Error):
     """Talking to a model server failed.
 
-    `provider` and `model` say where (`None` until known), and `request_id` is for the provider's support (`None` if no
-    answer had begun). `original_exception`, which is also the `__cause__`, is a copy of what was caught, if anything:
-    its type and text alone, since the exceptions of HTTP clients hold API keys. `partial` is what a broken stream had
-    delivered before it broke.
+    `provider` and `model` name the server (`None` until known), and `request_id` is for the provider's support (`None`
+    if no response had begun). `original_exception`, which is also the `__cause__`, is a copy of the exception that was
+    caught, if any: only its type and text, since the exceptions of HTTP clients hold API keys. `partial` is what a
+    stream had delivered before it broke.
     """
 
     def __init__(
@@ -122,10 +122,10 @@ class ProviderError(Error):
 class APIError(ProviderError):
     """The server answered with an error.
 
-    `status_code` is the HTTP status (of an error reported inside an answer that began with 200: the status that it
-    names or means, else `None`), `code` and `type` are the provider's own words, `body` is its JSON or text without
-    secrets, `retry_after` is how long it asks to wait, in seconds, and `should_retry` whether it says that asking
-    again may help (`None` if it does not say).
+    `status_code` is the HTTP status (for an error inside a response that began with 200: the status that the error
+    names or means, else `None`). `code` and `type` are the provider's own words. `body` is its JSON or text without
+    secrets. `retry_after` is the wait that the server asks for, in seconds, and `should_retry` whether it says that a
+    retry may help (`None` if it does not say).
     """
 
     def __init__(
@@ -176,41 +176,41 @@ class AuthenticationError(APIError):
 
 
 class PermissionError(APIError, builtins.PermissionError):
-    """The key is right but may not do this (403)."""
+    """The API key is valid but lacks the permission (403)."""
 
 
 class NotFoundError(APIError):
-    """No such model or address (404)."""
+    """There is no such model or URL (404)."""
 
 
 class RateLimitError(APIError):
-    """Too many requests or tokens, or no credit (429). `retry_after` says how long to wait, if the server said so."""
+    """Too many requests or tokens, or no credit (429). `retry_after` is the wait in seconds, if the server gave it."""
 
 
 class ServerError(APIError):
-    """The server failed (5xx), or something was in the way that passes: it waited too long for the request (408), was
-    busy with another (409), or would not take it so early (425)."""
+    """The server failed (5xx), or could not handle the request for now: it timed out while waiting for the request
+    (408), was busy with another one (409), or refused it as too early (425)."""
 
 
 class ConnectionError(ProviderError, builtins.ConnectionError):
-    """No connection could be made, or it broke."""
+    """The connection could not be made, or was lost."""
 
 
 class IncompleteStreamError(ConnectionError):
-    """A stream ended before the provider announced its end. `partial` is what had arrived until then."""
+    """A stream ended before the provider announced its end. `partial` is what had arrived by then."""
 
 
 class TimeoutError(ProviderError, builtins.TimeoutError):
-    """A call took longer than one of its timeouts allows; the message says which."""
+    """A call exceeded one of its timeouts; the message says which."""
 
 
 class ResponseValidationError(ProviderError):
-    """The server's answer is not of the protocol it should speak."""
+    """The server's response violates its protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryFailure:
-    """One attempt that failed: which model was asked, and what it failed with."""
+    """One failed attempt: the model that was called, and the exception."""
 
     model: ModelLike
     exception: Exception
@@ -220,9 +220,9 @@ class RetryFailure:
 
 
 class RetriesExhausted(Error):
-    """All attempts failed. `failures` are what each failed with, in order; the cause is the last.
+    """All attempts failed. `failures` has one entry per attempt, in order; the last one's exception is the cause.
 
-    `reason` says why retrying stopped early; empty if all allowed attempts were made.
+    `reason` says why retrying stopped early; it is empty if all allowed attempts were made.
     """
 
     def __init__(self, failures: Sequence[RetryFailure], reason: str = "") -> None:
@@ -235,32 +235,34 @@ class RetriesExhausted(Error):
 
     @property
     def partial(self) -> Reply | None:
-        """What the last attempt had delivered before it broke, if anything."""
+        """Return what the last attempt had delivered before it broke, if anything."""
         last = self.failures[-1].exception if self.failures else None
         return last.partial if isinstance(last, ProviderError) else None
 
 
 class StreamRestarted(Error):
-    """A stream broke after something of it was shown, and is being sent again: what was shown counts no more.
+    """A stream broke after some of it was read, and its request is sent again: discard what was read.
 
-    `failure` is what it broke with. The response is as new: read it from the start.
+    `failure` is the failed attempt. The response starts anew: read it from the start.
     """
 
     def __init__(self, failure: RetryFailure) -> None:
         self.failure = failure
-        super().__init__(f"The stream broke and begins anew; iterate over the response again. It broke with {failure}")
+        super().__init__(
+            f"The stream broke and was restarted; iterate over the response again. It broke with {failure}"
+        )
 
 
 class StreamClosedError(Error):
-    """A stream was closed by its reader (by `close`, by leaving its `with`, or by breaking out of its loop) and then
-    read on. What had arrived can still be read from the response's properties."""
+    """A stream was read after its reader had closed it (by `close`, by leaving its `with`, or by breaking out of its
+    loop). What had arrived can still be read from the response's properties."""
 
 
 class ParseError(Error):
-    """The reply is not of the wanted type.
+    """The response does not have the requested type.
 
-    `original_exception` says why, `text` is what the model wrote. `retry_message()` is what to tell the model. If
-    `cut_off`, a limit (of tokens, of the context) ended the reply before it was complete: the model did not err.
+    `original_exception` says why, `text` is what the model wrote. `retry_message()` is the feedback for the model. If
+    `cut_off`, a limit (of tokens, of the context) ended the response before it was complete: the model did not err.
     """
 
     def __init__(
@@ -279,12 +281,12 @@ class ParseError(Error):
         self._advice = advice
 
     def retry_message(self) -> str:
-        """What to tell the model so that it can mend its answer: text for `response.resume(...)`."""
+        """Return the feedback with which the model can correct its answer: text for `response.resume(...)`."""
         return f"Your last answer could not be used: {self}\n{self._advice}"
 
 
 class FeatureNotSupportedError(Error):
-    """The provider or model cannot do what was asked."""
+    """The provider or model does not support a feature that the call uses."""
 
     def __init__(self, feature: str, provider_id: str, model_id: str | None = None, message: str | None = None) -> None:
         self.feature = feature
@@ -319,66 +321,65 @@ class MissingAPIKeyError(Error):
 
 
 class DownloadError(Error, ValueError):
-    """A file is not downloaded, by the rules for downloads: its URL is not http:// or https://, its host is not at a
-    public address, there are too many redirects, or the file is too large or compressed. What the network or the server
-    refuses is a `ConnectionError` or `TimeoutError`."""
+    """The rules for downloads forbid a file: its URL is not http:// or https://, its host is not at a public address,
+    there are too many redirects, or the file is too large or compressed. Failures of the network or server are raised
+    as `ConnectionError` or `TimeoutError`."""
 
 
 class LogError(Error):
-    """A log could not be written or read, or has no such entry."""
+    """A log cannot be written or read, or has no such entry."""
 
 
 class UnknownModelError(Error, KeyError):
-    """There is no model of this name, or none of this colour."""
+    """There is no model of this name, or none for this kind of call (sync or async)."""
 
-    def __str__(self) -> str:  # a KeyError would show its message as a key, in quotes
+    def __str__(self) -> str:  # KeyError shows its message in quotes, as a key
         return str(self.args[0])
 
 
 class ChainLimitExceeded(Error, ValueError):
-    """A chain needs one more call of the model than its limit allows. `responses` are the finished ones; the tool calls
-    of the last were not run."""
+    """A chain needs more model calls than its limit allows. `responses` are the finished ones; the tool calls of the
+    last one were not run."""
 
     def __init__(self, limit: int, responses: Sequence[Any] = ()) -> None:
         self.limit = limit
         self.responses: list[Any] = list(responses)
         super().__init__(
-            f"Chain limit of {limit} exceeded: the model still calls tools. What is finished is in `responses`; "
-            "reply() to the last of them goes on."
+            f"Chain limit of {limit} exceeded: the model still calls tools. The finished responses are in "
+            "`responses`; continue with reply() on the last one."
         )
 
 
 class ToolCallLimitExceeded(Error):
-    """A response makes more tool calls than `tool_call_limit` allows. None of them was run. `count` is how many it
-    makes."""
+    """A response makes more tool calls than `tool_call_limit` allows. None of them was run. `count` is their number."""
 
     def __init__(self, count: int, limit: int) -> None:
         self.count = count
         self.limit = limit
         super().__init__(
-            f"The response makes {count} tool calls; at most {limit} are run, so none was. Raise the limit with "
-            "tool_call_limit=… if this is meant."
+            f"The response makes {count} tool calls, but at most {limit} are allowed, so none was run. If this is "
+            "intended, raise the limit with tool_call_limit=…."
         )
 
 
 class ModelError(Error):
-    """What models that users write may raise for their own failures."""
+    """For models that users write: they may raise it for their own failures."""
 
 
 class NeedsKeyException(ModelError):
-    """A model's key is not set."""
+    """The key of a model is not set."""
 
 
 class UnsupportedParamWarning(UserWarning):
-    """A parameter was left out of a request because the provider or model is known not to take it."""
+    """A parameter was left out of a request because the provider or model is known not to support it."""
 
 
 class CapabilityWarning(UserWarning):
-    """A server refused a part of a request. The request was sent again without it, and later ones spare it that."""
+    """A server refused a part of a request. The request was sent again without it, and later ones leave it out."""
 
 
-# HTTP status → error. A status that is not listed: 4xx is the request's fault, 5xx the server's. Those that pass are
-# what the vendors' own packages ask again after.
+# HTTP status → error. Other statuses: 4xx is the request's fault, 5xx the server's. The temporary ones are those after
+# which the vendors' own packages retry.
 _ERROR_BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionError,
@@ -391,7 +392,7 @@ _ERROR_BY_STATUS: Mapping[int, type[APIError]] = {
 
 
 def error_text(error: BaseException) -> str:
-    """What an error says; the name of its type if it says nothing, or fails even at that."""
+    """Return an error's text, or the name of its type if the text is empty or cannot be made."""
     with contextlib.suppress(Exception):
         if text := str(error):
             return text
@@ -399,9 +400,9 @@ def error_text(error: BaseException) -> str:
 
 
 def api_error(status: int | None, message: str, *, meaning: int | None = None, **details: Any) -> APIError:
-    """The error for an HTTP status; `details` are `APIError`'s keyword arguments.
+    """Return the error for an HTTP status; `details` are `APIError`'s keyword arguments.
 
-    `meaning` is the status that the server's words mean, where they say it better than its status does."""
+    `meaning` is the status that the server's error text implies, where it is more exact than the status itself."""
     effective = meaning or status
     kind = _ERROR_BY_STATUS.get(effective or 0)
     if kind is None:

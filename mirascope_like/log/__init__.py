@@ -1,4 +1,4 @@
-"""A record of calls: every answer, of every face, in one SQLite file that plain SQL can read.
+"""A record of calls: every response, of both APIs, in one SQLite file that plain SQL can read.
 
     from mirascope_like import llm
 
@@ -9,13 +9,13 @@
 
 Rules:
 
-1. Writing is done by a thread of the log's own. A call hands over a reference and goes on; no lock, disk or other
-   process can hold it up. What waits to be written is kept in memory, however much: nothing is dropped.
-2. A message is stored once, under a hash of itself and all that came before it. So a shared beginning costs nothing, a
-   fork is cheap, and `verify` can tell whether anything was changed.
+1. The log's own thread does the writing. A call hands over a reference and continues; no lock, disk or other process
+   can delay it. Calls that are not yet written are kept in memory, however many: nothing is dropped.
+2. A message is stored once, under a hash of itself and all messages before it. So a shared beginning costs nothing, a
+   fork is cheap, and `verify` detects changes.
 3. Keys and headers are never stored.
-4. A call is in the conversation of the call that it continues, which its messages or labels tell, and which is of the
-   same tenant. Equal content tells nothing.
+4. A call belongs to the conversation of the call that it continues, which its messages or labels name, and which is of
+   the same tenant. Equal content does not connect calls.
 5. Only the owner can read a new file.
 
 The tables are described in `database`.

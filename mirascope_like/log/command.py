@@ -1,7 +1,7 @@
-"""`python -m mirascope_like logs`: a log in the terminal.
+"""The command `python -m mirascope_like logs`, which shows a log in the terminal.
 
-Words of models are shown as text only: control characters, which could steer the terminal, are replaced. Colours are
-used in terminals alone, and not if the environment variable NO_COLOR is set.
+Output of models is shown as text only: control characters, which could control the terminal, are replaced. Colours are
+used only in terminals, and not if the environment variable NO_COLOR is set.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = ["run_logs_command"]
 
 
 def run_logs_command(options: Namespace) -> int:
-    """Do what was asked for: `options.action`. Gives the exit code. Raises `LogError`."""
+    """Run the action `options.action` and return the exit code. Raises `LogError`."""
     if not sys.stdout:
         raise LogError("There is no standard output to show calls on.")
     if callable(reconfigure := getattr(sys.stdout, "reconfigure", None)):
-        reconfigure(errors="replace")  # for terminals that cannot show all characters
+        reconfigure(errors="replace")  # for terminals that cannot display all characters
     actions: dict[str, Callable[[LogReader, Namespace], None]] = {
         "list": _list_calls,
         "show": _show_call,
@@ -43,11 +43,11 @@ def run_logs_command(options: Namespace) -> int:
         try:
             actions[options.action](log, options)
             _stdout().flush()
-        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
             _discard_output()
         except OSError as error:
             _discard_output()
-            raise LogError(f"Not all could be written: {error.strerror}.") from error
+            raise LogError(f"The output could not be written completely: {error.strerror}.") from error
     return 0
 
 
@@ -59,7 +59,7 @@ def _parse_tenant(name: str | None) -> str | None:
 
 
 def _discard_output() -> None:
-    """Or Python would try to write it at its end."""
+    """Discard buffered output, which Python would otherwise try to write when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
 
 

@@ -1,21 +1,21 @@
-"""The file: its tables, and how it is opened.
+"""The database file of a log: its tables, migrations, and connections.
 
     conversations  a thread of messages; `tip` is its last message, `name` the beginning of its first prompt, `tenant`
-                   whose it is, as of each of its responses
-    responses      one call: who was asked what, when, for how long, at what cost, and what came of it
-    messages       one message, stored once; `parent` is the one before it, `text` its words, `message` its JSON form
-    attachments    the bytes of images, sounds and documents, stored once; messages have {"$attachment": hash} for them
-    tools          what models are told of tools, stored once; `response_tools` says which call had which
-    formats        JSON Schemas that answers were held to, stored once
+                   the tenant of all its responses
+    responses      one call: the model, time, duration, token counts, and result
+    messages       one message, stored once; `parent` is the one before it, `text` its text, `message` its JSON form
+    attachments    the bytes of images, audio and documents, stored once; messages refer to them: {"$attachment": hash}
+    tools          descriptions of tools for models, stored once; `response_tools` connects them with calls
+    formats        JSON Schemas of response formats, stored once
 
-`responses_view` shows calls with their words. In `responses`, `prompt_tip` is the last message that was sent, and `tip`
-the answer (`NULL` if there is none). Times are UTC in ISO 8601, durations seconds. `responses_search` is the full-text
-index over prompts and answers, if SQLite has FTS5; it finds parts of words, in any script.
+`responses_view` shows calls with their text. In `responses`, `prompt_tip` is the last message that was sent, and `tip`
+the response message (`NULL` if there is none). Times are UTC in ISO 8601, durations seconds. `responses_search` is the
+full-text index over prompts and responses, if SQLite has FTS5; it finds parts of words, in any script.
 
 Several processes may read and write at once (WAL mode).
 
-A new file can be read by its owner only. A file of an earlier version, or an empty one, is restricted to its owner when
-it becomes one of the current version; the mode that the owner chooses afterwards is kept.
+Only its owner can read a new file. A file of an earlier version, or an empty one, is restricted to its owner when it is
+upgraded to the current version; the mode that the owner chooses afterwards is kept.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["BUSY_SECONDS", "OPENING_SECONDS", "connect", "has_search_index", "is_busy"]
 
 BUSY_SECONDS = 0.2
-"""How long SQLite waits for another writer before it says that the database is locked."""
+"""How long SQLite waits for another writer before it reports that the database is locked."""
 
 OPENING_SECONDS = 10.0
-"""How long opening waits for others, all in all."""
+"""How long opening waits for other processes, in total."""
 
 _INITIAL_SCHEMA = """
 CREATE TABLE conversations (
@@ -131,9 +131,9 @@ CREATE VIEW responses_view AS
     LEFT JOIN messages AS answers ON answers.hash = responses.tip;
 """
 
-_MIGRATIONS = (_INITIAL_SCHEMA, _ADD_TENANTS)  # the version of a file is how many of these it has seen
+_MIGRATIONS = (_INITIAL_SCHEMA, _ADD_TENANTS)  # the version of a file is the number of migrations applied
 
-# How a reader, which changes nothing, sees a file of an earlier version: by version.
+# By version: views with which readers, which change nothing, read a file of an earlier version as a current one.
 _COMPATIBILITY_VIEWS = {
     1: """
 CREATE TEMP VIEW conversations AS SELECT *, NULL AS tenant FROM main.conversations;
@@ -149,10 +149,10 @@ CREATE VIRTUAL TABLE IF NOT EXISTS responses_search USING fts5 (
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """A connection to a log, in autocommit mode. With `create` the file is made if there is none, and brought to the
-    newest version; otherwise it is only read.
+    """Return a connection to a log, in autocommit mode. With `create`, make the file if there is none, and upgrade it
+    to the newest version; otherwise only read it.
 
-    Raises `LogError` if there is no such file, or it is none of ours, or too new, or locked for too long.
+    Raises `LogError` if there is no such file, or it is not a log, or too new, or locked for too long.
     """
     import sqlite3
 
@@ -165,19 +165,19 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         except sqlite3.Error as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise LogError(f"{path} cannot be opened as a log: {error}.") from error
-            time.sleep(0.02)  # another process is making it
+            time.sleep(0.02)  # another process is creating it
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another connection was in the way, so that the same may work later."""
+    """Return True if another connection held a lock, so that a later attempt may succeed."""
     import sqlite3
 
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the code
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part of the code
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def has_search_index(connection: sqlite3.Connection) -> bool:
-    """Whether the full-text index is there, and this SQLite can use it."""
+    """Return True if the full-text index exists and this SQLite can use it."""
     import sqlite3
 
     try:
@@ -188,7 +188,7 @@ def has_search_index(connection: sqlite3.Connection) -> bool:
 
 
 def _open_for_writing(path: Path) -> sqlite3.Connection:
-    """A log, made if there is none."""
+    """Open a log to write; create it if there is none."""
     try:
         create_private(path)
         protect_side_files(path)
@@ -198,8 +198,8 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
-    """A log that is there. Where nothing can be written, SQLite cannot keep beside it what it needs while others write;
-    then nobody does, unless there is something beside it already."""
+    """Open an existing log to read. Where nothing can be written, SQLite cannot create the files that it needs beside a
+    database that others write; then there are no writers, unless such files exist already."""
     import sqlite3
 
     try:
@@ -232,16 +232,16 @@ def _open_database(
 
 
 def _add_compatibility_views(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """Let a file of an earlier version be read as one of the newest, without changing it."""
+    """Make a file of an earlier version readable as one of the newest, without changing it."""
     if version == 0:
-        raise LogError(f"{path} is empty: no log was begun there.")
+        raise LogError(f"{path} is empty: it contains no log.")
     connection.execute("PRAGMA temp_store = MEMORY")
     for statement in _COMPATIBILITY_VIEWS.get(version, "").split(";\n"):
         connection.execute(statement)
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """Bring a file to the newest version."""
+    """Upgrade a file to the newest version."""
     if version < len(_MIGRATIONS):
         make_private(path)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -255,12 +255,12 @@ def _read_version(connection: sqlite3.Connection, path: Path) -> int:
         (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM log_version").fetchone()
         return int(version)
     if tables:
-        raise LogError(f"{path} is a database, but no log.")
+        raise LogError(f"{path} is a database, but not a log.")
     return 0
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """All or nothing; another process may be doing it at the same time."""
+    """Apply the missing migrations, all or none; another process may do so at the same time."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(

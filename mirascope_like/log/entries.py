@@ -1,4 +1,4 @@
-"""From a finished call to rows. Writing the same call again changes nothing."""
+"""Convert a finished call to rows. Writing the same call again changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRET_PARAMS = ("extra_headers",)
 
 
 def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool, index: bool) -> None:
-    """Write a call, within a transaction. `raw`: with the answer in the provider's words; `index`: for search too."""
+    """Write a call, within a transaction. `raw`: with the provider's raw response; `index`: to the search index too."""
     if connection.execute("SELECT 1 FROM responses WHERE id = ?", (call.id,)).fetchone():
         return
     prompt = list(chain_messages(call.plan.messages))
@@ -52,14 +52,14 @@ def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool,
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int | None:
-    """Insert a row unless it is there; the number of a new one."""
+    """Insert a row unless it exists; return the number of a new one."""
     columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
     values = {column: _storable_value(value) for column, value in row.items()}
     return connection.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values).lastrowid
 
 
 def _storable_value(value: Any) -> Any:
-    """The value, or the nearest one that SQLite takes: what a server says must not keep its call out of the log."""
+    """Return the value, or the nearest one that SQLite stores: no value of a server may keep a call out of the log."""
     match value:
         case str():
             return _storable_text(value)
@@ -135,7 +135,7 @@ def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMes
 def _find_or_create_conversation(
     connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]
 ) -> str:
-    """The conversation that a call continues, or a new one: named by its labels, else found by its lineage."""
+    """Return the conversation that a call continues (by its labels, else by its lineage), or a new one."""
     found = _labelled_conversation(connection, call) or _continued_conversation(connection, call) or call.id
     words = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
     _insert(connection, "conversations", {"id": found, "name": _shorten_name(words), "tenant": call.tenant})
@@ -143,8 +143,8 @@ def _find_or_create_conversation(
 
 
 def _labelled_conversation(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
-    """The conversation that the labels name. Such an id may come from a client, so it never leads to another tenant's
-    conversation: then the call's tenant has one of its own by that name."""
+    """Return the conversation that the labels name. Such an id may come from a client, so it never leads to another
+    tenant's conversation: then the call's tenant gets its own conversation of that name."""
     if "conversation" not in call.plan.labels:
         return None
     id = _storable_text(call.plan.labels["conversation"])
@@ -153,13 +153,13 @@ def _labelled_conversation(connection: sqlite3.Connection, call: FinishedCall) -
 
 
 def tenant_conversation_id(id: str, tenant: str | None) -> str:
-    """The id under which a tenant has a conversation whose own id another tenant has."""
+    """Return the id of a tenant's conversation whose own id belongs to another tenant."""
     return hash_json({"conversation": id, "tenant": tenant})
 
 
 def _continued_conversation(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
-    """The conversation of the last call that this one continues, if that call is in the log. If the conversation has
-    moved on since, this call begins a new one (a fork)."""
+    """Return the conversation of the last call that this one continues, if that call is in the log. If the conversation
+    has later calls, this call begins a new one (a fork)."""
     for id in _continued_call_ids(call.plan):
         asked = "SELECT conversation, number FROM responses WHERE id = ? AND tenant IS ?"
         if (row := connection.execute(asked, (id, call.tenant)).fetchone()) is not None:
@@ -169,7 +169,7 @@ def _continued_conversation(connection: sqlite3.Connection, call: FinishedCall) 
 
 
 def _continued_call_ids(plan: Plan) -> Iterator[str]:
-    """The ids of the calls that a call continues, the last one first."""
+    """Yield the ids of the calls that a call continues, the last one first."""
     if "replies_to" in plan.labels:
         yield _storable_text(plan.labels["replies_to"])
     for message in reversed(plan.messages):
@@ -178,11 +178,11 @@ def _continued_call_ids(plan: Plan) -> Iterator[str]:
 
 
 def check_tenant(tenant: str | None) -> str | None:
-    """The name of a tenant. Raises `TypeError` and `ValueError` for what is none."""
+    """Return the name of a tenant unchanged. Raises `TypeError` or `ValueError` for an invalid name."""
     if not isinstance(cast("object", tenant), str | None):
-        raise TypeError(f"A tenant is a text, not {tenant!r}.")
+        raise TypeError(f"A tenant must be a str or None, not {tenant!r}.")
     if tenant is not None and (not tenant or _storable_text(tenant) != tenant):
-        raise ValueError(f"A tenant is a text with characters that can be stored, or None; got {tenant!r}.")
+        raise ValueError(f"A tenant must be a non-empty str whose characters can be stored, or None; got {tenant!r}.")
     return tenant
 
 
@@ -209,7 +209,7 @@ def _write_tools(connection: sqlite3.Connection, call: FinishedCall) -> None:
 
 
 def _describe_tool(tool: AnyTool | ProviderTool) -> dict[str, Any]:
-    """What the model is told of a tool. `parameters` is `None` if the provider has the tool itself."""
+    """Return the description of a tool for the model. `parameters` is `None` for a tool of the provider."""
     if isinstance(tool, ProviderTool):
         return {"name": tool.name, "description": "", "parameters": None}
     return {"name": tool.name, "description": _storable_text(tool.description), "parameters": tool.parameters}

@@ -1,8 +1,8 @@
-"""Messages by content: their hashes, and the form in which they are stored.
+"""Hashes of messages, and the form in which they are stored.
 
 A hash is BLAKE2b (16 bytes, as hex digits) of canonical JSON: keys sorted, no white space, UTF-8. That of a message is
-the hash of `{"parent": hash of the message before it, or null, "message": its JSON form}`, so it stands for all the
-conversation up to there. The bytes of attachments are stored apart; in the message is `{"$attachment": hash}`.
+the hash of `{"parent": hash of the message before it, or null, "message": its JSON form}`, so it identifies the
+whole conversation up to there. The bytes of attachments are stored separately; the message has `{"$attachment": hash}`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """A message as it is stored: `text` is its words, `message` its JSON form as text."""
+    """A message as it is stored: `text` is its text, `message` its JSON form as text."""
 
     hash: str
     parent: str | None
@@ -53,23 +53,23 @@ class StoredMessage:
 
 
 def hash_bytes(data: bytes) -> str:
-    """The hash of bytes."""
+    """Return the hash of bytes."""
     return blake2b(data, digest_size=16).hexdigest()
 
 
 def hash_json(value: object) -> str:
-    """The hash of a JSON value."""
+    """Return the hash of a JSON value."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hash_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def hash_message(parent: str | None, text: str) -> str:
-    """The hash of a message in its stored form."""
+    """Return the hash of a message in its stored form."""
     return hash_json({"parent": parent, "message": json.loads(text)})
 
 
 def dump_json(value: object) -> str:
-    """JSON as readable as can be; what is no JSON is written as text. Half characters, which SQLite refuses, are
+    """Return readable JSON; values without a JSON form are written as text. Lone surrogates, which SQLite refuses, are
     escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_to_json_value)
     if text.isascii():
@@ -86,7 +86,7 @@ def _to_json_value(value: object) -> object:
 
 
 def chain_messages(messages: Iterable[Message], parent: str | None = None) -> Iterator[StoredMessage]:
-    """Messages as they are stored, each the parent of the next."""
+    """Yield the stored form of messages, each the parent of the next."""
     for message in messages:
         stored = _to_stored_message(message, parent)
         yield stored
@@ -94,7 +94,7 @@ def chain_messages(messages: Iterable[Message], parent: str | None = None) -> It
 
 
 def load_message(text: str, content_of: Callable[[str], bytes]) -> Message:
-    """The message of a stored form. `content_of` gives an attachment's bytes by its hash."""
+    """Return the message of a stored form. `content_of` returns an attachment's bytes by its hash."""
     data = json.loads(text)
     for source in _find_sources(data):
         match source.get("data"):
@@ -134,7 +134,7 @@ def _detach_attachments(data: dict[str, Any]) -> Iterator[Attachment]:
 
 
 def _decode_base64(text: str) -> bytes | None:
-    """The bytes of a base64 text, if they give the same text again."""
+    """Return the bytes of a base64 text, if encoding them gives the same text."""
     try:
         content = b64decode(text, validate=True)
     except ValueError:
@@ -143,7 +143,7 @@ def _decode_base64(text: str) -> bytes | None:
 
 
 def _find_sources(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Where the parts of a message have their data from; to be changed in place."""
+    """Yield the sources of a message's parts, which the caller may change in place."""
     if isinstance(parts := data["content"], list):
         for part in cast("list[dict[str, Any]]", parts):
             yield from _find_part_sources(part)

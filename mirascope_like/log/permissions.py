@@ -1,4 +1,4 @@
-"""Who may read a log: a new file is its owner's alone, before anything is in it.
+"""File permissions of a log: only its owner can read a new file, even before anything is written to it.
 
 SQLite gives the files that it keeps beside a database (`-wal`, `-shm`, `-journal`) the database's own mode.
 """
@@ -17,8 +17,8 @@ _HAS_MODES = os.name == "posix"
 
 
 def create_private(path: Path) -> None:
-    """Create an empty file with mode 0600, whatever the umask, unless there is a file. Raises `OSError`."""
-    # The target of a link that leads nowhere yet is created too, as SQLite would do.
+    """Create an empty file with mode 0600, whatever the umask, unless it exists. Raises `OSError`."""
+    # The missing target of a link is created too, as SQLite would do.
     with suppress(FileExistsError):
         file = os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE)
         try:
@@ -29,13 +29,13 @@ def create_private(path: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Take a file's permissions from all but its owner, as far as this user may."""
+    """Remove all permissions but the owner's from a file, as far as this user may."""
     _restrict(path, 0o700)
     protect_side_files(path)
 
 
 def protect_side_files(path: Path) -> None:
-    """Take from the files beside a database the permissions that the database itself does not give."""
+    """Remove permissions from the files beside a database that the database itself does not have."""
     real = os.path.realpath(path)
     allowed = os.stat(real).st_mode
     for end in _SIDE_FILES:
@@ -43,7 +43,7 @@ def protect_side_files(path: Path) -> None:
 
 
 def _restrict(path: Path, allowed: int) -> None:
-    with suppress(FileNotFoundError, PermissionError):  # of another user's file, that user decides
+    with suppress(FileNotFoundError, PermissionError):  # another user's file is left to that user
         mode = path.stat().st_mode & 0o777
         if _HAS_MODES and mode & ~allowed:
             path.chmod(mode & allowed)

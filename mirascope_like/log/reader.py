@@ -1,4 +1,4 @@
-"""Reading a log: what was asked and answered, searched, and put together as conversations again."""
+"""Read a log: its calls and conversations, with full-text search."""
 
 from __future__ import annotations
 
@@ -46,11 +46,10 @@ _SELECT_CHAIN = """
 class LoggedResponse:
     """A call as it was logged.
 
-    `prompt` and `text` are the words of the last message sent and of the answer, `message` all of the answer (`None` if
-    there is none). `error_type` and `error` say what it failed with, if it did. `started` is in UTC, `duration` in
-    seconds. `in_tool_call` is the id of the tool call in whose tool this call was made. `format_schema` is the JSON
-    Schema of its format. `raw` is the answer in the provider's words, if it was kept. `tenant` is the one that the call
-    was made for.
+    `prompt` and `text` are the text of the last message sent and of the response, `message` the whole response message
+    (`None` if there is none). `error_type` and `error` describe its error, if it failed. `started` is in UTC,
+    `duration` in seconds. `in_tool_call` is the id of the tool call whose tool made this call. `format_schema` is the
+    JSON Schema of its format. `raw` is the provider's raw response, if it was kept. `tenant` is the call's tenant.
     """
 
     id: str
@@ -79,7 +78,7 @@ class LoggedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedConversation:
-    """A thread of messages. `model_id` and `params` are of its last call, `name` is how its first prompt begins."""
+    """A thread of messages. `model_id` and `params` are of its last call, `name` is the start of its first prompt."""
 
     id: str
     name: str
@@ -91,7 +90,7 @@ class LoggedConversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedTool:
-    """What a model was told of a tool. `parameters` is a JSON Schema; `None` if the provider has the tool itself."""
+    """The description of a tool for a model. `parameters` is a JSON Schema; `None` for a tool of the provider."""
 
     name: str
     description: str
@@ -104,11 +103,11 @@ def open_log(path: str | PathLike[str], *, tenant: str | None = None) -> LogRead
 
 
 class LogReader:
-    """A log that is read, also while others write it. All methods block; use it in one thread, and close it.
+    """Reads a log, also while others write it. All methods block; use it in one thread, and close it.
 
-    Ids may be shortened to an end that only one has. What is not found raises `LogError`. With a `tenant`, calls and
-    conversations of others are not found. Messages carry the calls that they came from: a call with them continues
-    their conversation.
+    Ids may be shortened to a unique end. An id that is not found raises `LogError`. With a `tenant`, calls and
+    conversations of other tenants are not found. Messages carry the ids of their calls: a call with these messages
+    continues their conversation.
     """
 
     def __init__(self, path: str | PathLike[str], *, tenant: str | None = None) -> None:
@@ -119,15 +118,15 @@ class LogReader:
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def responses(self, *, conversation: str | None = None, limit: int | None = None) -> Iterator[LoggedResponse]:
-        """Calls, the newest first: all, or those of a conversation; at most `limit`."""
+        """Return calls, newest first: all, or those of a conversation; at most `limit`."""
         if conversation is None:
             return self._newest_responses([], [], limit)
         return self._newest_responses(["conversation = ?"], [self._complete_id("conversations", conversation)], limit)
 
     def search(self, text: str, *, limit: int | None = None) -> Iterator[LoggedResponse]:
-        """Calls whose prompt or answer has each of the words of `text` in it, the newest first. Case does not matter,
-        and parts of words count."""
-        words = text.replace("\0", " ").split()  # which the index takes for the end of the text
+        """Return calls whose prompt or response contains each of the words of `text`, newest first. Case does not
+        matter, and parts of words match."""
+        words = text.replace("\0", " ").split()  # the index would end the text at a null character
         clauses = ["(contains(prompts.text, ?) OR contains(answers.text, ?))"] * len(words)
         values: list[str | int] = [word for word in words for _ in range(2)]
         if phrases := self._index_query(words):
@@ -136,18 +135,18 @@ class LogReader:
         return self._newest_responses(clauses, values, limit)
 
     def response(self, id: str) -> LoggedResponse:
-        """One call."""
+        """Return one call."""
         return next(self._query_responses("WHERE id = ?", self._complete_id("responses", id)))
 
     def messages(self, id: str) -> list[Message]:
-        """What was sent in a call, and the answer, as they were."""
+        """Return the messages that a call sent, and its response message."""
         whole_id = self._complete_id("responses", id)
         asked = "SELECT coalesce(tip, prompt_tip), conversation FROM responses WHERE id = ?"
         ((tip, conversation),) = self._query(asked, whole_id)
         return self._read_messages(tip, conversation)
 
     def tools(self, id: str) -> list[LoggedTool]:
-        """The tools that a call had."""
+        """Return the tools of a call."""
         rows = self._query(
             "SELECT name, description, parameters FROM response_tools JOIN tools ON tool = hash WHERE response = ? "
             "ORDER BY position",
@@ -158,7 +157,7 @@ class LogReader:
     # -- conversations ------------------------------------------------------------------------------------------------
 
     def conversations(self) -> Iterator[LoggedConversation]:
-        """All conversations, the one that went on last first."""
+        """Return all conversations, the one with the newest call first."""
         rows = self._query(
             "SELECT conversation FROM responses WHERE :tenant IS NULL OR tenant = :tenant "
             "GROUP BY conversation ORDER BY max(number) DESC",
@@ -167,10 +166,11 @@ class LogReader:
         return (self.conversation(id) for (id,) in list(rows))
 
     def conversation(self, id: str | None = None) -> LoggedConversation:
-        """One conversation: its messages up to its last good answer. Without an id, the one that went on last."""
+        """Return a conversation, with its messages up to its last successful response. Without an id: the one with the
+        newest call."""
         last = next(self.responses(limit=1) if id is None else self.responses(conversation=id, limit=1), None)
         if last is None:
-            raise LogError(f"No call is in the log {self.path} yet.")
+            raise LogError(f"The log {self.path} has no calls yet.")
         ((name, tip),) = self._query("SELECT name, tip FROM conversations WHERE id = ?", last.conversation_id)
         return LoggedConversation(
             id=last.conversation_id,
@@ -181,16 +181,16 @@ class LogReader:
             tenant=last.tenant,
         )
 
-    # -- the whole ----------------------------------------------------------------------------------------------------
+    # -- whole file ---------------------------------------------------------------------------------------------------
 
     @cached_property
     def has_index(self) -> bool:
-        """Whether searching uses an index; it gives the same without one, more slowly."""
+        """Whether searching uses an index; without one it finds the same, more slowly."""
         with self._translate_errors():
             return has_search_index(self._connection)
 
     def verify(self) -> list[str]:
-        """What is wrong with the log; nothing if all is as it was written. Reads and hashes everything, of all
+        """Return the problems of the log; empty if it is as it was written. Reads and hashes everything, of all
         tenants."""
         return [*self._find_changes(), *self._find_missing_rows()]
 
@@ -207,16 +207,16 @@ class LogReader:
     def __repr__(self) -> str:
         return f"<LogReader {self.path}>"
 
-    # -- how ----------------------------------------------------------------------------------------------------------
+    # -- internals ----------------------------------------------------------------------------------------------------
 
     def _index_query(self, words: list[str]) -> str:
-        """The search of the index that finds at least what is looked for; it knows no fewer than three characters."""
+        """Return an index query that finds at least the matches; words of fewer than three characters are left out."""
         return " AND ".join(_quote(word) for word in words if len(word) >= 3) if self.has_index else ""
 
     def _newest_responses(
         self, clauses: list[str], values: list[str | int], limit: int | None
     ) -> Iterator[LoggedResponse]:
-        """Calls of which all clauses hold, the newest first."""
+        """Return the calls that satisfy all clauses, newest first."""
         if self.tenant is not None:
             clauses, values = [*clauses, "tenant = ?"], [*values, self.tenant]
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
@@ -262,7 +262,7 @@ class LogReader:
 
     @contextmanager
     def _translate_errors(self) -> Generator[None]:
-        """What the database cannot do, such as read a damaged file or look for what is no text, as the log's error."""
+        """Raise errors of the database, as for a damaged file or invalid search text, as `LogError`."""
         import sqlite3
 
         try:
@@ -275,7 +275,7 @@ class LogReader:
         return json.loads(row[0]) if row else None
 
     def _complete_id(self, table: str, end: str) -> str:
-        """The one id of a table that ends so."""
+        """Return the only id of a table with this end."""
         found = self._matching_ids(table, end)
         if not found and table == "conversations" and self.tenant is not None:
             found = self._matching_ids(table, tenant_conversation_id(end, self.tenant))
@@ -285,14 +285,14 @@ class LogReader:
         raise LogError(f"{what} {end!r} in the log {self.path}.")
 
     def _matching_ids(self, table: str, end: str) -> list[str]:
-        """Up to two ids of a table that end so, a whole one first."""
+        """Return up to two ids of a table with this end, an exact match first."""
         mine = "(:tenant IS NULL OR tenant = :tenant)"
         ends_so = "(id = :end OR substr(id, -length(:end)) = :end)"
         query = f"SELECT id FROM {table} WHERE {mine} AND {ends_so} ORDER BY id = :end DESC LIMIT 2"
         return [id for (id,) in self._query(query, end=end, tenant=self.tenant)] if end else []
 
     def _read_messages(self, tip: str | None, conversation: str) -> list[Message]:
-        """The messages up to a tip. Those that are answers of the conversation know their calls."""
+        """Return the messages up to a tip. The responses among them carry the ids of their calls."""
         asked = "SELECT tip, id FROM responses WHERE conversation = ? AND tip IS NOT NULL ORDER BY number"
         calls: dict[str, str] = dict(self._query(asked, conversation))
         return [
@@ -324,7 +324,7 @@ class LogReader:
 
     def _find_missing_rows(self) -> Iterator[str]:
         for table, row, parent, _ in self._query("PRAGMA foreign_key_check"):
-            yield f"Row {row} of {table} names a row of {parent} that is not there."
+            yield f"Row {row} of {table} refers to a missing row of {parent}."
 
 
 def _open_connection(path: Path) -> sqlite3.Connection:
@@ -335,7 +335,7 @@ def _open_connection(path: Path) -> sqlite3.Connection:
 
 
 def _sql_limit(limit: int | None) -> int:
-    """A limit in SQLite's words: -1 is none, and the greatest number is of 63 bits."""
+    """Return a limit for SQLite: -1 for none, and at most 63 bits."""
     return -1 if limit is None else min(limit, 2**63 - 1)
 
 

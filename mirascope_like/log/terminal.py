@@ -1,4 +1,4 @@
-"""How calls look in a terminal."""
+"""Format calls and messages for a terminal."""
 
 from __future__ import annotations
 
@@ -44,30 +44,30 @@ _ID_LENGTH = 8  # the end, since ids may begin with the time
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Whether there are colours."""
+    """Text styles of a terminal, if it has colours."""
 
     has_colours: bool
 
     @classmethod
     def for_stream(cls, stream: TextIO) -> Style:
-        """What a stream can show."""
+        """Return the style for a stream."""
         return cls(stream.isatty() and not os.environ.get("NO_COLOR"))
 
     def bold(self, text: str) -> str:
-        """What matters."""
+        """Emphasize text."""
         return f"\x1b[1m{text}\x1b[0m" if self.has_colours else text
 
     def dim(self, text: str) -> str:
-        """What matters less."""
+        """De-emphasize text."""
         return f"\x1b[2m{text}\x1b[0m" if self.has_colours else text
 
     def red(self, text: str) -> str:
-        """What went wrong."""
+        """Mark an error."""
         return f"\x1b[31m{text}\x1b[0m" if self.has_colours else text
 
 
 def format_row(response: LoggedResponse, now: datetime, style: Style, *, model_width: int, width: int | None) -> str:
-    """One line for one call, cut to `width` columns."""
+    """Return one line for one call, truncated to `width` columns."""
     head = (
         f"{response.id[-_ID_LENGTH:]}  {format_age(response.started, now):>8}  {response.model_id:{model_width}}  "
         f"{_format_tokens(response):>11}  {_format_duration(response.duration):>6}  "
@@ -83,7 +83,7 @@ def format_row(response: LoggedResponse, now: datetime, style: Style, *, model_w
 
 
 def describe_response(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What there is to say of a call beside its messages, by name."""
+    """Yield the names and values of a call's properties, without its messages."""
     yield "id", response.id
     if response.conversation_id != response.id:
         yield "conversation", response.conversation_id
@@ -105,7 +105,7 @@ def describe_response(response: LoggedResponse, tools: Sequence[str]) -> Iterato
 
 
 def format_message(message: Message) -> str:
-    """A message to be read."""
+    """Return a message as readable text."""
     parts = (message.content,) if isinstance(message.content, Text) else message.content
     return "\n".join(_format_part(part) for part in parts)
 
@@ -168,7 +168,7 @@ def _format_duration(seconds: float) -> str:
 
 
 def format_age(then: datetime, now: datetime) -> str:
-    """How long ago something was, in its largest unit."""
+    """Return how long ago a time was, in the largest unit."""
     seconds = max(0, int((now - then).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
@@ -177,7 +177,7 @@ def format_age(then: datetime, now: datetime) -> str:
 
 
 def truncate(text: str, columns: int) -> str:
-    """The text, cut so that it takes at most so many columns of a terminal."""
+    """Return the text, truncated to this many columns of a terminal."""
     if _display_width(text) <= columns:
         return text
     taken = 1  # the ellipsis
@@ -193,7 +193,7 @@ def _display_width(text: str) -> int:
 
 
 def replace_control_characters(text: str) -> str:
-    """The text without what could steer a terminal; lines and tabs stay."""
+    """Return the text with control characters replaced, except line feeds and tabs."""
     if text.isprintable():
         return text
     return "".join(c if c in "\n\t" or category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)

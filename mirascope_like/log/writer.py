@@ -1,8 +1,8 @@
-"""Writing a log: calls are handed to a thread, which writes them.
+"""Write a log: calls are passed to a thread, which writes them.
 
-The thread is started with the first call, in each process anew: after a fork the child writes what it calls itself, and
-the parent what it had called. While a process forks, no connection is open: SQLite would take the parent's locks for
-the child's. What another process's lock holds up is tried again until it works.
+Each process starts its own thread at the first call: after a fork the child writes its own calls, and the parent those
+it had made. While a process forks, no connection is open: SQLite would mistake the parent's locks for the child's. A
+write that another process's lock prevents is repeated until it succeeds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LogWriter", "log"]
 
 CLOSING_SECONDS = 10.0
-"""How long the end of the program waits for what is not written yet."""
+"""How long the program waits for unwritten calls when it ends."""
 
 _MAX_BATCH_SIZE = 256  # calls in a transaction
 
@@ -46,7 +46,7 @@ class _QueuedCall:
 
 
 class _QueueMarker:
-    """A place in the queue: `reached` when all before it is written. The last one ends the thread."""
+    """A marker in the queue: `reached` is set when all calls before it are written. The last marker ends the thread."""
 
     def __init__(self, *, is_last: bool) -> None:
         self.reached = threading.Event()
@@ -57,15 +57,15 @@ _Queue: TypeAlias = "SimpleQueue[_QueuedCall | _QueueMarker]"
 
 
 def log(path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> LogWriter:
-    """Write every call from now on to a SQLite file, made if there is none, until `close` or the program's end.
+    """Write every call from now on to a SQLite file, created if there is none, until `close` or the program's end.
 
-    Calls of all faces, streams, failures, threads and event loops are written. `raw` keeps the providers' answers in
-    their own words too.
+    Calls of both APIs, streams, failures, and calls of all threads and event loops are written. With `raw`, the
+    providers' raw responses are kept too.
 
-    `tenant` labels calls, and keeps their conversations apart from those of other tenants. It is a context variable:
+    `tenant` labels calls, and keeps their conversations separate from those of other tenants. It is a context variable:
     tasks that are started while the log is open inherit it, and so do the library's own threads, and your threads by
-    `contextvars.copy_context()`. Calls outside of this context are written without a label, and those of other tenants
-    not at all.
+    `contextvars.copy_context()`. Calls outside of this context are written without a label; calls of other tenants are
+    not written.
 
     Raises `LogError` at once if the file cannot be written.
     """
@@ -73,7 +73,7 @@ def log(path: str | PathLike[str], *, tenant: str | None = None, raw: bool = Fal
 
 
 class LogWriter:
-    """A log that is being written; see `log`. To stop, close it, or use it in `with` or `async with`."""
+    """Writes a log; see `log`. To stop, close it, or use it in `with` or `async with`."""
 
     def __init__(self, path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> None:
         self.path: Path = Path(path).absolute()
@@ -107,24 +107,24 @@ class LogWriter:
         return len(self._unwritten)
 
     def write(self, call: FinishedCall) -> None:
-        """Have a call written, soon. Only what has not been written yet is written."""
+        """Queue a call to be written soon. A call that was written before is not written again."""
         entry = _QueuedCall(call)
         self._unwritten.add(entry)
         self._queue.put(entry)
         if self._thread is None:
-            self._start()  # or it waits for `close`
+            self._start()  # if no thread can start, `close` writes the call
 
     def flush(self, timeout: float | None = None) -> None:
-        """Wait until all calls so far are on the disk; at most `timeout` seconds, then `LogError` is raised.
+        """Wait until all calls so far are on disk. Raises `LogError` after `timeout` seconds.
 
-        Blocks: in async code, leave it out or call it in a worker thread.
+        Blocks: in async code, do not call it, or call it in a worker thread.
         """
         self._wait_for_marker(_QueueMarker(is_last=False), _deadline(timeout))
 
     def close(self, timeout: float | None = CLOSING_SECONDS) -> None:
-        """Stop logging, and write the calls so far. May be called twice.
+        """Stop logging, and write the calls so far. You may call it twice.
 
-        A call that was sent and has not ended is written as far as it got, with a `LogError` as its error. Waits at
+        A call that was sent and has not ended is written as it is so far, with a `LogError` as its error. Waits at
         most `timeout` seconds. Raises `LogError` if not all calls could be written. Blocks: in async code, use
         `aclose` or `async with`.
         """
@@ -132,7 +132,8 @@ class LogWriter:
         self._finish(timeout)
 
     async def aclose(self, timeout: float | None = CLOSING_SECONDS) -> None:
-        """As `close`, without blocking the event loop. In a cancelled scope it still waits for the last calls."""
+        """Do the same as `close` without blocking the event loop. In a cancelled scope it still waits for the last
+        calls."""
         from anyio import CancelScope, CapacityLimiter, to_thread
 
         self._stop()
@@ -156,16 +157,16 @@ class LogWriter:
         return f"<LogWriter {self.path}{tenant}>"
 
     def before_fork(self) -> None:
-        """Let go of the file, until `after_fork`."""
+        """Close the connection, and keep it closed until `after_fork`."""
         self._connection_lock.acquire()
         self._disconnect()
 
     def after_fork(self) -> None:
-        """Go on, in the parent."""
+        """Continue in the parent."""
         self._connection_lock.release()
 
     def begin_anew(self) -> None:
-        """Forget what the parent has to write, in the child, which has no threads but its own."""
+        """Reset the child, which has none of the parent's threads: the parent writes its own calls."""
         self._start_lock = threading.RLock()
         self._connection_lock = threading.Lock()
         self._queue = SimpleQueue()
@@ -174,9 +175,9 @@ class LogWriter:
         self._error = None
 
     def _start(self) -> threading.Thread | None:
-        """Start the thread if there is none, and return it; `None` in an ending process, which starts no threads."""
+        """Start the thread if there is none, and return it; `None` if the process is ending: it starts no threads."""
         with self._start_lock:
-            # Made first: garbage that is collected meanwhile may end calls, which begin here again.
+            # Made first: a garbage collection here may end calls, which enter this method again.
             thread = threading.Thread(
                 target=self._run_thread, args=(self._queue,), name="mirascope_like-log", daemon=True
             )
@@ -188,14 +189,14 @@ class LogWriter:
             except RuntimeError:
                 self._thread = None
                 return None
-        # Its processes end without the handlers of atexit.
+        # Processes of multiprocessing end without the atexit handlers.
         if (util := sys.modules.get("multiprocessing.util")) is not None:
             util.Finalize(None, _close_all, exitpriority=0)
         return thread
 
     def _stop(self) -> None:
-        """Listen to no more calls. Those under way are left to another log of this file, if there is one for them."""
-        # First, so that two logs that are closed at once do not leave a call to each other.
+        """Stop observing calls. Unfinished calls are left to another log of this file, if there is one for them."""
+        # First, so that two logs that are closed at the same time do not leave a call to each other.
         was_open, self._is_open = self._is_open, False
         if was_open:
             for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
@@ -206,14 +207,14 @@ class LogWriter:
             self._unset_tenant()
 
     def _on_call_finished(self, call: FinishedCall) -> None:
-        """Write a call, unless it is of another tenant."""
+        """Write a call, unless it belongs to another tenant."""
         if _is_call_for(self, call):
             self.write(call)
             if call.tenant is None and self.tenant is not None:
                 self._warn_of_context()
 
     def _warn_of_context(self) -> None:
-        """Warn once that it is not known whose a call is, unless a log of all calls expects such calls."""
+        """Warn once that the tenant of a call is unknown, unless a log of all calls expects such calls."""
         if not self._has_warned and not any(other.tenant is None for other in self._other_logs()):
             self._has_warned = True
             _warn(
@@ -222,15 +223,15 @@ class LogWriter:
             )
 
     def _other_logs(self) -> list[LogWriter]:
-        """Other logs of the same file."""
+        """Return the other open logs of the same file."""
         logs = tuple(_open_logs)
         return [each for each in logs if each is not self and each.path == self.path and each.is_open]
 
     def _finish(self, timeout: float | None) -> None:
-        """Write the last calls, and raise what went wrong."""
+        """Write the last calls, and raise `LogError` if any call could not be written."""
         deadline = _deadline(timeout)
         self._wait_for_marker(_QueueMarker(is_last=True), deadline)
-        while not self._queue.empty():  # handed over by another thread just when this log stopped listening
+        while not self._queue.empty():  # queued by another thread while this log stopped observing
             self._wait_for_marker(_QueueMarker(is_last=True), deadline)
         _open_logs.pop(self, None)
         error, self._error = self._error, None
@@ -238,7 +239,7 @@ class LogWriter:
             raise LogError(f"Not all calls could be written to {self.path}: {error}") from error
 
     def _wait_for_marker(self, mark: _QueueMarker, deadline: float) -> None:
-        """Wait until all before the mark is written. Raises `LogError` after the deadline, of `time.monotonic`."""
+        """Wait until all calls before the marker are written. Raises `LogError` after the deadline (monotonic)."""
         if self._thread is None and self._queue.empty():
             return
         self._queue.put(mark)
@@ -248,12 +249,12 @@ class LogWriter:
         else:
             reached = mark.reached.wait(_remaining_seconds(deadline))
         if not reached:
-            raise LogError(f"Not all calls are written to {self.path} in time: is it locked?")
+            raise LogError(f"Not all calls were written to {self.path} in time: is the file locked?")
         if mark.is_last and thread is not None:
             thread.join(_remaining_seconds(deadline))
 
     def _work_in_this_thread(self, mark: _QueueMarker, deadline: float) -> bool:
-        """Do the thread's work in this one; whether it was done before the deadline."""
+        """Do the log thread's work in this thread; return True if it ended before the deadline."""
         while not mark.reached.is_set() and time.monotonic() < deadline:
             self._write_batch(self._queue, deadline)
         with self._connection_lock:
@@ -270,7 +271,7 @@ class LogWriter:
             self._disconnect()
 
     def _end_if_idle(self, queue: _Queue) -> bool:
-        """Whether the thread ends here: nobody waits for it behind a last mark."""
+        """Return True, and forget the thread, if the queue is empty after a last marker."""
         with self._start_lock:
             if not queue.empty():
                 return False
@@ -278,12 +279,12 @@ class LogWriter:
             return True
 
     def _write_batch(self, queue: _Queue, deadline: float) -> bool:
-        """Write what waits, or the next to come; whether a last mark was reached."""
+        """Write the queued calls, or the next one; return True if a last marker was reached."""
         entries, mark = _take_batch(queue)
         try:
             self._write_entries(entries, deadline)
         except Exception:
-            for entry in entries:  # each on its own, so that one that cannot be written harms no other
+            for entry in entries:  # one by one, so that a call that cannot be written affects no other
                 try:
                     self._write_entries([entry], deadline)
                 except Exception as error:
@@ -294,7 +295,7 @@ class LogWriter:
         return mark is not None and mark.is_last
 
     def _write_entries(self, entries: list[_QueuedCall], deadline: float) -> None:
-        """Write calls, all or none, as soon as other processes let."""
+        """Write calls, all or none, as soon as other processes release their locks."""
         import sqlite3
 
         while entries:
@@ -306,7 +307,7 @@ class LogWriter:
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() > deadline:
                     raise
-            time.sleep(0.01)  # lets others have the connection, who may want to close it
+            time.sleep(0.01)  # lets other threads have the connection, for example to close it
 
     def _write_transaction(self, connection: sqlite3.Connection, entries: list[_QueuedCall]) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -316,7 +317,7 @@ class LogWriter:
                 write_call(connection, entry.call, raw=self._raw, index=index)
             connection.execute("COMMIT")
         except BaseException:
-            with suppress(Exception):  # after some errors there is no transaction any more
+            with suppress(Exception):  # some errors end the transaction
                 connection.execute("ROLLBACK")
             raise
 
@@ -333,7 +334,7 @@ class LogWriter:
 
 
 def _take_batch(queue: _Queue) -> tuple[list[_QueuedCall], _QueueMarker | None]:
-    """What waits, or the next to come, up to the first mark."""
+    """Take the queued calls, or the next one, up to the first marker."""
     entries: list[_QueuedCall] = []
     item = queue.get()
     with suppress(Empty):
@@ -347,12 +348,12 @@ def _take_batch(queue: _Queue) -> tuple[list[_QueuedCall], _QueueMarker | None]:
 
 
 def _is_call_for(log: LogWriter, call: FinishedCall) -> bool:
-    """Whether a call is for this log: of its tenant, if it has one, or of nobody known."""
+    """Return True if the log takes a call: any call if it has no tenant, else calls of its tenant or of none."""
     return log.tenant is None or call.tenant in (None, log.tenant)
 
 
 def _warn(text: str) -> None:
-    with suppress(RuntimeWarning):  # where warnings are errors, the call or thread must go on all the same
+    with suppress(RuntimeWarning):  # where warnings are errors, the call or thread must continue
         warnings.warn(text, RuntimeWarning, stacklevel=1)
 
 

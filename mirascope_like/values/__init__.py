@@ -1,4 +1,4 @@
-"""What is said: messages, their parts, the chunks they arrive in, and what a call may set.
+"""The data types: messages, their content parts, the chunks they arrive in, and the settings of a call.
 
-Values are frozen, compare by content, and know nothing of I/O, providers or storage. Their JSON form is in `serial`.
+Values are frozen, compare by content, and know nothing of I/O, providers or storage. `serial` has their JSON form.
 """

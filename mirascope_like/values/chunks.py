@@ -1,11 +1,11 @@
-"""How an answer arrives, and the one place where it is put together.
+"""The chunks that a response arrives in, and the accumulator that assembles them.
 
-Every answer, streamed or whole, is a sequence of chunks; an `Accumulator` folds them into a `Reply`. So the streamed
-and the undivided answer to one request are equal by construction.
+Every response, streamed or whole, is a sequence of chunks; an `Accumulator` folds them into a `Reply`. So the streamed
+and the whole response to one request are equal by construction.
 
-Order of chunks: each part has a start, deltas and an end. Text and thoughts come one at a time; tool calls may be open
-together, told apart by `id`. A part whose end never came is kept if it is text or a thought, and left out if it is a
-tool call: half a call can be neither run nor sent back.
+Order of chunks: each part has a start, deltas and an end. Text and thoughts come one at a time; several tool calls may
+be open at once, distinguished by `id`. A part whose end never came is kept if it is text or a thought, and left out if
+it is a tool call: an incomplete call can neither be run nor be sent back.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class FinishReason(StrEnum):
     """Why a response ended, unless the model simply finished (then it is `None`)."""
 
     MAX_TOKENS = "max_tokens"
-    """The token limit was reached: the answer is cut off."""
+    """The token limit was reached: the response is cut off."""
     REFUSAL = "refusal"
     """The model or a filter refused."""
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
-    """There was no room left for an answer."""
+    """The context had no room left for a response."""
     PAUSE = "pause"
-    """The provider paused a long turn of its own tools: resume to let it go on."""
+    """The provider paused a long turn of its own tools: resume the response to continue."""
     ERROR = "error"
     """The provider failed before the response was complete."""
     CANCELLED = "cancelled"
@@ -71,14 +71,14 @@ class FinishReason(StrEnum):
 
     @property
     def blocks_tools(self) -> bool:
-        """Whether the tool calls of such a response are not run by themselves: they may be incomplete. True for every
-        reason but `PAUSE`."""
+        """Whether the tool calls of such a response are not run automatically, since they may be incomplete. True for
+        every reason but `PAUSE`."""
         return self is not FinishReason.PAUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderToolUsage:
-    """How often a tool that the provider runs was used, such as its web search."""
+    """The number of calls of a tool that the provider runs, such as its web search."""
 
     name: str
     call_count: int
@@ -86,9 +86,9 @@ class ProviderToolUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one answer; they add up with `+`.
+    """Tokens of one response; add them with `+`.
 
-    `input_tokens` includes what was read from or written to a cache, `output_tokens` includes thoughts. `raw` is
+    `input_tokens` includes the tokens read from or written to a cache, `output_tokens` includes thoughts. `raw` is
     the provider's own object.
     """
 
@@ -102,7 +102,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """Input and output together."""
+        """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -213,7 +213,7 @@ class ProviderChunk:
 
 @dataclass(frozen=True, slots=True)
 class UsageChunk:
-    """The tokens so far. The last one counts; they are not added."""
+    """The tokens so far. The last chunk counts; they are not added."""
 
     type: ClassVar[Literal["usage_chunk"]] = "usage_chunk"
     usage: Usage
@@ -221,7 +221,7 @@ class UsageChunk:
 
 @dataclass(frozen=True, slots=True)
 class FinishReasonChunk:
-    """Why the answer ended. `raw` is the provider's own word."""
+    """Why the response ended. `raw` is the provider's own word."""
 
     type: ClassVar[Literal["finish_reason_chunk"]] = "finish_reason_chunk"
     reason: FinishReason | None
@@ -238,7 +238,7 @@ class RawMessageChunk:
 
 @dataclass(frozen=True, slots=True)
 class ResponseInfoChunk:
-    """Who answered: the provider's id of the response and its name of the model."""
+    """The provider's id of the response and its name of the model."""
 
     type: ClassVar[Literal["response_info_chunk"]] = "response_info_chunk"
     id: str | None
@@ -266,7 +266,7 @@ _TextOrThoughtChunk: TypeAlias = TextChunk | TextEndChunk | CitationChunk | Thou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer, put together: what an `Accumulator` has got so far."""
+    """An assembled response: what an `Accumulator` has received so far."""
 
     content: tuple[AssistantContentPart, ...] = ()
     usage: Usage | None = None
@@ -278,7 +278,7 @@ class Reply:
 
 
 class _OpenPart:
-    """A part that is still arriving, at an index among the parts of its message."""
+    """A part that is still arriving. `index` is its position among the parts of its message."""
 
     __slots__ = ("citations", "id", "index", "name", "pieces")
 
@@ -310,7 +310,7 @@ class _OpenToolCall(_OpenPart):
 
 
 class Accumulator:
-    """Folds chunks into a `Reply`. Reading it between two chunks gives what there is so far."""
+    """Folds chunks into a `Reply`. It can be read between two chunks."""
 
     def __init__(self) -> None:
         self._parts: list[AssistantContentPart | _OpenText | _OpenThought | _OpenToolCall] = []
@@ -324,11 +324,11 @@ class Accumulator:
         self.provider_model_name: str | None = None
 
     def add(self, chunk: Chunk) -> None:
-        """Take in one chunk. Raises `RuntimeError` if it cannot follow those before it."""
+        """Add one chunk. Raises `RuntimeError` if it cannot follow the chunks before it."""
         self._HANDLERS[type(chunk)](self, chunk)
 
     def reply(self) -> Reply:
-        """What there is so far."""
+        """Return what has arrived so far."""
         return Reply(
             content=self.content,
             usage=self.usage,
@@ -341,7 +341,7 @@ class Accumulator:
 
     @property
     def content(self) -> tuple[AssistantContentPart, ...]:
-        """The parts so far, in order of their starts; without tool calls that are still open."""
+        """The parts so far, in the order of their starts, without tool calls that are still open."""
         return tuple(
             part.build() if isinstance(part, _OpenPart) else part
             for part in self._parts

@@ -1,10 +1,10 @@
-"""The parts of a message.
+"""The content parts of a message.
 
-A user says `Text`, `Image`, `Audio`, `Document` and `ToolOutput`; a model says `Text`, `Thought`, `ToolCall`,
-`ServerToolCall` and `ProviderBlock`. All are frozen and compare by content.
+A user message has `Text`, `Image`, `Audio`, `Document` and `ToolOutput`; an assistant message has `Text`, `Thought`,
+`ToolCall`, `ServerToolCall` and `ProviderBlock`. All are frozen and compare by content.
 
-What a provider says beyond these is never dropped: it is kept as a `ProviderBlock`, and the whole answer in the
-provider's own form in `AssistantMessage.raw_message`.
+Other content of a provider is never dropped: it is kept as a `ProviderBlock`, and the whole response in the provider's
+own form in `AssistantMessage.raw_message`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ResultT = TypeVar("ResultT", default=Any, covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """Where a piece of text comes from. `raw` is the provider's own form of it."""
+    """The source of a piece of text. `raw` is the provider's own form of it."""
 
     url: str | None = None
     title: str | None = None
@@ -59,7 +59,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Text(PydanticField):
-    """Words, of anybody. `citations` are the sources that a model named for them."""
+    """Text, of any role. `citations` are the sources that a model named for it."""
 
     type: ClassVar[Literal["text"]] = "text"
     text: str
@@ -92,17 +92,17 @@ class Image(PydanticField):
 
     @classmethod
     def from_url(cls, url: str) -> Image:
-        """An image that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for a path."""
+        """Make an image that the provider fetches itself; it is not downloaded here. Raises `ValueError` for a path."""
         return cls(URLImageSource(media.check_url(url)))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
-        """An image from its bytes. Raises `ValueError` if it is of no known kind or has over `max_size` bytes."""
+        """Make an image from its bytes. Raises `ValueError` if its type is unknown or it has over `max_size` bytes."""
         return cls(Base64ImageSource(*media.encode_base64(data, media.image_type, max_size)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
-        """An image from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        """Make an image from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
         return cls.from_bytes(media.read_file(path, max_size), max_size=max_size)
 
     @classmethod
@@ -114,12 +114,12 @@ class Image(PydanticField):
         timeout: float = media.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Image:
-        """An image fetched now: over http:// or https://, from a public address, following up to ten redirects.
+        """Download an image now: over http:// or https://, from a public address, following up to ten redirects.
 
-        It is given up as soon as it exceeds `max_size` bytes, and after `timeout` seconds in all. `allow_private` also
-        allows addresses of private networks and of this machine, and proxies of the environment, which look up
-        addresses themselves. Raises `DownloadError` for what these rules forbid, and for bytes that are too many;
-        `ConnectionError`, `TimeoutError`; and `ValueError` for bytes of another kind."""
+        The download ends as soon as it exceeds `max_size` bytes, and after `timeout` seconds in all. `allow_private`
+        also allows addresses of private networks and of this machine, and proxies of the environment, which look up
+        addresses themselves. Raises `DownloadError` if these rules forbid it or it has too many bytes,
+        `ConnectionError`, `TimeoutError`, and `ValueError` for bytes of another type."""
         rules = media.DownloadRules(max_size, timeout, allow_private)
         return cls.from_bytes(media.download(url, rules), max_size=max_size)
 
@@ -139,7 +139,7 @@ class Image(PydanticField):
 
 @dataclass(frozen=True, slots=True)
 class Base64AudioSource:
-    """Sound as base64 text."""
+    """Audio as base64 text."""
 
     type: ClassVar[Literal["base64_audio_source"]] = "base64_audio_source"
     data: str = field(repr=False)
@@ -148,19 +148,19 @@ class Base64AudioSource:
 
 @dataclass(frozen=True, slots=True)
 class Audio(PydanticField):
-    """Sound: WAV, MP3, AIFF, AAC, OGG or FLAC bytes."""
+    """Audio: WAV, MP3, AIFF, AAC, OGG or FLAC bytes."""
 
     type: ClassVar[Literal["audio"]] = "audio"
     source: Base64AudioSource
 
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
-        """Sound from its bytes. Raises `ValueError` if it is of no known kind or has over `max_size` bytes."""
+        """Make audio from its bytes. Raises `ValueError` if its type is unknown or it has over `max_size` bytes."""
         return cls(Base64AudioSource(*media.encode_base64(data, media.audio_type, max_size)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
-        """Sound from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        """Make audio from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
         return cls.from_bytes(media.read_file(path, max_size), max_size=max_size)
 
     @classmethod
@@ -172,7 +172,7 @@ class Audio(PydanticField):
         timeout: float = media.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Audio:
-        """Sound fetched now; arguments and errors as of `Image.download`."""
+        """Download audio now; arguments and errors as of `Image.download`."""
         rules = media.DownloadRules(max_size, timeout, allow_private)
         return cls.from_bytes(media.download(url, rules), max_size=max_size)
 
@@ -225,8 +225,8 @@ class Document(PydanticField):
 
     @classmethod
     def from_url(cls, url: str, *, download: Literal[False] = False) -> Document:
-        """A document that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for a path, and
-        for `download=True`: that is what `Document.download` does."""
+        """Make a document that the provider fetches itself; nothing is downloaded here. Raises `ValueError` for a path,
+        and for `download=True`: use `Document.download` instead."""
         if download:
             raise ValueError("To download a document, write Document.download(url), or await download_async(url).")
         return cls(URLDocumentSource(media.check_url(url)))
@@ -235,9 +235,9 @@ class Document(PydanticField):
     def from_bytes(
         cls, data: bytes, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
     ) -> Document:
-        """A document from its bytes. Without `mime_type` it must be a PDF; text types must be UTF-8.
+        """Make a document from its bytes. Without `mime_type` it must be a PDF; text types must be UTF-8.
 
-        Raises `ValueError` if the kind is unknown, text is not UTF-8, or there are over `max_size` bytes."""
+        Raises `ValueError` if the type is unknown, text is not UTF-8, or there are over `max_size` bytes."""
         media.check_bytes(data)
         media.check_size(len(data), max_size)
         mime_type = mime_type or media.document_type(data)
@@ -249,8 +249,8 @@ class Document(PydanticField):
     def from_file(
         cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
     ) -> Document:
-        """A document from a regular file: PDF by its bytes, text by its name, or as `mime_type` says. Reads at once
-        (blocking); errors as `from_bytes`, and `OSError`."""
+        """Make a document from a regular file. Its type is `mime_type`, or PDF by its bytes, or text by its extension.
+        Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
         data = media.read_file(path, max_size)
         try:
             kind = mime_type or media.document_type_of_file(path, data)
@@ -268,7 +268,7 @@ class Document(PydanticField):
         timeout: float = media.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Document:
-        """A document fetched now; arguments and errors as of `Image.download` and `from_bytes`."""
+        """Download a document now; arguments and errors as of `Image.download` and `from_bytes`."""
         rules = media.DownloadRules(max_size, timeout, allow_private)
         return cls.from_bytes(media.download(url, rules), mime_type=mime_type, max_size=max_size)
 
@@ -289,10 +289,10 @@ class Document(PydanticField):
 
 @dataclass(frozen=True, kw_only=True)  # no slots: Python 3.11 cannot make `ToolOutput[int](...)` with them
 class ToolOutput(PydanticField, Generic[ResultT]):
-    """What a tool gave back, for the model.
+    """The output of a tool call, for the model.
 
-    `result` is the tool's value (any JSON-able value, an image, or a list with images in it) or, if `error` is set,
-    the text that tells the model what went wrong.
+    `result` is the tool's return value (any JSON-able value, an image, or a list with images in it) or, if `error` is
+    set, the error text for the model.
     """
 
     type: ClassVar[Literal["tool_output"]] = "tool_output"
@@ -311,7 +311,7 @@ class ToolOutput(PydanticField, Generic[ResultT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall(PydanticField):
-    """The model wants a tool run. `args` is JSON text exactly as the model wrote it (an object; `{}` for none)."""
+    """A tool call of the model. `args` is JSON text exactly as the model wrote it (an object; `{}` for none)."""
 
     type: ClassVar[Literal["tool_call"]] = "tool_call"
     id: str
@@ -321,7 +321,7 @@ class ToolCall(PydanticField):
 
 @dataclass(frozen=True, slots=True)
 class Thought(PydanticField):
-    """What a model thought, or the provider's summary of it; may be empty if the provider only signs it."""
+    """A thought of the model, or the provider's summary of it; may be empty if the provider only signs it."""
 
     type: ClassVar[Literal["thought"]] = "thought"
     thought: str
@@ -340,7 +340,7 @@ class ServerToolCall(PydanticField):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderBlock(PydanticField):
-    """A block of an answer that has no common form: results of server tools, redacted thoughts, things yet unknown.
+    """A block of a response that has no common form: results of server tools, redacted thoughts, unknown blocks.
 
     `kind` is the provider's name for it and `raw` the block, as JSON values."""
 

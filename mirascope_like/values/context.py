@@ -1,4 +1,4 @@
-"""What a caller hands to its prompt functions and tools."""
+"""The context that a caller passes to its prompt functions and tools."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ DepsT = TypeVar("DepsT", default=None)
 
 @dataclass(kw_only=True)
 class Context(Generic[DepsT]):
-    """Dependencies of a call: anything that prompts and tools need and the model must not see. May be subclassed."""
+    """Dependencies of a call: anything that prompts and tools need and the model must not see. You may subclass it."""
 
     deps: DepsT

@@ -1,4 +1,4 @@
-"""Messages and parts as fields of Pydantic models: read from their JSON form, and written as it."""
+"""Support for messages and parts as fields of Pydantic models, in their JSON form."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["PydanticField"]
 
 
 class PydanticField:
-    """What has a JSON form, of `values.json_forms`, that Pydantic is to use."""
+    """Base of classes that Pydantic validates from, and serializes to, their JSON form (see `json_forms`)."""
 
     __slots__ = ()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
-        """Takes what is of this class, and JSON forms of it; any other is a `ValidationError`."""
+        """Accept instances of this class and their JSON forms; other values raise `ValidationError`."""
         from pydantic_core import core_schema
 
         def read(value: Any) -> Any:
@@ -39,5 +39,5 @@ class PydanticField:
 
 
 def _get_tag(cls: type) -> dict[str, str]:
-    """What tells forms of a class from those of others; it may be left out where only that class is meant."""
+    """Return the tag of a class in its JSON form; input may omit it where only that class is allowed."""
     return {name: tag for name in ("type", "role") if isinstance(tag := getattr(cls, name, None), str)}

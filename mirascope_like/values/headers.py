@@ -1,4 +1,4 @@
-"""HTTP headers that users give: checked early, merged without regard to case, and never shown."""
+"""HTTP headers that users give: checked early, merged without regard to case, and never shown in a repr."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import cast
 
 __all__ = ["Headers", "check_headers", "merge_headers"]
 
-# Headers that decide where a message begins and ends, what becomes of its connection, and which host it is for
-# (RFC 9112, RFC 9110 section 7.6.1). The HTTP client sets them.
+# Headers for the framing of a message, its connection and its host, which the HTTP client sets
+# (RFC 9112, RFC 9110 section 7.6.1).
 _FRAMING = {
     *("connection", "content-length", "expect", "host", "http2-settings", "keep-alive"),
     *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
@@ -25,15 +25,15 @@ class Headers(dict[str, str]):
 
 
 def check_headers(headers: Mapping[str, str]) -> Headers:
-    """Return these headers as `Headers`. Raises `TypeError` for names and values that are no texts, and `ValueError`
+    """Return these headers as `Headers`. Raises `TypeError` for names and values that are not `str`, and `ValueError`
     for a header that only the HTTP client may set."""
     if not isinstance(cast("object", headers), Mapping):
-        raise TypeError(f"Headers must be a mapping of names to texts, not {type(headers).__name__}.")
+        raise TypeError(f"Headers must be a mapping of str to str, not {type(headers).__name__}.")
     for name, value in cast("Mapping[object, object]", headers).items():
         if not isinstance(name, str):
-            raise TypeError(f"The names of headers must be texts, not {type(name).__name__}.")
+            raise TypeError(f"Header names must be str, not {type(name).__name__}.")
         if not isinstance(value, str):  # the value itself is not shown: it may be a key
-            raise TypeError(f"The value of the header {name!r} must be a text, not {type(value).__name__}.")
+            raise TypeError(f"The value of the header {name!r} must be a str, not {type(value).__name__}.")
     if framing := sorted(name for name in headers if name.strip().lower() in _FRAMING):
         raise ValueError(
             f"The header {framing[0]!r} cannot be set here: the HTTP client sets it, from the URL and the body. "

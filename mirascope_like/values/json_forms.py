@@ -71,10 +71,11 @@ def _build_value(registry: _Registry, data: Mapping[str, Any]) -> Any:
     tag = data.get(key)
     kind = registry.by_tag.get(tag) if isinstance(tag, str) else None
     if kind is None:
-        raise ValueError(f"{key}={tag!r} is not known; these are: {', '.join(registry.by_tag)}.")
+        raise ValueError(f"{key}={tag!r} is unknown; known: {', '.join(registry.by_tag) or 'none'}.")
     known = {f.name for f in fields(kind)}
     if unknown := set(data) - known - {key}:
-        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.")
+        names = ", ".join(sorted(unknown))
+        raise ValueError(f"{kind.__name__} has no field {names}; its fields are {', '.join(sorted(known))}.")
     return kind(**{name: _value_from_json(name, value) for name, value in data.items() if name != key})
 
 
@@ -177,7 +178,7 @@ def _error_from_json(data: Mapping[str, Any]) -> ToolError:
     return error
 
 
-# Fields that are not plain JSON: how they become it, and back.
+# The conversions to JSON and back, for fields that are not plain JSON.
 _FIELD_FORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "content": (_content_to_json, _content_from_json),
     "source": (to_json_form, from_json_form),

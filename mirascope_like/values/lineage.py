@@ -1,11 +1,11 @@
-"""Which call a message came from.
+"""The id of the call that a message came from.
 
-The answer to a call carries the id of that call, so that a log can tell which call another one continues. Equal content
-does not: two users may say the same and get the same answer.
+The response to a call carries the id of that call, so that a log knows which call another one continues. Equal content
+does not show this: two users may send the same prompt and get the same response.
 
-The id is not a field. It takes no part in `==`, `hash` and `repr`, and it is in no JSON form, because whoever sends a
-JSON form could otherwise name the call of somebody else. Copies and pickles keep it. Messages that are built anew, by
-`dataclasses.replace` for example, have none.
+The id is not a field. It takes no part in `==`, `hash` and `repr`, and it is in no JSON form, because a client that
+sends a JSON form could otherwise name the call of another user. Copies and pickles keep it. New messages, for example
+those of `dataclasses.replace`, have none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class HasCallId:
-    """A message that can carry the id of its call. A base of dataclasses that are frozen and have slots."""
+    """Base of messages that can carry the id of their call: of dataclasses that are frozen and have slots."""
 
     __slots__ = ("_call_id",)
     _call_id: str
@@ -33,7 +33,7 @@ def get_call_id(message: object) -> str | None:
 
 
 def set_call_id(message: T, call_id: str | None) -> T:
-    """Note which call a new message came from, and return the message."""
+    """Set the id of the call that a new message came from, and return the message."""
     if call_id is not None and isinstance(message, HasCallId):
         object.__setattr__(message, "_call_id", call_id)
     return message

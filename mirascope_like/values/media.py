@@ -1,7 +1,7 @@
-"""What kind of file some bytes are, and how they become base64 text.
+"""Detection of file types, and the conversion of files to base64 text.
 
-Kinds are told from the first bytes (signatures as registered at IANA and listed by the formats' own specifications),
-never from a name, except for text documents, which have no signature.
+Types are detected by the first bytes (signatures as registered at IANA and listed by the formats' own specifications),
+never by a name, except for text documents, which have no signature.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ DOCUMENT_TYPES = {
 
 
 def image_type(data: bytes) -> str:
-    """The MIME type of an image; `ValueError` if it is none that models take."""
+    """Return the MIME type of an image. Raises `ValueError` for a type that models do not accept."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -84,11 +84,11 @@ def image_type(data: bytes) -> str:
         return "image/webp"
     if data[4:8] == b"ftyp" and data[8:12] in _FTYP_BRANDS:
         return _FTYP_BRANDS[data[8:12]]
-    raise ValueError("These bytes are no PNG, JPEG, WebP, GIF, HEIC or HEIF image.")
+    raise ValueError("These bytes are not a PNG, JPEG, WebP, GIF, HEIC or HEIF image.")
 
 
 def audio_type(data: bytes) -> str:
-    """The MIME type of sound; `ValueError` if it is none that models take."""
+    """Return the MIME type of audio. Raises `ValueError` for a type that models do not accept."""
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
         return "audio/wav"
     if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
@@ -102,18 +102,18 @@ def audio_type(data: bytes) -> str:
     if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:
         # An MPEG frame header; its layer bits are 00 in AAC's ADTS and never in MP3.
         return "audio/aac" if data[1] & 0x06 == 0 else "audio/mp3"
-    raise ValueError("These bytes are no WAV, MP3, AIFF, AAC, OGG or FLAC sound.")
+    raise ValueError("These bytes are not WAV, MP3, AIFF, AAC, OGG or FLAC audio.")
 
 
 def document_type(data: bytes) -> str:
-    """The MIME type of a document, which must be a PDF: text has no signature and must be named."""
+    """Return the MIME type of a PDF. Raises `ValueError` for other bytes: text has no signature."""
     if data.startswith(_PDF):
         return "application/pdf"
-    raise ValueError("These bytes are no PDF. For a text document, say which kind: mime_type='text/plain'.")
+    raise ValueError("These bytes are not a PDF. For a text document, pass its type: mime_type='text/plain'.")
 
 
 def document_type_by_name(path: str | PathLike[str]) -> str:
-    """The MIME type that belongs to a file's extension; `ValueError` if it is not known."""
+    """Return the MIME type for a file's extension. Raises `ValueError` if it is unknown."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in DOCUMENT_TYPES:
         raise ValueError(f"No document type is known for {suffix or 'a name without extension'!r}: pass mime_type='…'.")
@@ -121,7 +121,7 @@ def document_type_by_name(path: str | PathLike[str]) -> str:
 
 
 def document_type_of_file(path: str | PathLike[str], data: bytes) -> str:
-    """The MIME type of a file: PDF by its bytes, text by its extension; `ValueError` if it is neither."""
+    """Return the MIME type of a file: PDF by its bytes, text by its extension. Raises `ValueError` for other files."""
     if data.startswith(_PDF):
         return document_type(data)
     kind = document_type_by_name(path)
@@ -134,61 +134,61 @@ def is_text_type(mime_type: str) -> bool:
 
 
 def decode_text(data: bytes) -> str:
-    """The text of a document; `ValueError` if it is not UTF-8."""
+    """Return the text of a document. Raises `ValueError` if it is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"This is no UTF-8 text: {error}. Read it in its own encoding, and pass text.encode()."
+            f"This is not UTF-8 text: {error}. Decode it with its own encoding, and pass text.encode()."
         ) from error
 
 
 def check_bytes(data: object) -> None:
-    """`TypeError` for what is no bytes."""
+    """Raise `TypeError` for data that is not bytes."""
     if not isinstance(data, bytes | bytearray):
         raise TypeError(
-            f"A file's bytes are wanted, not a {type(data).__name__}. Text is a document by "
-            "Document.from_bytes(text.encode(), mime_type='text/plain'), a path goes to from_file."
+            f"The data must be bytes, not {type(data).__name__}. For text, use "
+            "Document.from_bytes(text.encode(), mime_type='text/plain'); for a path, use from_file."
         )
 
 
 def check_url(url: str) -> str:
-    """A URL as it is; `ValueError` for a path, for the URL of a file, and for spaces around it or control
-    characters."""
+    """Return the URL unchanged. Raises `ValueError` for a path, for the URL of a file, and for spaces around it or
+    control characters."""
     if not isinstance(cast("object", url), str) or not _URL.match(url) or _is_file_url(url):
-        raise ValueError(f"{str(url)!r} is no URL that a provider could fetch: for a file here, use from_file.")
+        raise ValueError(f"{str(url)!r} is not a URL that a provider can fetch: for a local file, use from_file.")
     return _check_characters(url)
 
 
 def check_stored_url(url: str) -> str:
-    """A URL of stored data as it is; `ValueError` for the URL of a file, and for spaces around it or control
-    characters."""
+    """Return a URL of stored data unchanged. Raises `ValueError` for the URL of a file, and for spaces around it or
+    control characters."""
     if _is_file_url(url):
-        raise ValueError(f"{url!r} is the URL of a file, which stored data cannot name.")
+        raise ValueError(f"{url!r} is the URL of a file, which stored data must not contain.")
     return _check_characters(url)
 
 
 def _is_file_url(url: str) -> bool:
-    """Whether whoever fetches a URL would read a file. `local_file` is what urllib also calls it."""
+    """Return True if fetching the URL would read a file. urllib also knows files as `local_file`."""
     return _CONTROL.sub("", url).strip().lower().removeprefix("url:").startswith(("file:", "local_file:"))
 
 
 def _check_characters(url: str) -> str:
-    """A URL as it is; `ValueError` for one that those who fetch it may read in different ways: some leave control
-    characters and surrounding spaces out."""
+    """Return the URL unchanged. Raises `ValueError` for a URL that clients may interpret differently: some leave
+    control characters and surrounding spaces out."""
     if _CONTROL.search(url) or url != url.strip():
         raise ValueError(f"{url[:100]!r} has control characters in it or spaces around it: remove them from the URL.")
     return url
 
 
 def check_size(size: int, max_size: int) -> None:
-    """`ValueError` if there are more bytes than allowed."""
+    """Raise `ValueError` if there are more bytes than allowed."""
     if size > max_size:
         raise ValueError(f"{size:,} bytes are more than the {max_size:,} allowed; pass max_size= to allow more.")
 
 
 def encode_base64(data: bytes, kind: Callable[[bytes], str], max_size: int) -> tuple[str, str]:
-    """(base64 text, MIME type) of some bytes, after checking size and kind."""
+    """Return the base64 text and MIME type of some bytes, after checking their size and type."""
     check_bytes(data)
     check_size(len(data), max_size)
     mime_type = kind(data)
@@ -196,8 +196,8 @@ def encode_base64(data: bytes, kind: Callable[[bytes], str], max_size: int) -> t
 
 
 def read_file(path: str | PathLike[str], max_size: int) -> bytes:
-    """Return a regular file's bytes. Raises `ValueError` for a pipe or device, and for over `max_size` bytes: no more
-    are read, whatever size the file system reports."""
+    """Return a regular file's bytes. Raises `ValueError` for a pipe or device, and for over `max_size` bytes: it
+    reads no more, whatever size the file system reports."""
     with open(path, "rb", opener=_open_nonblocking) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -216,8 +216,8 @@ def _open_nonblocking(path: str, flags: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DownloadRules:
-    """What a download may do: its size in bytes, the seconds that it may take, and whether it may go to addresses that
-    are not public (and so into a private network, or through a proxy)."""
+    """The limits of a download: its maximum size in bytes and time in seconds, and whether it may go to addresses
+    that are not public (and so into a private network, or through a proxy)."""
 
     max_size: int
     timeout: float = DOWNLOAD_SECONDS
@@ -228,7 +228,7 @@ class DownloadRules:
 
 
 class Downloader(Protocol):
-    """Fetches a URL's bytes, under rules."""
+    """Fetches the bytes of a URL, within the rules."""
 
     def fetch(self, url: str, rules: DownloadRules) -> bytes: ...
 
@@ -239,19 +239,19 @@ _downloader: Downloader | None = None
 
 
 def set_downloader(downloader: Downloader) -> None:
-    """Say who fetches URLs: values do no I/O themselves, so the faces hand in what does."""
+    """Set the downloader of URLs. Values do no I/O themselves, so the public APIs pass it in."""
     global _downloader
     _downloader = downloader
 
 
 def _get_downloader() -> Downloader:
     if _downloader is None:
-        raise RuntimeError("Nothing is installed that downloads: import mirascope_like.llm, or call set_downloader().")
+        raise RuntimeError("No downloader is set: import mirascope_like.llm, or call set_downloader().")
     return _downloader
 
 
 def download(url: str, rules: DownloadRules) -> bytes:
-    """The bytes behind a URL."""
+    """Return the bytes of a URL."""
     return _get_downloader().fetch(url, rules)
 
 

@@ -1,7 +1,7 @@
-"""Messages, and the one rule by which what a user writes becomes messages.
+"""Messages, and the conversion of prompts to messages.
 
-`promote` accepts text, a part, a sequence of these, a message, or a list or tuple of messages. Anything else is a
-`TypeError` at once, which names what was found.
+`promote` accepts text, a part, a sequence of these, a message, or a list or tuple of messages. Other values raise
+`TypeError` at once, with the type that was found.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ASSISTANT_PARTS = (Text, Thought, ToolCall, ServerToolCall, ProviderBlock)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemMessage(PydanticField):
-    """What the model is told before and above all else."""
+    """Instructions for the model, before and above all other messages."""
 
     role: ClassVar[Literal["system"]] = "system"
     content: Text
@@ -67,7 +67,7 @@ class SystemMessage(PydanticField):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage(PydanticField):
-    """What the user says, or tools gave back. `name` tells apart users of one role, where a provider takes it."""
+    """A message of the user, or tool outputs. `name` distinguishes users, where a provider supports it."""
 
     role: ClassVar[Literal["user"]] = "user"
     content: Sequence[UserContentPart]
@@ -79,11 +79,11 @@ class UserMessage(PydanticField):
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class AssistantMessage(HasCallId, PydanticField):
-    """What a model said.
+    """A message of the model.
 
-    `raw_message` is the same in the provider's own JSON form. It is sent back verbatim to the provider and model it
-    came from (signatures and encrypted thoughts live only there) as long as it still says what `content` says: edit
-    the content and the message is written anew from its parts.
+    `raw_message` is the same message in the provider's own JSON form. It is sent back verbatim to the provider and
+    model it came from (signatures and encrypted thoughts are only there) as long as it matches `content`: if you edit
+    the content, the message is encoded anew from its parts.
     """
 
     role: ClassVar[Literal["assistant"]] = "assistant"
@@ -101,19 +101,19 @@ class AssistantMessage(HasCallId, PydanticField):
 Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage
 
 PromptContent: TypeAlias = str | UserContentPart | Message | Sequence[str | UserContentPart | Message]
-"""What can be asked: see `promote`. One sequence type, not two, lets type checkers infer what a list literal holds."""
+"""A prompt, as accepted by `promote`. One sequence type, not two, lets type checkers infer the type of lists."""
 
 _MESSAGE_TYPES = (SystemMessage, UserMessage, AssistantMessage)
 MESSAGES.add({each.role: each for each in _MESSAGE_TYPES})
 
 
 def system(content: SystemContent) -> SystemMessage:
-    """A system message from text."""
+    """Make a system message from text."""
     return SystemMessage(content=Text(content) if isinstance(content, str) else content)
 
 
 def user(content: UserContent, *, name: str | None = None) -> UserMessage:
-    """A user message from text, a part, or a sequence of these."""
+    """Make a user message from text, a part, or a sequence of these."""
     return UserMessage(content=cast("Sequence[UserContentPart]", content), name=name)
 
 
@@ -126,7 +126,7 @@ def assistant(
     raw_message: Mapping[str, Any] | Sequence[Any] | None = None,
     name: str | None = None,
 ) -> AssistantMessage:
-    """An assistant message from text, a part, or a sequence of these. See `AssistantMessage` for `raw_message`."""
+    """Make an assistant message from text, a part, or a sequence of these. See `AssistantMessage` for `raw_message`."""
     return AssistantMessage(
         content=cast("Sequence[AssistantContentPart]", content),
         model_id=model_id,
@@ -138,15 +138,15 @@ def assistant(
 
 
 def is_messages(value: object) -> bool:
-    """Whether `value` is a message, or a non-empty list or tuple of messages only."""
+    """Return True if `value` is a message, or a non-empty list or tuple of messages only."""
     items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
     return bool(items) and all(isinstance(item, _MESSAGE_TYPES) for item in items)
 
 
 def promote(value: object) -> tuple[Message, ...]:
-    """Messages from what a prompt function returned or a call was given.
+    """Return the messages of a prompt: of what a prompt function returned, or a call got as its argument.
 
-    Raises `TypeError` for what is neither messages nor content, `ValueError` for an empty list.
+    Raises `TypeError` for a value that is neither messages nor content, and `ValueError` for an empty list.
     """
     if isinstance(value, _MESSAGE_TYPES):
         return (value,)
@@ -155,7 +155,7 @@ def promote(value: object) -> tuple[Message, ...]:
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError(
-            "The prompt is a coroutine, from an async function behind a decorator that is not. Let that decorator "
+            "The prompt is a coroutine: a decorator that is not async wraps an async function. Make that decorator "
             "return an async function."
         )
     if not isinstance(value, list | tuple):
@@ -165,20 +165,20 @@ def promote(value: object) -> tuple[Message, ...]:
         )
     items = cast("Sequence[Any]", value)
     if not items:
-        raise ValueError("The prompt is an empty list: there is nothing to say to the model.")
+        raise ValueError("The prompt is an empty list: there is nothing to send to the model.")
     found = [isinstance(item, _MESSAGE_TYPES) for item in items]
     if all(found):
         return tuple(items)
     if any(found):
         stray = items[found.index(False)]
         raise TypeError(
-            f"A list holds either messages or content, not both: {_describe_type(stray)} stands among messages."
+            f"A list must hold either messages or content, not both: found {_describe_type(stray)} among messages."
         )
     return (user(items),)
 
 
 def promote_to_messages(value: object) -> list[Message]:
-    """`promote`, as a list."""
+    """Return the messages of a prompt as a list; see `promote`."""
     return list(promote(value))
 
 

@@ -1,4 +1,4 @@
-"""The protocol of whatever names a model: models themselves, and plans of calls."""
+"""The protocol of objects that name a model: models themselves, and plans of calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ModelLike"]
 
 
 class ModelLike(Protocol):
-    """What names a model: an id, params, and whom to ask in place of the provider registered for the id."""
+    """An object that names a model: its id, params, and a provider to use instead of the one registered for the id."""
 
     @property
     def model_id(self) -> str: ...

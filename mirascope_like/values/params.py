@@ -1,4 +1,4 @@
-"""What a call may set, beside its messages, tools and format. An unknown name is a `TypeError` at once."""
+"""The settings of a call, beside its messages, tools and format. An unknown name raises `TypeError` at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium"
 
 
 class ThinkingConfig(TypedDict, total=False):
-    """How much a model thinks before it answers, and what is seen of it.
+    """How much a model thinks before it answers, and whether its thoughts are returned.
 
-    `level`: from none to max, or "default" for the model's own. A model that lacks a level is asked for the nearest
-    lower one, with an `UnsupportedParamWarning`; if it has none lower, for its lowest.
-    `include_thoughts` (False): ask for thoughts or their summaries and keep them as `Thought` parts. When it is
-    false they are left out of the content; what must go back to the provider is kept all the same.
+    `level`: from none to max, or "default" for the model's own. For a model that lacks a level, the nearest lower one
+    is used, with an `UnsupportedParamWarning`; if there is none lower, its lowest.
+    `include_thoughts` (False): request thoughts or their summaries and keep them as `Thought` parts. If it is
+    false they are left out of the content; what must go back to the provider is kept nevertheless.
     `encode_thoughts_as_text` (False): when history is sent, write thoughts as text, which any model can read, in
     place of the provider's own form.
     """
@@ -36,37 +36,37 @@ ToolChoice: TypeAlias = Literal["auto", "none", "required"] | Mapping[Literal["n
 
 
 class Params(TypedDict, total=False):
-    """Settings of a call. All are optional; what is not set is not sent."""
+    """Settings of a call. All are optional; a setting that is not set is not sent."""
 
     temperature: float
-    """Randomness; 0 is the least."""
+    """Randomness; 0 is the lowest."""
     max_tokens: int
-    """The most tokens to generate, thoughts included."""
+    """The maximum number of tokens to generate, thoughts included."""
     top_p: float
-    """Sample from the likeliest tokens that together have this probability (0 to 1)."""
+    """Sample from the most likely tokens that together have this probability (0 to 1)."""
     top_k: int
-    """Sample from this many likeliest tokens."""
+    """Sample from this many most likely tokens."""
     seed: int
-    """Ask for the same answer to the same request; best effort of the provider."""
+    """Request the same response for the same request; best effort of the provider."""
     stop_sequences: Sequence[str]
-    """Texts at which to stop; a single text is one of them."""
+    """Texts at which to stop; a single `str` is one text."""
     thinking: ThinkingConfig | None
     """How much to think."""
     tool_choice: ToolChoice
     """'auto', 'none' (no call), 'required' (some call), or {'name': 'the_tool'}."""
     parallel_tool_calls: bool
-    """Whether one answer may hold several tool calls."""
+    """Whether one response may make several tool calls."""
     tool_call_limit: int
-    """The most tool calls of one response that are run, 128 if not set. A response with more raises
+    """The maximum number of tool calls of one response, 128 if not set. A response with more raises
     `ToolCallLimitExceeded`."""
     timeout: TimeoutLike
-    """Seconds of silence from the server that are waited for: connecting, sending, and between two reads; or a
-    `Timeout` of several limits."""
+    """Maximum seconds without data from the server, while connecting, sending, and between two reads; or a `Timeout`
+    with several limits."""
     extra_body: Mapping[str, Any]
-    """JSON fields to merge into the request's body, last: for what is not modelled here."""
+    """JSON fields to merge into the request's body, last: for settings that have no parameter here."""
     extra_headers: Mapping[str, str]
-    """HTTP headers to add to the request. They replace headers of the same name, in whatever case: a key of your own
-    replaces the provider's. Those that only an HTTP client may set (`Host`, `Content-Length`, …) are refused."""
+    """HTTP headers to add to the request. They replace headers of the same name, regardless of case: your own API key
+    replaces the provider's. Headers that only an HTTP client may set (`Host`, `Content-Length`, …) are refused."""
 
 
 _PARAM_NAMES = frozenset(Params.__annotations__)
@@ -101,17 +101,17 @@ _PARAM_TYPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "top_p": _NUMBER,
     "top_k": _WHOLE_NUMBER,
     "seed": _WHOLE_NUMBER,
-    "stop_sequences": (_is_sequence_of_str, "a sequence of texts"),
+    "stop_sequences": (_is_sequence_of_str, "a sequence of str"),
     "parallel_tool_calls": (_is_boolean, "True or False"),
     "tool_call_limit": _WHOLE_NUMBER,
     "extra_body": (_is_mapping, "a mapping"),
-    "extra_headers": (_is_mapping, "a mapping of names to texts"),
+    "extra_headers": (_is_mapping, "a mapping of str to str"),
 }
 
 
 def check_params(params: Mapping[str, object]) -> Params:
-    """`params` as `Params`. Raises `TypeError` for an unknown name or a value of a wrong type, `ValueError` for a value
-    that cannot be meant."""
+    """Return `params` as `Params`. Raises `TypeError` for an unknown name or a value of a wrong type, and `ValueError`
+    for an invalid value."""
     unknown = [name for name in params if name not in _PARAM_NAMES]
     if unknown:
         raise TypeError(_unknown_param_message(unknown[0]))
@@ -129,14 +129,14 @@ def check_params(params: Mapping[str, object]) -> Params:
         _check_thinking(thinking)
     if (choice := params.get("tool_choice")) is not None:
         _check_tool_choice(choice)
-    if isinstance(stop := params.get("stop_sequences"), str):  # text is a sequence too, of its letters
+    if isinstance(stop := params.get("stop_sequences"), str):  # a str is a sequence too, of its characters
         checked["stop_sequences"] = [stop]
     return checked
 
 
 def _check_type(name: str, value: object) -> None:
     fits, kind = _PARAM_TYPES[name]
-    if not fits(value):  # what it is instead is not shown: headers hold keys
+    if not fits(value):  # the value is not shown: headers hold API keys
         raise TypeError(f"{name} must be {kind}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} is {value}: it must be finite.")

@@ -1,4 +1,4 @@
-"""The text of a value that a tool returned: strings as they are, all else compact UTF-8 JSON."""
+"""The text of a tool's result: strings unchanged, other values as compact UTF-8 JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["result_text"]
 
 
 def result_text(result: object) -> str:
-    """The text of a tool's result.
+    """Return the text of a tool's result.
 
     Pydantic models, dataclasses, dates, decimals, enums, UUIDs, sets and NumPy scalars and arrays become JSON (never
     `\\\\uXXXX` escapes, never a Python repr); bytes become base64 text, of the URL-safe kind. Raises `TypeError`
-    for what has no JSON form.
+    for values without a JSON form.
     """
     if isinstance(result, str):
         return result

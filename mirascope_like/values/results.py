@@ -1,6 +1,6 @@
-"""What a tool gave back, as the text that a model reads: strings as they are, all else compact UTF-8 JSON.
+"""The conversion of tool results for the model: to values that can be sent again, to text, and to images.
 
-A tool may itself ask a model: an answer that it returns counts as what it says.
+A tool may itself call a model: a response that it returns stands for its parsed value or text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SCALARS = frozenset({str, int, float, bool})
 
 @runtime_checkable
 class ResponseLike(Protocol):
-    """An answer of a model, as responses are."""
+    """A response of a model."""
 
     @property
     def format(self) -> object | None: ...
@@ -41,7 +41,7 @@ class ResponseLike(Protocol):
 
 @runtime_checkable
 class StreamResponseLike(ResponseLike, Protocol):
-    """An answer that comes bit by bit; `finish` reads all of it, in its own colour."""
+    """A streamed response; `finish` reads all of it (sync or async, as the response is)."""
 
     @property
     def consumed(self) -> bool: ...
@@ -49,31 +49,30 @@ class StreamResponseLike(ResponseLike, Protocol):
 
 
 def stream_finisher(result: Any) -> Callable[[], Any] | None:
-    """What reads the rest of a result that is an answer on its way; `None` for all others."""
-    is_coming = getattr(result, "consumed", None) is False  # asked first: it is quicker than asking for a protocol
+    """Return the `finish` method of a result that is an unfinished stream; `None` for other results."""
+    is_coming = getattr(result, "consumed", None) is False  # checked first, since checking a protocol is slower
     return result.finish if is_coming and isinstance(result, StreamResponseLike) else None
 
 
 def materialize_result(result: Any) -> Any:
-    """A result that can be read each time that it is sent: what can be read only once is made a list, a `Text` its
-    words, and an answer what it says, also inside of dicts, lists and tuples. A result without such things stays as it
-    is.
+    """Return a result that can be read each time that it is sent: iterators become lists, a `Text` its text, and a
+    response its parsed value or text, also inside of dicts, lists and tuples. Other results are returned unchanged.
 
-    Raises `TypeError` for an answer that is not read to its end, is incomplete, or waits for its own tools, and for the
-    bytes of a file that no model would see there: it would read them as text, if at all. Raises what an answer's
-    `parse` raises."""
+    Raises `TypeError` for a response that is unfinished, incomplete, or has tool calls that were not run, and for the
+    bytes of a file that no model would see there: it would read them as text, if at all. Raises the errors of a
+    response's `parse`."""
     try:
         return _materialize(result, _TOP_LEVEL)
-    except RecursionError:  # a circle, say: `result_text` tells what is wrong
+    except RecursionError:  # for example a cycle, for which `result_text` raises
         return result
 
 
-# Where a value stands in a result. Images are sent as images where they are alone or in a list.
+# The position of a value in a result. Images are sent as images at the top level and in a list there.
 _TOP_LEVEL, _IN_LIST, _NESTED = range(3)
 
 
 def _materialize(value: Any, position: int) -> Any:
-    if value is None or type(value) in _SCALARS:  # most are, and asking for an iterator takes time
+    if value is None or type(value) in _SCALARS:  # the common case, and checking for an iterator is slow
         return value
     item_position = _IN_LIST if position == _TOP_LEVEL else _NESTED
     if isinstance(value, dict):
@@ -100,27 +99,27 @@ def _convert_part(value: Any, position: int) -> Any:
         return value
     if isinstance(value, Image | Audio | Document) and value.source.type.startswith("base64_"):
         raise TypeError(
-            f"A model cannot see this {type(value).__name__} in a tool's result: of files, only an Image that is the "
-            "result, or stands in a list that is. Return what it says as text."
+            f"A model cannot see this {type(value).__name__} in a tool's result: the only file that it sees is an "
+            "Image that is the result, or is in a list that is the result. Return the content as text."
         )
     return value
 
 
-def _read_response(answer: ResponseLike) -> Any:
-    if stream_finisher(answer) is not None:
-        raise TypeError("The answer is not read to its end: finish() it before returning it.")
-    if answer.tool_calls:
-        names = ", ".join(call.name for call in answer.tool_calls)
-        raise TypeError(f"The answer waits for its own tools ({names}): execute them and resume before returning it.")
-    if answer.format is not None:
-        return answer.parse()
-    if answer.finish_reason not in (None, "refusal"):
-        raise TypeError(f"The answer is incomplete (finish_reason is {answer.finish_reason}): {answer.text()!r}")
-    return answer.text()
+def _read_response(response: ResponseLike) -> Any:
+    if stream_finisher(response) is not None:
+        raise TypeError("The response is not read to its end: call finish() before returning it.")
+    if response.tool_calls:
+        names = ", ".join(call.name for call in response.tool_calls)
+        raise TypeError(f"The response has tool calls to run ({names}): execute them and resume before returning it.")
+    if response.format is not None:
+        return response.parse()
+    if response.finish_reason not in (None, "refusal"):
+        raise TypeError(f"The response is incomplete (finish_reason is {response.finish_reason}): {response.text()!r}")
+    return response.text()
 
 
 def result_text_without_images(result: object) -> str:
-    """The text of a tool's result but for its images. Raises as `result_text`."""
+    """Return the text of a tool's result without its images. Raises the errors of `result_text`."""
     if not result_images(result):
         return result_text(result)
     from .content import Image
@@ -130,7 +129,7 @@ def result_text_without_images(result: object) -> str:
 
 
 def result_images(result: object) -> list[Image]:
-    """The images in a tool's result: itself, or members of a list."""
+    """Return the images in a tool's result: the result itself, or items of a list."""
     from .content import Image
 
     items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]

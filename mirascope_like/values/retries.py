@@ -1,4 +1,4 @@
-"""When a call is made again, and of whom. Data only: how it is done is in `engine.attempts`."""
+"""When a call is retried, and with which models. Data only: `engine.attempts` does the retries."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _DEFAULT_RETRY_ON: tuple[type[Exception], ...] = (ConnectionError, RateLimitErro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryConfig:
-    """When to ask again. Raises `ValueError` for what cannot be meant, and `TypeError` for what is no error or model.
+    """When to retry. Raises `ValueError` for an invalid number, and `TypeError` for a wrong exception class or model.
 
-    `max_retries`: how often each model is asked again, so that it gets at most `max_retries + 1` requests.
-    `retry_on`: the errors (one class, or several) after which it is worth while. Others are raised at once.
+    `max_retries`: the retries for each model, which gets at most `max_retries + 1` requests.
+    `retry_on`: the errors (one class, or several) after which to retry. Others are raised at once.
     `initial_delay`, `max_delay`, `backoff_multiplier`: the wait before retry n is at most
     `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)` seconds.
-    `jitter`: how much of that wait is left to chance: 0 waits exactly so long, 1 anything between nothing and that, so
-    that many clients do not come back at one moment. If the server asks for a longer wait, it is kept; if that is
-    longer than `max_delay`, nobody waits.
-    `fallback_models`: who (one, or several) is asked when a model's retries are used up. An id takes the first model's
-    params (on another provider without `extra_headers` and `extra_body`); a `Model` has its own.
-    `after_output`: what happens if a stream breaks after something of it was shown. "raise" raises the error;
-    "restart" asks again, and raises `StreamRestarted` for those who iterate to begin anew; "continue" lets the model go
-    on where it stopped if it is known to be able to, and restarts otherwise.
+    `jitter`: the random share of that wait: 0 waits exactly that long, 1 anything between nothing and that, so that
+    many clients do not retry at the same moment. A longer wait that the server asks for is respected; if it is longer
+    than `max_delay`, there is no retry.
+    `fallback_models`: the models (one, or several) to call when a model's retries are used up. An id gets the first
+    model's params (on another provider without `extra_headers` and `extra_body`); a `Model` has its own.
+    `after_output`: what to do if a stream breaks after some of it was read. "raise" raises the error; "restart" sends
+    the request again, and raises `StreamRestarted` so that readers iterate again; "continue" lets the model continue
+    where it stopped if it is known to support that, and restarts otherwise.
     """
 
     max_retries: int = 3
@@ -47,7 +47,7 @@ class RetryConfig:
     fallback_models: Sequence[str | ModelLike] = ()
     after_output: AfterOutput = "raise"
 
-    if TYPE_CHECKING:  # more may be given than is kept
+    if TYPE_CHECKING:  # the arguments have wider types than the fields
 
         def __init__(self, **args: Unpack[RetryArgs]) -> None: ...
 
@@ -65,7 +65,7 @@ class RetryConfig:
             raise ValueError(f"after_output is {self.after_output!r}: it must be 'raise', 'restart' or 'continue'.")
 
     def longest_delay(self, retry: int) -> float:
-        """Seconds that the wait before retry `retry` (the first is 1) may last."""
+        """Return the maximum wait before retry number `retry` (the first is 1), in seconds."""
         try:
             return min(self.initial_delay * self.backoff_multiplier ** (retry - 1), self.max_delay)
         except OverflowError:
@@ -89,7 +89,7 @@ def _to_error_classes(given: object) -> tuple[type[Exception], ...]:
     errors = _to_tuple(given)
     for error in errors:
         if not (isinstance(error, type) and issubclass(error, Exception)):
-            raise TypeError(f"retry_on takes classes of errors, such as llm.RateLimitError; not {error!r}.")
+            raise TypeError(f"retry_on must be exception classes, such as llm.RateLimitError; got {error!r}.")
     return cast("tuple[type[Exception], ...]", errors)
 
 
@@ -97,12 +97,12 @@ def _to_models(given: object) -> tuple[str | ModelLike, ...]:
     models = _to_tuple(given)
     for model in models:
         if not (isinstance(model, str) or hasattr(model, "model_id")):
-            raise TypeError(f"fallback_models takes ids of models and llm.Model(…)s, not {model!r}.")
+            raise TypeError(f"fallback_models must be model ids or llm.Model(…) objects; got {model!r}.")
     return cast("tuple[str | ModelLike, ...]", models)
 
 
 def _to_tuple(given: object) -> tuple[object, ...]:
-    """What was given, or the one thing that was."""
+    """Return the items of an iterable, or the single value itself, as a tuple."""
     if isinstance(given, Iterable) and not isinstance(given, str):
         return tuple(cast("Iterable[object]", given))
     return (given,)

@@ -8,14 +8,14 @@
     >>> llm.dump_messages([llm.messages.system("Be brief.")])
     {'version': 1, 'messages': [{'role': 'system', 'content': {'type': 'text', 'text': 'Be brief.'}}]}
 
-Every value is plain JSON (`json.dumps` takes it). A message is told by its `role`, a part or source by its `type`.
-Fields that hold their default are left out. `from_dict(to_dict(x)) == x`.
+Every value is plain JSON (`json.dumps` takes it). Messages are tagged by `role`, parts and sources by `type`.
+Fields with their default value are left out. `from_dict(to_dict(x)) == x`.
 
 A message's `raw_message` must be plain JSON already, as codecs make it. In a tool's result, `{"$part": …}` is a part,
 `{"$parts": […]}` a list with parts in it, and `{"$json": …}` a plain object that has one of these names itself.
 
 `version` grows when a reader of the old form could misread the new one; `load_messages` reads every version so far.
-A `ToolOutput` whose result is no plain JSON value is written as the text that the model was sent.
+In a `ToolOutput`, a result that is not a plain JSON value is written as the text that the model was sent.
 """
 
 from __future__ import annotations
@@ -71,22 +71,22 @@ _MESSAGE_TYPES = (SystemMessage, UserMessage, AssistantMessage)
 
 
 def to_dict(value: Message | Part) -> dict[str, Any]:
-    """The JSON form of a message or content part."""
+    """Return the JSON form of a message or content part."""
     return to_json_form(value)
 
 
 def from_dict(data: Mapping[str, Any]) -> Any:
-    """The message or content part of a JSON form. Raises `ValueError` if it is none."""
+    """Return the message or content part of a JSON form. Raises `ValueError` for other data."""
     return from_json_form(data)
 
 
 def dump_messages(messages: Iterable[Message]) -> MessagesDict:
-    """The JSON form of a conversation."""
+    """Return the JSON form of a conversation."""
     return {"version": VERSION, "messages": [cast("MessageDict", to_dict(message)) for message in messages]}
 
 
 def load_messages(data: Mapping[str, Any]) -> list[Message]:
-    """The messages of a conversation's JSON form. Raises `ValueError` if it is none, or of an unknown version."""
+    """Return the messages of a conversation's JSON form. Raises `ValueError` for other data and unknown versions."""
     if not isinstance(cast("object", data), Mapping):
         raise ValueError(f"This is not the JSON form of a conversation, which is an object: {str(data)[:200]}")
     if data.get("version") != VERSION:
@@ -96,5 +96,5 @@ def load_messages(data: Mapping[str, Any]) -> list[Message]:
     loaded = [from_dict(message) for message in data["messages"]]
     for value in loaded:
         if not isinstance(value, _MESSAGE_TYPES):
-            raise ValueError(f"A conversation is made of messages: a {type(value).__name__} cannot stand on its own.")
+            raise ValueError(f"A conversation consists of messages, not of a {type(value).__name__}.")
     return loaded

@@ -1,4 +1,4 @@
-"""How long a call may take. All times are in seconds; `None` sets no limit, or leaves it to what is below."""
+"""Time limits of a call. All times are in seconds; `None` sets no limit, or leaves it to the layers below."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MAX_SECONDS = 1_000_000  # seconds, or eleven days; some systems cannot wait fo
 class Timeout:
     """Time limits, in seconds. Raises `ValueError` for a time that is not more than 0, or is more than 1,000,000.
 
-    `total`: the whole call, with all its attempts and the waits between them; of a stream, until its end.
-    `connect`: until there is a connection (by default 10).
-    `first_token`: of a stream, how long its first content is waited for, in each attempt.
-    `idle`: silence between two signs of life from the server (by default 600).
-    `tool`: each tool that the answer calls; `llm.tool(timeout=…)` of a tool overrides it.
+    `total`: the whole call, with all attempts and the waits between them; for a stream, until its end.
+    `connect`: until the connection is open (default: 10).
+    `first_token`: of a stream, until its first content arrives, in each attempt.
+    `idle`: without any data from the server (default: 600).
+    `tool`: each tool that the response calls; `llm.tool(timeout=…)` overrides it.
     """
 
     total: float | None = None
@@ -32,23 +32,23 @@ class Timeout:
             check_seconds(f"Timeout({each.name}=…)", getattr(self, each.name))
 
     def within(self, seconds: float) -> Timeout:
-        """The same, where connecting and silence may not last longer than `seconds`."""
+        """Return a copy where `connect` and `idle` are at most `seconds`."""
         return replace(self, connect=_shorter_limit(self.connect, seconds), idle=_shorter_limit(self.idle, seconds))
 
 
 TimeoutLike: TypeAlias = float | Timeout
-"""A number stands for the longest silence: while connecting, and between two signs of life."""
+"""A number is the limit for both `connect` and `idle`."""
 
 
 def as_timeout(timeout: TimeoutLike | None) -> Timeout:
-    """What was asked for, as a `Timeout`."""
+    """Return the time limits as a `Timeout`."""
     if isinstance(timeout, Timeout):
         return timeout
     return _NO_LIMITS if timeout is None else Timeout(connect=timeout, idle=timeout)
 
 
 def check_seconds(name: str, seconds: object) -> None:
-    """Raises `TypeError` or `ValueError` if this is no time to wait for."""
+    """Raise `TypeError` or `ValueError` if `seconds` is neither `None` nor a valid time limit."""
     if seconds is None:
         return
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):

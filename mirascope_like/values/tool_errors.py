@@ -17,7 +17,7 @@ class Error(Exception):
     __module__ = "mirascope_like.errors"
 
     def __reduce__(self) -> Any:
-        # Python would make a copy by passing the message to the class, where most have something else.
+        # By default, Python copies an exception by passing its message to the class; most classes take other arguments.
         return _rebuild_error, (type(self), self.args, self.__dict__)
 
 
@@ -29,7 +29,7 @@ def _rebuild_error(kind: type[Error], args: tuple[object, ...], state: Mapping[s
 
 
 class ToolError(Error):
-    """What a tool call failed with. Two are equal if they are of one type and say the same."""
+    """The failure of a tool call. Two are equal if they have the same type and text."""
 
     __module__ = "mirascope_like.errors"
 
@@ -41,8 +41,8 @@ class ToolError(Error):
 
 
 class ToolExecutionError(ToolError):
-    """The tool raised, or its arguments did not fit. `tool_exception` is what was raised (`None` after loading the
-    output from its JSON form)."""
+    """The tool raised, or its arguments did not fit. `tool_exception` is the exception (`None` if the output was loaded
+    from its JSON form)."""
 
     __module__ = "mirascope_like.errors"
 
@@ -52,7 +52,7 @@ class ToolExecutionError(ToolError):
 
 
 class ToolNotFoundError(ToolError):
-    """The model called a tool that it was not given."""
+    """The model called a tool that does not exist."""
 
     __module__ = "mirascope_like.errors"
 

@@ -166,7 +166,7 @@ def test_a_stream_that_a_tool_returns_is_read_to_its_end(colour: Colour) -> None
         said, found, failed, held = await colour.got(response.execute_tools())
         assert (said.output, found.output) == ("A small fox.", Fact(text="x", year=1))
         assert "It broke." in str(failed.error)
-        assert "finish() it before" in str(held.error)
+        assert "call finish() before" in str(held.error)
 
     colour.run(scenario)
 
@@ -174,7 +174,7 @@ def test_a_stream_that_a_tool_returns_is_read_to_its_end(colour: Colour) -> None
 def test_an_answer_that_waits_for_its_own_tools_says_nothing() -> None:
     inner = llm.call(llm.scripted(calls(convert='{"amount": 1}')), tools=[Clerk(1).convert])(lambda_free)
     output = llm.tool(inner).execute(llm.ToolCall(id="1", name="lambda_free", args="{}"))
-    assert "waits for its own tools (convert)" in str(output.error)
+    assert "has tool calls to run (convert)" in str(output.error)
 
 
 def lambda_free() -> str:

@@ -70,7 +70,7 @@ def test_one_conversation(shown, path: Path) -> None:
 def test_counts(path: Path, count: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["logs", "-n", count])
-    assert "is no number of calls" in capsys.readouterr().err
+    assert "is not a number of calls" in capsys.readouterr().err
 
 
 def test_more_than_sqlite_can_count(shown) -> None:
@@ -89,7 +89,7 @@ def test_what_cannot_be_shown(path: Path, output: str) -> None:
 def test_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "look at a log of calls" in capsys.readouterr().out
+    assert "show a log of calls" in capsys.readouterr().out
 
 
 def test_showing(shown, path: Path) -> None:

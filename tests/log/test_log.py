@@ -393,7 +393,7 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
     with opened(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE things (name)")
     other.close()
-    with pytest.raises(LogError, match="no log"):
+    with pytest.raises(LogError, match="not a log"):
         llm.log(tmp_path / "other.db")
 
 
@@ -497,7 +497,7 @@ def test_ends_that_several_have(path: Path, reader: llm.LogReader) -> None:
 
 def test_an_empty_log(reader: llm.LogReader) -> None:
     assert list(reader.responses()) == list(reader.conversations()) == list(reader.search("a")) == reader.verify() == []
-    with pytest.raises(LogError, match="No call"):
+    with pytest.raises(LogError, match="has no calls yet"):
         reader.conversation()
 
 
@@ -508,7 +508,7 @@ def test_an_empty_log(reader: llm.LogReader) -> None:
         ("UPDATE attachments SET content = x'00'", "The attachment .* was changed"),
         ("UPDATE tools SET description = 'Else.'", "The tool .* was changed"),
         ("UPDATE formats SET schema = '{}'", "The format .* was changed"),
-        ("DELETE FROM messages WHERE role = 'user'", "names a row of messages that is not there"),
+        ("DELETE FROM messages WHERE role = 'user'", "refers to a missing row of messages"),
     ],
 )
 def test_what_was_changed_is_found(path: Path, reader: llm.LogReader, change: str, finding: str) -> None:

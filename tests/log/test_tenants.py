@@ -240,12 +240,12 @@ def test_a_stream_that_outlives_its_block(path: Path) -> None:
 def test_names_that_are_none(path: Path, tenant: str, capsys: pytest.CaptureFixture[str]) -> None:
     llm.log(path).close()
     for open_it in (llm.log, llm.open_log):
-        with pytest.raises(ValueError, match="A tenant is a text"):
+        with pytest.raises(ValueError, match="A tenant must be a non-empty str"):
             open_it(path, tenant=tenant)
-        with pytest.raises(TypeError, match="A tenant is a text"):
+        with pytest.raises(TypeError, match="A tenant must be a str"):
             open_it(path, tenant=3)  # type: ignore[arg-type]
     assert main(["logs", "-f", str(path), "--tenant", tenant]) == 1
-    assert "A tenant is a text" in capsys.readouterr().err
+    assert "A tenant must be" in capsys.readouterr().err
 
 
 # -- nobody finds what is another's -----------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_a_reader_of_one_tenant(path: Path, both: dict[str, str]) -> None:
         assert len(list(reader.responses())) == 4
     with llm.open_log(path, tenant="nobody") as reader:
         assert list(reader.responses()) == list(reader.conversations()) == []
-        with pytest.raises(llm.LogError, match="No call"):
+        with pytest.raises(llm.LogError, match="has no calls yet"):
             reader.conversation()
 
 

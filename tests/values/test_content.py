@@ -83,13 +83,13 @@ def test_documents_are_pdf_or_named_text(tmp_path: Path) -> None:
 
 
 def test_documents_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no PDF"):
+    with pytest.raises(ValueError, match="not a PDF"):
         c.Document.from_bytes(b"plain words")
     with pytest.raises(ValueError, match="utf-8"):
         c.Document.from_bytes(b"\xff\xfe", mime_type="text/plain")
     misnamed = tmp_path / "words.pdf"
     misnamed.write_text("plain words")
-    with pytest.raises(ValueError, match=r"no PDF.*mime_type='text/plain'"):
+    with pytest.raises(ValueError, match=r"not a PDF.*mime_type='text/plain'"):
         c.Document.from_file(misnamed)
     unnamed = tmp_path / "README"
     unnamed.write_text("words")
@@ -101,7 +101,7 @@ def test_documents_that_are_not_what_they_say_are_refused(tmp_path: Path) -> Non
 def test_a_text_in_another_encoding_is_named(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("Grüße", "latin-1")
-    with pytest.raises(ValueError, match=r"notes\.txt: This is no UTF-8 text: .* position 2") as raised:
+    with pytest.raises(ValueError, match=r"notes\.txt: This is not UTF-8 text: .* position 2") as raised:
         c.Document.from_file(notes)
     assert type(raised.value) is ValueError
 
@@ -109,14 +109,14 @@ def test_a_text_in_another_encoding_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [c.Image.from_url, c.Document.from_url])
 @pytest.mark.parametrize("path", ["/tmp/fox.png", "fox.png", r"C:\fox.png", Path("fox.png"), ""])
 def test_a_path_is_no_url(make: Any, path: Any) -> None:
-    with pytest.raises(ValueError, match="is no URL that a provider could fetch: for a file here, use from_file"):
+    with pytest.raises(ValueError, match="is not a URL that a provider can fetch: for a local file, use from_file"):
         make(path)
 
 
 @pytest.mark.parametrize("make", [c.Image.from_bytes, c.Audio.from_bytes, c.Document.from_bytes])
 @pytest.mark.parametrize("data", ["words", Path("words.txt")])
 def test_what_is_no_bytes_is_a_type_error(make: Any, data: Any) -> None:
-    with pytest.raises(TypeError, match=f"A file's bytes are wanted, not a {type(data).__name__}"):
+    with pytest.raises(TypeError, match=f"The data must be bytes, not {type(data).__name__}"):
         make(data)
 
 

@@ -46,17 +46,17 @@ def test_sounds_are_known_by_their_first_bytes(mime_type: str, data: bytes) -> N
 
 @pytest.mark.parametrize("data", NEITHER)
 def test_what_is_not_known_is_refused(data: bytes) -> None:
-    for tell, hint in ((image_type, "no PNG"), (audio_type, "no WAV"), (document_type, "no PDF")):
+    for tell, hint in ((image_type, "not a PNG"), (audio_type, "not WAV"), (document_type, "not a PDF")):
         with pytest.raises(ValueError, match=hint):
             tell(data)
 
 
 def test_one_kind_is_not_taken_for_another() -> None:
     for heads in SOUNDS.values():
-        with pytest.raises(ValueError, match="no PNG"):
+        with pytest.raises(ValueError, match="not a PNG"):
             image_type(heads[0])
     for heads in IMAGES.values():
-        with pytest.raises(ValueError, match="no WAV"):
+        with pytest.raises(ValueError, match="not WAV"):
             audio_type(heads[0])
 
 

@@ -59,9 +59,9 @@ def test_text_parts_and_messages_become_messages(value: Any, promoted: Any) -> N
         ([{"role": "user", "content": "Hi"}], "a dict cannot be part"),
         ([["Hi"]], "a list cannot be part"),
         ([c.Thought("hm")], "a Thought cannot be part of a message of role 'user'"),
-        ([user("Hi"), "there"], "a str stands among messages"),
-        (["Hi", user("there")], "a str stands among messages"),
-        ((user("Hi"), None), "None stands among messages"),
+        ([user("Hi"), "there"], "found a str among messages"),
+        (["Hi", user("there")], "found a str among messages"),
+        ((user("Hi"), None), "found None among messages"),
     ],
 )
 def test_anything_else_is_refused_by_name(value: Any, found: str) -> None:
@@ -73,7 +73,7 @@ def test_an_async_function_behind_another_decorator_is_told() -> None:
     async def ask() -> str:
         return "Hi"
 
-    with pytest.raises(TypeError, match="Let that decorator return an async function"):
+    with pytest.raises(TypeError, match="Make that decorator return an async function"):
         promote(ask())
 
 

@@ -81,11 +81,11 @@ def test_defaults_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("data", "hint"),
     [
-        ({}, "type=None is not known"),
+        ({}, "type=None is unknown"),
         ({"type": "hologram"}, "hologram.*text"),
         ({"role": "wizard", "content": []}, "wizard.*assistant"),
-        ({"role": ["user"]}, "not known"),
-        ({"type": "text", "text": "x", "colour": 1}, "Text has no colour; it has citations, text"),
+        ({"role": ["user"]}, "is unknown"),
+        ({"type": "text", "text": "x", "colour": 1}, "Text has no field colour; its fields are citations, text"),
         ({"type": "tool_call", "id": "1"}, "name"),
         ({"role": "user", "content": [{"type": "thought", "thought": ""}]}, "Thought cannot be part"),
         ({"role": "user", "content": 5}, "not the JSON form"),
@@ -107,5 +107,5 @@ def test_what_is_no_json_form_is_refused(data: Any, hint: str) -> None:
     ],
 )
 def test_conversations_of_another_form_are_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match=r"Version .* is not known|no list of messages|an object: |a Text cannot"):
+    with pytest.raises(ValueError, match=r"Version .* is not known|no list of messages|an object: |not of a Text"):
         load_messages(data)
