@@ -7,13 +7,9 @@ Frames are filled in place, so that a value costs the same whether it is the fir
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .typed import ENVELOPE
-
-if TYPE_CHECKING:
-    from .objects import ObjectShape
-    from .shapes import Shape
 
 __all__ = [
     "ArrayFrame",
@@ -21,24 +17,64 @@ __all__ = [
     "EnvelopeFrame",
     "Frame",
     "ObjectFrame",
+    "ObjectOption",
     "PairFrame",
     "RecordFrame",
     "RootFrame",
     "UndecidedFrame",
+    "ValuePlan",
 ]
+
+
+class ValuePlan(Protocol):
+    """What a container needs to know about the type of a value in it. `shapes` implements it for each kind of type."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether strings are shown as they arrive."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether what has been shown is already the final value once it is complete."""
+        ...
+
+    def begin(self, opening: str) -> Frame:
+        """Return a container for an object ("{") or array ("[")."""
+        ...
+
+    def complete(self, text: str) -> Any:
+        """Return the value of a complete JSON text. Raises `ValueError`."""
+        ...
+
+    def key(self, name: str) -> Any:
+        """Return a name in an object as a key of a mapping."""
+        ...
+
+
+class ObjectOption(ValuePlan, Protocol):
+    """One of the types that an object may turn out to have."""
+
+    def has_member(self, name: str) -> bool:
+        """Whether it has a member of this name."""
+        ...
+
+    def may_have(self, name: str, value: Any) -> bool:
+        """Whether a member can have a value."""
+        ...
 
 
 class Frame:
     """Something open of which nothing is shown: it is validated whole, once it is complete. It is the `Sink` of what is
     in it."""
 
-    shape: Shape | None
+    shape: ValuePlan | None
     """What it has to be; `None` if it does not matter."""
     parent: Frame
     """What it is in."""
     value: Any = None
     """What is shown of it; `None` if nothing is."""
-    next: Shape | None = None
+    next: ValuePlan | None = None
     """The shape of the value that is next, or open; `None` if it is not shown."""
     undecided: bool = False
     """See `Sink.undecided`."""
@@ -64,7 +100,7 @@ class Frame:
     def grow_string(self, piece: str) -> None:
         """See `Sink.grow_string`."""
 
-    def decided(self) -> Shape | None:
+    def decided(self) -> ValuePlan | None:
         """What this turns out to be, if that was open."""
         return None
 
@@ -80,7 +116,7 @@ class Frame:
         shape = self.decided()
         return None if shape is None else self.parent.opened(shape.begin("{"), self.shape)
 
-    def opened(self, frame: Frame, shape: Shape | None) -> Frame:
+    def opened(self, frame: Frame, shape: ValuePlan | None) -> Frame:
         """Take a frame for the value that is next, which has to be of a shape. Gives the frame."""
         frame.shape, frame.parent = shape, self
         self._is_shown = frame.value is not None
@@ -146,9 +182,9 @@ class _Slots(Frame):
 class RootFrame(_Slots):
     """Where the outermost value goes."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ValuePlan) -> None:
         self.slots: list[Any] = [None]
-        self.next: Shape | None = shape
+        self.next: ValuePlan | None = shape
 
 
 class ObjectFrame(_Slots):
@@ -159,7 +195,7 @@ class ObjectFrame(_Slots):
         self,
         value: Any,
         slots: MutableMapping[str, Any],
-        members: Mapping[str, tuple[str, Shape]],
+        members: Mapping[str, tuple[str, ValuePlan]],
         present: set[str] | None = None,
     ) -> None:
         self.value = value
@@ -170,7 +206,7 @@ class ObjectFrame(_Slots):
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
         self.slot: Any
-        self.next: Shape | None
+        self.next: ValuePlan | None
         self.slot, self.next = self._members.get(name, ("", None))
         return False
 
@@ -189,10 +225,10 @@ class ObjectFrame(_Slots):
 class DictFrame(_Slots):
     """An object with free names."""
 
-    def __init__(self, key: Shape, item: Shape) -> None:
+    def __init__(self, key: ValuePlan, item: ValuePlan) -> None:
         self.value: dict[Any, Any] = {}
         self.slots: Any = self.value
-        self.next: Shape | None = item
+        self.next: ValuePlan | None = item
         self._key = key
 
     def key(self, name: str) -> bool:
@@ -204,12 +240,12 @@ class DictFrame(_Slots):
 class PairFrame(Frame):
     """One `{"key": …, "value": …}` of an object with free names that is written as a list of them."""
 
-    def __init__(self, whole: DictFrame, key: Shape) -> None:
+    def __init__(self, whole: DictFrame, key: ValuePlan) -> None:
         self._whole = whole
         self._key = key
         self._has_key = False
         self._is_kept = False
-        self.next: Shape | None = None
+        self.next: ValuePlan | None = None
 
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
@@ -243,10 +279,10 @@ class ArrayFrame(_Slots):
 
     slot: Any = -1
 
-    def __init__(self, item: Shape) -> None:
+    def __init__(self, item: ValuePlan) -> None:
         self.slots: list[Any] = []
         self.value: Any = self.slots
-        self.next: Shape | None = item
+        self.next: ValuePlan | None = item
 
     def put(self, value: Any) -> bool:
         """See `Frame.put`."""
@@ -263,7 +299,7 @@ class RecordFrame(_Slots):
     """A tuple of fixed length, from an array or from an object with a name for each item. Tuples cannot be filled in
     place: it is made anew whenever it grows; its length is bounded by its type."""
 
-    def __init__(self, make: Callable[[Sequence[Any]], Any], names: Sequence[str], items: Sequence[Shape]) -> None:
+    def __init__(self, make: Callable[[Sequence[Any]], Any], names: Sequence[str], items: Sequence[ValuePlan]) -> None:
         self.slots: list[Any] = [None] * len(items)
         self.slot: Any = -1
         self.value: Any = make(self.slots)
@@ -274,7 +310,7 @@ class RecordFrame(_Slots):
 
     def _turn(self, slot: int) -> None:
         self.slot = slot
-        self.next: Shape | None = self._items[slot] if slot < len(self._items) else None
+        self.next: ValuePlan | None = self._items[slot] if slot < len(self._items) else None
 
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
@@ -317,15 +353,15 @@ class UndecidedFrame(Frame):
 
     undecided = True
 
-    def __init__(self, options: Sequence[ObjectShape], raw: Shape) -> None:
-        self.next: Shape | None = raw
+    def __init__(self, options: Sequence[ObjectOption], raw: ValuePlan) -> None:
+        self.next: ValuePlan | None = raw
         self._options = options
         self._name = ""
 
     def key(self, name: str) -> bool:
         """See `Sink.key`."""
         self._name = name
-        self._options = [option for option in self._options if name in option.members] or self._options
+        self._options = [option for option in self._options if option.has_member(name)] or self._options
         return len(self._options) == 1
 
     def put(self, value: Any) -> bool:
@@ -333,7 +369,7 @@ class UndecidedFrame(Frame):
         self._options = [each for each in self._options if each.may_have(self._name, value)] or self._options
         return False
 
-    def decided(self) -> Shape | None:
+    def decided(self) -> ValuePlan | None:
         """See `Frame.decided`."""
         return self._options[0] if len(self._options) == 1 else None
 
@@ -343,7 +379,7 @@ class EnvelopeFrame(Frame):
 
     undecided = True
 
-    def __init__(self, bare: Shape) -> None:
+    def __init__(self, bare: ValuePlan) -> None:
         self._bare = bare
         self._name = ""
         self._is_bare = False
@@ -352,7 +388,7 @@ class EnvelopeFrame(Frame):
         """See `Sink.key`."""
         self._is_bare = not self._name and name != ENVELOPE
         self._name = name
-        self.next: Shape | None = self._bare if name == ENVELOPE else None
+        self.next: ValuePlan | None = self._bare if name == ENVELOPE else None
         return self._is_bare
 
     def put(self, value: Any) -> bool:
@@ -367,6 +403,6 @@ class EnvelopeFrame(Frame):
         """See `Sink.grow_string`."""
         self.parent.grow_string(piece)
 
-    def decided(self) -> Shape | None:
+    def decided(self) -> ValuePlan | None:
         """See `Frame.decided`."""
         return self._bare if self._is_bare else None

@@ -7,10 +7,12 @@ import collections.abc
 import copy
 import dataclasses
 import enum
+import functools
 import inspect
 import sys
 import types
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     Literal,
@@ -28,13 +30,23 @@ from typing_extensions import NoDefault, ReadOnly, TypeAliasType, is_typeddict
 
 from .members import filled, hints_of
 from .objects import DataclassShape, ModelShape, RootModelShape, TypedDictShape, UnionShape
-from .shapes import AnyShape, ArrayShape, DictShape, LiteralShape, RecordShape, Shape, TextShape, shape_of
+from .shapes import AnyShape, ArrayShape, DictShape, LiteralShape, RecordShape, Shape, TextShape
 
-__all__ = ["make_shape"]
+__all__ = ["shape_of"]
+
+CACHED = 1024  # types whose shapes are kept
 
 
-def make_shape(kind: Any) -> Shape:
-    """The shape of a type, made anew."""
+def shape_of(kind: Any) -> Shape:
+    """The shape of a type."""
+    try:
+        hash(kind)
+    except TypeError:  # what the type is annotated with cannot be hashed
+        return _make_shape(kind)
+    return _kept(kind)
+
+
+def _make_shape(kind: Any) -> Shape:
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _as(shape_of(args[0]), kind)
@@ -56,6 +68,12 @@ def make_shape(kind: Any) -> Shape:
     return _class(kind, origin or kind, args)
 
 
+if TYPE_CHECKING:
+    _kept = _make_shape
+else:
+    _kept = functools.lru_cache(CACHED)(_make_shape)
+
+
 def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     from pydantic import BaseModel, RootModel
 
@@ -66,24 +84,25 @@ def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     if issubclass(cls, enum.Enum):
         return LiteralShape(kind, cls)
     if issubclass(cls, BaseModel):
-        return RootModelShape(kind) if issubclass(cls, RootModel) else ModelShape(kind)
+        return RootModelShape(kind, shape_of) if issubclass(cls, RootModel) else ModelShape(kind, shape_of)
     if dataclasses.is_dataclass(cls):
-        return DataclassShape(kind)
+        return DataclassShape(kind, shape_of)
     if is_typeddict(cls):
-        return TypedDictShape(kind)
+        return TypedDictShape(kind, shape_of)
     return _container(kind, cls, args)
 
 
 def _container(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
     if cls is tuple and args and args[-1] is not Ellipsis:
-        return RecordShape(kind, tuple, [f"item_{position}" for position in range(len(args))], args)
+        return RecordShape(kind, tuple, [f"item_{position}" for position in range(len(args))], args, shape_of)
     if (names := getattr(cls, "_fields", None)) is not None and issubclass(cls, tuple):
         hints = hints_of(kind)
-        return RecordShape(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names])
+        return RecordShape(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names], shape_of)
     if cls in _ARRAYS:
-        return ArrayShape(kind, args[0] if args else Any)
+        return ArrayShape(kind, args[0] if args else Any, shape_of)
     if cls in _DICTS:
-        return DictShape(kind, *(args if len(args) == 2 else (str, Any)))
+        key, item = args if len(args) == 2 else (str, Any)
+        return DictShape(kind, key, item, shape_of)
     return Shape(kind)
 
 
@@ -97,7 +116,7 @@ def _stands_for(variable: Any) -> Any:
 
 def _union(kind: Any, args: tuple[Any, ...]) -> Shape:
     others = [arg for arg in args if arg is not type(None)]
-    return _as(shape_of(others[0]), kind) if len(others) == 1 and len(args) == 2 else UnionShape(kind, args)
+    return _as(shape_of(others[0]), kind) if len(others) == 1 and len(args) == 2 else UnionShape(kind, args, shape_of)
 
 
 def _as(shape: Shape, kind: Any) -> Shape:

@@ -19,7 +19,7 @@ from .members import (
     is_no_more_than_its_fields,
     model_fields,
 )
-from .shapes import LiteralShape, Shape, shape_of
+from .shapes import LiteralShape, PlanResolver, Shape
 from .typed import ENVELOPE
 
 __all__ = [
@@ -36,12 +36,16 @@ __all__ = [
 class ObjectShape(Shape):
     """Objects with known members. Subclasses say how one is made."""
 
+    def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
+        super().__init__(kind)
+        self._plan_for = plan_for
+
     @cached_property
     def members(self) -> Mapping[str, tuple[str, Shape]]:
         """By name in JSON: the field's name and shape."""
         members: dict[str, tuple[str, Shape]] = {}
         for field, (names, kind) in self._fields.items():
-            shape = shape_of(kind)
+            shape = self._plan_for(kind)
             members |= {name: (field, shape) for name in names}
             members.setdefault(field, (field, shape))
         return members
@@ -49,6 +53,10 @@ class ObjectShape(Shape):
     @cached_property
     def _fields(self) -> Fields:
         raise NotImplementedError
+
+    def has_member(self, name: str) -> bool:
+        """Whether a member has this name in JSON."""
+        return name in self.members
 
     def may_have(self, name: str, value: Any) -> bool:
         """Whether a member can have a value, as far as its type is a literal."""
@@ -103,11 +111,15 @@ class ModelShape(ObjectShape):
 class RootModelShape(Shape):
     """Pydantic's root models: one field, without a name in JSON."""
 
+    def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
+        super().__init__(kind)
+        self._plan_for = plan_for
+
     @cached_property
     def inner(self) -> Shape:
         """The shape of the field."""
         field = self.kind.model_fields["root"]
-        return shape_of(annotated(field.annotation, field.metadata))
+        return self._plan_for(annotated(field.annotation, field.metadata))
 
     def _parts_stand_alone(self) -> bool:
         return True  # see `ModelShape`
@@ -177,15 +189,16 @@ class _RawShape(Shape):
 class UnionShape(Shape):
     """One of several types."""
 
-    def __init__(self, kind: Any, options: Iterable[Any]) -> None:
+    def __init__(self, kind: Any, options: Iterable[Any], plan_for: PlanResolver) -> None:
         super().__init__(kind)
+        self._plan_for = plan_for
         self._option_kinds = options
 
     @cached_property
     def options(self) -> Sequence[Shape]:
         """The shapes of the types, without those of unions among them."""
         found: list[Shape] = []
-        for shape in map(shape_of, self._option_kinds):
+        for shape in map(self._plan_for, self._option_kinds):
             found += shape.options if isinstance(shape, UnionShape) else [shape]
         return found
 
@@ -236,7 +249,7 @@ def _may_be(option: Shape, value: Mapping[str, Any]) -> bool:
     """Whether an object can be of a type, as far as its names and tags tell."""
     if not isinstance(option, ObjectShape):
         return True
-    return all(name in option.members and option.may_have(name, each) for name, each in value.items())
+    return all(option.has_member(name) and option.may_have(name, each) for name, each in value.items())
 
 
 def _takes_null(shape: Shape) -> bool:

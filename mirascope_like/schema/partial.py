@@ -16,9 +16,9 @@ from ..errors import ParseError
 from .formats import Format
 from .frames import RootFrame
 from .json_stream import JsonStream, JsonSyntaxError
+from .kinds import shape_of
 from .objects import EnvelopeShape
 from .reading import is_closed
-from .shapes import shape_of
 
 __all__ = ["Growing"]
 

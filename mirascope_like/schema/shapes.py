@@ -18,13 +18,12 @@ from __future__ import annotations
 import collections
 import collections.abc
 import enum
-import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast, get_origin
+from typing import Any, TypeAlias, cast, get_origin
 from uuid import UUID
 
 from .frames import ArrayFrame, DictFrame, Frame, PairFrame, RecordFrame
@@ -34,34 +33,11 @@ __all__ = [
     "ArrayShape",
     "DictShape",
     "LiteralShape",
+    "PlanResolver",
     "RecordShape",
     "Shape",
     "TextShape",
-    "shape_of",
 ]
-
-CACHED = 1024  # types whose shapes are kept
-
-
-def shape_of(kind: Any) -> Shape:
-    """The shape of a type."""
-    try:
-        hash(kind)
-    except TypeError:  # what the type is annotated with cannot be hashed
-        return _made(kind)
-    return _kept(kind)
-
-
-def _made(kind: Any) -> Shape:
-    from .kinds import make_shape  # which is made of all shapes
-
-    return make_shape(kind)
-
-
-if TYPE_CHECKING:
-    _kept = _made
-else:
-    _kept = functools.lru_cache(CACHED)(_made)
 
 
 class Shape:
@@ -131,6 +107,10 @@ class Shape:
             return None
 
 
+PlanResolver: TypeAlias = Callable[[Any], Shape]
+"""Returns the shape of a type. A shape gets one to find the shapes of its parts, since a type may contain itself."""
+
+
 class TextShape(Shape):
     """`str`."""
 
@@ -175,8 +155,9 @@ class AnyShape(Shape):
 class ArrayShape(Shape):
     """Lists, and what is made of lists: sets, tuples of any length and the like."""
 
-    def __init__(self, kind: Any, item: Any) -> None:
+    def __init__(self, kind: Any, item: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
+        self._plan_for = plan_for
         self.settled: bool = (get_origin(kind) or kind) in (
             list,
             collections.abc.Sequence,
@@ -187,7 +168,7 @@ class ArrayShape(Shape):
     @cached_property
     def item(self) -> Shape:
         """The shape of an item."""
-        return shape_of(self._item_kind)
+        return self._plan_for(self._item_kind)
 
     def _parts_stand_alone(self) -> bool:
         return self.item.stands_alone
@@ -211,8 +192,9 @@ class ArrayShape(Shape):
 class DictShape(Shape):
     """Objects with free names. Some providers make the model write them as an array of pairs."""
 
-    def __init__(self, kind: Any, key: Any, item: Any) -> None:
+    def __init__(self, kind: Any, key: Any, item: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
+        self._plan_for = plan_for
         self.settled: bool = (get_origin(kind) or kind) in (
             dict,
             collections.abc.Mapping,
@@ -224,12 +206,12 @@ class DictShape(Shape):
     @cached_property
     def item(self) -> Shape:
         """The shape of a value."""
-        return shape_of(self._item_kind)
+        return self._plan_for(self._item_kind)
 
     @cached_property
     def key_shape(self) -> Shape:
         """The shape of a key."""
-        return shape_of(self._key_kind)
+        return self._plan_for(self._key_kind)
 
     def _parts_stand_alone(self) -> bool:
         return self._key_kind is str and self.item.stands_alone
@@ -277,8 +259,11 @@ class _PairShape(Shape):
 class RecordShape(Shape):
     """Tuples of fixed length, with names for the items where a provider makes the model write an object."""
 
-    def __init__(self, kind: Any, make: Any, names: Sequence[str], items: Sequence[Any]) -> None:
+    def __init__(
+        self, kind: Any, make: Any, names: Sequence[str], items: Sequence[Any], plan_for: PlanResolver
+    ) -> None:
         super().__init__(kind)
+        self._plan_for = plan_for
         self._make = make
         self._names = names
         self._item_kinds = items
@@ -286,7 +271,7 @@ class RecordShape(Shape):
     @cached_property
     def items(self) -> Sequence[Shape]:
         """The shapes of the items."""
-        return [shape_of(kind) for kind in self._item_kinds]
+        return [self._plan_for(kind) for kind in self._item_kinds]
 
     def _parts_stand_alone(self) -> bool:
         return all(item.stands_alone for item in self.items)
