@@ -42,6 +42,14 @@ VENDORS = {"anthropic", "openai", "xllamacpp"}
 LOOPS = {"anyio", "asyncio", "trio"}
 HEAVY = CLIENTS | VENDORS | LOOPS | {"docstring_parser", "jiter", "jsonschema", "pydantic", "sqlite3", "ssl"}
 
+# What Pydantic may change in any release. Only `schema.pydantic_internals` uses it; a hook that Pydantic documents for
+# users' types is needed elsewhere too.
+PYDANTIC_INTERNALS = re.compile(
+    r"__(?:get_)?pydantic\w*__|__private_attributes__|\bpydantic(?:_core)?\._\w+|\bPydanticUndefined\b"
+    r"|\bGenerateJsonSchema\b|\bcore_schema\b|\bSchemaValidator\b|\bdefault_factory_takes_validated_data\b"
+)
+MAY_USE = {"values.fields": {"__get_pydantic_core_schema__", "core_schema"}}
+
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
 
@@ -123,6 +131,13 @@ def test_only_dependencies_are_imported(path: Path) -> None:
     declared = {re.split(r"[^\w-]", requirement)[0].replace("-", "_") for requirement in requirements}
     declared |= {"pydantic_core"}  # pydantic requires one version of it, and no other
     assert roots(path) - sys.stdlib_module_names <= declared
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_one_module_uses_internals_of_pydantic(path: Path) -> None:
+    if name_of(path) == "schema.pydantic_internals":
+        return
+    assert set(PYDANTIC_INTERNALS.findall(path.read_text("utf-8"))) <= MAY_USE.get(name_of(path), set())
 
 
 def loaded_by(code: str) -> set[str]:

@@ -7,22 +7,25 @@ and once.
 
 from __future__ import annotations
 
-import enum
 import functools
 import inspect
 import re
 import sys
-import types
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from ..errors import ToolExecutionError
-from ..values.context import Context
-from .hidden import marking, names_of_fields, without_marks
+from .hidden import without_marks
 from .layers import layers, own_names
 from .offers import Offers
+from .pydantic_internals import (
+    extra_fields_annotation,
+    marking_schema_generator,
+    readable_names,
+    schema_generator,
+)
 from .signatures import remembered, typed_parameters, underlying, unwrapped
 
 if TYPE_CHECKING:
@@ -43,7 +46,6 @@ __all__ = [
     "json_schema",
     "misfit",
     "reference",
-    "schema_generator",
 ]
 
 
@@ -237,9 +239,9 @@ class Arguments:
             fields = {field: _field(p, docs.parameters.get(p.name)) for field, p in self._parameters.items()}
             config = ConfigDict(extra="forbid", use_enum_values=False)
             if others:
-                config["extra"], fields["__pydantic_extra__"] = "allow", (types.GenericAlias(dict, (str, *others)), ...)
+                config["extra"], fields = "allow", {**fields, **extra_fields_annotation(*others)}
             model = create_model(self._name, __config__=config, **fields)
-            return model, model.model_json_schema(schema_generator=marking(schema_generator()))
+            return model, model.model_json_schema(schema_generator=marking_schema_generator())
         except (NameError, PydanticUserError) as error:
             names = [p.name for field, p in self._parameters.items() if not _has_schema(fields.get(field, Any))]
             which = f"{', '.join(names)}: " if names else ""
@@ -267,7 +269,7 @@ def _fields_of(fn: object) -> frozenset[str]:
     from pydantic import BaseModel
 
     return frozenset[str]().union(
-        *(names_of_fields(each) for each in layers(fn) if inspect.isclass(each) and issubclass(each, BaseModel))
+        *(readable_names(each) for each in layers(fn) if inspect.isclass(each) and issubclass(each, BaseModel))
     )
 
 
@@ -299,100 +301,6 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """A model's JSON Schema, by the names that it reads, with the titles that the user gave and without those that
     Pydantic makes up."""
     return model.model_json_schema(schema_generator=schema_generator())
-
-
-@functools.cache
-def schema_generator() -> Any:
-    """Pydantic's generator of JSON Schema, without the titles that it makes up. It refuses types that have a schema but
-    that no JSON is read as."""
-    from pydantic.errors import PydanticUserError
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class Generator(GenerateJsonSchema):
-        # A default that has no JSON form is simply not shown to the model.
-        ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
-
-        validators = 0
-        """How many of the user's stand before what is described: they may read what Pydantic does not."""
-
-        def field_title_should_be_set(self, schema: Any) -> bool:
-            return False
-
-        def generate_inner(self, schema: Any) -> Any:
-            own = schema["type"] in ("function-before", "function-wrap")
-            self.validators += own
-            try:
-                return super().generate_inner(schema)
-            finally:
-                self.validators -= own
-
-        def readable(self, schema: Any) -> Any:
-            if not self.validators and (problem := _unreadable(schema)):
-                raise PydanticUserError(problem, code=None)  # not one that unions leave a type out for
-            return schema
-
-        def dict_schema(self, schema: Any) -> Any:
-            return super().dict_schema(self.readable(schema))
-
-        def literal_schema(self, schema: Any) -> Any:
-            return super().literal_schema(self.readable(schema))
-
-        def dataclass_schema(self, schema: Any) -> Any:
-            return super().dataclass_schema(self.readable(schema))
-
-        def model_schema(self, schema: Any) -> Any:
-            return super().model_schema(self.readable(schema))
-
-        # The fields of a named tuple: their names tell the model what is what. Which of the two it is depends on the
-        # version of Pydantic.
-
-        def p_arguments_schema(self, arguments: Any, var_args_schema: Any) -> Any:
-            return _titled(super().p_arguments_schema(arguments, var_args_schema), arguments)
-
-        def named_tuple_schema(self, schema: Any) -> Any:
-            return _titled(super().named_tuple_schema(schema), schema["fields"])
-
-    return Generator
-
-
-def _unreadable(schema: Any) -> str | None:
-    """Why no JSON is read as a type, though Pydantic has a schema for it."""
-    match schema:
-        case {"type": "dataclass", "cls": kind} if issubclass(kind, Context):
-            return "A context is what the caller gives, and never what a model says"
-        case {"type": "dict", "keys_schema": {"type": "literal", "expected": keys}}:
-            if not any(isinstance(key, str) for key in keys):
-                return "Its keys can be no text, and all keys in JSON are"
-        case {"type": "literal", "expected": values}:
-            if all(isinstance(value, enum.Enum) and value != value.value for value in values):
-                return "Pydantic reads a member of an enum in a Literal only if that is a StrEnum or IntEnum"
-        case {"type": "model", "cls": model, "schema": {"type": "model-fields"}}:  # without a validator before them
-            return _misnamed(model)
-        case _:
-            pass
-    return None
-
-
-def _misnamed(model: type[BaseModel]) -> str | None:
-    """What is wrong with a required field that Pydantic reads from inside others, while its schema has it by name."""
-    from pydantic import AliasPath
-
-    if model.model_config.get("validate_by_name") or model.model_config.get("populate_by_name"):
-        return None
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
-        choices: Iterable[Any] = getattr(alias, "choices", (alias,))
-        if field.is_required() and all(
-            isinstance(each, AliasPath) and (each is alias or len(each.path) > 1) for each in choices
-        ):
-            return f"Its field {name!r} is read from inside others (an AliasPath), which the schema does not show"
-    return None
-
-
-def _titled(schema: dict[str, Any], fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    for item, field in zip(schema.get("prefixItems", ()), fields, strict=False):
-        item["title"] = field["name"]
-    return schema
 
 
 _MAX_PROBLEMS = 20

@@ -3,7 +3,6 @@ made without a constructor, to be filled later."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_origin
 
@@ -11,22 +10,14 @@ __all__ = [
     "Attributes",
     "Fields",
     "annotated",
-    "bare_model",
     "filled",
     "hinted_field",
     "hints_of",
-    "is_no_more_than_its_fields",
     "model_fields",
 ]
 
 Fields: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
 """By field: its names in JSON, and its type."""
-
-
-_VALIDATORS = ("validators", "field_validators", "root_validators", "model_validators")
-_OVERRIDES = ("__get_pydantic_core_schema__", "__setstate__")
-# Settings of models that do not matter to what is valid, but for `extra` that is allowed.
-_HARMLESS = {"extra", "frozen", "json_schema_extra", "title", "use_attribute_docstrings"}
 
 
 class Attributes:
@@ -40,52 +31,6 @@ class Attributes:
 
     def __setitem__(self, name: str, value: Any) -> None:
         object.__setattr__(self._instance, name, value)
-
-
-def bare_model(model: Any, slots: dict[str, Any], begun: set[str]) -> Any:
-    """An instance of a Pydantic model that has these attributes, of which `begun` are counted as set."""
-    private: Mapping[str, Any] = model.__private_attributes__
-    instance = model.__new__(model)
-    instance.__setstate__(
-        {
-            "__dict__": slots,
-            "__pydantic_fields_set__": begun,
-            "__pydantic_extra__": {} if model.model_config.get("extra") == "allow" else None,
-            "__pydantic_private__": _defaults(private) if private else None,
-        }
-    )
-    return instance
-
-
-def is_no_more_than_its_fields(model: Any) -> bool:
-    """Whether an instance of a Pydantic model is valid once all its fields are: it has no validators, names in JSON or
-    settings that its fields alone do not show."""
-    from pydantic import BaseModel
-
-    decorators = model.__pydantic_decorators__
-    return not (
-        any(getattr(decorators, each) for each in _VALIDATORS)
-        or model.__pydantic_custom_init__
-        or model.__pydantic_post_init__
-        or any(name in vars(cls) for name in _OVERRIDES for cls in model.__mro__ if cls is not BaseModel)
-        or model.model_config.get("extra") == "allow"
-        or model.model_config.keys() - _HARMLESS
-        or any(field.alias or field.validation_alias for field in model.model_fields.values())
-    )
-
-
-def _defaults(private: Mapping[str, Any]) -> dict[str, Any]:
-    """What private attributes begin with, but for those that depend on values."""
-    from pydantic_core import PydanticUndefined
-
-    made: dict[str, Any] = {}
-    for name, attribute in private.items():
-        if attribute.default_factory is None:
-            if attribute.default is not PydanticUndefined:
-                made[name] = copy.deepcopy(attribute.default)
-        elif not getattr(attribute, "default_factory_takes_validated_data", False):
-            made[name] = attribute.default_factory()
-    return made
 
 
 def model_fields(fields: Mapping[str, Any]) -> Fields:

@@ -13,11 +13,15 @@ from .members import (
     Attributes,
     Fields,
     annotated,
-    bare_model,
     hinted_field,
     hints_of,
-    is_no_more_than_its_fields,
     model_fields,
+)
+from .pydantic_internals import (
+    complete_model,
+    get_dataclass_fields,
+    has_only_field_validation,
+    make_model_instance,
 )
 from .shapes import LiteralShape, PlanResolver, Shape
 from .typed import ENVELOPE
@@ -87,8 +91,7 @@ class ModelShape(ObjectShape):
 
     @cached_property
     def _fields(self) -> Fields:
-        if not self.kind.__pydantic_complete__:  # it mentions what was defined after it
-            self.kind.model_rebuild(raise_errors=False)
+        complete_model(self.kind)
         return model_fields(self.kind.model_fields)
 
     def _parts_stand_alone(self) -> bool:
@@ -97,7 +100,7 @@ class ModelShape(ObjectShape):
     @cached_property
     def settled(self) -> bool:  # type: ignore[override]
         """See `Shape.settled`."""
-        return is_no_more_than_its_fields(self.kind) and all(each.stands_alone for _, each in self.members.values())
+        return has_only_field_validation(self.kind) and all(each.stands_alone for _, each in self.members.values())
 
     def begin(self, opening: str) -> Frame:
         """See `Shape.begin`."""
@@ -105,7 +108,7 @@ class ModelShape(ObjectShape):
             return Frame()
         slots: dict[str, Any] = dict.fromkeys(self._fields)
         begun: set[str] = set()
-        return ObjectFrame(bare_model(self.kind, slots, begun), slots, self.members, begun)
+        return ObjectFrame(make_model_instance(self.kind, slots, begun), slots, self.members, begun)
 
 
 class RootModelShape(Shape):
@@ -129,7 +132,7 @@ class RootModelShape(Shape):
         frame = self.inner.begin(opening)
         if isinstance(frame, RecordFrame) or frame.value is None:
             return Frame()
-        frame.value = bare_model(self.kind, {"root": frame.value}, {"root"})
+        frame.value = make_model_instance(self.kind, {"root": frame.value}, {"root"})
         return frame
 
     def takes(self, opening: str) -> bool:
@@ -147,9 +150,9 @@ class DataclassShape(ObjectShape):
     @cached_property
     def _fields(self) -> Fields:
         cls = get_origin(self.kind) or self.kind
-        if hasattr(cls, "__pydantic_fields__"):
-            kept = {field.name for field in dataclasses.fields(cls)}  # `InitVar`s are not
-            return {name: field for name, field in model_fields(cls.__pydantic_fields__).items() if name in kept}
+        if (fields := get_dataclass_fields(cls)) is not None:
+            attributes = {field.name for field in dataclasses.fields(cls)}  # without `InitVar`s
+            return {name: field for name, field in model_fields(fields).items() if name in attributes}
         hints = hints_of(self.kind)
         names = [field.name for field in dataclasses.fields(cls) if field.init]
         return {name: hinted_field(name, hints[name]) for name in names}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, get_
 
 from .dialects import Dialect
 from .given import GivenSchema
+from .pydantic_internals import schema_generator
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -107,8 +108,6 @@ def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
-    from .functions import schema_generator
-
     if isinstance(kind, GivenSchema):
         return TypeAdapter(Any), dict(kind.schema)
     try:
@@ -151,8 +150,6 @@ def _parts(kind: Any) -> Iterator[tuple[str, Any]]:
 def _is_describable(kind: Any) -> bool:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
-
-    from .functions import schema_generator
 
     try:
         TypeAdapter(kind).json_schema(schema_generator=schema_generator())
