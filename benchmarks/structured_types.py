@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, Dialect, Inexpressible
+from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, Dialect, InexpressibleError
 from mirascope_like.schema.formats import Format
 from tests.schema.everyday import SIXTEEN
 from tests.schema.test_compile import broken_rules
@@ -21,7 +21,7 @@ def verdict(kind: Any, dialect: Dialect) -> str:
     """What is sent: "strict", "strict, but" with the rules that it breaks, or "other mode"."""
     try:
         broken = list(broken_rules(Format[Any](kind, "strict", dialect).wire_schema, dialect))
-    except Inexpressible:
+    except InexpressibleError:
         return "other mode"
     return f"strict, but {'; '.join(broken)}" if broken else "strict"
 

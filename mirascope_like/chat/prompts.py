@@ -15,7 +15,7 @@ from typing_extensions import TypeForm, TypeVar
 
 from ..errors import error_text
 from ..schema.formats import AnyFormat, Format, make_format
-from ..schema.given import GivenSchema
+from ..schema.given import RawSchema
 from ..schema.tools import ProviderTool
 from ..values.context import Context
 from ..values.params import Params, check_params
@@ -277,7 +277,7 @@ def _schema(args: Mapping[str, Any]) -> dict[str, Any]:
         return {"schema": None, "format": None}
     if isinstance(spec, Mapping):
         given = dict(cast("Mapping[str, Any]", spec))
-        return {"schema": given, "format": Format(GivenSchema(given))}
+        return {"schema": given, "format": Format(RawSchema(given))}
     made = make_format(spec)
     return {"schema": None if made is None or made.parser else made.schema, "format": made}
 

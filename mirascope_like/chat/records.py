@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
-from ..schema.given import GivenSchema
+from ..schema.given import RawSchema
 from ..schema.typed import ENVELOPE, type_schema
 from ..values.timeouts import Timeout
 from .parts import AttachmentPart, Message, part_from_dict
@@ -213,10 +213,10 @@ def prompt_settings(prompt: Prompt) -> SettingsDict:
 
 def _schema_to_dict(schema: dict[str, Any], format: AnyFormat | None) -> dict[str, Any]:
     """The schema that was given; of a type its own, out of the envelope that models are shown."""
-    if format is None or isinstance(format.formattable, GivenSchema):
+    if format is None or isinstance(format.formattable, RawSchema):
         return schema
     described = type_schema(format.formattable)
-    if not described.wrapped:
+    if not described.is_wrapped:
         return described.schema
     definitions = {"$defs": described.schema["$defs"]} if "$defs" in described.schema else {}
     return {**described.schema["properties"][ENVELOPE], **definitions}

@@ -22,7 +22,7 @@ from ..engine.runtime import Runtime
 from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run_tools
 from ..errors import ToolExecutionError, ToolNotFoundError, error_text
 from ..schema import tools as schema
-from ..schema.functions import Docs, function_name, is_async, json_schema
+from ..schema.functions import FunctionDocs, function_name, is_async, json_schema
 from ..values import content as c
 from ..values.context import Context
 from ..values.results import materialize_result, result_images, result_text_without_images
@@ -289,7 +289,7 @@ class _Runnable(schema.Tool[..., Any]):
     hidden = frozenset({CALL_PARAMETER})
 
     @property
-    def docs(self) -> Docs:
+    def docs(self) -> FunctionDocs:
         """What the function says of itself."""
         return self._docs
 
@@ -304,13 +304,13 @@ class _Runnable(schema.Tool[..., Any]):
         parameter = inspect.signature(self.fn).parameters.get(CALL_PARAMETER)
         return parameter is not None and parameter.kind is not inspect.Parameter.POSITIONAL_ONLY
 
-    def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
+    def _bind_arguments(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         try:
             arguments = self._arguments
         except TypeError:  # the schema was given, and the function's types say nothing to a model
-            return super()._bind(text)
-        if self._given is not None and self._given.schema != arguments.schema:
-            self._given.read(text)
+            return super()._bind_arguments(text)
+        if self._raw_arguments is not None and self._raw_arguments.schema != arguments.schema:
+            self._raw_arguments.parse_arguments(text)
         return arguments.bind(text)
 
     def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from ..errors import StreamClosedError, ToolCallLimitExceeded, ToolExecutionError
-from ..schema.tools import failure_of
+from ..schema.tools import make_failure
 from ..values.chunks import FinishReason
 from ..values.content import ToolCall, ToolOutput
 
@@ -60,7 +60,7 @@ def why_unfinished(reason: FinishReason | None, failure: BaseException | None = 
 
 def refuse_calls(calls: Sequence[ToolCall], why: str) -> list[ToolOutput[Any]]:
     """Return an error output for each call, without running any."""
-    return [failure_of(call, ToolExecutionError(why)) for call in calls]
+    return [make_failure(call, ToolExecutionError(why)) for call in calls]
 
 
 def check_unfinished(unfinished: str) -> None:

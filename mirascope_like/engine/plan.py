@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import FeatureNotSupportedError, ProviderError
-from ..schema.dialects import Inexpressible
+from ..schema.dialects import InexpressibleError
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..values.chunks import Reply
@@ -158,7 +158,7 @@ def _with_mode(plan: Plan, endpoint: Endpoint) -> AnyFormat | None:
     chosen = format.with_mode(mode, endpoint.schema_dialect)
     try:
         chosen.wire_schema  # noqa: B018
-    except Inexpressible as error:
+    except InexpressibleError as error:
         if format.mode == "strict":
             raise _unsupported(f"Mode 'strict' of the format {format.name} ({error})", plan, endpoint) from error
         return format.with_mode(_best_mode(replace(endpoint.features, strict_format=False)))
@@ -186,11 +186,11 @@ def _tools(plan: Plan, format: AnyFormat | None, endpoint: Endpoint) -> Sequence
 
 
 def _strict(tool: AnyTool, plan: Plan, endpoint: Endpoint) -> ToolSchema:
-    from ..schema.compile import compile_schema
+    from ..schema.compile import encode_schema
 
     try:
-        parameters = compile_schema(tool.parameters, endpoint.schema_dialect).schema
-    except Inexpressible as error:
+        parameters = encode_schema(tool.parameters, endpoint.schema_dialect).schema
+    except InexpressibleError as error:
         raise _unsupported(f"The strict tool {tool.name} ({error})", plan, endpoint) from error
     return _StrictTool(tool.name, tool.description, tool.parameters, parameters)
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import ToolExecutionError, ToolNotFoundError
-from ..schema.tools import AnyTool, Toolkit, failure_of
+from ..schema.tools import AnyTool, Toolkit, make_failure
 from ..values.content import ToolCall, ToolOutput
 from ..values.context import Context
 from ..values.results import stream_finisher
@@ -173,11 +173,11 @@ class _Run:
             try:
                 await self._batch.runtime.invoke(partial(self._batch.hooks.before, self.tool, self.call))
             except CancelToolCall as why:
-                return failure_of(self.call, ToolExecutionError(f"Cancelled: {why}", tool_exception=why))
+                return make_failure(self.call, ToolExecutionError(f"Cancelled: {why}", tool_exception=why))
             except Exception as error:
                 return _Stopped(self.call, error, by_hook=not isinstance(error, PauseTools))
         if self.tool is None:
-            return failure_of(self.call, ToolNotFoundError(self.call.name, known=tuple(self._batch.tools)))
+            return make_failure(self.call, ToolNotFoundError(self.call.name, known=tuple(self._batch.tools)))
         return await self._after(self.tool, await self._called(self.tool))
 
     async def _called(self, tool: AnyTool) -> _Ended:

@@ -20,12 +20,12 @@ from typing_extensions import TypeVar
 from ..schema.formats import Format, FormatSpec, make_format
 from ..schema.functions import (
     behave_like,
-    bound_function,
+    bind_function,
     function_name,
     is_async,
-    reference,
+    pickle_reference,
 )
-from ..schema.signatures import ContextParameter, context_parameter, unwrapped
+from ..schema.signatures import ContextParameter, context_parameter, unwrap_method
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..values.context import Context
 from ..values.messages import Message, PromptContent, promote_to_messages
@@ -88,7 +88,7 @@ class Decorated:
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this object is found on an instance or class."""
-        if (fn := bound_function(self.fn, instance, owner)) is None:
+        if (fn := bind_function(self.fn, instance, owner)) is None:
             return self
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)  # what copy.copy would do, were it not to ask `__reduce__`
@@ -102,7 +102,7 @@ class Decorated:
         return cast("ContextParameter", context_parameter(self.fn))
 
     def __reduce__(self) -> Any:
-        return reference(self)
+        return pickle_reference(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {cast('Any', self).__qualname__}>"
@@ -345,7 +345,7 @@ def as_model(model: Model | str) -> Model:
 
 def prompt_class(fn: Callable[..., Any]) -> type[AnyPrompt]:
     """The class of prompt that fits a function. Raises `TypeError` if it is none."""
-    if not callable(unwrapped(fn)):
+    if not callable(unwrap_method(fn)):
         raise TypeError(f"A prompt is made of a function, not of {fn!r}.")
     context = context_parameter(fn)
     if context is not None and context.place != 0 and context.required and not context.by_name:

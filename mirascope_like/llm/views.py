@@ -82,9 +82,9 @@ def text_pieces(sep: str) -> Step[str]:
 def partials(format: Format[T]) -> Step[T]:
     """After each piece of text that changes it, the value so far: the same object, which grows. At the end, the valid
     value."""
-    from ..schema.partial import Growing
+    from ..schema.partial import GrowingValue
 
-    growing = Growing(format)
+    growing = GrowingValue(format)
 
     def step(chunk: ContentChunk) -> Sequence[T]:
         if isinstance(chunk, TextChunk):

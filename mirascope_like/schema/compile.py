@@ -19,17 +19,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from .dialects import PLAIN, Dialect, Inexpressible
+from .dialects import PLAIN, Dialect, InexpressibleError
 from .given import references
-from .inverse import BOX, SAME, Boxed, Choice, Inverse, Items, JsonText, Named, Pairs, Record, TupleItems, value_type
+from .inverse import (
+    BOX,
+    IDENTITY,
+    ArrayDecoder,
+    BoxDecoder,
+    JsonTextDecoder,
+    MappingDecoder,
+    ObjectDecoder,
+    ReferenceDecoder,
+    TupleDecoder,
+    UnionDecoder,
+    ValueDecoder,
+    json_type,
+)
 from .size import check_size
 
-__all__ = ["Compiled", "compile_schema"]
+__all__ = ["EncodedSchema", "encode_schema"]
 
 Node: TypeAlias = Mapping[str, Any]
 
 # How a constraint is said where it cannot be written.
-_WORDS = {
+_CONSTRAINT_WORDS = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
     "pattern": "matching the regular expression {}",
@@ -45,121 +58,124 @@ _WORDS = {
     "examples": "for example {}",
 }
 _ANNOTATIONS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"}
-_LONGEST_DEFAULT = 80  # characters of JSON
+_MAX_DEFAULT = 80  # characters of JSON
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """A schema in a dialect. `inverse` makes a value of it one of the original schema; `exact` says that the two are
+class EncodedSchema:
+    """A schema in a dialect. `decoder` makes a value of it one of the original schema; `is_exact` says that the two are
     the same."""
 
     schema: dict[str, Any]
-    inverse: Inverse
+    decoder: ValueDecoder
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether values need no decoding."""
-        return self.inverse is SAME
+        return self.decoder is IDENTITY
 
     def decode(self, value: Any) -> Any:
         """The plain value of a value in the dialect's forms. Raises nothing."""
-        return self.inverse.decode(value)
+        return self.decoder.decode(value)
 
 
-def compile_schema(schema: Node, dialect: Dialect) -> Compiled:
-    """A JSON Schema object in a dialect. Raises `Inexpressible`."""
+def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
+    """A JSON Schema object in a dialect. Raises `InexpressibleError`."""
     if dialect is PLAIN:
-        return Compiled(dict(schema), SAME)
-    rewritten: frozenset[str] = frozenset()
+        return EncodedSchema(dict(schema), IDENTITY)
+    rewritten_names: frozenset[str] = frozenset()
     while True:  # until it is known which definitions have something to undo
-        compiler = _Compiler(schema.get("$defs", {}), dialect, rewritten)
-        compiled = compiler.compiled(schema)
-        if compiler.rewritten == rewritten:
-            check_size(compiled.schema, dialect)
-            return compiled
-        rewritten = compiler.rewritten
+        encoder = _Encoder(schema.get("$defs", {}), dialect, rewritten_names)
+        encoded = encoder.encode(schema)
+        if encoder.rewritten_names == rewritten_names:
+            check_size(encoded.schema, dialect)
+            return encoded
+        rewritten_names = encoder.rewritten_names
 
 
-class _Form(NamedTuple):
+class _Encoded(NamedTuple):
     """A schema in the dialect, and what undoes it."""
 
     schema: dict[str, Any]
-    inverse: Inverse = SAME
+    decoder: ValueDecoder = IDENTITY
 
 
-class _Compiler:
-    def __init__(self, definitions: Mapping[str, Node], dialect: Dialect, rewritten: frozenset[str]) -> None:
+class _Encoder:
+    def __init__(self, definitions: Mapping[str, Node], dialect: Dialect, rewritten_names: frozenset[str]) -> None:
         self._definitions = definitions
         self._dialect = dialect
-        self._rewritten = rewritten
-        self._recursive = frozenset(name for name in definitions if name in _reachable(definitions[name], definitions))
+        self._rewritten_names = rewritten_names
+        self._recursive = frozenset(
+            name for name in definitions if name in _reachable_names(definitions[name], definitions)
+        )
         self._schemas: dict[str, dict[str, Any]] = {}
-        self._inverses: dict[str, Inverse] = {}
+        self._decoders: dict[str, ValueDecoder] = {}
 
     @property
-    def rewritten(self) -> frozenset[str]:
+    def rewritten_names(self) -> frozenset[str]:
         """The definitions that have something to undo."""
-        return frozenset(name for name, inverse in self._inverses.items() if inverse is not SAME)
+        return frozenset(name for name, decoder in self._decoders.items() if decoder is not IDENTITY)
 
-    def compiled(self, schema: Node) -> Compiled:
-        root = self._form(schema)
-        while missing := _references([root.schema, *self._schemas.values()]) - set(self._schemas):
+    def encode(self, schema: Node) -> EncodedSchema:
+        root = self._encode(schema)
+        while missing := _referenced_names([root.schema, *self._schemas.values()]) - set(self._schemas):
             for name in sorted(missing):
-                self._schemas[name], self._inverses[name] = self._form(self._definitions[name])
+                self._schemas[name], self._decoders[name] = self._encode(self._definitions[name])
         definitions = {"$defs": self._schemas} if self._schemas else {}
-        return Compiled({**root.schema, **definitions}, root.inverse)
+        return EncodedSchema({**root.schema, **definitions}, root.decoder)
 
-    def _form(self, node: Node | bool) -> _Form:
+    def _encode(self, node: Node | bool) -> _Encoded:
         if isinstance(node, bool) or not set(node) - _ANNOTATIONS:
-            return self._anything({} if isinstance(node, bool) else node)
+            return self._encode_any({} if isinstance(node, bool) else node)
         if "$ref" in node:
-            return self._reference(node)
+            return self._encode_reference(node)
         if "allOf" in node:
-            return self._form(self._merged(node))
+            return self._encode(self._merge_all_of(node))
         if branches := node.get("anyOf") or node.get("oneOf"):
-            return self._union(node, branches)
+            return self._encode_union(node, branches)
         if "enum" in node or "const" in node:
-            return self._values(node, node["enum"] if "enum" in node else [node["const"]])
-        return self._typed(node)
+            return self._encode_values(node, node["enum"] if "enum" in node else [node["const"]])
+        return self._encode_typed(node)
 
-    def _typed(self, node: Node) -> _Form:
+    def _encode_typed(self, node: Node) -> _Encoded:
         kind: str | Sequence[str] | None = node.get("type")
         if isinstance(kind, list):
-            return self._union(node, [{**_without(node, _ANNOTATIONS), "type": each} for each in kind])
+            return self._encode_union(node, [{**_drop_keywords(node, _ANNOTATIONS), "type": each} for each in kind])
         if kind == "object" or "properties" in node:
             closed = "properties" in node or node.get("additionalProperties") is False
-            return self._record(node) if closed else self._pairs(node)
+            return self._encode_object(node) if closed else self._encode_mapping(node)
         if kind == "array" or "items" in node or "prefixItems" in node:
             fixed = "prefixItems" in node or node.get("maxItems") == 0
-            return self._tuple(node) if fixed else self._array(node)
+            return self._encode_tuple(node) if fixed else self._encode_array(node)
         if not isinstance(kind, str):
-            return self._anything(node)
-        return _Form(self._described({"type": kind}, node))
+            return self._encode_any(node)
+        return _Encoded(self._describe({"type": kind}, node))
 
     # -- forms --------------------------------------------------------------------------------------------------------
 
-    def _anything(self, node: Node) -> _Form:
-        return _Form(self._described({"type": "string"}, node, "any JSON value, written as JSON text"), JsonText())
+    def _encode_any(self, node: Node) -> _Encoded:
+        schema = self._describe({"type": "string"}, node, "any JSON value, written as JSON text")
+        return _Encoded(schema, JsonTextDecoder())
 
-    def _reference(self, node: Node) -> _Form:
-        name = _name_in(node["$ref"])
+    def _encode_reference(self, node: Node) -> _Encoded:
+        name = _definition_name(node["$ref"])
         if name not in self._definitions:
-            raise Inexpressible(f"its schema refers to {node['$ref']!r}, which is not in it")
+            raise InexpressibleError(f"its schema refers to {node['$ref']!r}, which is not in it")
         if name in self._recursive and not self._dialect.recursive:
-            raise Inexpressible(f"{name} contains itself")
+            raise InexpressibleError(f"{name} contains itself")
         if "description" in node and name not in self._recursive:
-            return self._form({**self._definitions[name], **_without(node, {"$ref"})})
-        inverse = Named(name, self._inverses) if name in self._rewritten else SAME
+            return self._encode({**self._definitions[name], **_drop_keywords(node, {"$ref"})})
+        decoder = ReferenceDecoder(name, self._decoders) if name in self._rewritten_names else IDENTITY
         schema: dict[str, Any] = {"$ref": f"#/$defs/{name}"}
         if "description" in node:  # nothing may stand beside a reference
-            schema = self._described({"anyOf": [schema]}, node)
-        return _Form(schema, inverse)
+            schema = self._describe({"anyOf": [schema]}, node)
+        return _Encoded(schema, decoder)
 
-    def _merged(self, node: Node) -> Node:
+    def _merge_all_of(self, node: Node) -> Node:
         """`allOf` as one schema."""
         merged: dict[str, Any] = {}
-        for part in [*node["allOf"], _without(node, {"allOf"})]:
-            whole = self._definitions.get(_name_in(part["$ref"]), {}) if "$ref" in part else part
+        for part in [*node["allOf"], _drop_keywords(node, {"allOf"})]:
+            whole = self._definitions.get(_definition_name(part["$ref"]), {}) if "$ref" in part else part
             properties = {**merged.get("properties", {}), **whole.get("properties", {})}
             required = [*merged.get("required", ()), *whole.get("required", ())]
             merged = {**merged, **whole}
@@ -167,62 +183,70 @@ class _Compiler:
                 merged |= {"properties": properties, "required": required}
         return merged
 
-    def _union(self, node: Node, branches: Sequence[Node]) -> _Form:
+    def _encode_union(self, node: Node, branches: Sequence[Node]) -> _Encoded:
         if any(not set(branch) - _ANNOTATIONS for branch in branches):
-            return self._anything(node)
-        forms = [self._form(branch) for branch in branches]
-        free = [self._is_free(branch) for branch in branches]
-        arrays = sum(is_free or form.schema.get("type") == "array" for form, is_free in zip(forms, free, strict=True))
+            return self._encode_any(node)
+        encoded = [self._encode(branch) for branch in branches]
+        are_free = [self._has_free_keys(branch) for branch in branches]
+        arrays = sum(
+            is_free or encoding.schema.get("type") == "array"
+            for encoding, is_free in zip(encoded, are_free, strict=True)
+        )
         if arrays > 1:
-            forms = [_boxed(form) if is_free else form for form, is_free in zip(forms, free, strict=True)]
-        return _Form(self._described(_any_of(form.schema for form in forms), node), self._choice(forms))
+            encoded = [
+                _box(encoding) if is_free else encoding for encoding, is_free in zip(encoded, are_free, strict=True)
+            ]
+        schema = _any_of(encoding.schema for encoding in encoded)
+        return _Encoded(self._describe(schema, node), self._choose_decoder(encoded))
 
-    def _is_free(self, node: Node) -> bool:
+    def _has_free_keys(self, node: Node) -> bool:
         """Whether it is an object with free keys, which is written as an array."""
-        while "$ref" in node and _name_in(node["$ref"]) in self._definitions:
-            node = self._definitions[_name_in(node["$ref"])]
+        while "$ref" in node and _definition_name(node["$ref"]) in self._definitions:
+            node = self._definitions[_definition_name(node["$ref"])]
         return (
             node.get("type") == "object" and "properties" not in node and node.get("additionalProperties") is not False
         )
 
-    def _choice(self, forms: Sequence[_Form]) -> Inverse:
-        if all(form.inverse is SAME for form in forms):
-            return SAME
-        others = [form for form in forms if form.schema.get("type") != "null"]  # which every inverse leaves alone
-        return others[0].inverse if len(others) == 1 else Choice([*forms], self._schemas)
+    def _choose_decoder(self, encoded: Sequence[_Encoded]) -> ValueDecoder:
+        if all(encoding.decoder is IDENTITY for encoding in encoded):
+            return IDENTITY
+        others = [encoding for encoding in encoded if encoding.schema.get("type") != "null"]
+        return others[0].decoder if len(others) == 1 else UnionDecoder([*encoded], self._schemas)
 
-    def _values(self, node: Node, values: Sequence[Any]) -> _Form:
+    def _encode_values(self, node: Node, values: Sequence[Any]) -> _Encoded:
         if any(isinstance(value, list | dict) for value in values):
             texts = [json.dumps(value) for value in values]
-            return _Form(self._described({"type": "string", "enum": texts}, node), JsonText())
+            return _Encoded(self._describe({"type": "string", "enum": texts}, node), JsonTextDecoder())
         groups: dict[str, list[Any]] = {}
         for value in values:
-            group = groups.setdefault(value_type(value), [])
+            group = groups.setdefault(json_type(value), [])
             if value not in group:  # of an enum whose members have other names too
                 group.append(value)
         schemas = [{"type": k} if k == "null" else {"type": k, "enum": group} for k, group in groups.items()]
-        return _Form(self._described(_any_of(schemas), node))
+        return _Encoded(self._describe(_any_of(schemas), node))
 
-    def _record(self, node: Node) -> _Form:
+    def _encode_object(self, node: Node) -> _Encoded:
         properties: Mapping[str, Any] = node.get("properties", {})
-        fields = {name: self._form(each) for name, each in properties.items()}
+        fields = {name: self._encode(each) for name, each in properties.items()}
         needed = {name for name, each in properties.items() if name in node.get("required", ()) or _is_constant(each)}
-        fillable = self._fillable(properties, needed)
-        rewritten = {name: form.inverse for name, form in fields.items() if form.inverse is not SAME}
-        inverse = Record(rewritten, fillable) if rewritten or fillable else SAME
-        return _Form(self._object(node, properties, fields, needed), inverse)
+        omittable = self._omittable_properties(properties, needed)
+        decoders = {name: encoding.decoder for name, encoding in fields.items() if encoding.decoder is not IDENTITY}
+        decoder = ObjectDecoder(decoders, omittable) if decoders or omittable else IDENTITY
+        return _Encoded(self._object_schema(node, properties, fields, needed), decoder)
 
-    def _fillable(self, properties: Mapping[str, Any], needed: set[str]) -> frozenset[str]:
+    def _omittable_properties(self, properties: Mapping[str, Any], needed: set[str]) -> frozenset[str]:
         """The properties of which `null` says that they are left out."""
-        return frozenset(name for name in properties if name not in needed and not self._takes_null(properties[name]))
+        return frozenset(name for name in properties if name not in needed and not self._accepts_null(properties[name]))
 
-    def _object(
-        self, node: Node, properties: Mapping[str, Any], fields: Mapping[str, _Form], needed: set[str]
+    def _object_schema(
+        self, node: Node, properties: Mapping[str, Any], fields: Mapping[str, _Encoded], needed: set[str]
     ) -> dict[str, Any]:
-        fillable = self._fillable(properties, needed)
+        omittable = self._omittable_properties(properties, needed)
         schemas = {
-            name: form.schema if name in needed else self._left_out(form.schema, properties[name], name in fillable)
-            for name, form in fields.items()
+            name: encoding.schema
+            if name in needed
+            else self._optional_property(encoding.schema, properties[name], name in omittable)
+            for name, encoding in fields.items()
         }
         schema = {
             "type": "object",
@@ -230,18 +254,18 @@ class _Compiler:
             "required": [name for name in schemas if name in needed or not self._dialect.optional],
             "additionalProperties": False,
         }
-        return self._described(schema, node)
+        return self._describe(schema, node)
 
-    def _left_out(self, schema: dict[str, Any], node: Node, fillable: bool) -> dict[str, Any]:
+    def _optional_property(self, schema: dict[str, Any], node: Node, omittable: bool) -> dict[str, Any]:
         """The schema of a property that need not be given."""
         default = json.dumps(node["default"]) if node.get("default") is not None else ""
-        if self._dialect.optional or not fillable:
-            return _noted(schema, f"{default} by default") if 0 < len(default) <= _LONGEST_DEFAULT else schema
+        if self._dialect.optional or not omittable:
+            return _add_notes(schema, f"{default} by default") if 0 < len(default) <= _MAX_DEFAULT else schema
         described = {"description": schema["description"]} if "description" in schema else {}
-        nullable = {**_any_of([_without(schema, {"description"}), {"type": "null"}]), **described}
-        return _noted(nullable, f"null for {default}") if 0 < len(default) <= _LONGEST_DEFAULT else nullable
+        nullable = {**_any_of([_drop_keywords(schema, {"description"}), {"type": "null"}]), **described}
+        return _add_notes(nullable, f"null for {default}") if 0 < len(default) <= _MAX_DEFAULT else nullable
 
-    def _pairs(self, node: Node) -> _Form:
+    def _encode_mapping(self, node: Node) -> _Encoded:
         names: Any = node.get("propertyNames")
         keys: Node = cast("Node", names) if isinstance(names, Mapping) else {}
         if "$ref" not in keys:  # what stands behind one has a type; names are text even where nobody says so
@@ -250,72 +274,74 @@ class _Compiler:
         if patterns := cast("Mapping[str, Any]", node.get("patternProperties") or {}):
             keys = {**keys, "pattern": "|".join(patterns)}
             values = {"anyOf": [*patterns.values()]} if len(patterns) > 1 else next(iter(patterns.values()))
-        value = self._form(values)
+        value = self._encode(values)
         pair = {
             "type": "object",
-            "properties": {"key": self._form(keys).schema, "value": value.schema},
+            "properties": {"key": self._encode(keys).schema, "value": value.schema},
             "required": ["key", "value"],
             "additionalProperties": False,
         }
         bounds = {"minItems": node.get("minProperties"), "maxItems": node.get("maxProperties")}
         limited = {**node, **{name: bound for name, bound in bounds.items() if bound is not None}}
-        return _Form(self._described({"type": "array", "items": pair}, limited), Pairs(value.inverse))
+        return _Encoded(self._describe({"type": "array", "items": pair}, limited), MappingDecoder(value.decoder))
 
-    def _tuple(self, node: Node) -> _Form:
+    def _encode_tuple(self, node: Node) -> _Encoded:
         items: Sequence[Node] = node.get("prefixItems", ())
         titles = [str(item.get("title", "")) for item in items]
         named = all(title.isidentifier() for title in titles) and len(set(titles)) == len(titles)
         names = titles if named else [f"item_{position}" for position in range(len(items))]
         required = node.get("minItems", len(items))
-        properties = {name: _without(item, {"title"}) for name, item in zip(names, items, strict=True)}
-        fields = {name: self._form(each) for name, each in properties.items()}
-        schema = self._object(_without(node, {"minItems", "maxItems"}), properties, fields, set(names[:required]))
-        return _Form(schema, TupleItems(names, [form.inverse for form in fields.values()], required))
+        properties = {name: _drop_keywords(item, {"title"}) for name, item in zip(names, items, strict=True)}
+        fields = {name: self._encode(each) for name, each in properties.items()}
+        schema = self._object_schema(
+            _drop_keywords(node, {"minItems", "maxItems"}), properties, fields, set(names[:required])
+        )
+        return _Encoded(schema, TupleDecoder(names, [encoding.decoder for encoding in fields.values()], required))
 
-    def _array(self, node: Node) -> _Form:
-        item = self._form(node.get("items", True))
-        schema = self._described({"type": "array", "items": item.schema}, node)
-        return _Form(schema, SAME if item.inverse is SAME else Items(item.inverse))
+    def _encode_array(self, node: Node) -> _Encoded:
+        item = self._encode(node.get("items", True))
+        schema = self._describe({"type": "array", "items": item.schema}, node)
+        return _Encoded(schema, IDENTITY if item.decoder is IDENTITY else ArrayDecoder(item.decoder))
 
     # -- beside forms -------------------------------------------------------------------------------------------------
 
-    def _described(self, schema: dict[str, Any], node: Node, *notes: str) -> dict[str, Any]:
+    def _describe(self, schema: dict[str, Any], node: Node, *notes: str) -> dict[str, Any]:
         """The schema with the node's description and constraints, in the dialect or in words."""
-        said = list(notes)
-        made = dict(schema)
+        phrases = list(notes)
+        described = dict(schema)
         if description := node.get("description"):
-            made["description"] = description
-        for keyword, words in _WORDS.items():
+            described["description"] = description
+        for keyword, words in _CONSTRAINT_WORDS.items():
             if keyword not in node or node[keyword] is False or node[keyword] == "binary":
                 continue
-            if self._dialect.takes(keyword, node[keyword]):
-                made[keyword] = node[keyword]
+            if self._dialect.can_express(keyword, node[keyword]):
+                described[keyword] = node[keyword]
             else:
-                said.append(words.format(_in_words(node[keyword])))
-        return _noted(made, *said)
+                phrases.append(words.format(_to_words(node[keyword])))
+        return _add_notes(described, *phrases)
 
-    def _takes_null(self, node: Node) -> bool:
+    def _accepts_null(self, node: Node) -> bool:
         """Whether `null` is a value of a type. Of a value of any type it is not in its JSON text."""
         if "$ref" in node:
-            return self._takes_null(self._definitions.get(_name_in(node["$ref"]), {}))
+            return self._accepts_null(self._definitions.get(_definition_name(node["$ref"]), {}))
         branches: Sequence[Node] = node.get("anyOf") or node.get("oneOf") or ()
         if any(not set(branch) - _ANNOTATIONS for branch in branches):
             return False
         kind = node.get("type", ())
         if "null" in ([kind] if isinstance(kind, str) else kind) or None in node.get("enum", ()):
             return True
-        return any(self._takes_null(branch) for branch in branches)
+        return any(self._accepts_null(branch) for branch in branches)
 
 
-def _boxed(form: _Form) -> _Form:
+def _box(encoding: _Encoded) -> _Encoded:
     """Pairs that no array can be taken for."""
     schema = {
         "type": "object",
-        "properties": {BOX: form.schema},
+        "properties": {BOX: encoding.schema},
         "required": [BOX],
         "additionalProperties": False,
     }
-    return _Form(schema, Boxed(form.inverse))
+    return _Encoded(schema, BoxDecoder(encoding.decoder))
 
 
 def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -328,20 +354,20 @@ def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return branches[0] if len(branches) == 1 else {"anyOf": branches}
 
 
-def _noted(schema: dict[str, Any], *notes: str) -> dict[str, Any]:
+def _add_notes(schema: dict[str, Any], *notes: str) -> dict[str, Any]:
     """The schema with more said in its description."""
     if not notes:
         return schema
-    said = f"({'; '.join(notes)})"
+    phrases = f"({'; '.join(notes)})"
     description = schema.get("description")
     if "$ref" in schema:  # nothing may stand beside a reference
         schema = {"anyOf": [schema]}
-    return {**schema, "description": f"{description} {said}" if description else said}
+    return {**schema, "description": f"{description} {phrases}" if description else phrases}
 
 
-def _in_words(value: Any) -> str:
+def _to_words(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_in_words(each) for each in cast("Sequence[Any]", value))
+        return ", ".join(_to_words(each) for each in cast("Sequence[Any]", value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -350,24 +376,24 @@ def _is_constant(node: Node) -> bool:
     return "const" in node and node["const"] is not None
 
 
-def _without(node: Node, keywords: Iterable[str]) -> dict[str, Any]:
+def _drop_keywords(node: Node, keywords: Iterable[str]) -> dict[str, Any]:
     return {keyword: value for keyword, value in node.items() if keyword not in keywords}
 
 
-def _name_in(reference: str) -> str:
+def _definition_name(reference: str) -> str:
     return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 
-def _references(node: object) -> set[str]:
+def _referenced_names(node: object) -> set[str]:
     """The names of the definitions that are referred to in a schema."""
-    return set(map(_name_in, references(node)))
+    return set(map(_definition_name, references(node)))
 
 
-def _reachable(node: Node, definitions: Mapping[str, Node]) -> set[str]:
+def _reachable_names(node: Node, definitions: Mapping[str, Node]) -> set[str]:
     found: set[str] = set()
     waiting = [node]
     while waiting:
-        new = _references(waiting.pop()) - found
+        new = _referenced_names(waiting.pop()) - found
         found |= new
         waiting += [definitions[name] for name in new if name in definitions]
     return found

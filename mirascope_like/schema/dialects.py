@@ -14,14 +14,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "Inexpressible", "Limits"]
+__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "InexpressibleError", "SizeLimits"]
 
 # No look-around, references or word boundaries: what is enforced while writing cannot look back or ahead.
-_REGULAR = r"(?!.*(\(\?|\\[1-9bBAZzkG]))(?s:.*)"
+_SIMPLE_PATTERNS = r"(?!.*(\(\?|\\[1-9bBAZzkG]))(?s:.*)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SizeLimits:
     """How large a schema may be; `None` where nothing is said of it."""
 
     properties: int | None = None
@@ -47,18 +47,18 @@ class Dialect:
     """The constraints that may stand in a schema; others are said in words."""
     formats: frozenset[str] = frozenset()
     """The values of `format` that are known."""
-    patterns: str = _REGULAR
+    patterns: str = _SIMPLE_PATTERNS
     """Which regular expressions are known: a regular expression for all of their text."""
-    most_min_items: int | None = None
+    max_min_items: int | None = None
     """The greatest `minItems` that is taken; `None` if any is."""
     optional: bool = False
     """Whether properties may be left out. Where they may not, `null` stands for what would be."""
     recursive: bool = True
     """Whether a type may contain itself."""
-    limits: Limits = Limits()
+    limits: SizeLimits = SizeLimits()
     """How large a schema may be."""
 
-    def takes(self, keyword: str, value: Any) -> bool:
+    def can_express(self, keyword: str, value: Any) -> bool:
         """Whether a constraint may stand in a schema."""
         if keyword not in self.keywords:
             return False
@@ -68,7 +68,7 @@ class Dialect:
             case "pattern":
                 return re.fullmatch(self.patterns, value) is not None
             case "minItems":
-                return self.most_min_items is None or value <= self.most_min_items
+                return self.max_min_items is None or value <= self.max_min_items
             case _:
                 return True
 
@@ -83,32 +83,32 @@ OPENAI = Dialect(
     name="openai",
     keywords=_BOUNDS | {"pattern", "format", "minItems", "maxItems"},
     formats=_FORMATS,
-    limits=Limits(properties=5_000, levels=10, enum_values=1_000, name_characters=120_000),
+    limits=SizeLimits(properties=5_000, levels=10, enum_values=1_000, name_characters=120_000),
 )
 ANTHROPIC = Dialect(
     name="anthropic",
     keywords=frozenset({"pattern", "format", "minItems"}),
     formats=_FORMATS | {"uri"},
-    most_min_items=1,
+    max_min_items=1,
     optional=True,
     recursive=False,
-    limits=Limits(optional=24, unions=16),
+    limits=SizeLimits(optional=24, unions=16),
 )
 LOCAL = Dialect(
     name="local",
     keywords=frozenset({"minimum", "maximum", "pattern", "format", "minLength", "maxLength", "minItems", "maxItems"}),
     formats=frozenset({"date-time", "time", "date", "uuid"}),
-    patterns=r"\^" + _REGULAR + r"(?<=\$)",
+    patterns=r"\^" + _SIMPLE_PATTERNS + r"(?<=\$)",
 )
 COMMON = Dialect(
     name="common",
     keywords=OPENAI.keywords & ANTHROPIC.keywords,
     formats=_FORMATS,
-    most_min_items=1,
+    max_min_items=1,
     limits=OPENAI.limits,
 )
 """What providers have in common, for a schema that is made before it is known where it goes."""
 
 
-class Inexpressible(ValueError):
+class InexpressibleError(ValueError):
     """A type has no form in a dialect."""

@@ -17,9 +17,9 @@ from typing_extensions import TypeForm, TypeVar
 from ..errors import ParseError
 from ..values.chunks import FinishReason
 from .dialects import COMMON, PLAIN, Dialect
-from .functions import behave_like, bound_function, reference
-from .reading import candidates, incomplete, is_closed, is_meant_as_json, read_json, unusable
-from .typed import ENVELOPE, TypeSchema, UndefinedName, type_schema
+from .functions import behave_like, bind_function, pickle_reference
+from .reading import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
+from .typed import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -61,11 +61,11 @@ class OutputParser(Generic[F]):
 
     def __get__(self, instance: object, owner: type | None = None) -> OutputParser[F]:
         """On a method: the parser of the bound method."""
-        fn = bound_function(self.fn, instance, owner)
+        fn = bind_function(self.fn, instance, owner)
         return self if fn is None else OutputParser(fn, self.instructions)
 
     def __reduce__(self) -> Any:
-        return reference(self)
+        return pickle_reference(self)
 
     def formatting_instructions(self) -> str:
         """What the model is told."""
@@ -105,8 +105,8 @@ class Format(Generic[F]):
         self.mode: FormattingMode | None = mode
         self.dialect: Dialect = dialect or (COMMON if mode == "strict" else PLAIN)
         if mode != "parser":
-            with contextlib.suppress(UndefinedName):  # it may be defined by the time it is used
-                self._described  # noqa: B018
+            with contextlib.suppress(UndefinedNameError):  # it may be defined by the time it is used
+                self._type_schema  # noqa: B018
 
     def with_mode(self, mode: FormattingMode, dialect: Dialect | None = None) -> Format[F]:
         """The same format in a mode, and for mode "strict" in a provider's dialect."""
@@ -145,12 +145,12 @@ class Format(Generic[F]):
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the type, in an object with one property `output` if it is not an object itself."""
-        return self._described.schema
+        return self._type_schema.schema
 
     @property
     def wire_schema(self) -> dict[str, Any]:
-        """`schema` as the model is held to it: in the provider's dialect. Raises `Inexpressible`."""
-        return self._described.compiled(self.dialect).schema
+        """`schema` as the model is held to it: in the provider's dialect. Raises `InexpressibleError`."""
+        return self._type_schema.encode(self.dialect).schema
 
     @cached_property
     def formatting_instructions(self) -> str | None:
@@ -176,16 +176,16 @@ class Format(Generic[F]):
         """
         try:
             if self.parser is not None:
-                return _parsed_by(self.parser, response, text)
-            if (ended or pending) and not (is_closed(text) and self._is_whole(ended)):
+                return _run_parser(self.parser, response, text)
+            if (ended or pending) and not (is_closed_json(text) and self._is_complete(ended)):
                 raise ParseError("it has no end.", text=text)
             return self.parse(text)
         except ParseError as error:
             if ended is None and pending is None:
                 raise
-            raise incomplete(error, ended, pending) from error
+            raise incomplete_error(error, ended, pending) from error
 
-    def _is_whole(self, ended: FinishReason | None) -> bool:
+    def _is_complete(self, ended: FinishReason | None) -> bool:
         """Whether JSON that has an end is all that the model meant to write."""
         return self.mode != "tool" or ended is None or not ended.blocks_tools
 
@@ -197,87 +197,87 @@ class Format(Generic[F]):
         """
         finite = "NaN" not in text and "Infinity" not in text  # which Pydantic would take
         # An envelope that nobody asked for would be read as an object that gives nothing, if all fields have defaults.
-        if finite and self._as_written and _ENVELOPED.match(text) is None:
+        if finite and self._is_sent_unchanged and _ENVELOPED.match(text) is None:
             try:
                 return self._adapter.validate_json(text)
             except ValueError:
                 pass  # it is not all JSON, or not of this type: what follows tells
-        return self._found(text)[1]
+        return self._find_value(text)[1]
 
     def plain(self, text: str) -> object:
         """What `parse` makes a value of: the JSON of the type itself, out of the envelope and the dialect's forms."""
-        return self._found(text)[0]
+        return self._find_value(text)[0]
 
-    def _found(self, text: str) -> tuple[object, F]:
+    def _find_value(self, text: str) -> tuple[object, F]:
         """The JSON value in a text, plain, and the value of the type."""
         wrong: Exception | None = None
         broken: Exception | None = None
-        for candidate in candidates(text):
+        for candidate in json_candidates(text):
             try:
                 value = read_json(candidate)
             except ValueError as error:
-                broken = broken or (error if is_meant_as_json(candidate) else None)
+                broken = broken or (error if is_like_json(candidate) else None)
                 continue
             try:
-                return self._validated(value, candidate)
+                return self._validate(value, candidate)
             except (ValueError, RecursionError) as error:  # also Pydantic's ValidationError
                 wrong = wrong or error
-        raise unusable(text, wrong, broken)
+        raise unusable_error(text, wrong, broken)
 
-    def _validated(self, value: object, text: str) -> tuple[object, F]:
+    def _validate(self, value: object, text: str) -> tuple[object, F]:
         """What is in an envelope; or as it stands, where it was none but an object that looks like one."""
         inner = self.unwrap(value)
         try:
-            return self._read(inner, value, text)
+            return self._read_value(inner, value, text)
         except ValueError:
-            if inner is value or not self._described.may_look_wrapped:
+            if inner is value or not self._type_schema.can_look_wrapped:
                 raise
             with contextlib.suppress(ValueError):
-                return self._read(value, value, text)
+                return self._read_value(value, value, text)
             raise
 
-    def _read(self, inner: object, value: object, text: str) -> tuple[object, F]:
+    def _read_value(self, inner: object, value: object, text: str) -> tuple[object, F]:
         """Pydantic reads JSON more kindly than Python's values (of which a list is no tuple), so it is given JSON."""
-        plain = self._undone(inner)
+        plain = self._decode_inner(inner)
         return plain, self._adapter.validate_json(text if plain is value else json.dumps(plain))
 
     def decode(self, value: object) -> object:
         """The JSON value that the type itself has, of one that a model wrote: out of the envelope and the dialect's
         forms. What is plain already stays as it is; halves of values are taken too. Raises nothing but
         `RecursionError`."""
-        return self._undone(self.unwrap(value))
+        return self._decode_inner(self.unwrap(value))
 
-    def _undone(self, value: object) -> object:
+    def _decode_inner(self, value: object) -> object:
         """A value without the dialect's forms."""
-        compiled = self._described.compiled(self.dialect)
-        if compiled.exact:
+        encoded = self._type_schema.encode(self.dialect)
+        if encoded.is_exact:
             return value
-        if not self._described.wrapped:
-            return compiled.decode(value)
-        return compiled.decode({ENVELOPE: value})[ENVELOPE]
+        if not self._type_schema.is_wrapped:
+            return encoded.decode(value)
+        return encoded.decode({ENVELOPE: value})[ENVELOPE]
 
     def unwrap(self, value: object) -> object:
         """What is in the envelope that non-objects are sent in; a bare value as it is."""
-        return self._described.unwrapped(value)
+        return self._type_schema.unwrap(value)
 
     @cached_property
-    def _as_written(self) -> bool:
+    def _is_sent_unchanged(self) -> bool:
         """Whether the model writes what the type reads, with nothing to undo."""
-        return not self._described.wrapped and self._described.compiled(self.dialect).exact
+        return not self._type_schema.is_wrapped and self._type_schema.encode(self.dialect).is_exact
 
     @cached_property
     def _adapter(self) -> TypeAdapter[F]:
-        return self._described.adapter
+        return self._type_schema.adapter
 
     @cached_property
-    def _described(self) -> TypeSchema:
+    def _type_schema(self) -> TypeSchema:
         return type_schema(self.formattable)
 
     def __repr__(self) -> str:
         return f"Format({self.name}, mode={self.mode!r})"
 
 
-def _parsed_by(parser: OutputParser[F], response: object, text: str) -> F:
+def _run_parser(parser: OutputParser[F], response: object, text: str) -> F:
     try:
         return parser(response)
     except ParseError:

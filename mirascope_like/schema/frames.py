@@ -1,7 +1,7 @@
 """Objects and arrays that are being filled while their JSON arrives.
 
-A frame holds one of them: `value` is what is shown of it, and `next` says what shape the value has that comes next.
-Frames are filled in place, so that a value costs the same whether it is the first or the last of ten thousand.
+A container holds one of them: `value` is what is shown of it, and `next_plan` is the plan of the value that comes next.
+Containers are filled in place, so that a value costs the same whether it is the first or the last of ten thousand.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, Protocol
 from .typed import ENVELOPE
 
 __all__ = [
-    "ArrayFrame",
-    "DictFrame",
-    "EnvelopeFrame",
-    "Frame",
-    "ObjectFrame",
+    "ArrayContainer",
+    "Container",
+    "DictContainer",
+    "EnvelopeContainer",
+    "ObjectContainer",
     "ObjectOption",
-    "PairFrame",
-    "RecordFrame",
-    "RootFrame",
-    "UndecidedFrame",
+    "PairContainer",
+    "RootContainer",
+    "TupleContainer",
+    "UndecidedContainer",
     "ValuePlan",
 ]
 
@@ -30,24 +30,24 @@ class ValuePlan(Protocol):
     """What a container needs to know about the type of a value in it. `shapes` implements it for each kind of type."""
 
     @property
-    def grows(self) -> bool:
+    def can_grow(self) -> bool:
         """Whether strings are shown as they arrive."""
         ...
 
     @property
-    def settled(self) -> bool:
+    def needs_no_validation(self) -> bool:
         """Whether what has been shown is already the final value once it is complete."""
         ...
 
-    def begin(self, opening: str) -> Frame:
+    def make_container(self, opening: str) -> Container:
         """Return a container for an object ("{") or array ("[")."""
         ...
 
-    def complete(self, text: str) -> Any:
+    def parse(self, text: str) -> Any:
         """Return the value of a complete JSON text. Raises `ValueError`."""
         ...
 
-    def key(self, name: str) -> Any:
+    def parse_key(self, name: str) -> Any:
         """Return a name in an object as a key of a mapping."""
         ...
 
@@ -59,34 +59,34 @@ class ObjectOption(ValuePlan, Protocol):
         """Whether it has a member of this name."""
         ...
 
-    def may_have(self, name: str, value: Any) -> bool:
+    def can_have(self, name: str, value: Any) -> bool:
         """Whether a member can have a value."""
         ...
 
 
-class Frame:
+class Container:
     """Something open of which nothing is shown: it is validated whole, once it is complete. It is the `Sink` of what is
     in it."""
 
-    shape: ValuePlan | None
+    plan: ValuePlan | None
     """What it has to be; `None` if it does not matter."""
-    parent: Frame
+    parent: Container
     """What it is in."""
     value: Any = None
     """What is shown of it; `None` if nothing is."""
-    next: ValuePlan | None = None
+    next_plan: ValuePlan | None = None
     """The shape of the value that is next, or open; `None` if it is not shown."""
-    undecided: bool = False
-    """See `Sink.undecided`."""
-    needs_whole: bool = False
-    """See `Sink.needs_whole`."""
+    is_undecided: bool = False
+    """See `Sink.is_undecided`."""
+    needs_whole_string: bool = False
+    """See `Sink.needs_whole_string`."""
     _is_shown = False  # whether something is shown of the value that is open
     _has_invalid = False  # whether something in it was not valid alone
 
     # -- what kinds of frames differ in -------------------------------------------------------------------------------
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
         return False
 
     def put(self, value: Any) -> bool:
@@ -100,53 +100,53 @@ class Frame:
     def grow_string(self, piece: str) -> None:
         """See `Sink.grow_string`."""
 
-    def decided(self) -> ValuePlan | None:
+    def chosen_plan(self) -> ValuePlan | None:
         """What this turns out to be, if that was open."""
         return None
 
     # -- what comes, see `Sink` ---------------------------------------------------------------------------------------
 
-    def begin(self, opening: str) -> Frame:
-        """See `Sink.begin`."""
-        shape = self.next
-        return self.opened(Frame() if shape is None else shape.begin(opening), shape)
+    def begin_container(self, opening: str) -> Container:
+        """See `Sink.begin_container`."""
+        plan = self.next_plan
+        return self.adopt(Container() if plan is None else plan.make_container(opening), plan)
 
-    def choice(self) -> Frame | None:
-        """See `Sink.choice`."""
-        shape = self.decided()
-        return None if shape is None else self.parent.opened(shape.begin("{"), self.shape)
+    def chosen_sink(self) -> Container | None:
+        """See `Sink.chosen_sink`."""
+        plan = self.chosen_plan()
+        return None if plan is None else self.parent.adopt(plan.make_container("{"), self.plan)
 
-    def opened(self, frame: Frame, shape: ValuePlan | None) -> Frame:
+    def adopt(self, container: Container, plan: ValuePlan | None) -> Container:
         """Take a frame for the value that is next, which has to be of a shape. Gives the frame."""
-        frame.shape, frame.parent = shape, self
-        self._is_shown = frame.value is not None
+        container.plan, container.parent = plan, self
+        self._is_shown = container.value is not None
         if self._is_shown:
-            self.put(frame.value)
-        return frame
+            self.put(container.value)
+        return container
 
-    def scalar(self, token: str) -> bool:
-        """See `Sink.scalar`."""
+    def add_scalar(self, token: str) -> bool:
+        """See `Sink.add_scalar`."""
         self._is_shown = False
         return self.complete(token)
 
     def begin_string(self, piece: str) -> bool:
         """See `Sink.begin_string`."""
-        shape = self.next
-        if shape is None or not shape.grows:
+        plan = self.next_plan
+        if plan is None or not plan.can_grow:
             self._is_shown = False
-            self.needs_whole = shape is not None
+            self.needs_whole_string = plan is not None
             return False
         self._is_shown = True
-        self.needs_whole = not shape.settled
+        self.needs_whole_string = not plan.needs_no_validation
         self.put(piece)
         return True
 
     def complete(self, text: str) -> bool:
         """See `Sink.complete`. What is not valid stays as it was shown; the end will tell."""
-        if self.next is None:
+        if self.next_plan is None:
             return False
         try:
-            value = self.next.complete(text)
+            value = self.next_plan.parse(text)
         except (ValueError, RecursionError):
             self._has_invalid = True  # as an optional part that is `null`: perhaps the whole is valid
             if not self._is_shown:
@@ -156,17 +156,17 @@ class Frame:
 
     def end(self) -> bool:
         """See `Sink.end`."""
-        return self.shape is not None and (self._has_invalid or self.value is None or not self.shape.settled)
+        return self.plan is not None and (self._has_invalid or self.value is None or not self.plan.needs_no_validation)
 
 
-class _Slots(Frame):
+class _SlotContainer(Container):
     """Values are kept in `slots`, under `slot`."""
 
     slots: Any
     slot: Any = 0
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
+        """See `Container.put`."""
         self.slots[self.slot] = value
         return True
 
@@ -179,15 +179,15 @@ class _Slots(Frame):
         slots[slot] = text
 
 
-class RootFrame(_Slots):
+class RootContainer(_SlotContainer):
     """Where the outermost value goes."""
 
-    def __init__(self, shape: ValuePlan) -> None:
+    def __init__(self, plan: ValuePlan) -> None:
         self.slots: list[Any] = [None]
-        self.next: ValuePlan | None = shape
+        self.next_plan: ValuePlan | None = plan
 
 
-class ObjectFrame(_Slots):
+class ObjectContainer(_SlotContainer):
     """An object with known members: by name, where they go in `slots` and their shape. `present` collects the slots
     that have a value."""
 
@@ -201,80 +201,80 @@ class ObjectFrame(_Slots):
         self.value = value
         self.slots = slots
         self._members = members
-        self._present = present
+        self._filled_slots = present
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
         self.slot: Any
-        self.next: ValuePlan | None
-        self.slot, self.next = self._members.get(name, ("", None))
+        self.next_plan: ValuePlan | None
+        self.slot, self.next_plan = self._members.get(name, ("", None))
         return False
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
+        """See `Container.put`."""
         self.slots[self.slot] = value
-        if self._present is not None:
-            self._present.add(self.slot)
+        if self._filled_slots is not None:
+            self._filled_slots.add(self.slot)
         return True
 
     def end(self) -> bool:
         """See `Sink.end`. Members that did not come have defaults, or are missed."""
-        return super().end() or self._present is None or len(self._present) < len(self.slots)
+        return super().end() or self._filled_slots is None or len(self._filled_slots) < len(self.slots)
 
 
-class DictFrame(_Slots):
+class DictContainer(_SlotContainer):
     """An object with free names."""
 
     def __init__(self, key: ValuePlan, item: ValuePlan) -> None:
         self.value: dict[Any, Any] = {}
         self.slots: Any = self.value
-        self.next: ValuePlan | None = item
+        self.next_plan: ValuePlan | None = item
         self._key = key
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
-        self.slot: Any = self._key.key(name)
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
+        self.slot: Any = self._key.parse_key(name)
         return False
 
 
-class PairFrame(Frame):
+class PairContainer(Container):
     """One `{"key": …, "value": …}` of an object with free names that is written as a list of them."""
 
-    def __init__(self, whole: DictFrame, key: ValuePlan) -> None:
-        self._whole = whole
+    def __init__(self, whole: DictContainer, key: ValuePlan) -> None:
+        self._dict = whole
         self._key = key
         self._has_key = False
-        self._is_kept = False
-        self.next: ValuePlan | None = None
+        self._has_value = False
+        self.next_plan: ValuePlan | None = None
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
         if name == "key":
-            self.next = self._key
+            self.next_plan = self._key
         else:
-            self.next = self._whole.next if name == "value" and self._has_key else None
+            self.next_plan = self._dict.next_plan if name == "value" and self._has_key else None
         return False
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
-        if self.next is not self._key:
-            self._is_kept = True
-            return self._whole.put(value)
+        """See `Container.put`."""
+        if self.next_plan is not self._key:
+            self._has_value = True
+            return self._dict.put(value)
         self._has_key = True
-        self._is_kept = False
-        self._whole.slot = value
+        self._has_value = False
+        self._dict.slot = value
         return False
 
     def grow_string(self, piece: str) -> None:
         """See `Sink.grow_string`."""
-        self._whole.grow_string(piece)
+        self._dict.grow_string(piece)
 
     def end(self) -> bool:
         """See `Sink.end`. It is in the whole already, unless its value came before its key, or is not valid."""
-        return self._has_invalid or not self._is_kept
+        return self._has_invalid or not self._has_value
 
 
-class ArrayFrame(_Slots):
+class ArrayContainer(_SlotContainer):
     """An array."""
 
     slot: Any = -1
@@ -282,20 +282,20 @@ class ArrayFrame(_Slots):
     def __init__(self, item: ValuePlan) -> None:
         self.slots: list[Any] = []
         self.value: Any = self.slots
-        self.next: ValuePlan | None = item
+        self.next_plan: ValuePlan | None = item
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
+        """See `Container.put`."""
         self.slots.append(value)
         return True
 
     def replace(self, value: Any) -> bool:
-        """See `Frame.replace`."""
+        """See `Container.replace`."""
         self.slots[-1] = value
         return True
 
 
-class RecordFrame(_Slots):
+class TupleContainer(_SlotContainer):
     """A tuple of fixed length, from an array or from an object with a name for each item. Tuples cannot be filled in
     place: it is made anew whenever it grows; its length is bounded by its type."""
 
@@ -303,106 +303,106 @@ class RecordFrame(_Slots):
         self.slots: list[Any] = [None] * len(items)
         self.slot: Any = -1
         self.value: Any = make(self.slots)
-        self._make = make
+        self._make_tuple = make
         self._names = names
         self._items = items
         self._is_object = False
 
-    def _turn(self, slot: int) -> None:
+    def _select_item(self, slot: int) -> None:
         self.slot = slot
-        self.next: ValuePlan | None = self._items[slot] if slot < len(self._items) else None
+        self.next_plan: ValuePlan | None = self._items[slot] if slot < len(self._items) else None
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
         self._is_object = True
-        self._turn(self._names.index(name) if name in self._names else len(self._items))
+        self._select_item(self._names.index(name) if name in self._names else len(self._items))
         return False
 
-    def begin(self, opening: str) -> Frame:
-        """See `Sink.begin`."""
-        self._value_begins()
-        return super().begin(opening)
+    def begin_container(self, opening: str) -> Container:
+        """See `Sink.begin_container`."""
+        self._start_item()
+        return super().begin_container(opening)
 
-    def scalar(self, token: str) -> bool:
-        """See `Sink.scalar`."""
-        self._value_begins()
-        return super().scalar(token)
+    def add_scalar(self, token: str) -> bool:
+        """See `Sink.add_scalar`."""
+        self._start_item()
+        return super().add_scalar(token)
 
     def begin_string(self, piece: str) -> bool:
         """See `Sink.begin_string`."""
-        self._value_begins()
+        self._start_item()
         return super().begin_string(piece)
 
-    def _value_begins(self) -> None:
+    def _start_item(self) -> None:
         if not self._is_object:
-            self._turn(self.slot + 1)
+            self._select_item(self.slot + 1)
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
+        """See `Container.put`."""
         self.slots[self.slot] = value
-        return self.parent.replace(self._make(self.slots))
+        return self.parent.replace(self._make_tuple(self.slots))
 
     def grow_string(self, piece: str) -> None:
         """See `Sink.grow_string`."""
         super().grow_string(piece)
-        self.parent.replace(self._make(self.slots))
+        self.parent.replace(self._make_tuple(self.slots))
 
 
-class UndecidedFrame(Frame):
+class UndecidedContainer(Container):
     """An object of one of several types. Names and tags tell which."""
 
-    undecided = True
+    is_undecided = True
 
     def __init__(self, options: Sequence[ObjectOption], raw: ValuePlan) -> None:
-        self.next: ValuePlan | None = raw
+        self.next_plan: ValuePlan | None = raw
         self._options = options
         self._name = ""
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
         self._name = name
         self._options = [option for option in self._options if option.has_member(name)] or self._options
         return len(self._options) == 1
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
-        self._options = [each for each in self._options if each.may_have(self._name, value)] or self._options
+        """See `Container.put`."""
+        self._options = [each for each in self._options if each.can_have(self._name, value)] or self._options
         return False
 
-    def decided(self) -> ValuePlan | None:
-        """See `Frame.decided`."""
+    def chosen_plan(self) -> ValuePlan | None:
+        """See `Container.chosen_plan`."""
         return self._options[0] if len(self._options) == 1 else None
 
 
-class EnvelopeFrame(Frame):
+class EnvelopeContainer(Container):
     """The root, which may be an envelope around what is meant, or that itself. The first name tells."""
 
-    undecided = True
+    is_undecided = True
 
     def __init__(self, bare: ValuePlan) -> None:
-        self._bare = bare
+        self._bare_plan = bare
         self._name = ""
         self._is_bare = False
 
-    def key(self, name: str) -> bool:
-        """See `Sink.key`."""
+    def add_key(self, name: str) -> bool:
+        """See `Sink.add_key`."""
         self._is_bare = not self._name and name != ENVELOPE
         self._name = name
-        self.next: ValuePlan | None = self._bare if name == ENVELOPE else None
+        self.next_plan: ValuePlan | None = self._bare_plan if name == ENVELOPE else None
         return self._is_bare
 
     def put(self, value: Any) -> bool:
-        """See `Frame.put`."""
+        """See `Container.put`."""
         return self.parent.put(value)
 
     def replace(self, value: Any) -> bool:
-        """See `Frame.replace`."""
+        """See `Container.replace`."""
         return self.parent.replace(value)
 
     def grow_string(self, piece: str) -> None:
         """See `Sink.grow_string`."""
         self.parent.grow_string(piece)
 
-    def decided(self) -> ValuePlan | None:
-        """See `Frame.decided`."""
-        return self._bare if self._is_bare else None
+    def chosen_plan(self) -> ValuePlan | None:
+        """See `Container.chosen_plan`."""
+        return self._bare_plan if self._is_bare else None

@@ -17,35 +17,35 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from ..errors import ToolExecutionError
-from .hidden import without_marks
-from .layers import layers, own_names
-from .offers import Offers
+from .hidden import remove_marks
+from .layers import layer_parameter_names, layers
+from .offers import AllowedNames
 from .pydantic_internals import (
     extra_fields_annotation,
     marking_schema_generator,
     readable_names,
     schema_generator,
 )
-from .signatures import remembered, typed_parameters, underlying, unwrapped
+from .signatures import cache_per_function, typed_parameters, underlying_function, unwrap_method
 
 if TYPE_CHECKING:
     from docstring_parser import Docstring
     from pydantic import BaseModel, ValidationError
 
 __all__ = [
-    "UNKNOWN",
-    "Arguments",
-    "Docs",
-    "arguments_of",
+    "UNKNOWN_ARGUMENT",
+    "FunctionDocs",
+    "ToolArguments",
+    "arguments_error",
     "behave_like",
-    "bound_function",
-    "docs_of",
+    "bind_function",
+    "find_by_reference",
     "function_name",
-    "held_by_name",
     "is_async",
     "json_schema",
-    "misfit",
-    "reference",
+    "parse_docs",
+    "pickle_reference",
+    "tool_arguments",
 ]
 
 
@@ -53,7 +53,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` gives something to await: functions, methods, partials and callable objects alike."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    fn = unwrapped(fn)
+    fn = unwrap_method(fn)
     if inspect.iscoroutinefunction(fn):
         return True
     return not inspect.isroutine(fn) and inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
@@ -68,7 +68,7 @@ def function_name(fn: Callable[..., Any]) -> str:
 
 def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
     """Make an object look like the function it stands for: name, docs, signature, and whether it is to be awaited."""
-    inner = unwrapped(fn)
+    inner = unwrap_method(fn)
     functools.update_wrapper(wrapper, inner, updated=())
     wrapper.__name__ = function_name(inner)
     wrapper.__qualname__ = getattr(inner, "__qualname__", wrapper.__name__)
@@ -78,19 +78,19 @@ def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
         mark(wrapper)
     else:
         # Before Python 3.12 `inspect.iscoroutinefunction` asks an object that looks like a function for its code.
-        code = inner if hasattr(inner, "__code__") else underlying(inner)
+        code = inner if hasattr(inner, "__code__") else underlying_function(inner)
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             setattr(wrapper, name, getattr(code, name))
 
 
-def reference(value: Any) -> Any:
+def pickle_reference(value: Any) -> Any:
     """How an object made by a decorator pickles: by the name under which its module or owner holds it."""
     owner = getattr(value.fn, "__self__", None)
     return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
 
 
-def held_by_name(value: Any) -> object:
-    """What is found where `reference` says; `None` if there is nothing."""
+def find_by_reference(value: Any) -> object:
+    """What is found where `pickle_reference` says; `None` if there is nothing."""
     owner = getattr(value.fn, "__self__", None)
     if owner is not None:
         return getattr(owner, value.__name__, None)
@@ -100,7 +100,7 @@ def held_by_name(value: Any) -> object:
     return found
 
 
-def bound_function(fn: Any, instance: object, owner: type | None) -> Callable[..., Any] | None:
+def bind_function(fn: Any, instance: object, owner: type | None) -> Callable[..., Any] | None:
     """The method that a function is when it is found on an instance or class; `None` if it stays as it is."""
     bind = getattr(fn, "__get__", None)  # callable objects have none, and do not bind
     if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
@@ -110,28 +110,32 @@ def bound_function(fn: Any, instance: object, owner: type | None) -> Callable[..
 
 
 @dataclass(frozen=True, slots=True)
-class Docs:
+class FunctionDocs:
     """A function's docstring, taken apart: what it says to all, and of each parameter."""
 
     description: str
     parameters: Mapping[str, str]
 
 
-@remembered
-def docs_of(fn: Callable[..., Any]) -> Docs:
+@cache_per_function
+def parse_docs(fn: Callable[..., Any]) -> FunctionDocs:
     """The parts of a function's docstring; the function's name where there is none."""
     text = _docstring(fn)
     if not text:
-        return Docs(function_name(fn), {})
+        return FunctionDocs(function_name(fn), {})
     from docstring_parser import ParseError, parse
 
     try:
-        parsed = parse(f"\n{_sections(text)}")  # a section in the first line is not seen
+        parsed = parse(f"\n{_restore_indent(text)}")  # a section in the first line is not seen
     except ParseError:
-        return Docs(text, {})
+        return FunctionDocs(text, {})
     described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
     # A parameter's description stands in the schema; said twice it only costs tokens.
-    return Docs(_without_parameters(parsed) or function_name(fn), described) if parsed.params else Docs(text, {})
+    return (
+        FunctionDocs(_description_without_parameters(parsed) or function_name(fn), described)
+        if parsed.params
+        else FunctionDocs(text, {})
+    )
 
 
 def _docstring(fn: Callable[..., Any]) -> str:
@@ -139,7 +143,7 @@ def _docstring(fn: Callable[..., Any]) -> str:
     Pydantic."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    plain = underlying(fn)
+    plain = underlying_function(fn)
     if inspect.isclass(plain):
         return inspect.cleandoc(plain.__doc__ or "")
     if not inspect.isroutine(fn) and plain is type(fn).__call__:
@@ -147,34 +151,35 @@ def _docstring(fn: Callable[..., Any]) -> str:
     return inspect.getdoc(plain) or ""
 
 
-def _sections(text: str) -> str:
+def _restore_indent(text: str) -> str:
     """A docstring with the indent of its only section, which it loses when that begins in the first line."""
     first, end, rest = text.partition("\n")
     lost = first in ("Args:", "Arguments:", "Parameters:", "Params:") and not rest.startswith((" ", "\n"))
     return first + end + re.sub("^", "    ", rest, flags=re.MULTILINE) if lost else text
 
 
-def _without_parameters(parsed: Docstring) -> str:
+def _description_without_parameters(parsed: Docstring) -> str:
     paragraphs = [parsed.short_description, parsed.long_description]
     if parsed.returns and parsed.returns.description:
         paragraphs.append(f"Returns: {parsed.returns.description}")
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
-class Arguments:
+class ToolArguments:
     """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
 
     def __init__(self, fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> None:
         self._name = name
         self._parameters: Mapping[str, inspect.Parameter] = {}
         self.schema: dict[str, Any]
-        self._model, marked = self._build(fn, docs_of(fn), hidden)
-        self.schema = without_marks(marked)
-        self._filled = frozenset(field for field, p in self._parameters.items() if not _fills_in(p))
+        self._model, marked = self._build_model(fn, parse_docs(fn), hidden)
+        self.schema = remove_marks(marked)
+        self._always_passed = frozenset(field for field, p in self._parameters.items() if not _has_own_default(p))
         self.schema.pop("title", None)
         self.schema.setdefault("properties", {})
-        self._offers = Offers(marked)
-        self._reserved = (own_names(fn) | _fields_of(fn) | hidden) - self._offers.names
+        self._allowed_names = AllowedNames(marked)
+        names = layer_parameter_names(fn) | _model_field_names(fn) | hidden
+        self._reserved_names = names - self._allowed_names.listed_names
 
     def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated
@@ -183,30 +188,30 @@ class Arguments:
         What the model left out is left to the function's defaults. Members of nested objects that the schema does not
         show are ignored. Raises `ToolExecutionError` whose message tells the model what does not fit.
         """
-        values = self._read(text if text.strip() else "{}")
+        values = self._validate(text if text.strip() else "{}")
         given = values.model_fields_set
         args: list[Any] = []
         kwargs: dict[str, Any] = dict(values.model_extra or {})
         for field, parameter in self._parameters.items():
             if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
                 args.append(getattr(values, field))  # also a default: the next one's place depends on it
-            elif field in given or field in self._filled:
+            elif field in given or field in self._always_passed:
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
 
-    def _read(self, text: str) -> BaseModel:
+    def _validate(self, text: str) -> BaseModel:
         from pydantic import ValidationError
 
-        text, refused = self._offered(text)
+        text, refused = self._drop_unknown(text)
         try:
             values = self._model.model_validate_json(text)
         except ValidationError as error:
-            raise _explained(self._name, error) from error
+            raise _explain_validation_error(self._name, error) from error
         if refused:  # and Pydantic would have taken them
-            raise misfit(self._name, [(name, UNKNOWN) for name in refused])
+            raise arguments_error(self._name, [(name, UNKNOWN_ARGUMENT) for name in refused])
         return values
 
-    def _offered(self, text: str) -> tuple[str, list[str]]:
+    def _drop_unknown(self, text: str) -> tuple[str, list[str]]:
         """Return a JSON text without the members of nested objects that the schema does not show, which Pydantic may
         read all the same (fields with `SkipJsonSchema`), and the names to refuse."""
         from pydantic_core import from_json, to_json
@@ -215,16 +220,16 @@ class Arguments:
             given = from_json(text)
         except ValueError:  # Pydantic explains it to the model
             return text, []
-        extra = self._offers.unoffered(given)
+        extra = self._allowed_names.find_unknown(given)
         refused = [each.name for each in extra if each.is_forbidden]
-        refused += self._reserved.intersection(cast("Iterable[str]", given)) if isinstance(given, dict) else []
+        refused += self._reserved_names.intersection(cast("Iterable[str]", given)) if isinstance(given, dict) else []
         hidden = [each for each in extra if not each.is_forbidden]
         for each in hidden:
             each.remove_from(given)
         return to_json(given).decode() if hidden else text, list(dict.fromkeys(refused))
 
-    def _build(
-        self, fn: Callable[..., Any], docs: Docs, hidden: Container[str]
+    def _build_model(
+        self, fn: Callable[..., Any], docs: FunctionDocs, hidden: Container[str]
     ) -> tuple[type[BaseModel], dict[str, Any]]:
         from pydantic import ConfigDict, create_model
         from pydantic.errors import PydanticUserError
@@ -236,7 +241,7 @@ class Arguments:
             named = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
             # Fields are numbered, since a parameter may have a name that a model's field may not (`schema`, `_x`).
             self._parameters = {f"p{i}": parameter for i, parameter in enumerate(named)}
-            fields = {field: _field(p, docs.parameters.get(p.name)) for field, p in self._parameters.items()}
+            fields = {field: _make_field(p, docs.parameters.get(p.name)) for field, p in self._parameters.items()}
             config = ConfigDict(extra="forbid", use_enum_values=False)
             if others:
                 config["extra"], fields = "allow", {**fields, **extra_fields_annotation(*others)}
@@ -250,21 +255,21 @@ class Arguments:
             ) from error
 
 
-@remembered
-def arguments_of(fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> Arguments:
-    """A function's `Arguments`, for a tool of this name, without those that are `hidden`. Raises `TypeError` if a
+@cache_per_function
+def tool_arguments(fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> ToolArguments:
+    """A function's `ToolArguments`, for a tool of this name, without those that are `hidden`. Raises `TypeError` if a
     parameter cannot be described."""
-    return Arguments(fn, name, hidden)
+    return ToolArguments(fn, name, hidden)
 
 
-def _fills_in(parameter: inspect.Parameter) -> bool:
+def _has_own_default(parameter: inspect.Parameter) -> bool:
     """Whether the function itself fills in what is left out. A `Field` as the default means nothing to it."""
     from pydantic.fields import FieldInfo
 
     return parameter.default is not inspect.Parameter.empty and not isinstance(parameter.default, FieldInfo)
 
 
-def _fields_of(fn: object) -> frozenset[str]:
+def _model_field_names(fn: object) -> frozenset[str]:
     """The names that a model class as a tool reads, which its signature does not all have."""
     from pydantic import BaseModel
 
@@ -284,7 +289,7 @@ def _has_schema(field: Any) -> bool:
     return True
 
 
-def _field(parameter: inspect.Parameter, description: str | None) -> Any:
+def _make_field(parameter: inspect.Parameter, description: str | None) -> Any:
     from pydantic import Field
     from pydantic.fields import FieldInfo
 
@@ -305,19 +310,19 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 _MAX_PROBLEMS = 20
 _MAX_LINE = 1000  # characters
-UNKNOWN = "Extra inputs are not permitted"
+UNKNOWN_ARGUMENT = "Extra inputs are not permitted"
 """The message for an unknown argument, as Pydantic words it."""
 
 
-def misfit(name: str, problems: Iterable[tuple[str, str]]) -> ToolExecutionError:
+def arguments_error(name: str, problems: Iterable[tuple[str, str]]) -> ToolExecutionError:
     """Return the error that tells a model which arguments of a tool do not fit, and why. `problems` are pairs of path
     and message. Their number and length are limited, because they repeat what the model wrote."""
     lines = [f"- {where or 'arguments'}: {what}"[:_MAX_LINE] for where, what in islice(problems, _MAX_PROBLEMS)]
     return ToolExecutionError("\n".join([f"The arguments of {name} do not fit:", *lines]))
 
 
-def _explained(name: str, error: ValidationError) -> ToolExecutionError:
+def _explain_validation_error(name: str, error: ValidationError) -> ToolExecutionError:
     details = error.errors(include_url=False, include_context=False)
-    made = misfit(name, [(".".join(map(str, detail["loc"])), detail["msg"]) for detail in details])
+    made = arguments_error(name, [(".".join(map(str, detail["loc"])), detail["msg"]) for detail in details])
     made.tool_exception = error
     return made

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["GivenSchema", "references"]
+__all__ = ["RawSchema", "references"]
 
 
-class GivenSchema:
+class RawSchema:
     """A format that is a JSON Schema: what answers it is any JSON value. References may point to its own `$defs`, or
     `definitions` as they were called before 2019. Raises `ValueError` for others."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.__name__: str = str(schema.get("title") or str(schema.get("$ref", "output")).rpartition("/")[2])
-        made: dict[str, Any] = _with_defs(dict(schema))
-        if older := made.pop("definitions", None):
-            made["$defs"] = {**older, **made.get("$defs", {})}
-        for reference in references(made):
+        renamed: dict[str, Any] = _rename_definitions(dict(schema))
+        if older := renamed.pop("definitions", None):
+            renamed["$defs"] = {**older, **renamed.get("$defs", {})}
+        for reference in references(renamed):
             start, _, name = reference.rpartition("/")
-            if start != "#/$defs" or name not in made.get("$defs", {}):
+            if start != "#/$defs" or name not in renamed.get("$defs", {}):
                 raise ValueError(f"The schema refers to {reference!r}, which is not among its $defs.")
-        self.schema: Mapping[str, Any] = made
+        self.schema: Mapping[str, Any] = renamed
 
     def __repr__(self) -> str:
-        return f"GivenSchema({self.__name__})"
+        return f"RawSchema({self.__name__})"
 
 
-def _with_defs(node: Any) -> Any:
+def _rename_definitions(node: Any) -> Any:
     """With references to `$defs` where they say `definitions`."""
     if isinstance(node, list):
-        return [_with_defs(each) for each in cast("Sequence[Any]", node)]
+        return [_rename_definitions(each) for each in cast("Sequence[Any]", node)]
     if not isinstance(node, Mapping):
         return node
-    fields = {name: _with_defs(each) for name, each in cast("Mapping[str, Any]", node).items()}
+    fields = {name: _rename_definitions(each) for name, each in cast("Mapping[str, Any]", node).items()}
     reference = fields.get("$ref")
     if isinstance(reference, str):
         fields["$ref"] = reference.replace("#/definitions/", "#/$defs/", 1)

@@ -13,12 +13,12 @@ from itertools import chain
 from typing import Any, Protocol, cast
 
 from ..errors import ToolExecutionError
-from .functions import UNKNOWN, misfit
-from .layers import own_names
-from .offers import Offers
+from .functions import UNKNOWN_ARGUMENT, arguments_error
+from .layers import layer_parameter_names
+from .offers import AllowedNames
 from .signatures import parameter_names
 
-__all__ = ["GivenArguments"]
+__all__ = ["RawSchemaArguments"]
 
 
 class _Problem(Protocol):
@@ -31,7 +31,7 @@ class _Validator(Protocol):
     def iter_errors(self, instance: object) -> Iterator[_Problem]: ...
 
 
-class GivenArguments:
+class RawSchemaArguments:
     """The arguments of a tool with a given schema. `hidden` are the function's parameters that the program fills in.
 
     Raises `ValueError` if the schema offers one of these.
@@ -42,35 +42,37 @@ class GivenArguments:
         self._name = name
         self._fn = fn
         self._hidden = hidden
-        self._offers = Offers(self.schema)
-        if both := sorted(self._offers.names & hidden):
+        self._allowed_names = AllowedNames(self.schema)
+        if both := sorted(self._allowed_names.listed_names & hidden):
             raise ValueError(
                 f"The schema of the tool {name!r} offers {', '.join(both)} to the model, but the program sets it. "
                 "Remove it from the schema, or do not set it."
             )
 
-    def read(self, text: str) -> dict[str, Any]:
+    def parse_arguments(self, text: str) -> dict[str, Any]:
         """Return the arguments in a JSON text (blank: none). Raises `ToolExecutionError` if they do not fit."""
-        arguments = _json_object(self._name, text)
-        problems = chain(self._extra(arguments), self._misfits(arguments))
+        arguments = _parse_object(self._name, text)
+        problems = chain(self._find_unknown(arguments), self._find_invalid(arguments))
         if (first := next(problems, None)) is not None:
-            raise misfit(self._name, chain([first], problems))
+            raise arguments_error(self._name, chain([first], problems))
         return arguments
 
-    def _extra(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        names = [each.name for each in self._offers.unoffered(arguments)]
-        names += self._reserved.intersection(arguments)
-        return ((name, UNKNOWN) for name in dict.fromkeys(names))
+    def _find_unknown(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        names = [each.name for each in self._allowed_names.find_unknown(arguments)]
+        names += self._reserved_names.intersection(arguments)
+        return ((name, UNKNOWN_ARGUMENT) for name in dict.fromkeys(names))
 
     @cached_property
-    def _reserved(self) -> frozenset[str]:
+    def _reserved_names(self) -> frozenset[str]:
         """The parameters that a model must not set even where the schema allows any name."""
-        offered = self._offers.names if self._offers.names_members else parameter_names(self._fn)
-        return (own_names(self._fn) - offered) | self._hidden
+        listed = (
+            self._allowed_names.listed_names if self._allowed_names.has_listed_members else parameter_names(self._fn)
+        )
+        return (layer_parameter_names(self._fn) - listed) | self._hidden
 
-    def _misfits(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    def _find_invalid(self, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for problem in self._validator.iter_errors(arguments):
-            if problem.validator != "additionalProperties":  # see `_extra`
+            if problem.validator != "additionalProperties":  # see `_find_unknown`
                 yield ".".join(map(str, problem.absolute_path)), problem.message
 
     @cached_property
@@ -86,7 +88,7 @@ class GivenArguments:
         return cast("_Validator", kind(self.schema, registry=registry))
 
 
-def _json_object(name: str, text: str) -> dict[str, Any]:
+def _parse_object(name: str, text: str) -> dict[str, Any]:
     try:
         value: object = json.loads(text) if text.strip() else {}
     except ValueError as error:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-__all__ = ["HIDDEN", "without_marks"]
+__all__ = ["HIDDEN", "remove_marks"]
 
 HIDDEN = "\0hidden"
 """The keyword of the names, which no schema has otherwise."""
 
 
-def without_marks(schema: Any) -> Any:
+def remove_marks(schema: Any) -> Any:
     """Return a schema without the marks in it."""
     if isinstance(schema, dict):
         fields = cast("dict[str, Any]", schema).items()
-        return {name: without_marks(value) for name, value in fields if name != HIDDEN}
-    return [without_marks(each) for each in cast("Iterable[Any]", schema)] if isinstance(schema, list) else schema
+        return {name: remove_marks(value) for name, value in fields if name != HIDDEN}
+    return [remove_marks(each) for each in cast("Iterable[Any]", schema)] if isinstance(schema, list) else schema

@@ -15,22 +15,22 @@ from typing import Any, Protocol, cast
 
 __all__ = [
     "BOX",
-    "SAME",
-    "Boxed",
-    "Choice",
-    "Inverse",
-    "Items",
-    "JsonText",
-    "Named",
-    "Pairs",
-    "Record",
-    "Same",
-    "TupleItems",
-    "value_type",
+    "IDENTITY",
+    "ArrayDecoder",
+    "BoxDecoder",
+    "IdentityDecoder",
+    "JsonTextDecoder",
+    "MappingDecoder",
+    "ObjectDecoder",
+    "ReferenceDecoder",
+    "TupleDecoder",
+    "UnionDecoder",
+    "ValueDecoder",
+    "json_type",
 ]
 
 
-class Inverse(Protocol):
+class ValueDecoder(Protocol):
     """What undoes a form."""
 
     def decode(self, value: Any) -> Any:
@@ -39,57 +39,57 @@ class Inverse(Protocol):
 
 
 @dataclass(frozen=True)
-class Same:
+class IdentityDecoder:
     """There is nothing to undo."""
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         return value
 
 
-SAME = Same()
+IDENTITY = IdentityDecoder()
 BOX = "entries"
 
 
 @dataclass(frozen=True)
-class Record:
-    """An object. `fillable` are the properties of which `null` says that they are left out."""
+class ObjectDecoder:
+    """An object. `omittable` are the properties of which `null` says that they are left out."""
 
-    fields: Mapping[str, Inverse]
-    fillable: frozenset[str]
+    fields: Mapping[str, ValueDecoder]
+    omittable: frozenset[str]
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         if not isinstance(value, Mapping):
             return value
         return {
-            name: self.fields.get(name, SAME).decode(field)
+            name: self.fields.get(name, IDENTITY).decode(field)
             for name, field in cast("Mapping[str, Any]", value).items()
-            if field is not None or name not in self.fillable
+            if field is not None or name not in self.omittable
         }
 
 
 @dataclass(frozen=True)
-class Items:
+class ArrayDecoder:
     """An array of one kind of items."""
 
-    item: Inverse
+    item: ValueDecoder
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         return [self.item.decode(item) for item in cast("Sequence[Any]", value)] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
-class TupleItems:
+class TupleDecoder:
     """An object whose properties are the items of an array. `required` is how many of them have to be there."""
 
     names: Sequence[str]
-    items: Sequence[Inverse]
+    items: Sequence[ValueDecoder]
     required: int
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         if isinstance(value, list):
             given = cast("Sequence[Any]", value)
             return [item.decode(each) for item, each in zip(self.items, given, strict=False)] + [
@@ -107,13 +107,13 @@ class TupleItems:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class MappingDecoder:
     """A list of `{"key": …, "value": …}` that is an object. Of two with one key, the last counts."""
 
-    value: Inverse
+    value: ValueDecoder
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         if isinstance(value, Mapping):
             fields = cast("Mapping[str, Any]", value)
             return {key: self.value.decode(each) for key, each in fields.items()}
@@ -128,13 +128,13 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Boxed:
+class BoxDecoder:
     """A form that is the one property `entries` of an object."""
 
-    inner: Inverse
+    inner: ValueDecoder
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         if isinstance(value, Mapping) and set(fields := cast("Mapping[str, Any]", value)) == {BOX}:
             return self.inner.decode(fields[BOX] if isinstance(fields[BOX], list) else fields)
         return self.inner.decode(value)
@@ -145,11 +145,11 @@ def _is_pair(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class JsonText:
+class JsonTextDecoder:
     """A string that is JSON. One that is not stands for itself."""
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         if not isinstance(value, str):
             return value
         try:
@@ -159,31 +159,31 @@ class JsonText:
 
 
 @dataclass(frozen=True)
-class Choice:
+class UnionDecoder:
     """One of several forms: the one whose schema the value fits best."""
 
-    branches: Sequence[tuple[Mapping[str, Any], Inverse]]
+    branches: Sequence[tuple[Mapping[str, Any], ValueDecoder]]
     definitions: Mapping[str, Mapping[str, Any]]
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
-        _, inverse = min(self.branches, key=lambda branch: _misfit(branch[0], value, self.definitions))
-        return inverse.decode(value)
+        """See `ValueDecoder.decode`."""
+        _, decoder = min(self.branches, key=lambda branch: _mismatch_score(branch[0], value, self.definitions))
+        return decoder.decode(value)
 
 
 @dataclass(frozen=True)
-class Named:
+class ReferenceDecoder:
     """A definition, which may contain itself."""
 
     name: str
-    table: Mapping[str, Inverse]
+    table: Mapping[str, ValueDecoder]
 
     def decode(self, value: Any) -> Any:
-        """See `Inverse.decode`."""
+        """See `ValueDecoder.decode`."""
         return self.table[self.name].decode(value)
 
 
-def value_type(value: object) -> str:
+def json_type(value: object) -> str:
     """The JSON Schema type of a JSON value."""
     if isinstance(value, bool):
         return "boolean"
@@ -191,26 +191,27 @@ def value_type(value: object) -> str:
     return next((name for kind, name in kinds if isinstance(value, kind)), "null")
 
 
-_WRONG = 1000  # of another type; to lack a property is 1, since it may still come
+_WRONG_TYPE = 1000  # of another type; to lack a property is 1, since it may still come
 
 
-def _misfit(schema: Mapping[str, Any], value: Any, definitions: Mapping[str, Mapping[str, Any]]) -> int:
+def _mismatch_score(schema: Mapping[str, Any], value: Any, definitions: Mapping[str, Mapping[str, Any]]) -> int:
     """How far a value is from a compiled schema; 0 if it fits."""
     if "$ref" in schema:
-        return _misfit(definitions[schema["$ref"].rpartition("/")[2]], value, definitions)
+        return _mismatch_score(definitions[schema["$ref"].rpartition("/")[2]], value, definitions)
     if "anyOf" in schema:
-        return min(_misfit(branch, value, definitions) for branch in schema["anyOf"])
-    kind = value_type(value)
+        return min(_mismatch_score(branch, value, definitions) for branch in schema["anyOf"])
+    kind = json_type(value)
     if kind != schema["type"] and (kind, schema["type"]) != ("integer", "number"):
-        return _WRONG
+        return _WRONG_TYPE
     if "enum" in schema and value not in schema["enum"]:
-        return _WRONG
+        return _WRONG_TYPE
     if kind == "array":
-        return sum(_misfit(schema["items"], item, definitions) for item in value)
+        return sum(_mismatch_score(schema["items"], item, definitions) for item in value)
     if kind != "object":
         return 0
     properties = schema["properties"]
     missing = sum(name not in value for name in schema["required"])
     return missing + sum(
-        _misfit(properties[name], field, definitions) if name in properties else _WRONG for name, field in value.items()
+        _mismatch_score(properties[name], field, definitions) if name in properties else _WRONG_TYPE
+        for name, field in value.items()
     )

@@ -27,71 +27,76 @@ MAX_DEPTH = 200
 
 _MAX_SCALAR = 5000  # characters of a number; Python reads no longer ones either
 _BLANK = " \t\n\r"
-_W = rf"[{_BLANK}]*+"
-_PLAIN = r'[^"\\\x00-\x1f]'
-_A_SCALAR = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null"
-_A_VALUE = rf'(?:"(?P<piece>{_PLAIN}*+)(?P<closed>")?|(?P<opening>[{{\[])|(?P<scalar>{_A_SCALAR})(?=[{_BLANK},\]}}]))'
-_A_MEMBER = rf'"(?P<name>{_PLAIN}*+)"{_W}:{_W}{_A_VALUE}'
+_SPACES = rf"[{_BLANK}]*+"
+_PLAIN_CHARACTER = r'[^"\\\x00-\x1f]'
+_SCALAR_PATTERN = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null"
+_VALUE_PATTERN = (
+    rf'(?:"(?P<piece>{_PLAIN_CHARACTER}*+)(?P<closed>")?|(?P<opening>[{{\[])'
+    rf"|(?P<scalar>{_SCALAR_PATTERN})(?=[{_BLANK},\]}}]))"
+)
+_MEMBER_PATTERN = rf'"(?P<name>{_PLAIN_CHARACTER}*+)"{_SPACES}:{_SPACES}{_VALUE_PATTERN}'
 # A whole escape; but not half a surrogate pair, whose other half may come.
 _ESCAPE = (
     r'\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{4}|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))'
 )
 # What may become one, and is short enough to be waited for and looked at again.
-_NO_VALUE = rf"[-+.0-9A-Za-z]{{0,{_MAX_SCALAR}}}+"
-_NO_MEMBER = rf'(?:"{_PLAIN}{{0,64}}+(?:"[{_BLANK}]{{0,64}}+(?::[{_BLANK}]{{0,64}}+{_NO_VALUE})?)?)?'
+_PARTIAL_VALUE = rf"[-+.0-9A-Za-z]{{0,{_MAX_SCALAR}}}+"
+_PARTIAL_MEMBER = (
+    rf'(?:"{_PLAIN_CHARACTER}{{0,64}}+(?:"[{_BLANK}]{{0,64}}+(?::[{_BLANK}]{{0,64}}+{_PARTIAL_VALUE})?)?)?'
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Expected:
+class _Expectation:
     """What may come next."""
 
-    what: str
+    description: str
     match: Callable[[str, int], re.Match[str] | None]
     has_name: bool
     """Whether a value has a name before it."""
 
 
-def _expected(what: str, *options: str, behind: str = _W) -> _Expected:
-    pattern = re.compile(f"{behind}(?:{'|'.join(options)})")
-    return _Expected(what, pattern.match, "name" in pattern.groupindex)
+def _make_expectation(description: str, *options: str, prefix: str = _SPACES) -> _Expectation:
+    pattern = re.compile(f"{prefix}(?:{'|'.join(options)})")
+    return _Expectation(description, pattern.match, "name" in pattern.groupindex)
 
 
-_ANYTHING = _expected("an object or array", r"(?P<opening>[{\[])", r"(?P<more>\Z)", behind=r"[^{\[]*")
-_NOTHING = _expected("nothing", "(?P<more>)", behind="")
-_WHATEVER = _expected("whatever comes", r"(?P<ignored>[\s\S]+)", behind="")
-_VALUE = _expected("a value", _A_VALUE, rf"(?P<more>{_NO_VALUE}\Z)")
-_MEMBER = _expected("a name", _A_MEMBER, rf"(?P<more>{_NO_MEMBER}\Z)")
-_COLON = _expected("a colon", "(?P<colon>:)", r"(?P<more>\Z)")
-_STRING = _expected(
+_ANYTHING = _make_expectation("an object or array", r"(?P<opening>[{\[])", r"(?P<more>\Z)", prefix=r"[^{\[]*")
+_NOTHING = _make_expectation("nothing", "(?P<more>)", prefix="")
+_WHATEVER = _make_expectation("whatever comes", r"(?P<ignored>[\s\S]+)", prefix="")
+_VALUE = _make_expectation("a value", _VALUE_PATTERN, rf"(?P<more>{_PARTIAL_VALUE}\Z)")
+_MEMBER = _make_expectation("a name", _MEMBER_PATTERN, rf"(?P<more>{_PARTIAL_MEMBER}\Z)")
+_COLON = _make_expectation("a colon", "(?P<colon>:)", r"(?P<more>\Z)")
+_STRING = _make_expectation(
     "more of a string",
-    rf'(?P<rest>{_PLAIN}++)(?P<end>")?|(?P<quote>")|(?P<escaped>{_ESCAPE}(?:{_PLAIN}++|{_ESCAPE}){{0,1000}})',
-    behind="",
+    rf'(?P<rest>{_PLAIN_CHARACTER}++)(?P<end>")?|(?P<quote>")|(?P<escaped>{_ESCAPE}(?:{_PLAIN_CHARACTER}++|{_ESCAPE}){{0,1000}})',
+    prefix="",
 )
 _FIRST = {
-    "{": _expected("a name or the end", _A_MEMBER, "(?P<closing>})", rf"(?P<more>{_NO_MEMBER}\Z)"),
-    "[": _expected("a value or the end", _A_VALUE, r"(?P<closing>\])", rf"(?P<more>{_NO_VALUE}\Z)"),
+    "{": _make_expectation("a name or the end", _MEMBER_PATTERN, "(?P<closing>})", rf"(?P<more>{_PARTIAL_MEMBER}\Z)"),
+    "[": _make_expectation("a value or the end", _VALUE_PATTERN, r"(?P<closing>\])", rf"(?P<more>{_PARTIAL_VALUE}\Z)"),
 }
 _NEXT = {
-    "{": _expected(
+    "{": _make_expectation(
         "a comma or the end",
-        f",{_W}{_A_MEMBER}",
+        f",{_SPACES}{_MEMBER_PATTERN}",
         "(?P<closing>})",
-        rf"(?P<more>(?:,[{_BLANK}]{{0,64}}+{_NO_MEMBER})?\Z)",
+        rf"(?P<more>(?:,[{_BLANK}]{{0,64}}+{_PARTIAL_MEMBER})?\Z)",
     ),
-    "[": _expected(
+    "[": _make_expectation(
         "a comma or the end",
-        f",{_W}{_A_VALUE}",
+        f",{_SPACES}{_VALUE_PATTERN}",
         r"(?P<closing>\])",
-        rf"(?P<more>(?:,[{_BLANK}]{{0,64}}+{_NO_VALUE})?\Z)",
+        rf"(?P<more>(?:,[{_BLANK}]{{0,64}}+{_PARTIAL_VALUE})?\Z)",
     ),
 }
-_BEHIND_COMMA = {"{": _MEMBER, "[": _VALUE}
+_AFTER_COMMA = {"{": _MEMBER, "[": _VALUE}
 
-_SPACE = re.compile(_W)
-_CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_HALF = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code, with what is still to come
+_SPACE = re.compile(_SPACES)
+_UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_PARTIAL_ESCAPE = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code, with what is still to come
 
-_unescaped = json.JSONDecoder().raw_decode  # without a look for white space around it
+_decode_json = json.JSONDecoder().raw_decode  # without a look for white space around it
 
 
 class JsonSyntaxError(ValueError):
@@ -103,21 +108,21 @@ class Sink(Protocol):
 
     value: Any
     """What is shown of it; `None` if nothing is."""
-    undecided: bool
-    """Whether what is in it may be for another sink. A value that is not shown may make that clear; see `choice`."""
-    needs_whole: bool
+    is_undecided: bool
+    """Whether what is in it may be for another sink. A value that is not shown may tell; see `chosen_sink`."""
+    needs_whole_string: bool
     """Whether the string that is open is told once more when it is complete."""
 
-    def key(self, name: str) -> bool:
+    def add_key(self, name: str) -> bool:
         """The name of the next value, in an object. Gives whether it makes clear that the object is for another sink,
-        see `choice`."""
+        see `chosen_sink`."""
         ...
 
-    def begin(self, opening: str) -> Sink:
+    def begin_container(self, opening: str) -> Sink:
         """The next value is an object ("{") or array ("["). Gives who is told what is in it."""
         ...
 
-    def scalar(self, token: str) -> bool:
+    def add_scalar(self, token: str) -> bool:
         """The next value is a number, `true`, `false` or `null`, as written. Gives whether it is shown."""
         ...
 
@@ -136,7 +141,7 @@ class Sink(Protocol):
         """The object or array is complete. Gives whether `complete` is to be told of it."""
         ...
 
-    def choice(self) -> Sink | None:
+    def chosen_sink(self) -> Sink | None:
         """Who is told of this object instead, from its first name on; `None` if that is not clear yet."""
 
 
@@ -144,24 +149,24 @@ class JsonStream:
     """See the module's docstring."""
 
     def __init__(self, sink: Sink) -> None:
-        self._all = StringIO()
-        self._new: list[str] = []  # what has come and is not in it yet
+        self._buffer = StringIO()
+        self._unbuffered: list[str] = []  # what has come and is not in it yet
         self._text = ""  # what is being read: the last piece, behind what was left of those before
-        self._base = 0  # where it starts
-        self._at = 0  # how much of it has been read
-        self.changed: bool = False
+        self._offset = 0  # where it starts
+        self._position = 0  # how much of it has been read
+        self.has_changed: bool = False
         """Whether the last piece changed what is shown."""
         self.seek(sink)
 
     def seek(self, sink: Sink) -> None:
         """Look for an object or array, from where the text has been read, and tell a sink of it."""
         self._sink = sink  # who is told of what is next
-        self.shown: bool = False
+        self.has_content: bool = False
         """Whether there is anything to see but empty objects and arrays."""
-        self.outermost: str | None = None
+        self.outermost_json: str | None = None
         """The JSON of the object or array that was found, once it is complete."""
-        self._open: list[tuple[int, str, Sink]] = []  # what is open: where, with what, and who was told that it began
-        self._inside = ""  # with what the innermost began
+        self._open_containers: list[tuple[int, str, Sink]] = []  # start, opening and outer sink of each
+        self._innermost = ""  # with what the innermost began
         self._expected = _ANYTHING
         self._start_of_string = 0
         self._string_is_shown = False
@@ -169,51 +174,51 @@ class JsonStream:
 
     def stop(self) -> None:
         """Read nothing more."""
-        self.outermost = None
-        self._open = []
+        self.outermost_json = None
+        self._open_containers = []
         self._expected = _WHATEVER
 
     @property
     def text(self) -> str:
         """All that came."""
-        return self._from(0)
+        return self._text_from(0)
 
     @property
     def is_open(self) -> bool:
         """Whether an object or array has begun and not ended."""
-        return bool(self._open)
+        return bool(self._open_containers)
 
-    def _since(self, start: int) -> str:
+    def _text_since(self, start: int) -> str:
         """The text from a position to where it has been read."""
-        return self._from(start, self._base + self._at - start)
+        return self._text_from(start, self._offset + self._position - start)
 
-    def _from(self, start: int, length: int = -1) -> str:
-        self._all.writelines(self._new)
-        self._new.clear()
-        self._all.seek(start)
-        text = self._all.read(length)
-        self._all.seek(0, SEEK_END)
+    def _text_from(self, start: int, length: int = -1) -> str:
+        self._buffer.writelines(self._unbuffered)
+        self._unbuffered.clear()
+        self._buffer.seek(start)
+        text = self._buffer.read(length)
+        self._buffer.seek(0, SEEK_END)
         return text
 
     def feed(self, delta: str) -> None:
         """Take in more text. Raises `JsonSyntaxError`; then `seek` may go on behind what is wrong."""
-        self.changed = False
-        self._new.append(delta)
-        self._base += self._at
-        self._text = self._text[self._at :] + delta
-        self._at = 0
-        while self._at < len(self._text):
+        self.has_changed = False
+        self._unbuffered.append(delta)
+        self._offset += self._position
+        self._text = self._text[self._position :] + delta
+        self._position = 0
+        while self._position < len(self._text):
             expected = self._expected
-            found = expected.match(self._text, self._at)
+            found = expected.match(self._text, self._position)
             if found is None:
                 if not self._read_unusual():
                     return
             elif (kind := found.lastgroup) == "more":
-                self._at = found.start("more")
+                self._position = found.start("more")
                 return
-            elif not (expected.has_name and (name := found["name"]) is not None and self._is_chosen_by(name)):
-                self._at = found.end()
-                self._read[kind](self, found)
+            elif not (expected.has_name and (name := found["name"]) is not None and self._add_key(name)):
+                self._position = found.end()
+                self._readers[kind](self, found)
 
     # -- what patterns find -------------------------------------------------------------------------------------------
 
@@ -221,25 +226,25 @@ class JsonStream:
         """What comes when nothing is read any more."""
 
     def _read_opening(self, found: re.Match[str]) -> None:
-        if len(self._open) == MAX_DEPTH:
+        if len(self._open_containers) == MAX_DEPTH:
             raise JsonSyntaxError(f"The JSON is nested more than {MAX_DEPTH} deep.")
-        self._inside = found["opening"]
-        self._open.append((self._base + self._at - 1, self._inside, self._sink))
-        self._expected = _FIRST[self._inside]
-        self._become(self._sink.begin(self._inside))
+        self._innermost = found["opening"]
+        self._open_containers.append((self._offset + self._position - 1, self._innermost, self._sink))
+        self._expected = _FIRST[self._innermost]
+        self._switch_sink(self._sink.begin_container(self._innermost))
 
     def _read_closing(self, found: re.Match[str]) -> None:
-        start, _, outer = self._open.pop()
-        is_told = self._sink.end()
+        start, _, outer = self._open_containers.pop()
+        needs_value = self._sink.end()
         self._sink = outer
-        if not self._open:
-            self.outermost = self._since(start)
+        if not self._open_containers:
+            self.outermost_json = self._text_since(start)
             self._expected = _NOTHING
             return
-        self._inside = self._open[-1][1]
-        self._expected = _NEXT[self._inside]
-        if is_told:
-            self._told(outer.complete(self._since(start)))
+        self._innermost = self._open_containers[-1][1]
+        self._expected = _NEXT[self._innermost]
+        if needs_value:
+            self._note_value(outer.complete(self._text_since(start)))
 
     def _read_colon(self, found: re.Match[str]) -> None:
         self._expected = _VALUE
@@ -247,19 +252,19 @@ class JsonStream:
     def _read_scalar(self, found: re.Match[str]) -> None:
         token = found["scalar"]
         if len(token) > _MAX_SCALAR:
-            self._at -= len(token)
+            self._position -= len(token)
             raise self._error("a shorter number")
-        self._expected = _NEXT[self._inside]
-        self._told(self._sink.scalar(token))
+        self._expected = _NEXT[self._innermost]
+        self._note_value(self._sink.add_scalar(token))
 
     def _read_piece(self, found: re.Match[str]) -> None:
         """The beginning of a string."""
         self._expected = _STRING
         self._string_is_shown = self._sink.begin_string(found["piece"])
         if self._string_is_shown:
-            self.changed = self.shown = True
-        if self._sink.needs_whole:
-            self._start_of_string = self._base + found.start("piece") - 1
+            self.has_changed = self.has_content = True
+        if self._sink.needs_whole_string:
+            self._start_of_string = self._offset + found.start("piece") - 1
 
     def _read_closed(self, found: re.Match[str]) -> None:
         """A whole string."""
@@ -281,9 +286,9 @@ class JsonStream:
 
     def _read_escaped(self, found: re.Match[str]) -> None:
         """A piece of a string, or of a name, that has escapes, which stay whole."""
-        self._grow(_unescaped(f'"{found["escaped"]}"')[0])
+        self._grow(_decode_json(f'"{found["escaped"]}"')[0])
 
-    _read: ClassVar[Mapping[str | None, Callable[..., None]]] = {
+    _readers: ClassVar[Mapping[str | None, Callable[..., None]]] = {
         "ignored": _read_ignored,
         "opening": _read_opening,
         "closing": _read_closing,
@@ -299,49 +304,49 @@ class JsonStream:
 
     # -- what was read ------------------------------------------------------------------------------------------------
 
-    def _become(self, sink: Sink) -> None:
+    def _switch_sink(self, sink: Sink) -> None:
         """Tell another sink of what is next."""
         self._sink = sink
         if sink.value is not None:
-            self.changed = True
+            self.has_changed = True
 
     def _grow(self, piece: str) -> None:
         if self._name is not None:
             self._name.append(piece)
         elif self._string_is_shown:
             self._sink.grow_string(piece)
-            self.changed = True
+            self.has_changed = True
 
     def _end_string(self) -> None:
         if self._name is not None:
             name, self._name = "".join(self._name), None
             self._expected = _COLON
-            self._is_chosen_by(name)
+            self._add_key(name)
             return
-        self._expected = _NEXT[self._inside]
-        if self._sink.needs_whole:
-            self._told(self._sink.complete(self._since(self._start_of_string)))
+        self._expected = _NEXT[self._innermost]
+        if self._sink.needs_whole_string:
+            self._note_value(self._sink.complete(self._text_since(self._start_of_string)))
 
-    def _told(self, shown: bool) -> None:
+    def _note_value(self, has_content: bool) -> None:
         """The sink was told of a value."""
-        if shown:
-            self.changed = self.shown = True
-        elif self._sink.undecided:
-            self._choose()
+        if has_content:
+            self.has_changed = self.has_content = True
+        elif self._sink.is_undecided:
+            self._switch_to_chosen_sink()
 
-    def _is_chosen_by(self, name: str) -> bool:
+    def _add_key(self, name: str) -> bool:
         """The name of the next value. Gives whether the object is read again."""
-        return self._sink.key(name) and self._choose()
+        return self._sink.add_key(name) and self._switch_to_chosen_sink()
 
-    def _choose(self) -> bool:
+    def _switch_to_chosen_sink(self) -> bool:
         """Read an object again from its first name, if it is clear now who is told of it."""
-        sink = self._sink.choice()
+        sink = self._sink.chosen_sink()
         if sink is None:
             return False
-        start = self._open[-1][0]
-        self._text, self._base, self._at = self._from(start), start, 1
+        start = self._open_containers[-1][0]
+        self._text, self._offset, self._position = self._text_from(start), start, 1
         self._expected = _FIRST["{"]
-        self._become(sink)
+        self._switch_sink(sink)
         return True
 
     # -- what no pattern finds: true if there was something, false if it needs more text ------------------------------
@@ -349,36 +354,36 @@ class JsonStream:
     def _read_unusual(self) -> bool:
         """Half an escape; a comma, or a name, before what no pattern finds; or an error."""
         if self._expected is _STRING:
-            return self._read_half()
-        self._at = _end_of(_SPACE, self._text, self._at)
-        following = self._text[self._at]
-        if following == "," and self._expected is _NEXT[self._inside]:
-            self._expected = _BEHIND_COMMA[self._inside]
+            return self._read_partial_escape()
+        self._position = _match_end(_SPACE, self._text, self._position)
+        following = self._text[self._position]
+        if following == "," and self._expected is _NEXT[self._innermost]:
+            self._expected = _AFTER_COMMA[self._innermost]
         elif following == '"' and (self._expected is _MEMBER or self._expected is _FIRST["{"]):
             self._name = []
             self._expected = _STRING
         else:
-            raise self._error(self._expected.what)
-        self._at += 1
+            raise self._error(self._expected.description)
+        self._position += 1
         return True
 
-    def _read_half(self) -> bool:
+    def _read_partial_escape(self) -> bool:
         """What is no whole escape: half of a surrogate pair, the start of an escape, or wrong."""
-        text, at = self._text, self._at
-        code = _CODE.match(text, at)
-        if _HALF.match(text, at if code is None else at + 6) is not None:
+        text, at = self._text, self._position
+        code = _UNICODE_ESCAPE.match(text, at)
+        if _PARTIAL_ESCAPE.match(text, at if code is None else at + 6) is not None:
             return False
         if code is None:
             raise self._error("an escape, and no control character, in a string")
-        self._at += 6
+        self._position += 6
         self._grow(chr(int(code[1], 16)))
         return True
 
     def _error(self, expected: str) -> JsonSyntaxError:
-        found = self._text[self._at : self._at + 20]
-        return JsonSyntaxError(f"Expected {expected} at character {self._base + self._at}, found {found!r}.")
+        found = self._text[self._position : self._position + 20]
+        return JsonSyntaxError(f"Expected {expected} at character {self._offset + self._position}, found {found!r}.")
 
 
-def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
     found = pattern.match(text, at)
     return at if found is None else found.end()

@@ -28,85 +28,86 @@ from typing import (
 
 from typing_extensions import NoDefault, ReadOnly, TypeAliasType, is_typeddict
 
-from .members import filled, hints_of
-from .objects import DataclassShape, ModelShape, RootModelShape, TypedDictShape, UnionShape
-from .shapes import AnyShape, ArrayShape, DictShape, LiteralShape, RecordShape, Shape, TextShape
+from .members import fill_type_parameters, resolve_hints
+from .objects import DataclassPlan, ModelPlan, RootModelPlan, TypedDictPlan, UnionPlan
+from .shapes import AnyPlan, ArrayPlan, DictPlan, LiteralPlan, StringPlan, TuplePlan, TypePlan
 
-__all__ = ["shape_of"]
+__all__ = ["plan_for"]
 
-CACHED = 1024  # types whose shapes are kept
+MAX_CACHED_TYPES = 1024  # types whose shapes are kept
 
 
-def shape_of(kind: Any) -> Shape:
+def plan_for(kind: Any) -> TypePlan:
     """The shape of a type."""
     try:
         hash(kind)
     except TypeError:  # what the type is annotated with cannot be hashed
-        return _make_shape(kind)
-    return _kept(kind)
+        return _make_plan(kind)
+    return _cached_plan(kind)
 
 
-def _make_shape(kind: Any) -> Shape:
+def _make_plan(kind: Any) -> TypePlan:
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _as(shape_of(args[0]), kind)
+        return _refine_plan(plan_for(args[0]), kind)
     if origin in (Required, NotRequired, ReadOnly):
-        return shape_of(args[0])
+        return plan_for(args[0])
     if isinstance(kind, NewType):
-        return shape_of(kind.__supertype__)
+        return plan_for(kind.__supertype__)
     if isinstance(kind, TypeVar):
-        return shape_of(_stands_for(kind))
-    if isinstance(origin or kind, _ALIASES):
+        return plan_for(_resolve_type_variable(kind))
+    if isinstance(origin or kind, _ALIAS_TYPES):
         alias = origin or kind
-        return _as(shape_of(filled(alias.__value__, dict(zip(alias.__type_params__, args, strict=False)))), kind)
+        parameters = dict(zip(alias.__type_params__, args, strict=False))
+        return _refine_plan(plan_for(fill_type_parameters(alias.__value__, parameters)), kind)
     if origin in (Union, types.UnionType):
-        return _union(kind, args)
+        return _make_union_plan(kind, args)
     if origin is Literal:
-        return LiteralShape(kind, args)
+        return LiteralPlan(kind, args)
     if kind is Any or kind is object:
-        return AnyShape(kind)
-    return _class(kind, origin or kind, args)
+        return AnyPlan(kind)
+    return _make_class_plan(kind, origin or kind, args)
 
 
 if TYPE_CHECKING:
-    _kept = _make_shape
+    _cached_plan = _make_plan
 else:
-    _kept = functools.lru_cache(CACHED)(_make_shape)
+    _cached_plan = functools.lru_cache(MAX_CACHED_TYPES)(_make_plan)
 
 
-def _class(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
+def _make_class_plan(kind: Any, cls: Any, args: tuple[Any, ...]) -> TypePlan:
     from pydantic import BaseModel, RootModel
 
     if not inspect.isclass(cls):
-        return Shape(kind)
+        return TypePlan(kind)
     if cls is str:
-        return TextShape(kind)
+        return StringPlan(kind)
     if issubclass(cls, enum.Enum):
-        return LiteralShape(kind, cls)
+        return LiteralPlan(kind, cls)
     if issubclass(cls, BaseModel):
-        return RootModelShape(kind, shape_of) if issubclass(cls, RootModel) else ModelShape(kind, shape_of)
+        return RootModelPlan(kind, plan_for) if issubclass(cls, RootModel) else ModelPlan(kind, plan_for)
     if dataclasses.is_dataclass(cls):
-        return DataclassShape(kind, shape_of)
+        return DataclassPlan(kind, plan_for)
     if is_typeddict(cls):
-        return TypedDictShape(kind, shape_of)
-    return _container(kind, cls, args)
+        return TypedDictPlan(kind, plan_for)
+    return _make_container_plan(kind, cls, args)
 
 
-def _container(kind: Any, cls: Any, args: tuple[Any, ...]) -> Shape:
+def _make_container_plan(kind: Any, cls: Any, args: tuple[Any, ...]) -> TypePlan:
     if cls is tuple and args and args[-1] is not Ellipsis:
-        return RecordShape(kind, tuple, [f"item_{position}" for position in range(len(args))], args, shape_of)
+        return TuplePlan(kind, tuple, [f"item_{position}" for position in range(len(args))], args, plan_for)
     if (names := getattr(cls, "_fields", None)) is not None and issubclass(cls, tuple):
-        hints = hints_of(kind)
-        return RecordShape(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names], shape_of)
-    if cls in _ARRAYS:
-        return ArrayShape(kind, args[0] if args else Any, shape_of)
-    if cls in _DICTS:
+        hints = resolve_hints(kind)
+        return TuplePlan(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names], plan_for)
+    if cls in _ARRAY_TYPES:
+        return ArrayPlan(kind, args[0] if args else Any, plan_for)
+    if cls in _DICT_TYPES:
         key, item = args if len(args) == 2 else (str, Any)
-        return DictShape(kind, key, item, shape_of)
-    return Shape(kind)
+        return DictPlan(kind, key, item, plan_for)
+    return TypePlan(kind)
 
 
-def _stands_for(variable: Any) -> Any:
+def _resolve_type_variable(variable: Any) -> Any:
     """What Pydantic takes for a type parameter that is not filled in."""
     if variable.__constraints__:
         return Union[variable.__constraints__]  # noqa: UP007  # a tuple
@@ -114,29 +115,30 @@ def _stands_for(variable: Any) -> Any:
     return (variable.__bound__ or Any) if default is NoDefault else default
 
 
-def _union(kind: Any, args: tuple[Any, ...]) -> Shape:
+def _make_union_plan(kind: Any, args: tuple[Any, ...]) -> TypePlan:
     others = [arg for arg in args if arg is not type(None)]
-    return _as(shape_of(others[0]), kind) if len(others) == 1 and len(args) == 2 else UnionShape(kind, args, shape_of)
+    is_optional = len(others) == 1 and len(args) == 2
+    return _refine_plan(plan_for(others[0]), kind) if is_optional else UnionPlan(kind, args, plan_for)
 
 
-def _as(shape: Shape, kind: Any) -> Shape:
+def _refine_plan(plan: TypePlan, kind: Any) -> TypePlan:
     """The shape with more asked of it: `None`, constraints, validators."""
-    made = copy.copy(shape)
-    made.wanted = kind
-    made.noted = (*shape.noted, *getattr(kind, "__metadata__", ()))
-    made.__dict__.pop("_validator", None)
-    if get_origin(kind) is Annotated and not isinstance(shape, UnionShape):
-        made.settled = False
-    return made
+    refined = copy.copy(plan)
+    refined.full_type = kind
+    refined.annotations = (*plan.annotations, *getattr(kind, "__metadata__", ()))
+    refined.__dict__.pop("_validator", None)
+    if get_origin(kind) is Annotated and not isinstance(plan, UnionPlan):
+        refined.needs_no_validation = False
+    return refined
 
 
-_ALIASES: tuple[Any, ...] = (TypeAliasType,)
+_ALIAS_TYPES: tuple[Any, ...] = (TypeAliasType,)
 if sys.version_info >= (3, 12):
     from typing import TypeAliasType as _BuiltinAlias
 
-    _ALIASES = (TypeAliasType, _BuiltinAlias)
+    _ALIAS_TYPES = (TypeAliasType, _BuiltinAlias)
 
-_ARRAYS: set[Any] = {
+_ARRAY_TYPES: set[Any] = {
     list,
     set,
     frozenset,
@@ -149,7 +151,7 @@ _ARRAYS: set[Any] = {
     collections.abc.Iterable,
     collections.abc.Collection,
 }
-_DICTS: set[Any] = {
+_DICT_TYPES: set[Any] = {
     dict,
     collections.OrderedDict,
     collections.defaultdict,

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-__all__ = ["bound_keywords", "layers", "own_names"]
+__all__ = ["bound_keywords", "layer_parameter_names", "layers"]
 
 _MAX_LAYERS = 50  # some objects have every attribute, and so an endless number of layers
 
@@ -27,10 +27,10 @@ def layers(fn: object) -> Iterator[object]:
 
 def bound_keywords(fn: Callable[..., Any]) -> frozenset[str]:
     """The names of keyword arguments that partials among the layers have bound."""
-    return frozenset(name for layer in layers(fn) for name in _keywords(layer))
+    return frozenset(name for layer in layers(fn) for name in _partial_keywords(layer))
 
 
-def own_names(fn: Callable[..., Any]) -> frozenset[str]:
+def layer_parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
     """The names of all parameters of all layers, `self` and bound ones included."""
     functions = [layer for layer in layers(fn) if inspect.isfunction(layer)]
     named = [function.__code__ for function in functions]
@@ -42,7 +42,7 @@ def _is_partial(layer: object) -> bool:
     return isinstance(layer, functools.partial | functools.partialmethod)
 
 
-def _keywords(layer: Any) -> Mapping[str, Any]:
+def _partial_keywords(layer: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", layer.keywords if _is_partial(layer) else {})
 
 

@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_origin
 
 __all__ = [
-    "Attributes",
-    "Fields",
-    "annotated",
-    "filled",
-    "hinted_field",
-    "hints_of",
-    "model_fields",
+    "AttributeMapping",
+    "FieldTypes",
+    "annotate",
+    "field_from_hint",
+    "fill_type_parameters",
+    "read_field_infos",
+    "resolve_hints",
 ]
 
-Fields: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
+FieldTypes: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
 """By field: its names in JSON, and its type."""
 
 
-class Attributes:
+class AttributeMapping:
     """The attributes of an instance as a mapping, for classes that may be frozen or have slots."""
 
     def __init__(self, instance: object) -> None:
@@ -33,31 +33,32 @@ class Attributes:
         object.__setattr__(self._instance, name, value)
 
 
-def model_fields(fields: Mapping[str, Any]) -> Fields:
+def read_field_infos(fields: Mapping[str, Any]) -> FieldTypes:
     """Fields as Pydantic describes them."""
     return {
-        name: (_names(field) or [name], annotated(field.annotation, field.metadata)) for name, field in fields.items()
+        name: (_alias_names(field) or [name], annotate(field.annotation, field.metadata))
+        for name, field in fields.items()
     }
 
 
-def hinted_field(name: str, hint: Any) -> tuple[Sequence[str], Any]:
+def field_from_hint(name: str, hint: Any) -> tuple[Sequence[str], Any]:
     """A field as its annotation describes it."""
     notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return [alias for note in notes for alias in _names(note)] or [name], hint
+    return [alias for note in notes for alias in _alias_names(note)] or [name], hint
 
 
-def _names(field: Any) -> Sequence[str]:
+def _alias_names(field: Any) -> Sequence[str]:
     alias = getattr(field, "validation_alias", None) or getattr(field, "alias", None)
     choices = getattr(alias, "choices", [alias])
     return [choice for choice in choices if isinstance(choice, str)]
 
 
-def annotated(kind: Any, notes: Sequence[Any]) -> Any:
+def annotate(kind: Any, notes: Sequence[Any]) -> Any:
     """A type with what is noted of it."""
     return Annotated[(kind, *notes)] if notes else kind
 
 
-def hints_of(kind: Any) -> dict[str, Any]:
+def resolve_hints(kind: Any) -> dict[str, Any]:
     """The annotations of a class, resolved; those of a generic one with its arguments."""
     from typing_extensions import get_type_hints
 
@@ -68,10 +69,10 @@ def hints_of(kind: Any) -> dict[str, Any]:
         hints = dict.fromkeys(getattr(cls, "__annotations__", {}), Any)
     parameters = cast("Sequence[Any]", getattr(cls, "__parameters__", ()))
     given = dict(zip(parameters, get_args(kind), strict=False))
-    return {name: filled(hint, given) for name, hint in hints.items()}
+    return {name: fill_type_parameters(hint, given) for name, hint in hints.items()}
 
 
-def filled(hint: Any, given: Mapping[Any, Any]) -> Any:
+def fill_type_parameters(hint: Any, given: Mapping[Any, Any]) -> Any:
     """An annotation with its type parameters replaced."""
     if isinstance(hint, TypeVar):
         return given.get(hint, hint)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast, get_origin
 
-from .frames import EnvelopeFrame, Frame, ObjectFrame, RecordFrame, UndecidedFrame
+from .frames import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
 from .members import (
-    Attributes,
-    Fields,
-    annotated,
-    hinted_field,
-    hints_of,
-    model_fields,
+    AttributeMapping,
+    FieldTypes,
+    annotate,
+    field_from_hint,
+    read_field_infos,
+    resolve_hints,
 )
 from .pydantic_internals import (
     complete_model,
@@ -23,21 +23,21 @@ from .pydantic_internals import (
     has_only_field_validation,
     make_model_instance,
 )
-from .shapes import LiteralShape, PlanResolver, Shape
+from .shapes import LiteralPlan, PlanResolver, TypePlan
 from .typed import ENVELOPE
 
 __all__ = [
-    "DataclassShape",
-    "EnvelopeShape",
-    "ModelShape",
-    "ObjectShape",
-    "RootModelShape",
-    "TypedDictShape",
-    "UnionShape",
+    "DataclassPlan",
+    "EnvelopePlan",
+    "ModelPlan",
+    "ObjectPlan",
+    "RootModelPlan",
+    "TypedDictPlan",
+    "UnionPlan",
 ]
 
 
-class ObjectShape(Shape):
+class ObjectPlan(TypePlan):
     """Objects with known members. Subclasses say how one is made."""
 
     def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
@@ -45,73 +45,73 @@ class ObjectShape(Shape):
         self._plan_for = plan_for
 
     @cached_property
-    def members(self) -> Mapping[str, tuple[str, Shape]]:
+    def members(self) -> Mapping[str, tuple[str, TypePlan]]:
         """By name in JSON: the field's name and shape."""
-        members: dict[str, tuple[str, Shape]] = {}
+        members: dict[str, tuple[str, TypePlan]] = {}
         for field, (names, kind) in self._fields.items():
-            shape = self._plan_for(kind)
-            members |= {name: (field, shape) for name in names}
-            members.setdefault(field, (field, shape))
+            plan = self._plan_for(kind)
+            members |= {name: (field, plan) for name in names}
+            members.setdefault(field, (field, plan))
         return members
 
     @cached_property
-    def _fields(self) -> Fields:
+    def _fields(self) -> FieldTypes:
         raise NotImplementedError
 
     def has_member(self, name: str) -> bool:
         """Whether a member has this name in JSON."""
         return name in self.members
 
-    def may_have(self, name: str, value: Any) -> bool:
+    def can_have(self, name: str, value: Any) -> bool:
         """Whether a member can have a value, as far as its type is a literal."""
-        shape = self.members.get(name, ("", None))[1]
-        return not isinstance(shape, LiteralShape) or value in shape.values
+        plan = self.members.get(name, ("", None))[1]
+        return not isinstance(plan, LiteralPlan) or value in plan.values
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
         return opening == "{"
 
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`. `null` is left out where it is no value: it stands for the default."""
+    def decode(self, value: Any) -> Any:
+        """See `TypePlan.decode`. `null` is left out where it is no value: it stands for the default."""
         if not isinstance(value, dict):
             return value
         fields = cast("dict[str, Any]", value)
         made: dict[str, Any] = {}
         for name, each in fields.items():
-            shape = self.members[name][1] if name in self.members else None
-            if shape is None or (each is None and _takes_null(shape)):
+            plan = self.members[name][1] if name in self.members else None
+            if plan is None or (each is None and _accepts_null(plan)):
                 made[name] = each
             elif each is not None:
-                made[name] = shape.plain(each)
+                made[name] = plan.decode(each)
         return made
 
 
-class ModelShape(ObjectShape):
+class ModelPlan(ObjectPlan):
     """Pydantic models."""
 
     @cached_property
-    def _fields(self) -> Fields:
+    def _fields(self) -> FieldTypes:
         complete_model(self.kind)
-        return model_fields(self.kind.model_fields)
+        return read_field_infos(self.kind.model_fields)
 
-    def _parts_stand_alone(self) -> bool:
+    def _has_context_free_parts(self) -> bool:
         return True  # what is in it is validated with it
 
     @cached_property
-    def settled(self) -> bool:  # type: ignore[override]
-        """See `Shape.settled`."""
-        return has_only_field_validation(self.kind) and all(each.stands_alone for _, each in self.members.values())
+    def needs_no_validation(self) -> bool:  # type: ignore[override]
+        """See `TypePlan.needs_no_validation`."""
+        return has_only_field_validation(self.kind) and all(each.is_context_free for _, each in self.members.values())
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
         if opening != "{":
-            return Frame()
+            return Container()
         slots: dict[str, Any] = dict.fromkeys(self._fields)
-        begun: set[str] = set()
-        return ObjectFrame(make_model_instance(self.kind, slots, begun), slots, self.members, begun)
+        fields_set: set[str] = set()
+        return ObjectContainer(make_model_instance(self.kind, slots, fields_set), slots, self.members, fields_set)
 
 
-class RootModelShape(Shape):
+class RootModelPlan(TypePlan):
     """Pydantic's root models: one field, without a name in JSON."""
 
     def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
@@ -119,77 +119,77 @@ class RootModelShape(Shape):
         self._plan_for = plan_for
 
     @cached_property
-    def inner(self) -> Shape:
+    def inner(self) -> TypePlan:
         """The shape of the field."""
         field = self.kind.model_fields["root"]
-        return self._plan_for(annotated(field.annotation, field.metadata))
+        return self._plan_for(annotate(field.annotation, field.metadata))
 
-    def _parts_stand_alone(self) -> bool:
-        return True  # see `ModelShape`
+    def _has_context_free_parts(self) -> bool:
+        return True  # see `ModelPlan`
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        frame = self.inner.begin(opening)
-        if isinstance(frame, RecordFrame) or frame.value is None:
-            return Frame()
-        frame.value = make_model_instance(self.kind, {"root": frame.value}, {"root"})
-        return frame
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        container = self.inner.make_container(opening)
+        if isinstance(container, TupleContainer) or container.value is None:
+            return Container()
+        container.value = make_model_instance(self.kind, {"root": container.value}, {"root"})
+        return container
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
-        return self.inner.takes(opening)
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
+        return self.inner.accepts(opening)
 
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
-        return self.inner.plain(value)
+    def decode(self, value: Any) -> Any:
+        """See `TypePlan.decode`."""
+        return self.inner.decode(value)
 
 
-class DataclassShape(ObjectShape):
+class DataclassPlan(ObjectPlan):
     """Dataclasses, the standard library's and Pydantic's."""
 
     @cached_property
-    def _fields(self) -> Fields:
+    def _fields(self) -> FieldTypes:
         cls = get_origin(self.kind) or self.kind
         if (fields := get_dataclass_fields(cls)) is not None:
             attributes = {field.name for field in dataclasses.fields(cls)}  # without `InitVar`s
-            return {name: field for name, field in model_fields(fields).items() if name in attributes}
-        hints = hints_of(self.kind)
+            return {name: field for name, field in read_field_infos(fields).items() if name in attributes}
+        hints = resolve_hints(self.kind)
         names = [field.name for field in dataclasses.fields(cls) if field.init]
-        return {name: hinted_field(name, hints[name]) for name in names}
+        return {name: field_from_hint(name, hints[name]) for name in names}
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
         if opening != "{":
-            return Frame()
+            return Container()
         cls: Any = get_origin(self.kind) or self.kind
         value = cls.__new__(cls)
-        slots = Attributes(value)
+        slots = AttributeMapping(value)
         for field in dataclasses.fields(cls):
             slots[field.name] = None
-        return ObjectFrame(value, cast("Any", slots), self.members)
+        return ObjectContainer(value, cast("Any", slots), self.members)
 
 
-class TypedDictShape(ObjectShape):
+class TypedDictPlan(ObjectPlan):
     """Typed dicts."""
 
     @cached_property
-    def _fields(self) -> Fields:
-        return {name: hinted_field(name, hint) for name, hint in hints_of(self.kind).items()}
+    def _fields(self) -> FieldTypes:
+        return {name: field_from_hint(name, hint) for name, hint in resolve_hints(self.kind).items()}
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
         value: dict[str, Any] = dict.fromkeys(self._fields)
-        return ObjectFrame(value, value, self.members) if opening == "{" else Frame()
+        return ObjectContainer(value, value, self.members) if opening == "{" else Container()
 
 
-class _RawShape(Shape):
+class _RawPlan(TypePlan):
     """What may tell which of several types an object is of."""
 
-    def complete(self, text: str) -> Any:
+    def parse(self, text: str) -> Any:
         return json.loads(text)
 
 
-class UnionShape(Shape):
+class UnionPlan(TypePlan):
     """One of several types."""
 
     def __init__(self, kind: Any, options: Iterable[Any], plan_for: PlanResolver) -> None:
@@ -198,69 +198,71 @@ class UnionShape(Shape):
         self._option_kinds = options
 
     @cached_property
-    def options(self) -> Sequence[Shape]:
+    def options(self) -> Sequence[TypePlan]:
         """The shapes of the types, without those of unions among them."""
-        found: list[Shape] = []
-        for shape in map(self._plan_for, self._option_kinds):
-            found += shape.options if isinstance(shape, UnionShape) else [shape]
+        found: list[TypePlan] = []
+        for plan in map(self._plan_for, self._option_kinds):
+            found += plan.options if isinstance(plan, UnionPlan) else [plan]
         return found
 
-    def _parts_stand_alone(self) -> bool:
-        return all(option.stands_alone for option in self.options)
+    def _has_context_free_parts(self) -> bool:
+        return all(option.is_context_free for option in self.options)
 
     @property
-    def grows(self) -> bool:  # type: ignore[override]
-        """See `Shape.grows`."""
-        return any(option.grows for option in self.options)
+    def can_grow(self) -> bool:  # type: ignore[override]
+        """See `TypePlan.can_grow`."""
+        return any(option.can_grow for option in self.options)
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        options = [option for option in self.options if option.takes(opening)]
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        options = [option for option in self.options if option.accepts(opening)]
         if len(options) == 1:
-            return options[0].begin(opening)
-        objects = [option for option in options if isinstance(option, ObjectShape)]
-        return UndecidedFrame(objects, _RAW) if objects and len(objects) == len(options) else Frame()
+            return options[0].make_container(opening)
+        objects = [option for option in options if isinstance(option, ObjectPlan)]
+        return UndecidedContainer(objects, _RAW_PLAN) if objects and len(objects) == len(options) else Container()
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
-        return any(option.takes(opening) for option in self.options)
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
+        return any(option.accepts(opening) for option in self.options)
 
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
+    def decode(self, value: Any) -> Any:
+        """See `TypePlan.decode`."""
         opening = "{" if isinstance(value, dict) else "["
-        options = [option for option in self.options if option.takes(opening)]
+        options = [option for option in self.options if option.accepts(opening)]
         if len(options) > 1 and isinstance(value, dict):
-            options = [option for option in options if _may_be(option, cast("dict[str, Any]", value))]
-        return options[0].plain(value) if len(options) == 1 else cast("Any", value)
+            options = [option for option in options if _can_be(option, cast("dict[str, Any]", value))]
+        return options[0].decode(value) if len(options) == 1 else cast("Any", value)
 
 
-class EnvelopeShape(Shape):
+class EnvelopePlan(TypePlan):
     """What the whole text holds: a value, or one in an envelope."""
 
-    def __init__(self, bare: Shape) -> None:
+    def __init__(self, bare: TypePlan) -> None:
         super().__init__(bare.kind)
-        self._bare = bare
+        self._bare_plan = bare
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        objects = [*self._bare.options] if isinstance(self._bare, UnionShape) else [self._bare]
-        named = any(isinstance(each, ObjectShape) and ENVELOPE in each.members for each in objects)
-        return self._bare.begin(opening) if named or opening == "[" else EnvelopeFrame(self._bare)
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        objects = [*self._bare_plan.options] if isinstance(self._bare_plan, UnionPlan) else [self._bare_plan]
+        has_envelope_field = any(isinstance(each, ObjectPlan) and ENVELOPE in each.members for each in objects)
+        if has_envelope_field or opening == "[":
+            return self._bare_plan.make_container(opening)
+        return EnvelopeContainer(self._bare_plan)
 
 
-def _may_be(option: Shape, value: Mapping[str, Any]) -> bool:
+def _can_be(option: TypePlan, value: Mapping[str, Any]) -> bool:
     """Whether an object can be of a type, as far as its names and tags tell."""
-    if not isinstance(option, ObjectShape):
+    if not isinstance(option, ObjectPlan):
         return True
-    return all(option.has_member(name) and option.may_have(name, each) for name, each in value.items())
+    return all(option.has_member(name) and option.can_have(name, each) for name, each in value.items())
 
 
-def _takes_null(shape: Shape) -> bool:
+def _accepts_null(plan: TypePlan) -> bool:
     try:
-        shape.complete("null")
+        plan.parse("null")
     except ValueError:
         return False
     return True
 
 
-_RAW = _RawShape(Any)
+_RAW_PLAN = _RawPlan(Any)

@@ -13,21 +13,21 @@ from typing import Any, TypeAlias, cast
 
 from .hidden import HIDDEN
 
-__all__ = ["Offers", "Unoffered"]
+__all__ = ["AllowedNames", "UnknownMember"]
 
 Node: TypeAlias = Mapping[str, Any]
 Schemas: TypeAlias = "tuple[object, ...]"
 """Schemas that apply to one value."""
 
-_BRANCHES = ("anyOf", "oneOf")
-_SINGLE = ("if", "then", "else")
-_OTHERS = ("additionalProperties", "unevaluatedProperties")
+_BRANCH_KEYWORDS = ("anyOf", "oneOf")
+_CONDITION_KEYWORDS = ("if", "then", "else")
+_OTHER_KEYWORDS = ("additionalProperties", "unevaluatedProperties")
 _MAX_REFERENCES = 20  # of one to the next
-_MEMBERS = ("properties", "patternProperties", *_OTHERS)
+_MEMBER_KEYWORDS = ("properties", "patternProperties", *_OTHER_KEYWORDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Unoffered:
+class UnknownMember:
     """A member that a schema does not offer: its `path`, and whether `additionalProperties` forbids it expressly."""
 
     path: tuple[str | int, ...]
@@ -45,98 +45,98 @@ class Unoffered:
         del value[self.path[-1]]
 
 
-class Offers:
+class AllowedNames:
     """What a schema offers, for values that are checked often."""
 
     def __init__(self, schema: Node) -> None:
         self._schema = schema
-        self._known: dict[tuple[int, ...], _Offer] = {}
+        self._known: dict[tuple[int, ...], _MemberSchemas] = {}
 
     @property
-    def names(self) -> frozenset[str]:
+    def listed_names(self) -> frozenset[str]:
         """The members that the schema lists."""
-        return frozenset(self._offer((self._schema,)).listed)
+        return frozenset(self._member_schemas((self._schema,)).listed)
 
     @property
-    def names_members(self) -> bool:
+    def has_listed_members(self) -> bool:
         """Whether the schema says which members an object has: `{"type": "object"}` does not."""
-        return self._offer((self._schema,)).names_members
+        return self._member_schemas((self._schema,)).has_listed_members
 
-    def unoffered(self, value: object) -> list[Unoffered]:
+    def find_unknown(self, value: object) -> list[UnknownMember]:
         """Return the members of a JSON value, and of values inside it, that are not offered."""
-        found: list[Unoffered] = []
+        found: list[UnknownMember] = []
         self._search(value, (self._schema,), (), found)
         return found
 
-    def _search(self, value: object, schemas: Schemas, path: tuple[str | int, ...], found: list[Unoffered]) -> None:
+    def _search(self, value: object, schemas: Schemas, path: tuple[str | int, ...], found: list[UnknownMember]) -> None:
         if isinstance(value, list):
-            offer = self._offer(schemas)
+            known = self._member_schemas(schemas)
             for index, item in enumerate(cast("list[object]", value)):
                 if isinstance(item, dict | list):
-                    self._search(cast("object", item), offer.item(index), (*path, index), found)
-        elif isinstance(value, dict) and (offer := self._offer(schemas)).names_members:
+                    self._search(cast("object", item), known.item_schemas(index), (*path, index), found)
+        elif isinstance(value, dict) and (known := self._member_schemas(schemas)).has_listed_members:
             members = cast("dict[str, object]", value)
-            hidden = self._hidden(members, schemas) if offer.hides else ()
+            hidden = self._hidden_names(members, schemas) if known.has_hidden else ()
             for name, member in members.items():
-                inner = () if name in hidden else offer.member(name)
+                inner = () if name in hidden else known.member_schemas(name)
                 if not inner:
-                    found.append(Unoffered((*path, name), offer.forbids_others))
+                    found.append(UnknownMember((*path, name), known.has_forbidden_others))
                 elif isinstance(member, dict | list):
                     self._search(cast("object", member), inner, (*path, name), found)
 
-    def _hidden(self, value: Node, schemas: Schemas) -> set[object]:
+    def _hidden_names(self, value: Node, schemas: Schemas) -> set[object]:
         """The names that are hidden in an object, by the branches that it can be of."""
-        return {name for node in _applied(schemas, self._schema, value) for name in _list(node, HIDDEN)}
+        return {name for node in _applicable_schemas(schemas, self._schema, value) for name in _get_list(node, HIDDEN)}
 
-    def _offer(self, schemas: Schemas) -> _Offer:
+    def _member_schemas(self, schemas: Schemas) -> _MemberSchemas:
         key = tuple(map(id, schemas))
         if key not in self._known:
-            self._known[key] = _Offer([*_applied(schemas, self._schema)])
+            self._known[key] = _MemberSchemas([*_applicable_schemas(schemas, self._schema)])
         return self._known[key]
 
 
-class _Offer:
+class _MemberSchemas:
     """What all schemas of one value offer together."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.names_members = any(keyword in node for node in nodes for keyword in _MEMBERS)
+        self.has_listed_members = any(keyword in node for node in nodes for keyword in _MEMBER_KEYWORDS)
         self.listed: dict[str, Schemas] = {}
         for node in nodes:
-            for name, schema in _mapping(node, "properties").items():
+            for name, schema in _get_mapping(node, "properties").items():
                 self.listed[name] = (*self.listed.get(name, ()), schema)
-        self._patterns = [pair for node in nodes for pair in _mapping(node, "patternProperties").items()]
-        others = [node[keyword] for node in nodes for keyword in _OTHERS if keyword in node]
+        self._patterns = [pair for node in nodes for pair in _get_mapping(node, "patternProperties").items()]
+        others = [node[keyword] for node in nodes for keyword in _OTHER_KEYWORDS if keyword in node]
         self._others = tuple(schema for schema in others if schema is not False)
-        self.forbids_others = len(others) > len(self._others)
-        self._items = [_items(node) for node in nodes]
-        self.hides = any(HIDDEN in node for node in nodes)
+        self.has_forbidden_others = len(others) > len(self._others)
+        self._item_schemas = [_item_schemas(node) for node in nodes]
+        self.has_hidden = any(HIDDEN in node for node in nodes)
 
-    def member(self, name: str) -> Schemas:
+    def member_schemas(self, name: str) -> Schemas:
         """The schemas of a member; none if it is not offered."""
         matched = tuple(schema for pattern, schema in self._patterns if _matches(pattern, name))
         return (*self.listed.get(name, ()), *matched) or self._others
 
-    def item(self, index: int) -> Schemas:
+    def item_schemas(self, index: int) -> Schemas:
         """The schemas of an item of an array."""
-        return tuple(first[index] if index < len(first) else rest for first, rest in self._items)
+        return tuple(first[index] if index < len(first) else rest for first, rest in self._item_schemas)
 
 
-def _items(node: Node) -> tuple[Sequence[object], object]:
+def _item_schemas(node: Node) -> tuple[Sequence[object], object]:
     """The schemas of the first items, and of the others. Before 2020, a list in `items` was what `prefixItems` is."""
-    if items := _list(node, "items"):
+    if items := _get_list(node, "items"):
         return items, node.get("additionalItems")
-    return _list(node, "prefixItems"), node.get("items")
+    return _get_list(node, "prefixItems"), node.get("items")
 
 
 # Schemas by hand may be malformed, which is found when a call is checked.
 
 
-def _mapping(node: Node, keyword: str) -> Mapping[str, object]:
+def _get_mapping(node: Node, keyword: str) -> Mapping[str, object]:
     value = node.get(keyword)
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
-def _list(node: Node, keyword: str) -> Sequence[object]:
+def _get_list(node: Node, keyword: str) -> Sequence[object]:
     value = node.get(keyword)
     return cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
 
@@ -148,7 +148,7 @@ def _matches(pattern: str, name: str) -> bool:
         return True
 
 
-def _applied(schemas: Iterable[object], root: Node, value: Node | None = None) -> Iterator[Node]:
+def _applicable_schemas(schemas: Iterable[object], root: Node, value: Node | None = None) -> Iterator[Node]:
     """The schemas that apply to one value: some schemas, what they refer to, and what they combine. Of branches,
     those that a value, if there is one, can be of; all of them if it can be of none."""
     waiting, seen = [*schemas], set[int]()
@@ -158,47 +158,53 @@ def _applied(schemas: Iterable[object], root: Node, value: Node | None = None) -
             continue
         seen.add(id(cast("object", node)))
         yield (node := cast("Node", node))
-        waiting += _list(node, "allOf")
-        waiting += [each for keyword in _BRANCHES for each in _fitting(_list(node, keyword), root, value)]
-        waiting += [node[keyword] for keyword in _SINGLE if keyword in node]
-        waiting += _mapping(node, "dependentSchemas").values()
+        waiting += _get_list(node, "allOf")
+        waiting += [
+            each for keyword in _BRANCH_KEYWORDS for each in _matching_branches(_get_list(node, keyword), root, value)
+        ]
+        waiting += [node[keyword] for keyword in _CONDITION_KEYWORDS if keyword in node]
+        waiting += _get_mapping(node, "dependentSchemas").values()
         if isinstance(reference := node.get("$ref"), str):
-            waiting.append(_referred(root, reference))
+            waiting.append(_resolve_reference(root, reference))
 
 
-def _fitting(branches: Sequence[object], root: Node, value: Node | None) -> Sequence[object]:
+def _matching_branches(branches: Sequence[object], root: Node, value: Node | None) -> Sequence[object]:
     if value is None or len(branches) < 2:
         return branches
-    return [each for each in branches if _fits(value, each, root)] or branches
+    return [each for each in branches if _can_match(value, each, root)] or branches
 
 
-def _fits(value: Node, branch: object, root: Node) -> bool:
+def _can_match(value: Node, branch: object, root: Node) -> bool:
     """Whether an object has the constants and required members of a branch, as far as they are easily seen."""
     for _ in range(_MAX_REFERENCES):
         if not isinstance(branch, Mapping) or not isinstance(reference := cast("Node", branch).get("$ref"), str):
             break
-        branch = _referred(root, reference)
+        branch = _resolve_reference(root, reference)
     if not isinstance(branch, Mapping):
         return True
     node = cast("Node", branch)
     return (
         node.get("type", "object") == "object"
-        and all(name in value for name in _list(node, "required"))
-        and all(_allows(schema, value[name]) for name, schema in _mapping(node, "properties").items() if name in value)
+        and all(name in value for name in _get_list(node, "required"))
+        and all(
+            _can_equal(schema, value[name])
+            for name, schema in _get_mapping(node, "properties").items()
+            if name in value
+        )
     )
 
 
-def _allows(schema: object, value: object) -> bool:
+def _can_equal(schema: object, value: object) -> bool:
     """Whether a value may be one of the constants that a schema names, if it names any. Those of another type may be
     what Pydantic converts it to."""
     if not isinstance(schema, Mapping):
         return True
     node = cast("Node", schema)
-    constants = [node["const"]] if "const" in node else _list(node, "enum")
+    constants = [node["const"]] if "const" in node else _get_list(node, "enum")
     return not constants or value in constants or any(type(each) is not type(value) for each in constants)
 
 
-def _referred(root: object, reference: str) -> object:
+def _resolve_reference(root: object, reference: str) -> object:
     """What a reference such as "#/$defs/Place" points to; `None` if it is elsewhere."""
     found = root if reference.startswith("#") else None
     for step in reference.removeprefix("#").split("/")[1:]:

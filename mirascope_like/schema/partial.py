@@ -1,6 +1,6 @@
 """Values of half-received text.
 
-A `Growing` value is fed text as it comes and is the same object all the time, filled in place: each piece costs time in
+A `GrowingValue` is fed text as it comes and is the same object all the time, filled in place: each piece costs time in
 proportion to its own length, however much there is already. What is shown of a value is said in `shapes`. When the
 JSON is complete the whole is validated, and the last thing to be had is what `Format.parse` gives.
 """
@@ -14,33 +14,33 @@ from typing_extensions import TypeVar
 
 from ..errors import ParseError
 from .formats import Format
-from .frames import RootFrame
+from .frames import RootContainer
 from .json_stream import JsonStream, JsonSyntaxError
-from .kinds import shape_of
-from .objects import EnvelopeShape
-from .reading import is_closed
+from .kinds import plan_for
+from .objects import EnvelopePlan
+from .reading import is_closed_json
 
-__all__ = ["Growing"]
+__all__ = ["GrowingValue"]
 
 F = TypeVar("F", default=Any)
 
 
-class Growing(Generic[F]):
+class GrowingValue(Generic[F]):
     """The value of a format while its text arrives."""
 
     def __init__(self, format: Format[F]) -> None:
         self._format = format
-        self._shape = EnvelopeShape(shape_of(format.formattable))
-        self._root = RootFrame(self._shape)
+        self._plan = EnvelopePlan(plan_for(format.formattable))
+        self._root = RootContainer(self._plan)
         self._stream = JsonStream(self._root)
-        self._final = False
+        self._is_final = False
         self._value: Any = None
-        self._whole = ""  # its JSON, where that was found
+        self._parsed_json = ""  # its JSON, where that was found
 
     @property
     def value(self) -> Any:
         """The value so far, filled further by later pieces; `None` while there is nothing."""
-        return self._value if self._final else self._root.slots[0]
+        return self._value if self._is_final else self._root.slots[0]
 
     def feed(self, delta: str) -> Sequence[Any]:
         """Take in a piece of text. Gives the value if the piece changed it, else nothing."""
@@ -48,24 +48,24 @@ class Growing(Generic[F]):
         try:
             stream.feed(delta)
         except JsonSyntaxError:
-            self._go_on()
-        if stream.outermost is not None and self._complete():
+            self._skip_prose()
+        if stream.outermost_json is not None and self._parse_outermost():
             return (self._value,)
-        return (self._root.slots[0],) if stream.changed else ()
+        return (self._root.slots[0],) if stream.has_changed else ()
 
     def end(self) -> Sequence[Any]:
         """The text has ended. Gives the value if it is not what was shown last: it may stand there alone, as a number
         does, or further on, behind JSON that fits as well."""
         text = self._stream.text
-        if text.strip() == self._whole or (self._stream.is_open and not is_closed(text)):
+        if text.strip() == self._parsed_json or (self._stream.is_open and not is_closed_json(text)):
             return ()  # it is known, or broken off; what is open in a closed text was none, as a brace in a string
-        was_final, shown = self._final, self._value
-        return (self._value,) if self._parse(text) and not (was_final and self._value == shown) else ()
+        was_final, has_content = self._is_final, self._value
+        return (self._value,) if self._parse(text) and not (was_final and self._value == has_content) else ()
 
-    def _go_on(self) -> None:
+    def _skip_prose(self) -> None:
         """What turns out not to be JSON was prose, as long as nothing came of it: read on behind it."""
-        while not self._stream.shown:
-            self._root = RootFrame(self._shape)
+        while not self._stream.has_content:
+            self._root = RootContainer(self._plan)
             self._stream.seek(self._root)
             try:
                 return self._stream.feed("")
@@ -73,13 +73,13 @@ class Growing(Generic[F]):
                 pass
         self._stream.stop()
 
-    def _complete(self) -> bool:
+    def _parse_outermost(self) -> bool:
         """The outermost value is all there. If it is of another type, it was prose too."""
-        while (text := self._stream.outermost) is not None:
+        while (text := self._stream.outermost_json) is not None:
             if self._parse(text):
-                self._whole = text
+                self._parsed_json = text
                 return True
-            self._go_on()
+            self._skip_prose()
         return False
 
     def _parse(self, text: str) -> bool:
@@ -87,6 +87,6 @@ class Growing(Generic[F]):
             self._value = self._format.parse(text)
         except ParseError:
             return False
-        self._final = True
+        self._is_final = True
         self._stream.stop()
         return True

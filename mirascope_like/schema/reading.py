@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ParseError
 from ..values.chunks import FinishReason
 
-__all__ = ["candidates", "incomplete", "is_closed", "is_meant_as_json", "read_json", "unusable"]
+__all__ = ["incomplete_error", "is_closed_json", "is_like_json", "json_candidates", "read_json", "unusable_error"]
 
 _FENCE_START = re.compile(r"```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
 _FENCE_END = re.compile(r"\r?\n[ \t]*```")
@@ -20,10 +20,10 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _DECODER = json.JSONDecoder(strict=False)  # to find where a value ends, even if it has line breaks in strings
 # So that no text takes long to look through.
-_MOST_OPENINGS = 200
-_REACH = 20_000  # characters
+_MAX_OPENINGS = 200
+_MAX_SCAN = 20_000  # characters
 
-_ENDS = {
+_END_MESSAGES = {
     FinishReason.MAX_TOKENS: (
         "The answer was cut off at the limit of tokens before it was complete (finish_reason is max_tokens). "
         "Raise max_tokens, or ask for less."
@@ -42,8 +42,8 @@ _ENDS = {
     ),
 }
 
-_MEND = "Answer again, with this put right. Write only the JSON."
-_WRITE_JSON = "Answer again with the JSON alone: complete, and with nothing around it."
+_FIX_ADVICE = "Answer again, with this put right. Write only the JSON."
+_JSON_ADVICE = "Answer again with the JSON alone: complete, and with nothing around it."
 
 
 def read_json(text: str) -> object:
@@ -55,23 +55,23 @@ def read_json(text: str) -> object:
     return value
 
 
-def candidates(text: str) -> Iterator[str]:
+def json_candidates(text: str) -> Iterator[str]:
     """The places in a text where its JSON may be, likeliest first: all of it, fenced blocks, then what starts like JSON
     in the middle of prose. Of JSON that is broken nothing inside is taken for the whole."""
     yield (whole := text.strip())
     yield from _fenced_blocks(text)
     position = 0
     cleaned = _CONTROL.sub(" ", whole)
-    for _ in range(_MOST_OPENINGS):
+    for _ in range(_MAX_OPENINGS):
         if (found := _OPENING.search(whole, position)) is None:
             return
         start = found.start()
         try:
             _, position = _DECODER.raw_decode(whole, start)
         except json.JSONDecodeError as error:
-            is_json = _is_partly_json(cleaned[start:], error.pos - start)
+            is_json = _has_json_members(cleaned[start:], error.pos - start)
             end = _end_of_value(whole, start) if is_json else None
-            if not is_json or (end is None and whole[start] == "[" and _is_amid_line(whole, start)):
+            if not is_json or (end is None and whole[start] == "[" and _has_text_before(whole, start)):
                 position = found.end()
                 continue
             position = end or len(whole)
@@ -88,7 +88,7 @@ def _fenced_blocks(text: str) -> Iterator[str]:
         start = _FENCE_START.search(text, end.end())
 
 
-def _is_partly_json(text: str, wrong_at: int) -> bool:
+def _has_json_members(text: str, wrong_at: int) -> bool:
     """Whether text that is no JSON was meant to be: it has members of some before it ends or goes wrong. Brackets of
     prose, as in "{it is}", "[0, 1)" or "[3, p. 5]", hold nothing, or numbers."""
     import jiter
@@ -101,7 +101,7 @@ def _is_partly_json(text: str, wrong_at: int) -> bool:
     return True  # too deep
 
 
-def _is_amid_line(text: str, position: int) -> bool:
+def _has_text_before(text: str, position: int) -> bool:
     """Whether something stands before a position in its line, as before "[0, 1)" in prose."""
     return bool(text[text.rfind("\n", 0, position) + 1 : position].strip())
 
@@ -109,27 +109,27 @@ def _is_amid_line(text: str, position: int) -> bool:
 def _end_of_value(text: str, start: int) -> int | None:
     """The position behind an object or array, by its brackets alone; `None` if it has no end in reach."""
     depth = 0
-    for found in _STRING_OR_BRACKET.finditer(text, start, start + _REACH):
+    for found in _STRING_OR_BRACKET.finditer(text, start, start + _MAX_SCAN):
         depth += (found[0] in "{[") - (found[0] in "}]")
         if not depth:
             return found.end()
     return None
 
 
-def is_meant_as_json(text: str) -> bool:
+def is_like_json(text: str) -> bool:
     """Whether a text begins as JSON does."""
     return text.startswith(("{", "["))
 
 
-def is_closed(text: str) -> bool:
+def is_closed_json(text: str) -> bool:
     """Whether a text ends where JSON may end. Of a bare number or word nobody knows."""
     return text.rstrip().endswith(("}", "]", '"', "```"))
 
 
-def incomplete(error: ParseError, ended: FinishReason | None, pending: str | None) -> ParseError:
+def incomplete_error(error: ParseError, ended: FinishReason | None, pending: str | None) -> ParseError:
     """The error for an answer that is no value since it is not a whole one: for why it ended, or what it still waits
     for. `error` says what is wrong with what there is of it."""
-    why = pending if ended is None else _ENDS[ended].format(text=repr(error.text.strip()))
+    why = pending if ended is None else _END_MESSAGES[ended].format(text=repr(error.text.strip()))
     return ParseError(
         why or str(error),
         text=error.text,
@@ -138,17 +138,17 @@ def incomplete(error: ParseError, ended: FinishReason | None, pending: str | Non
     )
 
 
-def unusable(text: str, wrong: Exception | None, broken: Exception | None) -> ParseError:
+def unusable_error(text: str, wrong: Exception | None, broken: Exception | None) -> ParseError:
     """The error for a text: `wrong` is why its JSON is not of the type, `broken` why it is no JSON."""
     if wrong is not None:
-        return ParseError(_explain(wrong), text=text, original_exception=wrong, advice=_MEND)
+        return ParseError(_describe_error(wrong), text=text, original_exception=wrong, advice=_FIX_ADVICE)
     if broken is not None:
         message = f"the JSON in it is broken: {broken}."
-        return ParseError(message, text=text, original_exception=broken, advice=_WRITE_JSON)
-    return ParseError("there is no JSON in it.", text=text, advice=_WRITE_JSON)
+        return ParseError(message, text=text, original_exception=broken, advice=_JSON_ADVICE)
+    return ParseError("there is no JSON in it.", text=text, advice=_JSON_ADVICE)
 
 
-def _explain(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     errors: Any = getattr(error, "errors", None)
     if errors is None:
         return "it is nested too deeply." if isinstance(error, RecursionError) else str(error)

@@ -26,59 +26,59 @@ from functools import cached_property
 from typing import Any, TypeAlias, cast, get_origin
 from uuid import UUID
 
-from .frames import ArrayFrame, DictFrame, Frame, PairFrame, RecordFrame
+from .frames import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer
 
 __all__ = [
-    "AnyShape",
-    "ArrayShape",
-    "DictShape",
-    "LiteralShape",
+    "AnyPlan",
+    "ArrayPlan",
+    "DictPlan",
+    "LiteralPlan",
     "PlanResolver",
-    "RecordShape",
-    "Shape",
-    "TextShape",
+    "StringPlan",
+    "TuplePlan",
+    "TypePlan",
 ]
 
 
-class Shape:
+class TypePlan:
     """A type of which nothing is shown until it is complete."""
 
-    grows = False
+    can_grow = False
     """Whether strings are shown as they come."""
-    settled = False
+    needs_no_validation = False
     """Whether what has been shown is the value once it is complete, without more ado."""
-    noted: Sequence[Any] = ()
+    annotations: Sequence[Any] = ()
     """What the type is annotated with."""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
-        self.wanted = kind
+        self.full_type = kind
         """The same, with what is asked of it: `None` as well, constraints, validators."""
 
-    def begin(self, opening: str) -> Frame:
+    def make_container(self, opening: str) -> Container:
         """The frame of an object ("{") or array ("[")."""
-        return Frame()
+        return Container()
 
-    def takes(self, opening: str) -> bool:
+    def accepts(self, opening: str) -> bool:
         """Whether it shows something of an object or array."""
         return False
 
     @property
-    def stands_alone(self) -> bool:
+    def is_context_free(self) -> bool:
         """Whether a value that is valid alone is the same and valid in whatever it is in. Validators may look around,
         and settings of a model reach into its fields; bounds do neither."""
-        return all(_is_bound(note) for note in self.noted) and self._parts_stand_alone()
+        return all(_is_bound_annotation(note) for note in self.annotations) and self._has_context_free_parts()
 
-    def _parts_stand_alone(self) -> bool:
-        return isinstance(self.kind, type) and self.kind in _PLAIN
+    def _has_context_free_parts(self) -> bool:
+        return isinstance(self.kind, type) and self.kind in _CONTEXT_FREE_TYPES
 
-    def complete(self, text: str) -> Any:
+    def parse(self, text: str) -> Any:
         """The value that JSON text stands for. Raises `ValueError`, also if it can be validated only with what it is
         in: it mentions `Self`, or a name of its module, or has a validator that needs what is beside it."""
         if text[:1] in "{[":
             value = json.loads(text)
-            if (plain := self.plain(value)) != value:
-                text = json.dumps(plain)
+            if (decode := self.decode(value)) != value:
+                text = json.dumps(decode)
         try:
             return self._validator.validate_json(text)
         except ValueError:
@@ -86,14 +86,14 @@ class Shape:
         except Exception as error:
             raise ValueError("It cannot be validated alone.") from error
 
-    def plain(self, value: Any) -> Any:
+    def decode(self, value: Any) -> Any:
         """The JSON value in the type's own form, of one that a provider's schema made the model write otherwise."""
         return value
 
-    def key(self, name: str) -> Any:
+    def parse_key(self, name: str) -> Any:
         """A name in an object as a key; as it is if it is not valid."""
         try:
-            return self.complete(json.dumps(name))
+            return self.parse(json.dumps(name))
         except ValueError:
             return name
 
@@ -102,63 +102,63 @@ class Shape:
         from pydantic import TypeAdapter
 
         try:
-            return TypeAdapter(self.wanted).validator
+            return TypeAdapter(self.full_type).validator
         except Exception:  # kept, since trying again would cost time with every part
             return None
 
 
-PlanResolver: TypeAlias = Callable[[Any], Shape]
+PlanResolver: TypeAlias = Callable[[Any], TypePlan]
 """Returns the shape of a type. A shape gets one to find the shapes of its parts, since a type may contain itself."""
 
 
-class TextShape(Shape):
+class StringPlan(TypePlan):
     """`str`."""
 
-    grows = True
-    settled = True
+    can_grow = True
+    needs_no_validation = True
 
-    def key(self, name: str) -> Any:
-        """See `Shape.key`."""
-        return name if self.settled else super().key(name)
+    def parse_key(self, name: str) -> Any:
+        """See `TypePlan.parse_key`."""
+        return name if self.needs_no_validation else super().parse_key(name)
 
 
-class LiteralShape(Shape):
+class LiteralPlan(TypePlan):
     """Literals and enums: one of `values`, in JSON."""
 
     def __init__(self, kind: Any, values: Iterable[Any]) -> None:
         super().__init__(kind)
         self.values: list[Any] = [value.value if isinstance(value, enum.Enum) else value for value in values]
 
-    def _parts_stand_alone(self) -> bool:
+    def _has_context_free_parts(self) -> bool:
         return True
 
 
-class AnyShape(Shape):
+class AnyPlan(TypePlan):
     """Anything: plain JSON values."""
 
-    grows = True
-    settled = True
+    can_grow = True
+    needs_no_validation = True
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        return DictFrame(_TEXT, self) if opening == "{" else ArrayFrame(self)
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        return DictContainer(_STRING_PLAN, self) if opening == "{" else ArrayContainer(self)
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
         return True
 
-    def complete(self, text: str) -> Any:
-        """See `Shape.complete`."""
+    def parse(self, text: str) -> Any:
+        """See `TypePlan.parse`."""
         return json.loads(text)
 
 
-class ArrayShape(Shape):
+class ArrayPlan(TypePlan):
     """Lists, and what is made of lists: sets, tuples of any length and the like."""
 
     def __init__(self, kind: Any, item: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
         self._plan_for = plan_for
-        self.settled: bool = (get_origin(kind) or kind) in (
+        self.needs_no_validation: bool = (get_origin(kind) or kind) in (
             list,
             collections.abc.Sequence,
             collections.abc.MutableSequence,
@@ -166,36 +166,36 @@ class ArrayShape(Shape):
         self._item_kind = item
 
     @cached_property
-    def item(self) -> Shape:
+    def item(self) -> TypePlan:
         """The shape of an item."""
         return self._plan_for(self._item_kind)
 
-    def _parts_stand_alone(self) -> bool:
-        return self.item.stands_alone
+    def _has_context_free_parts(self) -> bool:
+        return self.item.is_context_free
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        return ArrayFrame(self.item) if opening == "[" else Frame()
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        return ArrayContainer(self.item) if opening == "[" else Container()
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
         return opening == "["
 
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
+    def decode(self, value: Any) -> Any:
+        """See `TypePlan.decode`."""
         if not isinstance(value, list):
             return value
         items = cast("Sequence[Any]", value)
-        return [self.item.plain(each) for each in items]
+        return [self.item.decode(each) for each in items]
 
 
-class DictShape(Shape):
+class DictPlan(TypePlan):
     """Objects with free names. Some providers make the model write them as an array of pairs."""
 
     def __init__(self, kind: Any, key: Any, item: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
         self._plan_for = plan_for
-        self.settled: bool = (get_origin(kind) or kind) in (
+        self.needs_no_validation: bool = (get_origin(kind) or kind) in (
             dict,
             collections.abc.Mapping,
             collections.abc.MutableMapping,
@@ -204,59 +204,59 @@ class DictShape(Shape):
         self._item_kind = item
 
     @cached_property
-    def item(self) -> Shape:
+    def item(self) -> TypePlan:
         """The shape of a value."""
         return self._plan_for(self._item_kind)
 
     @cached_property
-    def key_shape(self) -> Shape:
+    def key_plan(self) -> TypePlan:
         """The shape of a key."""
         return self._plan_for(self._key_kind)
 
-    def _parts_stand_alone(self) -> bool:
-        return self._key_kind is str and self.item.stands_alone
+    def _has_context_free_parts(self) -> bool:
+        return self._key_kind is str and self.item.is_context_free
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        whole = DictFrame(self.key_shape, self.item)
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        whole = DictContainer(self.key_plan, self.item)
         if opening == "{":
             return whole
-        pairs = ArrayFrame(_PairShape(whole, Shape(self._key_kind)))
+        pairs = ArrayContainer(_PairPlan(whole, TypePlan(self._key_kind)))
         pairs.value = whole.value
         return pairs
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
         return True
 
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
+    def decode(self, value: Any) -> Any:
+        """See `TypePlan.decode`."""
         if isinstance(value, list):
             pairs = cast("Sequence[Any]", value)
             if not all(isinstance(pair, dict) and cast("Any", pair).keys() == {"key", "value"} for pair in pairs):
                 return pairs
-            value = {_name(pair["key"]): pair["value"] for pair in pairs}
+            value = {_to_key(pair["key"]): pair["value"] for pair in pairs}
         if not isinstance(value, dict):
             return value
-        return {key: self.item.plain(each) for key, each in cast("dict[str, Any]", value).items()}
+        return {key: self.item.decode(each) for key, each in cast("dict[str, Any]", value).items()}
 
 
-class _PairShape(Shape):
-    settled = True
+class _PairPlan(TypePlan):
+    needs_no_validation = True
 
-    def __init__(self, whole: DictFrame, key: Shape) -> None:
+    def __init__(self, whole: DictContainer, key: TypePlan) -> None:
         super().__init__(Any)
-        self._whole = whole
+        self._dict = whole
         self._key = key
 
-    def begin(self, opening: str) -> Frame:
-        return PairFrame(self._whole, self._key) if opening == "{" else Frame()
+    def make_container(self, opening: str) -> Container:
+        return PairContainer(self._dict, self._key) if opening == "{" else Container()
 
-    def complete(self, text: str) -> Any:
+    def parse(self, text: str) -> Any:
         raise ValueError("It is no pair.")
 
 
-class RecordShape(Shape):
+class TuplePlan(TypePlan):
     """Tuples of fixed length, with names for the items where a provider makes the model write an object."""
 
     def __init__(
@@ -264,44 +264,45 @@ class RecordShape(Shape):
     ) -> None:
         super().__init__(kind)
         self._plan_for = plan_for
-        self._make = make
+        self._make_tuple = make
         self._names = names
         self._item_kinds = items
 
     @cached_property
-    def items(self) -> Sequence[Shape]:
+    def items(self) -> Sequence[TypePlan]:
         """The shapes of the items."""
         return [self._plan_for(kind) for kind in self._item_kinds]
 
-    def _parts_stand_alone(self) -> bool:
-        return all(item.stands_alone for item in self.items)
+    def _has_context_free_parts(self) -> bool:
+        return all(item.is_context_free for item in self.items)
 
-    def begin(self, opening: str) -> Frame:
-        """See `Shape.begin`."""
-        return RecordFrame(self._make, self._names, self.items)
+    def make_container(self, opening: str) -> Container:
+        """See `TypePlan.make_container`."""
+        return TupleContainer(self._make_tuple, self._names, self.items)
 
-    def takes(self, opening: str) -> bool:
-        """See `Shape.takes`."""
+    def accepts(self, opening: str) -> bool:
+        """See `TypePlan.accepts`."""
         return True
 
-    def plain(self, value: Any) -> Any:
-        """See `Shape.plain`."""
+    def decode(self, value: Any) -> Any:
+        """See `TypePlan.decode`."""
         if isinstance(value, dict):
             fields = cast("dict[str, Any]", value)
             value = [fields[name] for name in self._names if name in fields]
         if not isinstance(value, list):
             return value
         items = cast("Sequence[Any]", value)
-        return [shape.plain(each) for shape, each in zip(self.items, items, strict=False)]
+        return [plan.decode(each) for plan, each in zip(self.items, items, strict=False)]
 
 
-def _name(key: object) -> str:
+def _to_key(key: object) -> str:
     return key if isinstance(key, str) else json.dumps(key)
 
 
-def _is_bound(note: object) -> bool:
+def _is_bound_annotation(note: object) -> bool:
     return type(note).__module__.partition(".")[0] == "annotated_types"
 
 
-_PLAIN = {Any, object, str, int, float, bool, bytes, date, datetime, time, timedelta, Decimal, UUID, type(None)}
-_TEXT = TextShape(str)
+_SCALARS = {str, int, float, bool, bytes, type(None), date, datetime, time, timedelta, Decimal, UUID}
+_CONTEXT_FREE_TYPES: set[Any] = {Any, object, *_SCALARS}
+_STRING_PLAN = StringPlan(str)

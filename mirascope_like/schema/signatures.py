@@ -35,34 +35,34 @@ from ..values.context import Context
 
 __all__ = [
     "ContextParameter",
+    "cache_per_function",
     "context_parameter",
     "is_unbound",
     "parameter_names",
-    "remembered",
-    "starred_parameter",
+    "starred_parameter_name",
     "typed_parameters",
-    "underlying",
-    "unwrapped",
+    "underlying_function",
+    "unwrap_method",
 ]
 
 R = TypeVar("R")
 
 # Annotations that are no context, as such and as text.
-_PLAIN = (str, int, float, bool, "str", "int", "float", "bool")
+_PLAIN_TYPES = (str, int, float, bool, "str", "int", "float", "bool")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _UNPACK = (typing.Unpack, typing_extensions.Unpack)  # two in Python 3.11
-_NAME = re.compile(r"(?<![.\w])[^\W\d]\w*")
-_LEFT_OUT = object()
+_IDENTIFIER = re.compile(r"(?<![.\w])[^\W\d]\w*")
+_ABSENT = object()
 """The default of what a `TypedDict` need not have."""
 
 
-def unwrapped(fn: Any) -> Callable[..., Any]:
+def unwrap_method(fn: Any) -> Callable[..., Any]:
     """The function in a `classmethod` or `staticmethod`; any other as it is."""
     inner: Callable[..., Any] = cast("Any", fn).__func__ if isinstance(fn, classmethod | staticmethod) else fn
     return inner
 
 
-def underlying(fn: Callable[..., Any]) -> Callable[..., Any]:
+def underlying_function(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The plain function that carries the annotations."""
     while isinstance(fn, functools.partial):
         fn = fn.func
@@ -71,13 +71,13 @@ def underlying(fn: Callable[..., Any]) -> Callable[..., Any]:
     return getattr(fn, "__wrapped__", None) or type(fn).__call__
 
 
-def remembered(make: Callable[..., R]) -> Callable[..., R]:
+def cache_per_function(make: Callable[..., R]) -> Callable[..., R]:
     """`make(fn, …)`, remembered for as long as the function lives: calls that are given functions make tools of them
     each time, and so do methods for each object."""
     known: WeakKeyDictionary[Callable[..., Any], dict[Any, R]] = WeakKeyDictionary()
 
     @functools.wraps(make)
-    def remembering(fn: Callable[..., Any], *more: Hashable) -> R:
+    def wrapper(fn: Callable[..., Any], *more: Hashable) -> R:
         plain = fn.__func__ if inspect.ismethod(fn) and is_unbound(fn.__func__) else fn
         if not inspect.isfunction(plain):
             return make(fn, *more)
@@ -86,16 +86,16 @@ def remembered(make: Callable[..., R]) -> Callable[..., R]:
             held[key] = make(fn, *more)
         return held[key]
 
-    return remembering
+    return wrapper
 
 
 def typed_parameters(fn: Callable[..., Any], hidden: Container[str]) -> list[inspect.Parameter]:
     """The parameters that a caller can give by name, without those that are `hidden`, with their types (`Any` where
     there is none). Of `**kwargs: Unpack[…]` those of its `TypedDict`. Raises `NameError` for an unknown type."""
     shown = [p for p in _parameters(fn) if p.name not in hidden and p.kind is not p.VAR_POSITIONAL]
-    kinds = _types_of(fn, shown)
+    kinds = _parameter_types(fn, shown)
     typed = [parameter.replace(annotation=kinds.get(parameter.name, Any)) for parameter in shown]
-    return [each for parameter in typed for each in _unpacked(parameter) if each.name not in hidden]
+    return [each for parameter in typed for each in _unpack_parameter(parameter) if each.name not in hidden]
 
 
 def parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
@@ -103,32 +103,32 @@ def parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
     return frozenset(parameter.name for parameter in _parameters(fn) if parameter.kind not in _VARIADIC)
 
 
-def starred_parameter(fn: Callable[..., Any]) -> str | None:
+def starred_parameter_name(fn: Callable[..., Any]) -> str | None:
     """The name of a function's `*args`, if it has any."""
-    if _is_plain(fn) and not fn.__code__.co_flags & inspect.CO_VARARGS:
+    if _is_plain_function(fn) and not fn.__code__.co_flags & inspect.CO_VARARGS:
         return None
     return next((p.name for p in _parameters(fn) if p.kind is p.VAR_POSITIONAL), None)
 
 
-def _unpacked(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+def _unpack_parameter(parameter: inspect.Parameter) -> list[inspect.Parameter]:
     if get_origin(parameter.annotation) not in _UNPACK:
         return [parameter]
     (kind,) = get_args(parameter.annotation)
     kinds = get_type_hints(kind, include_extras=True)
-    return [_of_key(name, each, name in kind.__required_keys__) for name, each in kinds.items()]
+    return [_key_parameter(name, each, name in kind.__required_keys__) for name, each in kinds.items()]
 
 
-def _of_key(name: str, kind: Any, required: bool) -> inspect.Parameter:
+def _key_parameter(name: str, kind: Any, required: bool) -> inspect.Parameter:
     while (qualifier := get_origin(kind)) in (Required, NotRequired, ReadOnly):
         required = qualifier is Required or (required and qualifier is not NotRequired)
         (kind,) = get_args(kind)
-    default = inspect.Parameter.empty if required else _LEFT_OUT
+    default = inspect.Parameter.empty if required else _ABSENT
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
 def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters that a caller gives: without `self` or `cls`."""
-    called = unwrapped(fn) if isinstance(cast("object", fn), classmethod) else fn
+    called = unwrap_method(fn) if isinstance(cast("object", fn), classmethod) else fn
     parameters = list(inspect.signature(called).parameters.values())
     return parameters[1:] if parameters and _is_receiver(called, parameters[0].name) else parameters
 
@@ -138,7 +138,7 @@ def is_unbound(fn: Callable[..., Any]) -> bool:
     `self`."""
     if inspect.ismethod(fn):
         return False
-    names = _names(fn) if _is_plain(fn) else tuple(inspect.signature(unwrapped(fn)).parameters)
+    names = _parameter_names(fn) if _is_plain_function(fn) else tuple(inspect.signature(unwrap_method(fn)).parameters)
     return bool(names) and _is_receiver(fn, names[0])
 
 
@@ -147,19 +147,19 @@ def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
     class. Outside of one, only a `self` without a type is, for a class may get the function later."""
     if name not in ("self", "cls") or isinstance(fn, staticmethod) or inspect.ismethod(fn):
         return False
-    fn = unwrapped(fn)
+    fn = unwrap_method(fn)
     around = getattr(fn, "__qualname__", "").rpartition(".")[0]
     if around and not around.endswith("<locals>"):
         return True
     return name == "self" and inspect.isfunction(fn) and name not in get_annotations(fn, format=Format.FORWARDREF)
 
 
-def _is_plain(fn: Callable[..., Any]) -> TypeGuard[types.FunctionType]:
+def _is_plain_function(fn: Callable[..., Any]) -> TypeGuard[types.FunctionType]:
     """Whether a function's code says what its signature would, which takes time to make."""
     return isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__")
 
 
-def _names(fn: types.FunctionType) -> tuple[str, ...]:
+def _parameter_names(fn: types.FunctionType) -> tuple[str, ...]:
     code = fn.__code__
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
@@ -175,11 +175,11 @@ class ContextParameter:
     required: bool
 
 
-@remembered
+@cache_per_function
 def context_parameter(fn: Callable[..., Any]) -> ContextParameter | None:
     """The parameter for the call's `Context`: by its annotation, whatever its name and place; `None` if there is
     none."""
-    if _is_plain(fn) and not _may_take_context(fn):
+    if _is_plain_function(fn) and not _can_take_context(fn):
         return None
     for index, parameter in enumerate(_parameters(fn)):
         if parameter.kind not in _VARIADIC and _is_for_context(fn, parameter, is_first=index == 0):
@@ -190,17 +190,17 @@ def context_parameter(fn: Callable[..., Any]) -> ContextParameter | None:
     return None
 
 
-def _may_take_context(fn: types.FunctionType) -> bool:
+def _can_take_context(fn: types.FunctionType) -> bool:
     annotations = get_annotations(fn, format=Format.FORWARDREF)
-    return any(annotations.get(name) not in (None, *_PLAIN) for name in _names(fn))
+    return any(annotations.get(name) not in (None, *_PLAIN_TYPES) for name in _parameter_names(fn))
 
 
 def _is_for_context(fn: Callable[..., Any], parameter: inspect.Parameter, *, is_first: bool) -> bool:
     annotation = parameter.annotation
-    if annotation is parameter.empty or isinstance(annotation, type) or annotation in _PLAIN:
+    if annotation is parameter.empty or isinstance(annotation, type) or annotation in _PLAIN_TYPES:
         return _is_context(annotation)
     try:
-        return _is_context(_types_of(fn, [parameter])[parameter.name])
+        return _is_context(_parameter_types(fn, [parameter])[parameter.name])
     except Exception:  # a name that only the type checker sees, say: of the first parameter its words tell
         return is_first and (parameter.name == "ctx" or re.search(r"\bContext\b", str(annotation)) is not None)
 
@@ -216,10 +216,10 @@ def _is_context(annotation: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Context)
 
 
-def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
+def _parameter_types(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
     """The types of some parameters. Other annotations, such as what is returned, need not exist at run time; names may
     be of the scopes around the function. Raises `NameError` for a name that is in none."""
-    plain: Any = inspect.unwrap(underlying(fn))
+    plain: Any = inspect.unwrap(underlying_function(fn))
     plain = getattr(plain, "__func__", plain)
     annotations = get_annotations(plain, format=Format.FORWARDREF)
     wanted = {parameter.name for parameter in parameters}
@@ -228,7 +228,7 @@ def _types_of(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -
     )
     names = _type_parameters(fn, plain)
     if inspect.isfunction(plain):
-        names |= _names_around(plain)
+        names |= _enclosing_names(plain)
     return get_type_hints(shown, getattr(plain, "__globals__", None), names, include_extras=True)
 
 
@@ -243,28 +243,28 @@ def _type_parameters(fn: Callable[..., Any], plain: Any) -> dict[str, Any]:
     return {each.__name__: each for of in found for each in getattr(of, "__type_params__", ())}
 
 
-def _names_around(fn: types.FunctionType) -> dict[str, Any]:
+def _enclosing_names(fn: types.FunctionType) -> dict[str, Any]:
     """What the names in a function's annotations mean in the functions around it.
 
     Annotations that are text make no closure. Names in them that mean nothing else are looked up while the function
     around is running, as it is when something is decorated in it, and kept.
     """
-    kept = _kept_names(fn)
+    kept = _cached_names(fn)
     texts = [text for text in get_annotations(fn, format=Format.FORWARDREF).values() if isinstance(text, str)]
-    unknown = set(_NAME.findall(" ".join(texts))) - kept.keys() - fn.__globals__.keys() - vars(builtins).keys()
-    if unknown and (around := _running_around(fn)):
+    unknown = set(_IDENTIFIER.findall(" ".join(texts))) - kept.keys() - fn.__globals__.keys() - vars(builtins).keys()
+    if unknown and (around := _enclosing_locals(fn)):
         kept |= {name: around[name] for name in unknown if name in around}
     with contextlib.suppress(ValueError):  # a variable that has no value yet
         return {**kept, **inspect.getclosurevars(fn).nonlocals}
     return kept
 
 
-@remembered
-def _kept_names(fn: types.FunctionType) -> dict[str, Any]:
+@cache_per_function
+def _cached_names(fn: types.FunctionType) -> dict[str, Any]:
     return {}
 
 
-def _running_around(fn: types.FunctionType) -> Mapping[str, Any]:
+def _enclosing_locals(fn: types.FunctionType) -> Mapping[str, Any]:
     around, local, _ = fn.__qualname__.rpartition(".<locals>.")
     frame = inspect.currentframe() if local else None
     while frame is not None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias, cast
 
-from .dialects import Dialect, Inexpressible, Limits
+from .dialects import Dialect, InexpressibleError, SizeLimits
 
-__all__ = ["check_size", "size_of"]
+__all__ = ["check_size", "measure_size"]
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -26,26 +26,26 @@ _NAMES = {
 
 
 def check_size(schema: Node, dialect: Dialect) -> None:
-    """Raise `Inexpressible` if a compiled schema is larger than its dialect allows."""
-    if dialect.limits == Limits():
+    """Raise `InexpressibleError` if a compiled schema is larger than its dialect allows."""
+    if dialect.limits == SizeLimits():
         return
-    size = size_of(schema)
-    for each in fields(Limits):
-        most: int | None = getattr(dialect.limits, each.name)
-        if most is not None and (count := getattr(size, each.name)) > most:
-            raise Inexpressible(f"its schema has {count} {_NAMES[each.name]}; at most {most} are taken")
+    size = measure_size(schema)
+    for each in fields(SizeLimits):
+        limit: int | None = getattr(dialect.limits, each.name)
+        if limit is not None and (count := getattr(size, each.name)) > limit:
+            raise InexpressibleError(f"its schema has {count} {_NAMES[each.name]}; at most {limit} are taken")
 
 
-def size_of(schema: Node) -> Limits:
+def measure_size(schema: Node) -> SizeLimits:
     """What the limits count, of a compiled schema."""
     definitions: Mapping[str, Node] = schema.get("$defs", {})
-    nodes = [node for root in (schema, *definitions.values()) for node in _nodes(root)]
+    nodes = [node for root in (schema, *definitions.values()) for node in _walk(root)]
     properties = [(name, each, node) for node in nodes for name, each in node.get("properties", {}).items()]
     values: list[Any] = [value for node in nodes for value in node.get("enum", ())]
     names = [*definitions, *(name for name, _, _ in properties), *map(str, values)]
-    return Limits(
+    return SizeLimits(
         properties=len(properties),
-        levels=_levels(schema, definitions, {}),
+        levels=_count_levels(schema, definitions, {}),
         enum_values=len(values),
         name_characters=sum(map(len, names)),
         optional=sum(name not in node.get("required", ()) for name, _, node in properties),
@@ -53,25 +53,25 @@ def size_of(schema: Node) -> Limits:
     )
 
 
-def _levels(node: Node, definitions: Mapping[str, Node], known: dict[str, int]) -> int:
+def _count_levels(node: Node, definitions: Mapping[str, Node], known: dict[str, int]) -> int:
     """`known` has the levels of definitions; 0 for those that `node` stands in."""
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
         if name not in known:
             known[name] = 0
-            known[name] = _levels(definitions[name], definitions, known)
+            known[name] = _count_levels(definitions[name], definitions, known)
         return known[name]
-    below = max((_levels(each, definitions, known) for each in _parts(node)), default=0)
+    below = max((_count_levels(each, definitions, known) for each in _subschemas(node)), default=0)
     return below + ("properties" in node)
 
 
-def _nodes(node: Node) -> Iterator[Node]:
+def _walk(node: Node) -> Iterator[Node]:
     yield node
-    for each in _parts(node):
-        yield from _nodes(each)
+    for each in _subschemas(node):
+        yield from _walk(each)
 
 
-def _parts(node: Node) -> Iterator[Node]:
+def _subschemas(node: Node) -> Iterator[Node]:
     yield from node.get("properties", {}).values()
     yield from cast("Sequence[Node]", node.get("anyOf", ()))
     if "items" in node:

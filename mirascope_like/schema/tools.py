@@ -33,23 +33,30 @@ from ..values.results import materialize_result, result_text_without_images
 from ..values.timeouts import check_seconds
 from .dialects import COMMON
 from .functions import (
-    Arguments,
-    Docs,
-    arguments_of,
+    FunctionDocs,
+    ToolArguments,
     behave_like,
-    bound_function,
-    docs_of,
+    bind_function,
+    find_by_reference,
     function_name,
-    held_by_name,
     is_async,
-    reference,
+    parse_docs,
+    pickle_reference,
+    tool_arguments,
 )
-from .given_arguments import GivenArguments
+from .given_arguments import RawSchemaArguments
 from .layers import bound_keywords
-from .signatures import ContextParameter, context_parameter, is_unbound, starred_parameter, underlying, unwrapped
+from .signatures import (
+    ContextParameter,
+    context_parameter,
+    is_unbound,
+    starred_parameter_name,
+    underlying_function,
+    unwrap_method,
+)
 
 if TYPE_CHECKING:
-    from .compile import Compiled
+    from .compile import EncodedSchema
 
 __all__ = [
     "AnyTool",
@@ -64,10 +71,10 @@ __all__ = [
     "Toolkit",
     "ToolsLike",
     "WebSearchTool",
-    "failure_of",
+    "make_failure",
+    "make_output",
     "make_tool",
     "make_toolkit",
-    "output_of",
 ]
 
 P = ParamSpec("P")
@@ -76,7 +83,7 @@ R = TypeVar("R", covariant=True, default=Any)
 S = TypeVar("S")
 T = TypeVar("T")
 
-_NAMES = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI and Anthropic ask
+_NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI and Anthropic ask
 
 
 class ToolSchema(Protocol):
@@ -173,7 +180,7 @@ class BaseTool(Generic[P, R]):
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}: at least one call must run at a time.")
         self.fn = fn
-        self.name: str = _checked_name(name or function_name(unwrapped(fn)))
+        self.name: str = _check_name(name or function_name(unwrap_method(fn)))
         self.strict = strict
         self.inline = inline
         self.max_concurrency = max_concurrency
@@ -182,7 +189,9 @@ class BaseTool(Generic[P, R]):
         self.takes_context: bool = self._context_parameter is not None
         self.is_async: bool = is_async(fn)
         self._given_description = description
-        self._given = None if parameters is None else GivenArguments(self.name, parameters, fn, self._hidden)
+        self._raw_arguments = (
+            None if parameters is None else RawSchemaArguments(self.name, parameters, fn, self._hidden_parameters)
+        )
         behave_like(self, fn)
 
     @property
@@ -193,29 +202,29 @@ class BaseTool(Generic[P, R]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The JSON Schema object of the arguments."""
-        return self._arguments.schema if self._given is None else self._given.schema
+        return self._arguments.schema if self._raw_arguments is None else self._raw_arguments.schema
 
     @property
     def wire_parameters(self) -> dict[str, Any]:
         """`parameters` as they are sent: if the tool is strict, in a form that all providers can constrain."""
-        return self._compiled.schema if self.strict else self.parameters
+        return self._encoded_parameters.schema if self.strict else self.parameters
 
     @cached_property
-    def _compiled(self) -> Compiled:
-        from .compile import compile_schema
+    def _encoded_parameters(self) -> EncodedSchema:
+        from .compile import encode_schema
 
-        return compile_schema(self.parameters, COMMON)
-
-    @cached_property
-    def _docs(self) -> Docs:
-        return docs_of(self.fn)
+        return encode_schema(self.parameters, COMMON)
 
     @cached_property
-    def _arguments(self) -> Arguments:
-        return arguments_of(self.fn, self.name, self._hidden)
+    def _docs(self) -> FunctionDocs:
+        return parse_docs(self.fn)
 
     @cached_property
-    def _hidden(self) -> frozenset[str]:
+    def _arguments(self) -> ToolArguments:
+        return tool_arguments(self.fn, self.name, self._hidden_parameters)
+
+    @cached_property
+    def _hidden_parameters(self) -> frozenset[str]:
         """Parameters that the model does not see and cannot set."""
         parameter = self._context_parameter
         context = () if parameter is None else (parameter.name,)
@@ -232,7 +241,7 @@ class BaseTool(Generic[P, R]):
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this tool is found on an instance or class."""
-        fn = bound_function(self.fn, instance, owner)
+        fn = bind_function(self.fn, instance, owner)
         return self if fn is None else type(self)(fn, **self._options)
 
     def found_on(self, holder: object) -> AnyTool:
@@ -245,7 +254,7 @@ class BaseTool(Generic[P, R]):
         found: AnyTool | Callable[..., Any] | None = getattr(holder, name)
         if found is None:  # a subclass does without it
             return cast("AnyTool", self)
-        return cast("AnyTool", found) if isinstance(found, BaseTool) else _fitting(found, **self._options)
+        return cast("AnyTool", found) if isinstance(found, BaseTool) else _make_fitting_tool(found, **self._options)
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -253,7 +262,7 @@ class BaseTool(Generic[P, R]):
         return {
             "name": self.name,
             "description": self._given_description,
-            "parameters": None if self._given is None else self._given.schema,
+            "parameters": None if self._raw_arguments is None else self._raw_arguments.schema,
             "strict": self.strict,
             "inline": self.inline,
             "max_concurrency": self.max_concurrency,
@@ -262,8 +271,8 @@ class BaseTool(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         """By its name if that stands for a tool. Else it was not decorated, and is made of its function again."""
-        if isinstance(held_by_name(self), BaseTool):
-            return reference(self)
+        if isinstance(find_by_reference(self), BaseTool):
+            return pickle_reference(self)
         return partial(type(self), **self._options), (self.fn,)
 
     def __repr__(self) -> str:
@@ -287,20 +296,20 @@ class BaseTool(Generic[P, R]):
 
     def output(self, call: ToolCall, result: Any) -> ToolOutput[Any]:
         """The output of a call that went well. Raises `TypeError` if the result has no JSON form."""
-        output = output_of(call, result)
+        output = make_output(call, result)
         result_text_without_images(output.result)  # fails here, as the tool's error, and not when it is sent
         return output
 
     def failure(self, call: ToolCall, error: BaseException) -> ToolOutput[Any]:
         """The output of a call that failed."""
-        return failure_of(call, error)
+        return make_failure(call, error)
 
     def bound(self, call: ToolCall, context: Context[Any] | None = None) -> Callable[[], R]:
         """The function with a call's arguments, checked and converted, ready to run.
 
         Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool wants a context and there is none.
         """
-        args, kwargs = self._bind(self._plain(call.args))
+        args, kwargs = self._bind_arguments(self._decode_arguments(call.args))
         self.check_context(context)
         match self._context_parameter:
             case ContextParameter(place=int(place)):
@@ -311,18 +320,22 @@ class BaseTool(Generic[P, R]):
                 pass
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
 
-    def _bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
+    def _bind_arguments(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments from JSON text."""
-        return self._arguments.bind(text) if self._given is None else ([], self._given.read(text))
+        return (
+            self._arguments.bind(text)
+            if self._raw_arguments is None
+            else ([], self._raw_arguments.parse_arguments(text))
+        )
 
-    def _plain(self, text: str) -> str:
+    def _decode_arguments(self, text: str) -> str:
         """A call's arguments without the forms that strict tools are written in."""
-        if not self.strict or self._compiled.exact:
+        if not self.strict or self._encoded_parameters.is_exact:
             return text
         import json
 
         try:
-            return json.dumps(self._compiled.decode(json.loads(text)))
+            return json.dumps(self._encoded_parameters.decode(json.loads(text)))
         except (ValueError, RecursionError):  # told by what reads it next
             return text
 
@@ -337,11 +350,11 @@ class Tool(BaseTool[P, R]):
     def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
         """Run a call on this thread: `execute(call)`, or `execute(ctx, call)`, in either order. What the tool raises
         becomes the output's `error`."""
-        call, context = _call_first(call, context)
+        call, context = _order_arguments(call, context)
         try:
-            return output_of(call, self.bound(call, context)())
+            return make_output(call, self.bound(call, context)())
         except Exception as error:
-            return failure_of(call, error)
+            return make_failure(call, error)
 
     @overload
     def __get__(  # type: ignore[misc]
@@ -375,11 +388,11 @@ class AsyncTool(BaseTool[P, R]):
     async def execute(self, call: Context[Any], context: ToolCall, /) -> ToolOutput[Any]: ...
     async def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
         """Run a call on this event loop. See `Tool.execute`."""
-        call, context = _call_first(call, context)
+        call, context = _order_arguments(call, context)
         try:
-            return output_of(call, await cast("Awaitable[Any]", self.bound(call, context)()))
+            return make_output(call, await cast("Awaitable[Any]", self.bound(call, context)()))
         except Exception as error:
-            return failure_of(call, error)
+            return make_failure(call, error)
 
     @overload
     def __get__(  # type: ignore[misc]
@@ -421,10 +434,10 @@ def make_tool(
     """The tool of a function, of the class that fits it. Raises `TypeError` if it can be none."""
     _check_function(fn)
     options: dict[str, Any] = {"strict": strict, "inline": inline, "max_concurrency": max_concurrency}
-    return _fitting(fn, name=name, description=description, timeout=timeout, **options)
+    return _make_fitting_tool(fn, name=name, description=description, timeout=timeout, **options)
 
 
-def _fitting(fn: Callable[..., Any], **options: Any) -> AnyTool:
+def _make_fitting_tool(fn: Callable[..., Any], **options: Any) -> AnyTool:
     kinds: dict[tuple[bool, bool], type[AnyTool]] = {
         (False, False): Tool,
         (False, True): ContextTool,
@@ -435,25 +448,25 @@ def _fitting(fn: Callable[..., Any], **options: Any) -> AnyTool:
 
 
 def _check_function(fn: Callable[..., Any]) -> None:
-    if not callable(unwrapped(fn)):
+    if not callable(unwrap_method(fn)):
         raise TypeError(f"A tool is made of a function, not of {fn!r}.")
-    if (starred := starred_parameter(fn)) is not None:
+    if (starred := starred_parameter_name(fn)) is not None:
         raise TypeError(
             f"The tool {function_name(fn)!r} takes *{starred}, but a model gives arguments by name. "
             f"Take a list: {starred}: list[…]."
         )
-    if inspect.isasyncgenfunction(underlying(unwrapped(fn))):
+    if inspect.isasyncgenfunction(underlying_function(unwrap_method(fn))):
         raise TypeError(
             f"The tool {function_name(fn)!r} is an async generator: collect what it yields and return a list."
         )
 
 
-def output_of(call: ToolCall, result: Any) -> ToolOutput[Any]:
+def make_output(call: ToolCall, result: Any) -> ToolOutput[Any]:
     """The output of a call that went well."""
     return ToolOutput(id=call.id, name=call.name, result=materialize_result(result))
 
 
-def failure_of(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
+def make_failure(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
     """The output of a call that failed: tells the model what was wrong, and the program by `error`."""
     if not isinstance(error, ToolError):
         kind, text, cause = type(error).__name__, error_text(error), error
@@ -519,11 +532,11 @@ class Toolkit:
     def execute(self, call: Any, context: Any = None) -> Any:
         """Run one call by its tool's `execute` (of an async tool: to be awaited), the context first or second. A
         missing tool gives an error output."""
-        call, context = _call_first(call, context)
+        call, context = _order_arguments(call, context)
         try:
             return self.get(call).execute(call, context)
         except ToolNotFoundError as error:
-            return failure_of(call, error)
+            return make_failure(call, error)
 
     def __repr__(self) -> str:
         return f"Toolkit({', '.join(tool.name for tool in self.tools)})"
@@ -540,7 +553,7 @@ def make_toolkit(tools: ToolsLike | None) -> Toolkit:
     return Toolkit(tools)
 
 
-def _call_first(
+def _order_arguments(
     call: ToolCall | Context[Any], context: Context[Any] | ToolCall | None
 ) -> tuple[ToolCall, Context[Any] | None]:
     """A call and its context, which may be given in either order."""
@@ -548,10 +561,10 @@ def _call_first(
     return cast("tuple[ToolCall, Context[Any] | None]", pair)
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if name == "<lambda>":
         raise ValueError("A lambda has no name for the model to call: use a function, or llm.tool(name='…').")
-    if not _NAMES.fullmatch(name):
+    if not _NAME_PATTERN.fullmatch(name):
         raise ValueError(
             f"A tool cannot be named {name!r}: providers take 1 to 64 of the letters a to z and A to Z, digits, _ "
             "and -. Give it such a name: llm.tool(name='…')."

@@ -13,52 +13,52 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from .dialects import Dialect
-from .given import GivenSchema
+from .given import RawSchema
 from .pydantic_internals import schema_generator
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from .compile import Compiled
+    from .compile import EncodedSchema
 
-__all__ = ["ENVELOPE", "TypeSchema", "UndefinedName", "type_schema"]
+__all__ = ["ENVELOPE", "TypeSchema", "UndefinedNameError", "type_schema"]
 
 ENVELOPE = "output"
 """The property in which everything is sent that is not an object of its own."""
 
 
-class UndefinedName(TypeError):
+class UndefinedNameError(TypeError):
     """A type mentions another that is not defined yet."""
 
 
 @dataclass(frozen=True)
 class TypeSchema:
-    """A type, described. `schema` is an object in any case; `wrapped` says whether the type is one property of it."""
+    """A type, described. `schema` is always an object; `is_wrapped` says whether the type is one property of it."""
 
     adapter: TypeAdapter[Any]
     schema: dict[str, Any]
-    wrapped: bool
-    _compiled: dict[Dialect, Compiled] = field(default_factory=lambda: {})
+    is_wrapped: bool
+    _encoded: dict[Dialect, EncodedSchema] = field(default_factory=lambda: {})
 
-    def compiled(self, dialect: Dialect) -> Compiled:
-        """The schema in a dialect. Raises `Inexpressible`."""
-        if dialect not in self._compiled:
-            from .compile import compile_schema
+    def encode(self, dialect: Dialect) -> EncodedSchema:
+        """The schema in a dialect. Raises `InexpressibleError`."""
+        if dialect not in self._encoded:
+            from .compile import encode_schema
 
-            self._compiled[dialect] = compile_schema(self.schema, dialect)
-        return self._compiled[dialect]
+            self._encoded[dialect] = encode_schema(self.schema, dialect)
+        return self._encoded[dialect]
 
-    def unwrapped(self, value: object) -> object:
+    def unwrap(self, value: object) -> object:
         """What is in the envelope, also in one that nobody asked for; a bare value as it is."""
-        if (self.wrapped or ENVELOPE not in self.schema["properties"]) and isinstance(value, Mapping):
+        if (self.is_wrapped or ENVELOPE not in self.schema["properties"]) and isinstance(value, Mapping):
             fields = cast("Mapping[str, Any]", value)
             return fields[ENVELOPE] if set(fields) == {ENVELOPE} else fields
         return value
 
     @cached_property
-    def may_look_wrapped(self) -> bool:
+    def can_look_wrapped(self) -> bool:
         """Whether an object whose only property is `output` may be a value of the type, out of any envelope."""
-        return _has_envelope(self.schema["properties"][ENVELOPE] if self.wrapped else self.schema, self.schema)
+        return _has_envelope(self.schema["properties"][ENVELOPE] if self.is_wrapped else self.schema, self.schema)
 
 
 def _has_envelope(node: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
@@ -71,28 +71,28 @@ def _has_envelope(node: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
 
 def type_schema(kind: Any) -> TypeSchema:
     """The description of a type. Raises `TypeError` that names the field if the type, or one in it, has no JSON Schema,
-    and `UndefinedName` if that cannot be known yet."""
+    and `UndefinedNameError` if that cannot be known yet."""
     try:
         hash(kind)
     except TypeError:  # annotated with something that can change
-        return _made(kind)
-    if isinstance(kind, GivenSchema):  # one for each prompt, which would push types out of what is kept
-        return _made(kind)
+        return _make_type_schema(kind)
+    if isinstance(kind, RawSchema):  # one for each prompt, which would push types out of what is kept
+        return _make_type_schema(kind)
     # Types that are equal need not be the same: Literal[1] and Literal[True], int | str and str | int.
-    return _kept(kind, repr(kind))
+    return _cached_type_schema(kind, repr(kind))
 
 
 @lru_cache(maxsize=256)
-def _kept(kind: Any, _: str) -> TypeSchema:
-    return _made(kind)
+def _cached_type_schema(kind: Any, _: str) -> TypeSchema:
+    return _make_type_schema(kind)
 
 
-def _made(kind: Any) -> TypeSchema:
-    adapter, inner = _described(kind)
+def _make_type_schema(kind: Any) -> TypeSchema:
+    adapter, inner = _adapter_and_schema(kind)
     if "$ref" in inner and "$defs" in inner:  # a recursive model stands among its own definitions
         inner = {**inner["$defs"][inner["$ref"].rpartition("/")[2]], "$defs": inner["$defs"]}
     if inner.get("type") == "object" and "properties" in inner:
-        return TypeSchema(adapter, inner, wrapped=False)
+        return TypeSchema(adapter, inner, is_wrapped=False)
     definitions = {"$defs": inner.pop("$defs")} if "$defs" in inner else {}
     schema = {
         "type": "object",
@@ -101,14 +101,14 @@ def _made(kind: Any) -> TypeSchema:
         "additionalProperties": False,
         **definitions,
     }
-    return TypeSchema(adapter, schema, wrapped=True)
+    return TypeSchema(adapter, schema, is_wrapped=True)
 
 
-def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+def _adapter_and_schema(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
-    if isinstance(kind, GivenSchema):
+    if isinstance(kind, RawSchema):
         return TypeAdapter(Any), dict(kind.schema)
     try:
         adapter = TypeAdapter(kind)
@@ -116,28 +116,30 @@ def _described(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     except (PydanticUserError, NameError) as error:  # also PydanticUndefinedAnnotation
         problem = str(error).split("\n")[0]
         if isinstance(error, NameError) or error.code == "class-not-fully-defined":
-            message = f"{_name(kind)} cannot be a format yet: a type in it is not defined. Define it before the call."
-            raise UndefinedName(message) from error
-        raise TypeError(_complaint(kind, problem)) from error
+            message = (
+                f"{_type_name(kind)} cannot be a format yet: a type in it is not defined. Define it before the call."
+            )
+            raise UndefinedNameError(message) from error
+        raise TypeError(_error_text(kind, problem)) from error
 
 
-def _complaint(kind: Any, problem: str) -> str:
-    path, culprit = _culprit(kind)
-    where = f": its field {path!r} is of type {_name(culprit)}" if path else ""
+def _error_text(kind: Any, problem: str) -> str:
+    path, unsupported = _find_unsupported_part(kind)
+    where = f": its field {path!r} is of type {_type_name(unsupported)}" if path else ""
     hint = "Use types that Pydantic has a JSON Schema for: models, dataclasses, enums, builtins and combinations."
-    return f"{_name(kind)} cannot be a format{where}. {problem.rstrip('.')}. {hint}"
+    return f"{_type_name(kind)} cannot be a format{where}. {problem.rstrip('.')}. {hint}"
 
 
-def _culprit(kind: Any, above: tuple[Any, ...] = ()) -> tuple[str, Any]:
+def _find_unsupported_part(kind: Any, above: tuple[Any, ...] = ()) -> tuple[str, Any]:
     """The path to the innermost field without a JSON Schema, and its type."""
-    for name, part in _parts(kind):
-        if part not in above and not _is_describable(part):
-            path, culprit = _culprit(part, (*above, kind))
-            return ".".join(filter(None, (name, path))), culprit
+    for name, part in _type_parts(kind):
+        if part not in above and not _has_json_schema(part):
+            path, unsupported = _find_unsupported_part(part, (*above, kind))
+            return ".".join(filter(None, (name, path))), unsupported
     return "", kind
 
 
-def _parts(kind: Any) -> Iterator[tuple[str, Any]]:
+def _type_parts(kind: Any) -> Iterator[tuple[str, Any]]:
     """The types that a type is made of, with the names of fields."""
     for argument in () if get_origin(kind) is Literal else get_args(kind):
         if not isinstance(argument, list | tuple):
@@ -147,7 +149,7 @@ def _parts(kind: Any) -> Iterator[tuple[str, Any]]:
             yield from get_type_hints(kind, include_extras=True).items()
 
 
-def _is_describable(kind: Any) -> bool:
+def _has_json_schema(kind: Any) -> bool:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
@@ -160,5 +162,5 @@ def _is_describable(kind: Any) -> bool:
         return True
 
 
-def _name(kind: Any) -> str:
+def _type_name(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind)

@@ -15,11 +15,11 @@ from pydantic import BaseModel, Field, RootModel, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.schema.compile import compile_schema
-from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect, Inexpressible
+from mirascope_like.schema.compile import encode_schema
+from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect, InexpressibleError
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import Growing
-from mirascope_like.schema.size import size_of
+from mirascope_like.schema.partial import GrowingValue
+from mirascope_like.schema.size import measure_size
 
 from .everyday import SIXTEEN, VALUES, Bounded, Cat, Pair, Place, Size, Tree
 
@@ -79,7 +79,7 @@ def compiled(kind: Any, dialect: Dialect) -> Format[Any]:
 @pytest.mark.parametrize("name", SIXTEEN)
 def test_everyday_types_conform(name: str, dialect: Dialect) -> None:
     if name == "recursive" and not dialect.recursive:
-        with pytest.raises(Inexpressible, match="Tree contains itself"):
+        with pytest.raises(InexpressibleError, match="Tree contains itself"):
             _ = compiled(SIXTEEN[name], dialect).wire_schema
         return
     schema = compiled(SIXTEEN[name], dialect).wire_schema
@@ -178,7 +178,7 @@ def test_every_type_grows_to_its_value(
     value = data.draw(values)
     form = compiled(kind, OPENAI)
     text = json.dumps(encode(written(value, form, briefly=False), form.schema, form.schema))
-    growing = Growing(form)
+    growing = GrowingValue(form)
     last: Any = "nothing"
     for start in range(0, len(text), size):
         for last in growing.feed(text[start : start + size]):
@@ -205,7 +205,7 @@ def test_parts_have_their_values_before_the_whole_is_there(
     plain = written(items, form, briefly=briefly)
     text = json.dumps(encode(plain, form.schema, form.schema) if data.draw(st.booleans()) else plain)
     begun = text.removesuffix("]}") + " "  # behind which a number is known to be complete
-    growing = Growing(form)
+    growing = GrowingValue(form)
     for start in range(0, len(begun), size):
         growing.feed(begun[start : start + size])
     assert growing.value == items
@@ -336,26 +336,26 @@ def test_all_of_is_merged() -> None:
         "properties": {"a": {"allOf": [{"$ref": "#/$defs/A"}, {"properties": {"y": {"type": ["string", "null"]}}}]}},
         "$defs": {"A": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}},
     }
-    made = compile_schema(schema, OPENAI)
+    made = encode_schema(schema, OPENAI)
     assert list(broken_rules(made.schema, OPENAI)) == []
     assert made.decode({"a": {"x": 1, "y": None}}) == {"a": {"x": 1, "y": None}}
     assert made.decode({"a": None}) == {}
 
 
 def test_references_to_nothing() -> None:
-    with pytest.raises(Inexpressible, match="#/nowhere"):
-        compile_schema({"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}, OPENAI)
+    with pytest.raises(InexpressibleError, match="#/nowhere"):
+        encode_schema({"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}, OPENAI)
 
 
 def test_plain_schemas_are_left_as_they_are() -> None:
     schema = TypeAdapter(Cat).json_schema()
-    assert compile_schema(schema, PLAIN).schema == schema
-    assert compile_schema(schema, PLAIN).exact
+    assert encode_schema(schema, PLAIN).schema == schema
+    assert encode_schema(schema, PLAIN).is_exact
 
 
 def test_what_needs_no_rewriting_needs_no_decoding() -> None:
-    assert compile_schema(TypeAdapter(Place).json_schema(), OPENAI).exact
-    assert not compile_schema(TypeAdapter(Tree).json_schema(), OPENAI).exact
+    assert encode_schema(TypeAdapter(Place).json_schema(), OPENAI).is_exact
+    assert not encode_schema(TypeAdapter(Tree).json_schema(), OPENAI).is_exact
 
 
 # -- limits of size ----------------------------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ LIMITS: list[tuple[Dialect, Any, Any, str]] = [
 @pytest.mark.parametrize(("dialect", "largest", "too_large", "why"), LIMITS, ids=[each[3] for each in LIMITS])
 def test_what_is_too_large_for_a_provider(dialect: Dialect, largest: Any, too_large: Any, why: str) -> None:
     assert compiled(largest, dialect).wire_schema
-    with pytest.raises(Inexpressible, match=why):
+    with pytest.raises(InexpressibleError, match=why):
         _ = compiled(too_large, dialect).wire_schema
 
 
@@ -402,7 +402,7 @@ def test_levels_of_types_that_contain_themselves_and_of_shared_ones() -> None:
     kind: Any = int
     for number in range(9):
         kind = create_model(f"Level{number}", left=(kind, ...), right=(kind, ...))
-    assert size_of(compiled(kind, OPENAI).wire_schema).levels == 9
+    assert measure_size(compiled(kind, OPENAI).wire_schema).levels == 9
 
 
 # -- strict tools ------------------------------------------------------------------------------------------------------

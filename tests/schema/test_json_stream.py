@@ -15,8 +15,8 @@ from mirascope_like.schema.json_stream import MAX_DEPTH, JsonStream, JsonSyntaxE
 class Tree:
     """A sink that builds plain values, and is told of everything in them too."""
 
-    undecided = False
-    needs_whole = True
+    is_undecided = False
+    needs_whole_string = True
     value: Any = "something"
 
     def __init__(self) -> None:
@@ -33,18 +33,18 @@ class Tree:
             self.open[-1][self.names[-1]] = value
         return True
 
-    def begin(self, opening: str) -> Tree:
+    def begin_container(self, opening: str) -> Tree:
         value: Any = {} if opening == "{" else []
         self.put(value)
         self.open.append(value)
         self.names.append("")
         return self
 
-    def key(self, name: str) -> bool:
+    def add_key(self, name: str) -> bool:
         self.names[-1] = name
         return False
 
-    def scalar(self, token: str) -> bool:
+    def add_scalar(self, token: str) -> bool:
         return self.put(json.loads(token))
 
     def begin_string(self, piece: str) -> bool:
@@ -70,7 +70,7 @@ class Tree:
         self.names.pop()
         return True
 
-    def choice(self) -> None:
+    def chosen_sink(self) -> None:
         raise AssertionError("It is decided.")
 
 

@@ -29,10 +29,10 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.schema.compile import compile_schema
+from mirascope_like.schema.compile import encode_schema
 from mirascope_like.schema.dialects import OPENAI
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import Growing
+from mirascope_like.schema.partial import GrowingValue
 
 T = TypeVar("T")
 
@@ -310,7 +310,7 @@ class Coded(BaseModel):
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_a_part_is_what_it_would_be_alone_once_it_is_complete(kind: Any, text: str, size: int) -> None:
     begun = f"[{text}, "
-    growing = Growing(held(list[kind]))
+    growing = GrowingValue(held(list[kind]))
     for start in range(0, len(begun), size):
         growing.feed(begun[start : start + size])
     alone = held(kind).parse(text)
@@ -320,7 +320,7 @@ def test_a_part_is_what_it_would_be_alone_once_it_is_complete(kind: Any, text: s
 
 @pytest.mark.parametrize("text", ['{"name": "a", "age": "old"}', '{"name": "a"}', '{"name": "a", "age": 1, "more": 2}'])
 def test_a_part_that_is_not_valid_stays_as_it_was_shown(text: str) -> None:
-    growing = Growing(Format(list[Strict]))
+    growing = GrowingValue(Format(list[Strict]))
     growing.feed(f"[{text}, ")
     (shown,) = growing.value
     assert shown.name == "a"
@@ -350,4 +350,4 @@ def test_members_with_two_names_are_one_value() -> None:
         CRIMSON = "r"
         BLUE = "b"
 
-    assert compile_schema(Format(Colour).schema, OPENAI).schema["properties"]["output"]["enum"] == ["r", "b"]
+    assert encode_schema(Format(Colour).schema, OPENAI).schema["properties"]["output"]["enum"] == ["r", "b"]

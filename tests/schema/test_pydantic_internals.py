@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -45,7 +45,7 @@ from mirascope_like.schema.pydantic_internals import (
 
 
 @contextmanager
-def breaks(feature: str) -> Iterator[None]:
+def breaks(feature: str) -> Generator[None]:
     """Say what stops working, whatever goes wrong inside."""
     try:
         yield
