@@ -1,15 +1,15 @@
-"""Rewriting JSON Schema into a provider's dialect, with the inverse that takes values back.
+"""Encoding JSON Schema in a provider's dialect, with the decoder that takes values back.
 
-Rules: each form stands in a method with its inverse.
-* All objects are closed. Where no property may be left out, one that need not be given may be `null`, which the inverse
-  drops, so that the type's own default comes; but `null` stays where the type itself takes it.
-* An object with free keys is a list of `{"key": …, "value": …}`; beside arrays in a union, in an object with one
-  property `entries`.
-* A tuple is an object, its items named `item_0` and so on, or by the fields of a `NamedTuple`.
-* A value of any type is a string: its JSON text.
-* `oneOf` is `anyOf`: where a discriminator tells the branches apart, its constants do so too.
-* `const` and `enum` have a type; of several types they are an `anyOf`.
-* A constraint that the dialect does not know goes into the description in words. Pydantic checks it in any case.
+Rules: each method encodes one form and gives its decoder.
+* All objects are closed. Where the dialect requires all properties, an optional one may be `null`. The decoder drops
+  that `null`, so the type's own default applies; `null` stays where the type itself accepts it.
+* An object with free keys becomes an array of `{"key": …, "value": …}`; in a union with arrays, that array is the one
+  property `entries` of an object.
+* A tuple becomes an object, whose properties are `item_0` and so on, or the fields of a `NamedTuple`.
+* A value of any type becomes a string: its JSON text.
+* `oneOf` becomes `anyOf`: where a discriminator tells the branches apart, its constants do so too.
+* `const` and `enum` get a type; with values of several types they become an `anyOf`.
+* A constraint that the dialect does not support is added to the description in words. Pydantic checks it in any case.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["EncodedSchema", "encode_schema"]
 
 Node: TypeAlias = Mapping[str, Any]
 
-# How a constraint is said where it cannot be written.
+# The words for a constraint that a dialect does not support.
 _CONSTRAINT_WORDS = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
@@ -63,8 +63,7 @@ _MAX_DEFAULT = 80  # characters of JSON
 
 @dataclass(frozen=True)
 class EncodedSchema:
-    """A schema in a dialect. `decoder` makes a value of it one of the original schema; `is_exact` says that the two are
-    the same."""
+    """A schema in a dialect. `decoder` turns values of it into values of the original schema."""
 
     schema: dict[str, Any]
     decoder: ValueDecoder
@@ -75,16 +74,16 @@ class EncodedSchema:
         return self.decoder is IDENTITY
 
     def decode(self, value: Any) -> Any:
-        """The plain value of a value in the dialect's forms. Raises nothing."""
+        """Return a value without the dialect's forms. Raises nothing."""
         return self.decoder.decode(value)
 
 
 def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
-    """A JSON Schema object in a dialect. Raises `InexpressibleError`."""
+    """Encode a JSON Schema object in a dialect. Raises `InexpressibleError`."""
     if dialect is PLAIN:
         return EncodedSchema(dict(schema), IDENTITY)
     rewritten_names: frozenset[str] = frozenset()
-    while True:  # until it is known which definitions have something to undo
+    while True:  # until it is known which definitions need a decoder
         encoder = _Encoder(schema.get("$defs", {}), dialect, rewritten_names)
         encoded = encoder.encode(schema)
         if encoder.rewritten_names == rewritten_names:
@@ -94,7 +93,7 @@ def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
 
 
 class _Encoded(NamedTuple):
-    """A schema in the dialect, and what undoes it."""
+    """A schema in the dialect, and the decoder of its values."""
 
     schema: dict[str, Any]
     decoder: ValueDecoder = IDENTITY
@@ -113,7 +112,7 @@ class _Encoder:
 
     @property
     def rewritten_names(self) -> frozenset[str]:
-        """The definitions that have something to undo."""
+        """The names of the definitions that need a decoder."""
         return frozenset(name for name, decoder in self._decoders.items() if decoder is not IDENTITY)
 
     def encode(self, schema: Node) -> EncodedSchema:
@@ -172,7 +171,7 @@ class _Encoder:
         return _Encoded(schema, decoder)
 
     def _merge_all_of(self, node: Node) -> Node:
-        """`allOf` as one schema."""
+        """Merge the parts of `allOf` into one schema."""
         merged: dict[str, Any] = {}
         for part in [*node["allOf"], _drop_keywords(node, {"allOf"})]:
             whole = self._definitions.get(_definition_name(part["$ref"]), {}) if "$ref" in part else part
@@ -200,7 +199,7 @@ class _Encoder:
         return _Encoded(self._describe(schema, node), self._choose_decoder(encoded))
 
     def _has_free_keys(self, node: Node) -> bool:
-        """Whether it is an object with free keys, which is written as an array."""
+        """Whether a schema is an object with free keys, which is encoded as an array."""
         while "$ref" in node and _definition_name(node["$ref"]) in self._definitions:
             node = self._definitions[_definition_name(node["$ref"])]
         return (
@@ -220,7 +219,7 @@ class _Encoder:
         groups: dict[str, list[Any]] = {}
         for value in values:
             group = groups.setdefault(json_type(value), [])
-            if value not in group:  # of an enum whose members have other names too
+            if value not in group:  # enums may have several names for a value
                 group.append(value)
         schemas = [{"type": k} if k == "null" else {"type": k, "enum": group} for k, group in groups.items()]
         return _Encoded(self._describe(_any_of(schemas), node))
@@ -235,7 +234,7 @@ class _Encoder:
         return _Encoded(self._object_schema(node, properties, fields, needed), decoder)
 
     def _omittable_properties(self, properties: Mapping[str, Any], needed: set[str]) -> frozenset[str]:
-        """The properties of which `null` says that they are left out."""
+        """Return the properties whose `null` means that they are left out."""
         return frozenset(name for name in properties if name not in needed and not self._accepts_null(properties[name]))
 
     def _object_schema(
@@ -257,7 +256,7 @@ class _Encoder:
         return self._describe(schema, node)
 
     def _optional_property(self, schema: dict[str, Any], node: Node, omittable: bool) -> dict[str, Any]:
-        """The schema of a property that need not be given."""
+        """Return the schema of an optional property."""
         default = json.dumps(node["default"]) if node.get("default") is not None else ""
         if self._dialect.optional or not omittable:
             return _add_notes(schema, f"{default} by default") if 0 < len(default) <= _MAX_DEFAULT else schema
@@ -268,7 +267,7 @@ class _Encoder:
     def _encode_mapping(self, node: Node) -> _Encoded:
         names: Any = node.get("propertyNames")
         keys: Node = cast("Node", names) if isinstance(names, Mapping) else {}
-        if "$ref" not in keys:  # what stands behind one has a type; names are text even where nobody says so
+        if "$ref" not in keys:  # a definition has a type; names are strings even if the schema does not say so
             keys = {"type": "string", **keys}
         values: Any = node.get("additionalProperties", True)
         if patterns := cast("Mapping[str, Any]", node.get("patternProperties") or {}):
@@ -303,10 +302,10 @@ class _Encoder:
         schema = self._describe({"type": "array", "items": item.schema}, node)
         return _Encoded(schema, IDENTITY if item.decoder is IDENTITY else ArrayDecoder(item.decoder))
 
-    # -- beside forms -------------------------------------------------------------------------------------------------
+    # -- descriptions and nulls ----------------------------------------------------------------------------------------
 
     def _describe(self, schema: dict[str, Any], node: Node, *notes: str) -> dict[str, Any]:
-        """The schema with the node's description and constraints, in the dialect or in words."""
+        """Add a node's description and constraints to a schema, as keywords of the dialect or in words."""
         phrases = list(notes)
         described = dict(schema)
         if description := node.get("description"):
@@ -321,7 +320,7 @@ class _Encoder:
         return _add_notes(described, *phrases)
 
     def _accepts_null(self, node: Node) -> bool:
-        """Whether `null` is a value of a type. Of a value of any type it is not in its JSON text."""
+        """Whether `null` is a value of a type. For values of any type, `null` is written in their JSON text instead."""
         if "$ref" in node:
             return self._accepts_null(self._definitions.get(_definition_name(node["$ref"]), {}))
         branches: Sequence[Node] = node.get("anyOf") or node.get("oneOf") or ()
@@ -334,7 +333,7 @@ class _Encoder:
 
 
 def _box(encoding: _Encoded) -> _Encoded:
-    """Pairs that no array can be taken for."""
+    """Put an array of pairs into an object, so that no other array is taken for it."""
     schema = {
         "type": "object",
         "properties": {BOX: encoding.schema},
@@ -345,7 +344,7 @@ def _box(encoding: _Encoded) -> _Encoded:
 
 
 def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """One of several; an `anyOf` without a description of its own is taken apart."""
+    """Return the union of schemas. An `anyOf` without its own description is flattened."""
     branches: list[dict[str, Any]] = []
     for schema in schemas:
         for branch in schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]:
@@ -355,7 +354,7 @@ def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _add_notes(schema: dict[str, Any], *notes: str) -> dict[str, Any]:
-    """The schema with more said in its description."""
+    """Add notes to the description of a schema."""
     if not notes:
         return schema
     phrases = f"({'; '.join(notes)})"
@@ -372,7 +371,7 @@ def _to_words(value: Any) -> str:
 
 
 def _is_constant(node: Node) -> bool:
-    """Whether there is only one value, such as the tag of a discriminated union: that is always given."""
+    """Whether a schema has only one value, such as the tag of a discriminated union. It is always required."""
     return "const" in node and node["const"] is not None
 
 
@@ -385,7 +384,7 @@ def _definition_name(reference: str) -> str:
 
 
 def _referenced_names(node: object) -> set[str]:
-    """The names of the definitions that are referred to in a schema."""
+    """Return the names of the definitions that a schema refers to."""
     return set(map(_definition_name, references(node)))
 
 

@@ -1,11 +1,11 @@
-"""What each provider takes of JSON Schema when it is to hold a model to it, as data.
+"""The subset of JSON Schema that each provider supports for constrained output, as data.
 
-A dialect says which keywords may stand; how types are rewritten for it is in `compile`. All dialects but `PLAIN` are
+A dialect says which keywords are supported; `compile` encodes schemas in it. All dialects but `PLAIN` are
 closed: objects have the properties that are named, and no others.
 
 Sources: platform.openai.com/docs/guides/structured-outputs, "Supported schemas" (with the limits of size);
 docs.claude.com/en/docs/build-with-claude/structured-outputs, "JSON Schema limitations" and "Schema complexity limits";
-llama.cpp, grammars/README.md. A keyword that a page does not name is left out.
+llama.cpp, grammars/README.md. Keywords that a page does not name are left out.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any
 
 __all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "InexpressibleError", "SizeLimits"]
 
-# No look-around, references or word boundaries: what is enforced while writing cannot look back or ahead.
+# No look-around, references or word boundaries: constrained decoding cannot look back or ahead.
 _SIMPLE_PATTERNS = r"(?!.*(\(\?|\\[1-9bBAZzkG]))(?s:.*)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeLimits:
-    """How large a schema may be; `None` where nothing is said of it."""
+    """The maximum size of a schema; `None` where the provider documents no limit."""
 
     properties: int | None = None
-    """Properties of all objects together."""
+    """Total number of properties of all objects."""
     levels: int | None = None
-    """Objects within objects."""
+    """Levels of nested objects."""
     enum_values: int | None = None
-    """Values of all enums together."""
+    """Total number of values of all enums."""
     name_characters: int | None = None
-    """Characters of the names of properties and definitions and of the values of enums, together."""
+    """Total characters of the names of properties and definitions and of the values of enums."""
     optional: int | None = None
-    """Properties that may be left out."""
+    """Number of optional properties."""
     unions: int | None = None
-    """Properties of several types."""
+    """Number of properties of several types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +44,22 @@ class Dialect:
 
     name: str
     keywords: frozenset[str] = frozenset()
-    """The constraints that may stand in a schema; others are said in words."""
+    """The constraints that are supported; others go into descriptions in words."""
     formats: frozenset[str] = frozenset()
-    """The values of `format` that are known."""
+    """The supported values of `format`."""
     patterns: str = _SIMPLE_PATTERNS
-    """Which regular expressions are known: a regular expression for all of their text."""
+    """The supported regular expressions: an expression that matches the whole of their text."""
     max_min_items: int | None = None
-    """The greatest `minItems` that is taken; `None` if any is."""
+    """The greatest supported `minItems`; `None` if there is no limit."""
     optional: bool = False
-    """Whether properties may be left out. Where they may not, `null` stands for what would be."""
+    """Whether properties may be optional. Where they may not, `null` stands for one that is left out."""
     recursive: bool = True
     """Whether a type may contain itself."""
     limits: SizeLimits = SizeLimits()
-    """How large a schema may be."""
+    """The maximum size of a schema."""
 
     def can_express(self, keyword: str, value: Any) -> bool:
-        """Whether a constraint may stand in a schema."""
+        """Whether a constraint can be expressed as a keyword."""
         if keyword not in self.keywords:
             return False
         match keyword:
@@ -77,7 +77,7 @@ _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 
 PLAIN = Dialect(name="plain", optional=True)
-"""JSON Schema as it is: nothing is rewritten."""
+"""JSON Schema unchanged."""
 
 OPENAI = Dialect(
     name="openai",
@@ -107,8 +107,8 @@ COMMON = Dialect(
     max_min_items=1,
     limits=OPENAI.limits,
 )
-"""What providers have in common, for a schema that is made before it is known where it goes."""
+"""What all providers support, for a schema that is made before its provider is known."""
 
 
 class InexpressibleError(ValueError):
-    """A type has no form in a dialect."""
+    """A type cannot be expressed in a dialect."""

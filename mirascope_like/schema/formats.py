@@ -1,6 +1,7 @@
-"""What a reply must be: a Python type, how the model is held to it, and how its text becomes a value.
+"""Output formats: a Python type, how the model is constrained to it, and how its text is parsed into a value.
 
-A model may write a value as it was asked to (in an envelope, in the forms of a dialect) or as it is: both are read.
+A model may write a value as requested (in an envelope, in the forms of a dialect) or as the type itself has it: both
+are accepted.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ FormattingMode: TypeAlias = Literal["strict", "json", "tool", "parser"]
 _ENVELOPED = re.compile(rf'\s*{{\s*"{ENVELOPE}"')
 
 FORMAT_TOOL = "__output__"
-"""The name of the hidden tool of mode "tool". Python reserves names like it, so no tool of the user's has it."""
+"""The name of the hidden tool of mode "tool". Python reserves such names, so no tool of the user has it."""
 
 
 class OutputParser(Generic[F]):
-    """A function that makes a value of a whole response, with the text that tells the model how to write it."""
+    """A function that parses a whole response into a value, with the instructions for the model."""
 
     def __init__(self, fn: Callable[..., F], formatting_instructions: str) -> None:
         self.fn = fn
@@ -56,11 +57,11 @@ class OutputParser(Generic[F]):
         behave_like(self, fn)
 
     def __call__(self, response: Any) -> F:
-        """Make the value of a response."""
+        """Parse a response."""
         return self.fn(response)
 
     def __get__(self, instance: object, owner: type | None = None) -> OutputParser[F]:
-        """On a method: the parser of the bound method."""
+        """Bind to an instance or class (descriptor protocol)."""
         fn = bind_function(self.fn, instance, owner)
         return self if fn is None else OutputParser(fn, self.instructions)
 
@@ -68,16 +69,16 @@ class OutputParser(Generic[F]):
         return pickle_reference(self)
 
     def formatting_instructions(self) -> str:
-        """What the model is told."""
+        """Return the instructions for the model."""
         return self.instructions
 
 
 class Format(Generic[F]):
-    """A type (or parser) with the way to get it.
+    """An output type (or parser) and the mode in which the model is asked for it.
 
-    `mode`: "strict" (the provider holds the model to the schema), "json" (the model is told the schema; JSON mode where
-    there is one), "tool" (the answer is the arguments of a hidden tool), "parser" (an `OutputParser`); `None` until it
-    is chosen for a model. `dialect` is the JSON Schema of the provider in mode "strict".
+    `mode`: "strict" (the provider constrains the model to the schema), "json" (the schema is in the prompt; JSON mode
+    where the provider has one), "tool" (the answer is the arguments of a hidden tool), "parser" (an `OutputParser`);
+    `None` until it is chosen for a model. `dialect` is the provider's subset of JSON Schema in mode "strict".
 
     Raises `TypeError` if a type has no JSON Schema, and `ValueError` if the mode does not fit.
     """
@@ -91,11 +92,11 @@ class Format(Generic[F]):
         self.formattable = formattable
         if isinstance(formattable, str):
             raise TypeError(
-                f"A format is a type, not text as {formattable[:60]!r} is. In chat, fields may be written in short: "
+                f"A format must be a type, not the text {formattable[:60]!r}. In chat, fields may be written in short: "
                 "schema=chat.schema_dsl('name, age int')."
             )
         if mode is not None and mode not in get_args(FormattingMode):
-            raise ValueError(f"There is no mode {mode!r}; there are: {', '.join(get_args(FormattingMode))}.")
+            raise ValueError(f"mode must be one of {', '.join(get_args(FormattingMode))}; got {mode!r}.")
         if isinstance(formattable, OutputParser):
             if mode not in (None, "parser"):
                 raise ValueError(f"An output parser has mode 'parser', not {mode!r}.")
@@ -109,25 +110,25 @@ class Format(Generic[F]):
                 self._type_schema  # noqa: B018
 
     def with_mode(self, mode: FormattingMode, dialect: Dialect | None = None) -> Format[F]:
-        """The same format in a mode, and for mode "strict" in a provider's dialect."""
+        """Return the same format in another mode, and for mode "strict" in a provider's dialect."""
         return Format[F](self.formattable, mode, dialect)
 
     @property
     def guarantee(self) -> Literal["constrained", "validated"] | None:
-        """What holds the model to the type: "constrained" (the provider, while it writes; it is validated as well) or
-        "validated" (only the check when the answer is parsed). `None` until the mode is chosen."""
+        """What guarantees the type: "constrained" (the provider constrains the model while it writes, and the answer is
+        validated) or "validated" (the answer is only validated). `None` until the mode is chosen."""
         if self.mode is None:
             return None
         return "constrained" if self.mode == "strict" else "validated"
 
     @property
     def parser(self) -> OutputParser[F] | None:
-        """The function that makes the value, in mode "parser"."""
+        """The parser function, in mode "parser"."""
         return cast("OutputParser[F]", self.formattable) if self.mode == "parser" else None
 
     @cached_property
     def name(self) -> str:
-        """A name for the schema, of letters, digits, `_` and `-` as providers ask."""
+        """A name for the schema, of letters, digits, `_` and `-` as providers require."""
         text = getattr(self.formattable, "__name__", None) or str(self.formattable)
         return re.sub(r"[^a-zA-Z0-9_-]+", "_", text).strip("_")[:64] or "output"
 
@@ -144,18 +145,18 @@ class Format(Generic[F]):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the type, in an object with one property `output` if it is not an object itself."""
+        """The JSON Schema of the type, inside an object with one property `output` if it is not an object itself."""
         return self._type_schema.schema
 
     @property
     def wire_schema(self) -> dict[str, Any]:
-        """`schema` as the model is held to it: in the provider's dialect. Raises `InexpressibleError`."""
+        """`schema` as it is sent: in the provider's dialect. Raises `InexpressibleError`."""
         return self._type_schema.encode(self.dialect).schema
 
     @cached_property
     def formatting_instructions(self) -> str | None:
-        """What the model is told beside the prompt: the type's own `formatting_instructions()` if it has one, else what
-        the mode needs."""
+        """The instructions that are added to the prompt: the type's own `formatting_instructions()` if it has one, else
+        those that the mode needs."""
         if callable(own := getattr(self.formattable, "formatting_instructions", None)):
             return cast("str | None", own())
         if self.mode == "json":
@@ -168,17 +169,17 @@ class Format(Generic[F]):
     def value_of(
         self, response: object, text: str, *, ended: FinishReason | None = None, pending: str | None = None
     ) -> F:
-        """The value of an answer: of its text, or what the parser makes of the whole response.
+        """Return the value of an answer: parsed from its text, or by the parser from the whole response.
 
-        `ended` is why it ended, if it did not simply end, and `pending` what it waits for, in words: of what may not be
-        all, only JSON that has an end is taken, since 12 may be the start of 1234. In mode "tool" not even that, since
-        some providers close the arguments of a call that was cut off. Raises `ParseError`, which says so.
+        `ended` is the finish reason if the answer did not end normally; `pending` is what it waits for, in words. Then
+        only closed JSON is accepted, since 12 may be the start of 1234. In mode "tool" not even that, since some
+        providers close the arguments of a call that was cut off. Raises `ParseError` with the reason.
         """
         try:
             if self.parser is not None:
                 return _run_parser(self.parser, response, text)
             if (ended or pending) and not (is_closed_json(text) and self._is_complete(ended)):
-                raise ParseError("it has no end.", text=text)
+                raise ParseError("The JSON in the answer is not closed.", text=text)
             return self.parse(text)
         except ParseError as error:
             if ended is None and pending is None:
@@ -186,30 +187,30 @@ class Format(Generic[F]):
             raise incomplete_error(error, ended, pending) from error
 
     def _is_complete(self, ended: FinishReason | None) -> bool:
-        """Whether JSON that has an end is all that the model meant to write."""
+        """Whether closed JSON is all that the model was going to write."""
         return self.mode != "tool" or ended is None or not ended.blocks_tools
 
     def parse(self, text: str) -> F:
-        """The value that a model's text holds. Raises `ParseError`.
+        """Parse the value in a model's text. Raises `ParseError`.
 
-        The JSON may stand in prose or in a fenced block; of an object with a key twice, the last counts. NaN and
-        infinities are not JSON.
+        The JSON may stand in prose or in a fenced block. If a key is repeated, the last value wins. NaN and infinities
+        are not JSON.
         """
-        finite = "NaN" not in text and "Infinity" not in text  # which Pydantic would take
-        # An envelope that nobody asked for would be read as an object that gives nothing, if all fields have defaults.
+        finite = "NaN" not in text and "Infinity" not in text  # which Pydantic would accept
+        # If all fields have defaults, Pydantic would read an unrequested envelope as an object without any field.
         if finite and self._is_sent_unchanged and _ENVELOPED.match(text) is None:
             try:
                 return self._adapter.validate_json(text)
             except ValueError:
-                pass  # it is not all JSON, or not of this type: what follows tells
+                pass  # the text is more than JSON, or another type: the search below tells
         return self._find_value(text)[1]
 
     def plain(self, text: str) -> object:
-        """What `parse` makes a value of: the JSON of the type itself, out of the envelope and the dialect's forms."""
+        """Return the JSON value that `parse` validates: without the envelope and the dialect's forms."""
         return self._find_value(text)[0]
 
     def _find_value(self, text: str) -> tuple[object, F]:
-        """The JSON value in a text, plain, and the value of the type."""
+        """Return the plain JSON value in a text, and the value of the type."""
         wrong: Exception | None = None
         broken: Exception | None = None
         for candidate in json_candidates(text):
@@ -225,7 +226,7 @@ class Format(Generic[F]):
         raise unusable_error(text, wrong, broken)
 
     def _validate(self, value: object, text: str) -> tuple[object, F]:
-        """What is in an envelope; or as it stands, where it was none but an object that looks like one."""
+        """Validate what is in the envelope, or the object itself if it only looks like one."""
         inner = self.unwrap(value)
         try:
             return self._read_value(inner, value, text)
@@ -237,18 +238,17 @@ class Format(Generic[F]):
             raise
 
     def _read_value(self, inner: object, value: object, text: str) -> tuple[object, F]:
-        """Pydantic reads JSON more kindly than Python's values (of which a list is no tuple), so it is given JSON."""
+        """Validate a value as JSON text: Pydantic is stricter with Python's values, where a list is not a tuple."""
         plain = self._decode_inner(inner)
         return plain, self._adapter.validate_json(text if plain is value else json.dumps(plain))
 
     def decode(self, value: object) -> object:
-        """The JSON value that the type itself has, of one that a model wrote: out of the envelope and the dialect's
-        forms. What is plain already stays as it is; halves of values are taken too. Raises nothing but
-        `RecursionError`."""
+        """Return a JSON value that a model wrote, without the envelope and the dialect's forms. Plain values stay
+        unchanged; partial values are accepted too. Raises nothing but `RecursionError`."""
         return self._decode_inner(self.unwrap(value))
 
     def _decode_inner(self, value: object) -> object:
-        """A value without the dialect's forms."""
+        """Return a value without the dialect's forms."""
         encoded = self._type_schema.encode(self.dialect)
         if encoded.is_exact:
             return value
@@ -257,12 +257,12 @@ class Format(Generic[F]):
         return encoded.decode({ENVELOPE: value})[ENVELOPE]
 
     def unwrap(self, value: object) -> object:
-        """What is in the envelope that non-objects are sent in; a bare value as it is."""
+        """Return what is in the envelope; a bare value unchanged."""
         return self._type_schema.unwrap(value)
 
     @cached_property
     def _is_sent_unchanged(self) -> bool:
-        """Whether the model writes what the type reads, with nothing to undo."""
+        """Whether the model writes what the type reads, with nothing to decode."""
         return not self._type_schema.is_wrapped and self._type_schema.encode(self.dialect).is_exact
 
     @cached_property
@@ -288,13 +288,13 @@ def _run_parser(parser: OutputParser[F], response: object, text: str) -> F:
 
 AnyFormat: TypeAlias = Format[Any]
 FormatSpec: TypeAlias = type[F] | TypeForm[F] | Format[F] | OutputParser[F]
-"""What may be given as `format=`. A `TypeForm` is a type that need not be a class, such as `Book | None`; mypy, which
-does not find one in a union yet, takes it inside `llm.format(…)`."""
+"""The types of `format=`. A `TypeForm` is a type that need not be a class, such as `Book | None`; mypy, which does not
+find one in a union yet, accepts it inside `llm.format(…)`."""
 
 
 def make_format(spec: FormatSpec[F] | None) -> Format[F] | None:
-    """The format of what a user passes as `format=`: a type, a format or a parser. `None`, and its type, say that
-    there is none."""
+    """Return the format for what a user passes as `format=`: a type, a format or a parser. `None` and its type mean no
+    format."""
     if spec is None:
         return None
     format: Format[F] = cast("Any", spec) if isinstance(spec, Format) else Format(spec)

@@ -1,7 +1,7 @@
-"""Objects and arrays that are being filled while their JSON arrives.
+"""Containers: partial objects and arrays that are filled in place while their JSON arrives.
 
-A container holds one of them: `value` is what is shown of it, and `next_plan` is the plan of the value that comes next.
-Containers are filled in place, so that a value costs the same whether it is the first or the last of ten thousand.
+Each container shows its object or array in `value`; `next_plan` is the type plan of the next value in it. Adding
+a value takes the same time whether it is the first or the ten-thousandth.
 """
 
 from __future__ import annotations
@@ -65,46 +65,46 @@ class ObjectOption(ValuePlan, Protocol):
 
 
 class Container:
-    """Something open of which nothing is shown: it is validated whole, once it is complete. It is the `Sink` of what is
-    in it."""
+    """An open object or array. This base class shows nothing of it: the value is validated when it is complete. A
+    container is the `Sink` for everything inside it."""
 
     plan: ValuePlan | None
-    """What it has to be; `None` if it does not matter."""
+    """The plan of its type; `None` if its type does not matter."""
     parent: Container
-    """What it is in."""
+    """The container that it is in."""
     value: Any = None
-    """What is shown of it; `None` if nothing is."""
+    """The partial value; `None` if nothing is shown."""
     next_plan: ValuePlan | None = None
-    """The shape of the value that is next, or open; `None` if it is not shown."""
+    """The plan of the next or open value; `None` if that value is not shown."""
     is_undecided: bool = False
     """See `Sink.is_undecided`."""
     needs_whole_string: bool = False
     """See `Sink.needs_whole_string`."""
-    _is_shown = False  # whether something is shown of the value that is open
-    _has_invalid = False  # whether something in it was not valid alone
+    _is_shown = False  # whether the open value is shown in part
+    _has_invalid = False  # whether a value in it was not valid by itself
 
-    # -- what kinds of frames differ in -------------------------------------------------------------------------------
+    # -- what subclasses override -------------------------------------------------------------------------------------
 
     def add_key(self, name: str) -> bool:
         """See `Sink.add_key`."""
         return False
 
     def put(self, value: Any) -> bool:
-        """Set the value that is next. Gives whether it will be seen at once."""
+        """Set the next value. Return whether it is visible at once."""
         return True
 
     def replace(self, value: Any) -> bool:
-        """Set it anew."""
+        """Replace the value that was set last."""
         return self.put(value)
 
     def grow_string(self, piece: str) -> None:
         """See `Sink.grow_string`."""
 
     def chosen_plan(self) -> ValuePlan | None:
-        """What this turns out to be, if that was open."""
+        """Return the plan of the type that the content has made clear; `None` if there is none."""
         return None
 
-    # -- what comes, see `Sink` ---------------------------------------------------------------------------------------
+    # -- see `Sink` ---------------------------------------------------------------------------------------------------
 
     def begin_container(self, opening: str) -> Container:
         """See `Sink.begin_container`."""
@@ -117,7 +117,7 @@ class Container:
         return None if plan is None else self.parent.adopt(plan.make_container("{"), self.plan)
 
     def adopt(self, container: Container, plan: ValuePlan | None) -> Container:
-        """Take a frame for the value that is next, which has to be of a shape. Gives the frame."""
+        """Use a container for the next value, whose type has this plan. Return the container."""
         container.plan, container.parent = plan, self
         self._is_shown = container.value is not None
         if self._is_shown:
@@ -142,13 +142,13 @@ class Container:
         return True
 
     def complete(self, text: str) -> bool:
-        """See `Sink.complete`. What is not valid stays as it was shown; the end will tell."""
+        """See `Sink.complete`. An invalid value stays as it was shown; the whole is validated at its end."""
         if self.next_plan is None:
             return False
         try:
             value = self.next_plan.parse(text)
         except (ValueError, RecursionError):
-            self._has_invalid = True  # as an optional part that is `null`: perhaps the whole is valid
+            self._has_invalid = True  # the whole may still be valid, as with an optional part that is `null`
             if not self._is_shown:
                 self.put(None)
             return False
@@ -160,7 +160,7 @@ class Container:
 
 
 class _SlotContainer(Container):
-    """Values are kept in `slots`, under `slot`."""
+    """A container that stores values in `slots`, the current one under `slot`."""
 
     slots: Any
     slot: Any = 0
@@ -171,7 +171,7 @@ class _SlotContainer(Container):
         return True
 
     def grow_string(self, piece: str) -> None:
-        """See `Sink.grow_string`. For a moment nothing else refers to the string: Python extends it in place."""
+        """See `Sink.grow_string`. The slot drops its reference first, so that Python extends the string in place."""
         slots, slot = self.slots, self.slot
         text = slots[slot]
         slots[slot] = None
@@ -180,7 +180,7 @@ class _SlotContainer(Container):
 
 
 class RootContainer(_SlotContainer):
-    """Where the outermost value goes."""
+    """Holds the outermost value."""
 
     def __init__(self, plan: ValuePlan) -> None:
         self.slots: list[Any] = [None]
@@ -188,8 +188,8 @@ class RootContainer(_SlotContainer):
 
 
 class ObjectContainer(_SlotContainer):
-    """An object with known members: by name, where they go in `slots` and their shape. `present` collects the slots
-    that have a value."""
+    """An object with known members. `members` has, by name in JSON, their key in `slots` and their plan. `present`
+    collects the slots that have a value."""
 
     def __init__(
         self,
@@ -218,12 +218,12 @@ class ObjectContainer(_SlotContainer):
         return True
 
     def end(self) -> bool:
-        """See `Sink.end`. Members that did not come have defaults, or are missed."""
+        """See `Sink.end`. Members that did not arrive get their defaults, or are errors."""
         return super().end() or self._filled_slots is None or len(self._filled_slots) < len(self.slots)
 
 
 class DictContainer(_SlotContainer):
-    """An object with free names."""
+    """An object with any keys (a dict)."""
 
     def __init__(self, key: ValuePlan, item: ValuePlan) -> None:
         self.value: dict[Any, Any] = {}
@@ -238,7 +238,7 @@ class DictContainer(_SlotContainer):
 
 
 class PairContainer(Container):
-    """One `{"key": …, "value": …}` of an object with free names that is written as a list of them."""
+    """One `{"key": …, "value": …}` of a dict that is written as an array of pairs."""
 
     def __init__(self, whole: DictContainer, key: ValuePlan) -> None:
         self._dict = whole
@@ -270,7 +270,7 @@ class PairContainer(Container):
         self._dict.grow_string(piece)
 
     def end(self) -> bool:
-        """See `Sink.end`. It is in the whole already, unless its value came before its key, or is not valid."""
+        """See `Sink.end`. The pair is in the dict already, unless its value came before its key or is invalid."""
         return self._has_invalid or not self._has_value
 
 
@@ -296,8 +296,8 @@ class ArrayContainer(_SlotContainer):
 
 
 class TupleContainer(_SlotContainer):
-    """A tuple of fixed length, from an array or from an object with a name for each item. Tuples cannot be filled in
-    place: it is made anew whenever it grows; its length is bounded by its type."""
+    """A tuple of fixed length, from an array or from an object with a name for each item. A tuple cannot be filled in
+    place, so it is built again whenever it grows; its type bounds its length."""
 
     def __init__(self, make: Callable[[Sequence[Any]], Any], names: Sequence[str], items: Sequence[ValuePlan]) -> None:
         self.slots: list[Any] = [None] * len(items)
@@ -349,7 +349,7 @@ class TupleContainer(_SlotContainer):
 
 
 class UndecidedContainer(Container):
-    """An object of one of several types. Names and tags tell which."""
+    """An object whose type is one of several. Its names and tags tell which."""
 
     is_undecided = True
 
@@ -375,7 +375,7 @@ class UndecidedContainer(Container):
 
 
 class EnvelopeContainer(Container):
-    """The root, which may be an envelope around what is meant, or that itself. The first name tells."""
+    """The outermost object: the envelope around a value, or the value itself. Its first name tells which."""
 
     is_undecided = True
 

@@ -1,8 +1,7 @@
-"""What a function takes, as JSON Schema, and its arguments from the JSON text that a model writes.
+"""Functions as tools: the JSON Schema of their parameters, and parsing the arguments that a model writes.
 
-The schema comes from the signature, the types from its annotations, the descriptions from `Annotated[...,
-Field(...)]` or else from the docstring (Google, NumPy, reST or Epydoc style). Everything here is done at first use
-and once.
+The schema comes from the signature: types from the annotations, descriptions from `Annotated[..., Field(...)]` or else
+from the docstring (Google, NumPy, reST or Epydoc style). All of this happens at first use, once.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ __all__ = [
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
-    """Whether calling `fn` gives something to await: functions, methods, partials and callable objects alike."""
+    """Whether calling `fn` returns an awaitable: for functions, methods, partials and callable objects."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     fn = unwrap_method(fn)
@@ -60,14 +59,14 @@ def is_async(fn: Callable[..., Any]) -> bool:
 
 
 def function_name(fn: Callable[..., Any]) -> str:
-    """The name of a function, partial or callable object."""
+    """Return the name of a function, partial or callable object."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     return getattr(fn, "__name__", None) or type(fn).__name__
 
 
 def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
-    """Make an object look like the function it stands for: name, docs, signature, and whether it is to be awaited."""
+    """Give an object the name, docs and signature of the function it wraps, and mark it if it is async."""
     inner = unwrap_method(fn)
     functools.update_wrapper(wrapper, inner, updated=())
     wrapper.__name__ = function_name(inner)
@@ -77,20 +76,20 @@ def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
     if mark := getattr(inspect, "markcoroutinefunction", None):
         mark(wrapper)
     else:
-        # Before Python 3.12 `inspect.iscoroutinefunction` asks an object that looks like a function for its code.
+        # Before Python 3.12, `inspect.iscoroutinefunction` looks at the code of an object that looks like a function.
         code = inner if hasattr(inner, "__code__") else underlying_function(inner)
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             setattr(wrapper, name, getattr(code, name))
 
 
 def pickle_reference(value: Any) -> Any:
-    """How an object made by a decorator pickles: by the name under which its module or owner holds it."""
+    """Return how an object made by a decorator is pickled: by the name that it has in its module or owner."""
     owner = getattr(value.fn, "__self__", None)
     return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
 
 
 def find_by_reference(value: Any) -> object:
-    """What is found where `pickle_reference` says; `None` if there is nothing."""
+    """Return what `pickle_reference` refers to; `None` if there is nothing."""
     owner = getattr(value.fn, "__self__", None)
     if owner is not None:
         return getattr(owner, value.__name__, None)
@@ -101,8 +100,8 @@ def find_by_reference(value: Any) -> object:
 
 
 def bind_function(fn: Any, instance: object, owner: type | None) -> Callable[..., Any] | None:
-    """The method that a function is when it is found on an instance or class; `None` if it stays as it is."""
-    bind = getattr(fn, "__get__", None)  # callable objects have none, and do not bind
+    """Bind a function to an instance or class. Return `None` if it does not bind."""
+    bind = getattr(fn, "__get__", None)  # callable objects do not bind
     if bind is None or isinstance(fn, staticmethod) or (instance is None and not isinstance(fn, classmethod)):
         return None
     bound: Callable[..., Any] = bind(instance, owner)
@@ -111,7 +110,7 @@ def bind_function(fn: Any, instance: object, owner: type | None) -> Callable[...
 
 @dataclass(frozen=True, slots=True)
 class FunctionDocs:
-    """A function's docstring, taken apart: what it says to all, and of each parameter."""
+    """A parsed docstring: the description of the function, and of each parameter."""
 
     description: str
     parameters: Mapping[str, str]
@@ -119,18 +118,18 @@ class FunctionDocs:
 
 @cache_per_function
 def parse_docs(fn: Callable[..., Any]) -> FunctionDocs:
-    """The parts of a function's docstring; the function's name where there is none."""
+    """Parse a function's docstring. Without one, the description is the function's name."""
     text = _docstring(fn)
     if not text:
         return FunctionDocs(function_name(fn), {})
     from docstring_parser import ParseError, parse
 
     try:
-        parsed = parse(f"\n{_restore_indent(text)}")  # a section in the first line is not seen
+        parsed = parse(f"\n{_restore_indent(text)}")  # the parser misses a section in the first line
     except ParseError:
         return FunctionDocs(text, {})
     described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
-    # A parameter's description stands in the schema; said twice it only costs tokens.
+    # A parameter's description is in the schema; repeating it only costs tokens.
     return (
         FunctionDocs(_description_without_parameters(parsed) or function_name(fn), described)
         if parsed.params
@@ -139,7 +138,7 @@ def parse_docs(fn: Callable[..., Any]) -> FunctionDocs:
 
 
 def _docstring(fn: Callable[..., Any]) -> str:
-    """What the author wrote of a function, or of a callable object or its class: not what these have from Python or
+    """Return the author's docstring of a function, callable object or class, not one inherited from Python or
     Pydantic."""
     while isinstance(fn, functools.partial):
         fn = fn.func
@@ -152,7 +151,7 @@ def _docstring(fn: Callable[..., Any]) -> str:
 
 
 def _restore_indent(text: str) -> str:
-    """A docstring with the indent of its only section, which it loses when that begins in the first line."""
+    """Restore the indent of a docstring's only section, which is lost if the section begins in the first line."""
     first, end, rest = text.partition("\n")
     lost = first in ("Args:", "Arguments:", "Parameters:", "Params:") and not rest.startswith((" ", "\n"))
     return first + end + re.sub("^", "    ", rest, flags=re.MULTILINE) if lost else text
@@ -166,7 +165,7 @@ def _description_without_parameters(parsed: Docstring) -> str:
 
 
 class ToolArguments:
-    """A function's parameters: `schema` (a JSON Schema object), and `bind`, which reads JSON text by it."""
+    """A function's parameters: `schema` is their JSON Schema object, and `bind` parses JSON text by it."""
 
     def __init__(self, fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> None:
         self._name = name
@@ -182,11 +181,11 @@ class ToolArguments:
         self._reserved_names = names - self._allowed_names.listed_names
 
     def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments from JSON text (an object; blank means none), converted to the annotated
-        types.
+        """Return positional and keyword arguments from JSON text (an object; blank means none), converted to the
+        annotated types.
 
-        What the model left out is left to the function's defaults. Members of nested objects that the schema does not
-        show are ignored. Raises `ToolExecutionError` whose message tells the model what does not fit.
+        Arguments that the model left out get the function's defaults. Members of nested objects that the schema does
+        not list are ignored. Raises `ToolExecutionError` whose message tells the model what does not fit.
         """
         values = self._validate(text if text.strip() else "{}")
         given = values.model_fields_set
@@ -194,7 +193,7 @@ class ToolArguments:
         kwargs: dict[str, Any] = dict(values.model_extra or {})
         for field, parameter in self._parameters.items():
             if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-                args.append(getattr(values, field))  # also a default: the next one's place depends on it
+                args.append(getattr(values, field))  # also a default: the positions of the next ones depend on it
             elif field in given or field in self._always_passed:
                 kwargs[parameter.name] = getattr(values, field)
         return args, kwargs
@@ -207,13 +206,13 @@ class ToolArguments:
             values = self._model.model_validate_json(text)
         except ValidationError as error:
             raise _explain_validation_error(self._name, error) from error
-        if refused:  # and Pydantic would have taken them
+        if refused:  # and Pydantic would have accepted them
             raise arguments_error(self._name, [(name, UNKNOWN_ARGUMENT) for name in refused])
         return values
 
     def _drop_unknown(self, text: str) -> tuple[str, list[str]]:
-        """Return a JSON text without the members of nested objects that the schema does not show, which Pydantic may
-        read all the same (fields with `SkipJsonSchema`), and the names to refuse."""
+        """Return a JSON text without the members of nested objects that the schema does not list, which Pydantic may
+        still read (fields with `SkipJsonSchema`), and the names to refuse."""
         from pydantic_core import from_json, to_json
 
         try:
@@ -239,7 +238,7 @@ class ToolArguments:
             parameters = typed_parameters(fn, hidden)
             others = [parameter.annotation for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD]
             named = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
-            # Fields are numbered, since a parameter may have a name that a model's field may not (`schema`, `_x`).
+            # Fields are numbered, since a parameter may have a name that is not allowed for a field (`schema`, `_x`).
             self._parameters = {f"p{i}": parameter for i, parameter in enumerate(named)}
             fields = {field: _make_field(p, docs.parameters.get(p.name)) for field, p in self._parameters.items()}
             config = ConfigDict(extra="forbid", use_enum_values=False)
@@ -257,20 +256,20 @@ class ToolArguments:
 
 @cache_per_function
 def tool_arguments(fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> ToolArguments:
-    """A function's `ToolArguments`, for a tool of this name, without those that are `hidden`. Raises `TypeError` if a
+    """Return a function's `ToolArguments` for a tool of this name, without `hidden` parameters. Raises `TypeError` if a
     parameter cannot be described."""
     return ToolArguments(fn, name, hidden)
 
 
 def _has_own_default(parameter: inspect.Parameter) -> bool:
-    """Whether the function itself fills in what is left out. A `Field` as the default means nothing to it."""
+    """Whether the function itself has a default. A `Field` as the default means nothing to it."""
     from pydantic.fields import FieldInfo
 
     return parameter.default is not inspect.Parameter.empty and not isinstance(parameter.default, FieldInfo)
 
 
 def _model_field_names(fn: object) -> frozenset[str]:
-    """The names that a model class as a tool reads, which its signature does not all have."""
+    """Return the names that a Pydantic model as a tool reads. Its signature does not have all of them."""
     from pydantic import BaseModel
 
     return frozenset[str]().union(
@@ -303,8 +302,8 @@ def _make_field(parameter: inspect.Parameter, description: str | None) -> Any:
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON Schema, by the names that it reads, with the titles that the user gave and without those that
-    Pydantic makes up."""
+    """Return a Pydantic model's JSON Schema, by the names that it reads, with the user's titles and without those that
+    Pydantic generates."""
     return model.model_json_schema(schema_generator=schema_generator())
 
 

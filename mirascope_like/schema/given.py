@@ -1,4 +1,4 @@
-"""A JSON Schema that comes as it is, without a Python type."""
+"""A JSON Schema that the user gives instead of a Python type."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["RawSchema", "references"]
 
 
 class RawSchema:
-    """A format that is a JSON Schema: what answers it is any JSON value. References may point to its own `$defs`, or
-    `definitions` as they were called before 2019. Raises `ValueError` for others."""
+    """A format that is a JSON Schema; its values are any JSON values. References may point to its own `$defs`, or to
+    `definitions`, their name before 2019. Raises `ValueError` for other references."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.__name__: str = str(schema.get("title") or str(schema.get("$ref", "output")).rpartition("/")[2])
@@ -28,7 +28,7 @@ class RawSchema:
 
 
 def _rename_definitions(node: Any) -> Any:
-    """With references to `$defs` where they say `definitions`."""
+    """Return a schema whose references say `$defs` instead of `definitions`."""
     if isinstance(node, list):
         return [_rename_definitions(each) for each in cast("Sequence[Any]", node)]
     if not isinstance(node, Mapping):
@@ -41,7 +41,7 @@ def _rename_definitions(node: Any) -> Any:
 
 
 def references(node: object) -> Iterator[str]:
-    """What is referred to in a schema."""
+    """Iterate over the references in a schema."""
     if isinstance(node, Mapping):
         for keyword, value in cast("Mapping[str, object]", node).items():
             if keyword == "$ref" and isinstance(value, str):

@@ -1,7 +1,7 @@
-"""A tool's arguments by a JSON Schema that was given, in place of the one of its function.
+"""Tool arguments checked against a JSON Schema that the user gives instead of the function's own.
 
-Values are checked against the schema. Names pass if the schema offers them (see `offers`), and never if they are those
-of other parameters of the function.
+Values must fit the schema. Names must be allowed by it (see `offers`), and never be those of the function's other
+parameters.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class _Validator(Protocol):
 
 
 class RawSchemaArguments:
-    """The arguments of a tool with a given schema. `hidden` are the function's parameters that the program fills in.
+    """The arguments of a tool with a raw schema. `hidden` are the function's parameters that the program sets.
 
-    Raises `ValueError` if the schema offers one of these.
+    Raises `ValueError` if the schema lists one of these.
     """
 
     def __init__(self, name: str, schema: Mapping[str, Any], fn: Callable[..., Any], hidden: frozenset[str]) -> None:
@@ -64,7 +64,7 @@ class RawSchemaArguments:
 
     @cached_property
     def _reserved_names(self) -> frozenset[str]:
-        """The parameters that a model must not set even where the schema allows any name."""
+        """The parameters that a model must not set, even where the schema allows any name."""
         listed = (
             self._allowed_names.listed_names if self._allowed_names.has_listed_members else parameter_names(self._fn)
         )
@@ -84,7 +84,7 @@ class RawSchemaArguments:
             kind.check_schema(self.schema)
         except SchemaError as error:
             raise TypeError(f"The schema of the tool {self._name!r} is invalid: {error.message}") from error
-        registry = cast("Any", validators).SPECIFICATIONS  # another would fetch what the schema refers to elsewhere
+        registry = cast("Any", validators).SPECIFICATIONS  # any other registry would fetch remote references
         return cast("_Validator", kind(self.schema, registry=registry))
 
 

@@ -1,7 +1,7 @@
-"""Names that Pydantic reads for a type though its JSON Schema does not list them, such as fields with `SkipJsonSchema`.
+"""Hidden names: Pydantic reads them, but the JSON Schema does not list them, as with fields with `SkipJsonSchema`.
 
-While a schema is made, each object in it is marked with these names. The marks are for `offers`, and are removed from
-what a model is shown.
+While a schema is made, each object in it is marked with its hidden names. `offers` reads the marks; they are removed
+before a model sees the schema.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, cast
 __all__ = ["HIDDEN", "remove_marks"]
 
 HIDDEN = "\0hidden"
-"""The keyword of the names, which no schema has otherwise."""
+"""The keyword for the marks, which no schema has otherwise."""
 
 
 def remove_marks(schema: Any) -> Any:

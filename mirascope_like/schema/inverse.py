@@ -1,9 +1,9 @@
-"""How values in a dialect's forms become values of the type's own JSON Schema again.
+"""Decoding values from a dialect's forms to the forms of the type's own JSON Schema.
 
 Rules
-* An inverse never raises. What is not in the form that it undoes stays as it is, for validation to judge; so values
-  that are plain already, and halves of values, are read too.
-* All dialects share their forms, so that an inverse need not know for which one a value was written.
+* A decoder never raises. It leaves unchanged what is not in its form, and validation judges that. So it also accepts
+  plain values and partial values.
+* All dialects share their forms, so a decoder need not know for which dialect a value was written.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ __all__ = [
 
 
 class ValueDecoder(Protocol):
-    """What undoes a form."""
+    """Decodes values in one form."""
 
     def decode(self, value: Any) -> Any:
-        """The plain JSON value of one in the form."""
+        """Return the plain JSON value."""
         ...
 
 
 @dataclass(frozen=True)
 class IdentityDecoder:
-    """There is nothing to undo."""
+    """Returns values unchanged."""
 
     def decode(self, value: Any) -> Any:
         """See `ValueDecoder.decode`."""
@@ -53,7 +53,7 @@ BOX = "entries"
 
 @dataclass(frozen=True)
 class ObjectDecoder:
-    """An object. `omittable` are the properties of which `null` says that they are left out."""
+    """An object. `omittable` are the properties whose `null` means that they are left out."""
 
     fields: Mapping[str, ValueDecoder]
     omittable: frozenset[str]
@@ -71,7 +71,7 @@ class ObjectDecoder:
 
 @dataclass(frozen=True)
 class ArrayDecoder:
-    """An array of one kind of items."""
+    """An array whose items have one decoder."""
 
     item: ValueDecoder
 
@@ -82,7 +82,7 @@ class ArrayDecoder:
 
 @dataclass(frozen=True)
 class TupleDecoder:
-    """An object whose properties are the items of an array. `required` is how many of them have to be there."""
+    """An object whose properties are the items of an array. The first `required` items must be present."""
 
     names: Sequence[str]
     items: Sequence[ValueDecoder]
@@ -108,7 +108,7 @@ class TupleDecoder:
 
 @dataclass(frozen=True)
 class MappingDecoder:
-    """A list of `{"key": …, "value": …}` that is an object. Of two with one key, the last counts."""
+    """An array of `{"key": …, "value": …}` that stands for an object. If a key is repeated, the last value wins."""
 
     value: ValueDecoder
 
@@ -123,13 +123,13 @@ class MappingDecoder:
         return {
             key if isinstance(key := pair["key"], str) else json.dumps(key): self.value.decode(pair["value"])
             for pair in pairs
-            if len(pair) == 2  # one that is still being written has no value yet
+            if len(pair) == 2  # a partial pair has no value yet
         }
 
 
 @dataclass(frozen=True)
 class BoxDecoder:
-    """A form that is the one property `entries` of an object."""
+    """A form inside an object with the one property `entries`."""
 
     inner: ValueDecoder
 
@@ -146,7 +146,7 @@ def _is_pair(value: object) -> bool:
 
 @dataclass(frozen=True)
 class JsonTextDecoder:
-    """A string that is JSON. One that is not stands for itself."""
+    """A string of JSON text. Any other string stays unchanged."""
 
     def decode(self, value: Any) -> Any:
         """See `ValueDecoder.decode`."""
@@ -160,7 +160,7 @@ class JsonTextDecoder:
 
 @dataclass(frozen=True)
 class UnionDecoder:
-    """One of several forms: the one whose schema the value fits best."""
+    """One of several forms: uses the decoder of the schema that fits the value best."""
 
     branches: Sequence[tuple[Mapping[str, Any], ValueDecoder]]
     definitions: Mapping[str, Mapping[str, Any]]
@@ -173,7 +173,7 @@ class UnionDecoder:
 
 @dataclass(frozen=True)
 class ReferenceDecoder:
-    """A definition, which may contain itself."""
+    """A reference to a definition, which may contain itself."""
 
     name: str
     table: Mapping[str, ValueDecoder]
@@ -184,18 +184,18 @@ class ReferenceDecoder:
 
 
 def json_type(value: object) -> str:
-    """The JSON Schema type of a JSON value."""
+    """Return the JSON Schema type of a JSON value."""
     if isinstance(value, bool):
         return "boolean"
     kinds = ((str, "string"), (int, "integer"), (float, "number"), (list, "array"), (Mapping, "object"))
     return next((name for kind, name in kinds if isinstance(value, kind)), "null")
 
 
-_WRONG_TYPE = 1000  # of another type; to lack a property is 1, since it may still come
+_WRONG_TYPE = 1000  # of another type; a missing property counts 1, since it may still arrive
 
 
 def _mismatch_score(schema: Mapping[str, Any], value: Any, definitions: Mapping[str, Mapping[str, Any]]) -> int:
-    """How far a value is from a compiled schema; 0 if it fits."""
+    """Return how badly a value fits an encoded schema; 0 if it fits."""
     if "$ref" in schema:
         return _mismatch_score(definitions[schema["$ref"].rpartition("/")[2]], value, definitions)
     if "anyOf" in schema:

@@ -1,14 +1,13 @@
-"""JSON that arrives in pieces, read once.
+"""An incremental JSON parser that calls `Sink`s for what begins, grows and ends.
 
-A `JsonStream` is fed text and tells `Sink`s what begins, grows and ends in it; each piece costs time in proportion to
-its own length. It looks for the first object or array, so prose and fences before it do no harm, and ignores what
-follows it. A number counts only once something follows it, since another digit might; a string grows as it comes,
-escapes whole.
+A `JsonStream` reads each piece of text once, in time proportional to its length. It looks for the first object or
+array, so prose and fences before it do no harm, and ignores what follows it. A number is complete only once another
+character follows it, since that might be a digit; a string grows as it arrives, one whole escape at a time.
 
-What may come next is a pattern, whose groups are named after what they find; in an object it is a name with its value.
-A pattern also finds what may become that once `more` has come. What none finds is read step by step: it is a name that
-is long or has escapes, has much space in it, is half of an escape, or is wrong. The patterns are possessive (`*+`),
-since nothing in JSON needs a second way to be read.
+What may come next is a regular expression, whose groups are named after what they match; in an object it is a name with
+its value. The group `more` matches text that may become that with more input. Text that no pattern matches is read step
+by step: a name that is long or has escapes, much space, half an escape, or an error. The patterns are possessive
+(`*+`), since JSON never needs backtracking.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError", "Sink"]
 MAX_DEPTH = 200
 """How deep arrays and objects may be nested."""
 
-_MAX_SCALAR = 5000  # characters of a number; Python reads no longer ones either
+_MAX_SCALAR = 5000  # characters of a number; Python does not read longer ones either
 _BLANK = " \t\n\r"
 _SPACES = rf"[{_BLANK}]*+"
 _PLAIN_CHARACTER = r'[^"\\\x00-\x1f]'
@@ -35,11 +34,11 @@ _VALUE_PATTERN = (
     rf"|(?P<scalar>{_SCALAR_PATTERN})(?=[{_BLANK},\]}}]))"
 )
 _MEMBER_PATTERN = rf'"(?P<name>{_PLAIN_CHARACTER}*+)"{_SPACES}:{_SPACES}{_VALUE_PATTERN}'
-# A whole escape; but not half a surrogate pair, whose other half may come.
+# A whole escape, but not half a surrogate pair, whose other half may follow.
 _ESCAPE = (
     r'\\(?:["\\/bfnrt]|u(?:(?![dD][89abAB])[0-9a-fA-F]{4}|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))'
 )
-# What may become one, and is short enough to be waited for and looked at again.
+# The start of a value or member that is short enough to be read again with the next piece.
 _PARTIAL_VALUE = rf"[-+.0-9A-Za-z]{{0,{_MAX_SCALAR}}}+"
 _PARTIAL_MEMBER = (
     rf'(?:"{_PLAIN_CHARACTER}{{0,64}}+(?:"[{_BLANK}]{{0,64}}+(?::[{_BLANK}]{{0,64}}+{_PARTIAL_VALUE})?)?)?'
@@ -48,7 +47,7 @@ _PARTIAL_MEMBER = (
 
 @dataclass(frozen=True, slots=True)
 class _Expectation:
-    """What may come next."""
+    """What may come next, as a pattern."""
 
     description: str
     match: Callable[[str, int], re.Match[str] | None]
@@ -94,93 +93,93 @@ _AFTER_COMMA = {"{": _MEMBER, "[": _VALUE}
 
 _SPACE = re.compile(_SPACES)
 _UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_PARTIAL_ESCAPE = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # what may become a code, with what is still to come
+_PARTIAL_ESCAPE = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")  # the start of an escape at the end of the text
 
-_decode_json = json.JSONDecoder().raw_decode  # without a look for white space around it
+_decode_json = json.JSONDecoder().raw_decode  # without skipping white space
 
 
 class JsonSyntaxError(ValueError):
-    """What came is not JSON, or is nested too deeply."""
+    """The text is not JSON, or is nested too deeply."""
 
 
 class Sink(Protocol):
-    """Who is told what is in an object or array; or in the text, where the outermost value is all there is."""
+    """Receives what is in an object or array, or the outermost value of the text."""
 
     value: Any
-    """What is shown of it; `None` if nothing is."""
+    """The partial value; `None` if nothing is shown."""
     is_undecided: bool
-    """Whether what is in it may be for another sink. A value that is not shown may tell; see `chosen_sink`."""
+    """Whether the content may belong to another sink. A value that is not shown may tell; see `chosen_sink`."""
     needs_whole_string: bool
-    """Whether the string that is open is told once more when it is complete."""
+    """Whether `complete` is called for the open string when it is complete."""
 
     def add_key(self, name: str) -> bool:
-        """The name of the next value, in an object. Gives whether it makes clear that the object is for another sink,
-        see `chosen_sink`."""
+        """Receive the name of the next value in an object. Return whether it makes clear that the object belongs to
+        another sink, see `chosen_sink`."""
         ...
 
     def begin_container(self, opening: str) -> Sink:
-        """The next value is an object ("{") or array ("["). Gives who is told what is in it."""
+        """Begin an object ("{") or array ("["). Return the sink for its content."""
         ...
 
     def add_scalar(self, token: str) -> bool:
-        """The next value is a number, `true`, `false` or `null`, as written. Gives whether it is shown."""
+        """Add a number, `true`, `false` or `null`, as written. Return whether it is shown."""
         ...
 
     def begin_string(self, piece: str) -> bool:
-        """The next value is a string, of which this has come. Gives whether it is shown as it grows."""
+        """Begin a string with its first piece. Return whether it is shown as it grows."""
         ...
 
     def grow_string(self, piece: str) -> None:
-        """The string, which is shown, goes on."""
+        """Add a piece to the string, which is shown."""
 
     def complete(self, text: str) -> bool:
-        """The value that had begun is complete: its JSON. Gives whether it is shown."""
+        """Complete the open value with all of its JSON. Return whether it is shown."""
         ...
 
     def end(self) -> bool:
-        """The object or array is complete. Gives whether `complete` is to be told of it."""
+        """End the object or array. Return whether the outer sink's `complete` must be called with it."""
         ...
 
     def chosen_sink(self) -> Sink | None:
-        """Who is told of this object instead, from its first name on; `None` if that is not clear yet."""
+        """Return the sink to read this object with instead, from its first name; `None` if that is not clear yet."""
 
 
 class JsonStream:
-    """See the module's docstring."""
+    """Reads JSON in pieces and calls a sink; see the module's docstring."""
 
     def __init__(self, sink: Sink) -> None:
         self._buffer = StringIO()
-        self._unbuffered: list[str] = []  # what has come and is not in it yet
-        self._text = ""  # what is being read: the last piece, behind what was left of those before
-        self._offset = 0  # where it starts
+        self._unbuffered: list[str] = []  # pieces that are not in the buffer yet
+        self._text = ""  # the text being read: what was left of earlier pieces, and the last piece
+        self._offset = 0  # where it starts in the whole text
         self._position = 0  # how much of it has been read
         self.has_changed: bool = False
         """Whether the last piece changed what is shown."""
         self.seek(sink)
 
     def seek(self, sink: Sink) -> None:
-        """Look for an object or array, from where the text has been read, and tell a sink of it."""
-        self._sink = sink  # who is told of what is next
+        """Look for an object or array from the current position on, and call this sink for it."""
+        self._sink = sink  # receives what comes next
         self.has_content: bool = False
-        """Whether there is anything to see but empty objects and arrays."""
+        """Whether anything is shown but empty objects and arrays."""
         self.outermost_json: str | None = None
-        """The JSON of the object or array that was found, once it is complete."""
+        """The JSON of the outermost object or array, once it is complete."""
         self._open_containers: list[tuple[int, str, Sink]] = []  # start, opening and outer sink of each
-        self._innermost = ""  # with what the innermost began
+        self._innermost = ""  # the opening of the innermost container
         self._expected = _ANYTHING
         self._start_of_string = 0
         self._string_is_shown = False
-        self._name: list[str] | None = None  # the pieces of a name that is long or has escapes, while it is open
+        self._name: list[str] | None = None  # the pieces of an open name that is long or has escapes
 
     def stop(self) -> None:
-        """Read nothing more."""
+        """Ignore the rest of the text."""
         self.outermost_json = None
         self._open_containers = []
         self._expected = _WHATEVER
 
     @property
     def text(self) -> str:
-        """All that came."""
+        """The whole text so far."""
         return self._text_from(0)
 
     @property
@@ -189,7 +188,7 @@ class JsonStream:
         return bool(self._open_containers)
 
     def _text_since(self, start: int) -> str:
-        """The text from a position to where it has been read."""
+        """Return the text from a position to the current one."""
         return self._text_from(start, self._offset + self._position - start)
 
     def _text_from(self, start: int, length: int = -1) -> str:
@@ -201,7 +200,7 @@ class JsonStream:
         return text
 
     def feed(self, delta: str) -> None:
-        """Take in more text. Raises `JsonSyntaxError`; then `seek` may go on behind what is wrong."""
+        """Read more text. Raises `JsonSyntaxError`; then `seek` may continue behind the error."""
         self.has_changed = False
         self._unbuffered.append(delta)
         self._offset += self._position
@@ -220,10 +219,10 @@ class JsonStream:
                 self._position = found.end()
                 self._readers[kind](self, found)
 
-    # -- what patterns find -------------------------------------------------------------------------------------------
+    # -- what patterns match ------------------------------------------------------------------------------------------
 
     def _read_ignored(self, found: re.Match[str]) -> None:
-        """What comes when nothing is read any more."""
+        """Ignore text behind the outermost value."""
 
     def _read_opening(self, found: re.Match[str]) -> None:
         if len(self._open_containers) == MAX_DEPTH:
@@ -258,7 +257,7 @@ class JsonStream:
         self._note_value(self._sink.add_scalar(token))
 
     def _read_piece(self, found: re.Match[str]) -> None:
-        """The beginning of a string."""
+        """Read the beginning of a string."""
         self._expected = _STRING
         self._string_is_shown = self._sink.begin_string(found["piece"])
         if self._string_is_shown:
@@ -267,25 +266,25 @@ class JsonStream:
             self._start_of_string = self._offset + found.start("piece") - 1
 
     def _read_closed(self, found: re.Match[str]) -> None:
-        """A whole string."""
+        """Read a whole string."""
         self._read_piece(found)
         self._end_string()
 
     def _read_rest(self, found: re.Match[str]) -> None:
-        """More of a string, or of a name."""
+        """Read more of a string or name."""
         self._grow(found["rest"])
 
     def _read_end(self, found: re.Match[str]) -> None:
-        """The rest of a string, or of a name."""
+        """Read the rest of a string or name."""
         self._grow(found["rest"])
         self._end_string()
 
     def _read_quote(self, found: re.Match[str]) -> None:
-        """The end of a string, or of a name."""
+        """Read the end of a string or name."""
         self._end_string()
 
     def _read_escaped(self, found: re.Match[str]) -> None:
-        """A piece of a string, or of a name, that has escapes, which stay whole."""
+        """Read a piece of a string or name that has whole escapes."""
         self._grow(_decode_json(f'"{found["escaped"]}"')[0])
 
     _readers: ClassVar[Mapping[str | None, Callable[..., None]]] = {
@@ -302,10 +301,10 @@ class JsonStream:
         "escaped": _read_escaped,
     }
 
-    # -- what was read ------------------------------------------------------------------------------------------------
+    # -- calling sinks ------------------------------------------------------------------------------------------------
 
     def _switch_sink(self, sink: Sink) -> None:
-        """Tell another sink of what is next."""
+        """Call another sink from now on."""
         self._sink = sink
         if sink.value is not None:
             self.has_changed = True
@@ -328,18 +327,18 @@ class JsonStream:
             self._note_value(self._sink.complete(self._text_since(self._start_of_string)))
 
     def _note_value(self, has_content: bool) -> None:
-        """The sink was told of a value."""
+        """Update the state after the sink received a value."""
         if has_content:
             self.has_changed = self.has_content = True
         elif self._sink.is_undecided:
             self._switch_to_chosen_sink()
 
     def _add_key(self, name: str) -> bool:
-        """The name of the next value. Gives whether the object is read again."""
+        """Give the sink the name of the next value. Return whether the object is read again."""
         return self._sink.add_key(name) and self._switch_to_chosen_sink()
 
     def _switch_to_chosen_sink(self) -> bool:
-        """Read an object again from its first name, if it is clear now who is told of it."""
+        """Read an object again from its first name, if its sink has become clear. Return whether it has."""
         sink = self._sink.chosen_sink()
         if sink is None:
             return False
@@ -349,10 +348,10 @@ class JsonStream:
         self._switch_sink(sink)
         return True
 
-    # -- what no pattern finds: true if there was something, false if it needs more text ------------------------------
+    # -- what no pattern matches: return True if something was read, False if more text is needed ---------------------
 
     def _read_unusual(self) -> bool:
-        """Half an escape; a comma, or a name, before what no pattern finds; or an error."""
+        """Read half an escape, or the comma or quote before text that no pattern matches; or raise."""
         if self._expected is _STRING:
             return self._read_partial_escape()
         self._position = _match_end(_SPACE, self._text, self._position)
@@ -368,7 +367,7 @@ class JsonStream:
         return True
 
     def _read_partial_escape(self) -> bool:
-        """What is no whole escape: half of a surrogate pair, the start of an escape, or wrong."""
+        """Read half of a surrogate pair or the start of an escape; or raise."""
         text, at = self._text, self._position
         code = _UNICODE_ESCAPE.match(text, at)
         if _PARTIAL_ESCAPE.match(text, at if code is None else at + 6) is not None:

@@ -1,4 +1,4 @@
-"""Which shape a type has; see `shapes`."""
+"""Choosing the type plan for a type; see `shapes`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from .shapes import AnyPlan, ArrayPlan, DictPlan, LiteralPlan, StringPlan, Tuple
 
 __all__ = ["plan_for"]
 
-MAX_CACHED_TYPES = 1024  # types whose shapes are kept
+MAX_CACHED_TYPES = 1024  # how many types have their plans cached
 
 
 def plan_for(kind: Any) -> TypePlan:
-    """The shape of a type."""
+    """Return the plan of a type."""
     try:
         hash(kind)
-    except TypeError:  # what the type is annotated with cannot be hashed
+    except TypeError:  # the type has metadata that cannot be hashed
         return _make_plan(kind)
     return _cached_plan(kind)
 
@@ -108,7 +108,7 @@ def _make_container_plan(kind: Any, cls: Any, args: tuple[Any, ...]) -> TypePlan
 
 
 def _resolve_type_variable(variable: Any) -> Any:
-    """What Pydantic takes for a type parameter that is not filled in."""
+    """Return the type that Pydantic uses for a type parameter without an argument."""
     if variable.__constraints__:
         return Union[variable.__constraints__]  # noqa: UP007  # a tuple
     default = getattr(variable, "__default__", NoDefault)
@@ -122,7 +122,7 @@ def _make_union_plan(kind: Any, args: tuple[Any, ...]) -> TypePlan:
 
 
 def _refine_plan(plan: TypePlan, kind: Any) -> TypePlan:
-    """The shape with more asked of it: `None`, constraints, validators."""
+    """Return the plan for the same type with more requirements: optional `None`, constraints, validators."""
     refined = copy.copy(plan)
     refined.full_type = kind
     refined.annotations = (*plan.annotations, *getattr(kind, "__metadata__", ()))

@@ -1,6 +1,6 @@
 """The layers of a callable: partials, methods and wrappers, and the function in the middle.
 
-Layers give arguments that a caller, and so a model, must not give: keywords that a partial has bound, the object of a
+Layers pass arguments that a caller, and so a model, must not pass: keywords that a partial has bound, the object of a
 method, what a wrapper adds.
 """
 
@@ -17,7 +17,7 @@ _MAX_LAYERS = 50  # some objects have every attribute, and so an endless number 
 
 
 def layers(fn: object) -> Iterator[object]:
-    """Iterate over a callable and what it calls in turn, outermost first."""
+    """Iterate over a callable and the callables inside it, outermost first."""
     for _ in range(_MAX_LAYERS):
         if fn is None:
             return
@@ -26,12 +26,12 @@ def layers(fn: object) -> Iterator[object]:
 
 
 def bound_keywords(fn: Callable[..., Any]) -> frozenset[str]:
-    """The names of keyword arguments that partials among the layers have bound."""
+    """Return the names of keyword arguments that partials among the layers have bound."""
     return frozenset(name for layer in layers(fn) for name in _partial_keywords(layer))
 
 
 def layer_parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
-    """The names of all parameters of all layers, `self` and bound ones included."""
+    """Return the names of all parameters of all layers, including `self` and bound ones."""
     functions = [layer for layer in layers(fn) if inspect.isfunction(layer)]
     named = [function.__code__ for function in functions]
     names = (name for code in named for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
@@ -57,6 +57,6 @@ def _next_layer(fn: Any) -> object:
     return cast("Any", fn).__init__ if inspect.isclass(fn) else cast("object", fn.__call__)
 
 
-# Where callables keep what they call: methods, functions that Python made of a `partialmethod` (since 3.13, and
-# before), wrappers.
+# The attributes in which callables keep what they call: methods, functions that Python makes of a `partialmethod`
+# (since 3.13, and before), wrappers.
 _INNER = ("__func__", "__partialmethod__", "_partialmethod", "__wrapped__")

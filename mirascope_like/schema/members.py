@@ -1,5 +1,4 @@
-"""What a class says of its fields: their names in JSON and their types, with type parameters filled in; and instances
-made without a constructor, to be filled later."""
+"""The fields of a class: their names in JSON and their types, with type parameters filled in."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ __all__ = [
 ]
 
 FieldTypes: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
-"""By field: its names in JSON, and its type."""
+"""By field: its names in JSON and its type."""
 
 
 class AttributeMapping:
@@ -34,7 +33,7 @@ class AttributeMapping:
 
 
 def read_field_infos(fields: Mapping[str, Any]) -> FieldTypes:
-    """Fields as Pydantic describes them."""
+    """Return the fields that Pydantic's `FieldInfo`s describe."""
     return {
         name: (_alias_names(field) or [name], annotate(field.annotation, field.metadata))
         for name, field in fields.items()
@@ -42,7 +41,7 @@ def read_field_infos(fields: Mapping[str, Any]) -> FieldTypes:
 
 
 def field_from_hint(name: str, hint: Any) -> tuple[Sequence[str], Any]:
-    """A field as its annotation describes it."""
+    """Return the names in JSON and the type of a field, from its annotation."""
     notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     return [alias for note in notes for alias in _alias_names(note)] or [name], hint
 
@@ -54,18 +53,18 @@ def _alias_names(field: Any) -> Sequence[str]:
 
 
 def annotate(kind: Any, notes: Sequence[Any]) -> Any:
-    """A type with what is noted of it."""
+    """Return a type with metadata."""
     return Annotated[(kind, *notes)] if notes else kind
 
 
 def resolve_hints(kind: Any) -> dict[str, Any]:
-    """The annotations of a class, resolved; those of a generic one with its arguments."""
+    """Return the resolved annotations of a class, with the type arguments of a generic one."""
     from typing_extensions import get_type_hints
 
     cls = get_origin(kind) or kind
     try:
         hints = get_type_hints(cls, include_extras=True)
-    except NameError:  # names of a function's own scope: Pydantic finds some of them, once all is complete
+    except NameError:  # names local to a function: Pydantic finds some of them, once the class is complete
         hints = dict.fromkeys(getattr(cls, "__annotations__", {}), Any)
     parameters = cast("Sequence[Any]", getattr(cls, "__parameters__", ()))
     given = dict(zip(parameters, get_args(kind), strict=False))
@@ -73,7 +72,7 @@ def resolve_hints(kind: Any) -> dict[str, Any]:
 
 
 def fill_type_parameters(hint: Any, given: Mapping[Any, Any]) -> Any:
-    """An annotation with its type parameters replaced."""
+    """Return an annotation with its type parameters replaced."""
     if isinstance(hint, TypeVar):
         return given.get(hint, hint)
     parameters = getattr(hint, "__parameters__", ())

@@ -1,4 +1,4 @@
-"""Shapes of objects with known members, and of one of several types; see `shapes`."""
+"""Type plans for classes with fields, for unions and for the envelope; see `shapes`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class ObjectPlan(TypePlan):
-    """Objects with known members. Subclasses say how one is made."""
+    """Objects with known members. Subclasses say how to make an instance."""
 
     def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
@@ -46,7 +46,7 @@ class ObjectPlan(TypePlan):
 
     @cached_property
     def members(self) -> Mapping[str, tuple[str, TypePlan]]:
-        """By name in JSON: the field's name and shape."""
+        """By name in JSON: the field's name and plan."""
         members: dict[str, tuple[str, TypePlan]] = {}
         for field, (names, kind) in self._fields.items():
             plan = self._plan_for(kind)
@@ -63,7 +63,7 @@ class ObjectPlan(TypePlan):
         return name in self.members
 
     def can_have(self, name: str, value: Any) -> bool:
-        """Whether a member can have a value, as far as its type is a literal."""
+        """Whether a member can have a value. Only members whose type is a literal or enum are checked."""
         plan = self.members.get(name, ("", None))[1]
         return not isinstance(plan, LiteralPlan) or value in plan.values
 
@@ -72,7 +72,7 @@ class ObjectPlan(TypePlan):
         return opening == "{"
 
     def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`. `null` is left out where it is no value: it stands for the default."""
+        """See `TypePlan.decode`. `null` is dropped where it is not a value: it stands for the default."""
         if not isinstance(value, dict):
             return value
         fields = cast("dict[str, Any]", value)
@@ -95,7 +95,7 @@ class ModelPlan(ObjectPlan):
         return read_field_infos(self.kind.model_fields)
 
     def _has_context_free_parts(self) -> bool:
-        return True  # what is in it is validated with it
+        return True  # its fields are validated together with it
 
     @cached_property
     def needs_no_validation(self) -> bool:  # type: ignore[override]
@@ -120,7 +120,7 @@ class RootModelPlan(TypePlan):
 
     @cached_property
     def inner(self) -> TypePlan:
-        """The shape of the field."""
+        """The plan of the field."""
         field = self.kind.model_fields["root"]
         return self._plan_for(annotate(field.annotation, field.metadata))
 
@@ -183,7 +183,7 @@ class TypedDictPlan(ObjectPlan):
 
 
 class _RawPlan(TypePlan):
-    """What may tell which of several types an object is of."""
+    """A value that may tell which of several types an object has: plain JSON."""
 
     def parse(self, text: str) -> Any:
         return json.loads(text)
@@ -199,7 +199,7 @@ class UnionPlan(TypePlan):
 
     @cached_property
     def options(self) -> Sequence[TypePlan]:
-        """The shapes of the types, without those of unions among them."""
+        """The plans of the types, with nested unions flattened."""
         found: list[TypePlan] = []
         for plan in map(self._plan_for, self._option_kinds):
             found += plan.options if isinstance(plan, UnionPlan) else [plan]
@@ -235,7 +235,7 @@ class UnionPlan(TypePlan):
 
 
 class EnvelopePlan(TypePlan):
-    """What the whole text holds: a value, or one in an envelope."""
+    """The whole text: a value, or a value in an envelope."""
 
     def __init__(self, bare: TypePlan) -> None:
         super().__init__(bare.kind)
@@ -251,7 +251,7 @@ class EnvelopePlan(TypePlan):
 
 
 def _can_be(option: TypePlan, value: Mapping[str, Any]) -> bool:
-    """Whether an object can be of a type, as far as its names and tags tell."""
+    """Whether an object can have a type, judged by its names and tags."""
     if not isinstance(option, ObjectPlan):
         return True
     return all(option.has_member(name) and option.can_have(name, each) for name, each in value.items())

@@ -1,7 +1,7 @@
-"""Which names in a value a JSON Schema offers: those of its `properties`, wherever the schema has them.
+"""The names that a tool's JSON Schema allows in a value: its `properties`, wherever the schema has them.
 
-JSON Schema itself lets objects have further members unless `additionalProperties` forbids them. A tool's schema is read
-as an offer instead: an object that lists its members has these, and others only if the schema says that it may.
+In JSON Schema itself, objects may have further members unless `additionalProperties` forbids them. For tools the rule
+is stricter: an object that lists its members may have others only if the schema says so.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Schemas: TypeAlias = "tuple[object, ...]"
 _BRANCH_KEYWORDS = ("anyOf", "oneOf")
 _CONDITION_KEYWORDS = ("if", "then", "else")
 _OTHER_KEYWORDS = ("additionalProperties", "unevaluatedProperties")
-_MAX_REFERENCES = 20  # of one to the next
+_MAX_REFERENCES = 20  # in a chain of references
 _MEMBER_KEYWORDS = ("properties", "patternProperties", *_OTHER_KEYWORDS)
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownMember:
-    """A member that a schema does not offer: its `path`, and whether `additionalProperties` forbids it expressly."""
+    """A member that a schema does not list: its `path`, and whether `additionalProperties` forbids it explicitly."""
 
     path: tuple[str | int, ...]
     is_forbidden: bool
@@ -46,7 +46,7 @@ class UnknownMember:
 
 
 class AllowedNames:
-    """What a schema offers, for values that are checked often."""
+    """The names that a schema allows. Keep the object to check many values fast."""
 
     def __init__(self, schema: Node) -> None:
         self._schema = schema
@@ -59,11 +59,11 @@ class AllowedNames:
 
     @property
     def has_listed_members(self) -> bool:
-        """Whether the schema says which members an object has: `{"type": "object"}` does not."""
+        """Whether the schema lists the members of the object: `{"type": "object"}` does not."""
         return self._member_schemas((self._schema,)).has_listed_members
 
     def find_unknown(self, value: object) -> list[UnknownMember]:
-        """Return the members of a JSON value, and of values inside it, that are not offered."""
+        """Return the members of a JSON value, and of values inside it, that are not allowed."""
         found: list[UnknownMember] = []
         self._search(value, (self._schema,), (), found)
         return found
@@ -85,7 +85,7 @@ class AllowedNames:
                     self._search(cast("object", member), inner, (*path, name), found)
 
     def _hidden_names(self, value: Node, schemas: Schemas) -> set[object]:
-        """The names that are hidden in an object, by the branches that it can be of."""
+        """Return the hidden names of an object, from the branches that it can match."""
         return {name for node in _applicable_schemas(schemas, self._schema, value) for name in _get_list(node, HIDDEN)}
 
     def _member_schemas(self, schemas: Schemas) -> _MemberSchemas:
@@ -96,7 +96,7 @@ class AllowedNames:
 
 
 class _MemberSchemas:
-    """What all schemas of one value offer together."""
+    """The members that all schemas of one value list together."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.has_listed_members = any(keyword in node for node in nodes for keyword in _MEMBER_KEYWORDS)
@@ -112,23 +112,23 @@ class _MemberSchemas:
         self.has_hidden = any(HIDDEN in node for node in nodes)
 
     def member_schemas(self, name: str) -> Schemas:
-        """The schemas of a member; none if it is not offered."""
+        """Return the schemas of a member; none if it is not allowed."""
         matched = tuple(schema for pattern, schema in self._patterns if _matches(pattern, name))
         return (*self.listed.get(name, ()), *matched) or self._others
 
     def item_schemas(self, index: int) -> Schemas:
-        """The schemas of an item of an array."""
+        """Return the schemas of an item of an array."""
         return tuple(first[index] if index < len(first) else rest for first, rest in self._item_schemas)
 
 
 def _item_schemas(node: Node) -> tuple[Sequence[object], object]:
-    """The schemas of the first items, and of the others. Before 2020, a list in `items` was what `prefixItems` is."""
+    """Return the schemas of the first items, and of the others. Before 2020, `items` could be such a list."""
     if items := _get_list(node, "items"):
         return items, node.get("additionalItems")
     return _get_list(node, "prefixItems"), node.get("items")
 
 
-# Schemas by hand may be malformed, which is found when a call is checked.
+# Raw schemas may be malformed, which is found when a call is checked.
 
 
 def _get_mapping(node: Node, keyword: str) -> Mapping[str, object]:
@@ -144,13 +144,13 @@ def _get_list(node: Node, keyword: str) -> Sequence[object]:
 def _matches(pattern: str, name: str) -> bool:
     try:
         return re.search(pattern, name) is not None
-    except re.error:  # Pydantic has other regular expressions, and checks the name itself
+    except re.error:  # Pydantic's regular expressions differ, and it checks the name itself
         return True
 
 
 def _applicable_schemas(schemas: Iterable[object], root: Node, value: Node | None = None) -> Iterator[Node]:
-    """The schemas that apply to one value: some schemas, what they refer to, and what they combine. Of branches,
-    those that a value, if there is one, can be of; all of them if it can be of none."""
+    """Iterate over the schemas that apply to one value: some schemas, what they refer to, and what they combine. If a
+    value is given, only the branches that it can match; all of them if it matches none."""
     waiting, seen = [*schemas], set[int]()
     while waiting:
         node = waiting.pop()
@@ -175,7 +175,7 @@ def _matching_branches(branches: Sequence[object], root: Node, value: Node | Non
 
 
 def _can_match(value: Node, branch: object, root: Node) -> bool:
-    """Whether an object has the constants and required members of a branch, as far as they are easily seen."""
+    """Whether an object has the constants and required members of a branch. This is only a quick check."""
     for _ in range(_MAX_REFERENCES):
         if not isinstance(branch, Mapping) or not isinstance(reference := cast("Node", branch).get("$ref"), str):
             break
@@ -195,8 +195,8 @@ def _can_match(value: Node, branch: object, root: Node) -> bool:
 
 
 def _can_equal(schema: object, value: object) -> bool:
-    """Whether a value may be one of the constants that a schema names, if it names any. Those of another type may be
-    what Pydantic converts it to."""
+    """Whether a value may be one of the schema's constants, if it has any. Pydantic may convert the value to constants
+    of another type."""
     if not isinstance(schema, Mapping):
         return True
     node = cast("Node", schema)
@@ -205,7 +205,7 @@ def _can_equal(schema: object, value: object) -> bool:
 
 
 def _resolve_reference(root: object, reference: str) -> object:
-    """What a reference such as "#/$defs/Place" points to; `None` if it is elsewhere."""
+    """Return what a reference such as "#/$defs/Place" points to; `None` if it is in another document."""
     found = root if reference.startswith("#") else None
     for step in reference.removeprefix("#").split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")

@@ -1,8 +1,8 @@
-"""Values of half-received text.
+"""Partial values of structured output, while its text streams in.
 
-A `GrowingValue` is fed text as it comes and is the same object all the time, filled in place: each piece costs time in
-proportion to its own length, however much there is already. What is shown of a value is said in `shapes`. When the
-JSON is complete the whole is validated, and the last thing to be had is what `Format.parse` gives.
+Feed text to a `GrowingValue`. Its value is one object that is filled in place, so each piece takes time in proportion
+to its own length, however much came before. `shapes` has the rules for partial values. Complete JSON is validated, and
+the last value is the one that `Format.parse` returns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ F = TypeVar("F", default=Any)
 
 
 class GrowingValue(Generic[F]):
-    """The value of a format while its text arrives."""
+    """The value of a format, growing while its text arrives."""
 
     def __init__(self, format: Format[F]) -> None:
         self._format = format
@@ -35,15 +35,15 @@ class GrowingValue(Generic[F]):
         self._stream = JsonStream(self._root)
         self._is_final = False
         self._value: Any = None
-        self._parsed_json = ""  # its JSON, where that was found
+        self._parsed_json = ""  # the JSON that was parsed into the final value
 
     @property
     def value(self) -> Any:
-        """The value so far, filled further by later pieces; `None` while there is nothing."""
+        """The value so far, which later pieces fill further; `None` while there is nothing."""
         return self._value if self._is_final else self._root.slots[0]
 
     def feed(self, delta: str) -> Sequence[Any]:
-        """Take in a piece of text. Gives the value if the piece changed it, else nothing."""
+        """Read a piece of text. Return the value in a list if the piece changed it, else an empty one."""
         stream = self._stream
         try:
             stream.feed(delta)
@@ -54,16 +54,16 @@ class GrowingValue(Generic[F]):
         return (self._root.slots[0],) if stream.has_changed else ()
 
     def end(self) -> Sequence[Any]:
-        """The text has ended. Gives the value if it is not what was shown last: it may stand there alone, as a number
-        does, or further on, behind JSON that fits as well."""
+        """Read the end of the text. Return the value if it differs from the one shown last: it may be a bare value such
+        as a number, or stand behind other JSON that also fits."""
         text = self._stream.text
         if text.strip() == self._parsed_json or (self._stream.is_open and not is_closed_json(text)):
-            return ()  # it is known, or broken off; what is open in a closed text was none, as a brace in a string
+            return ()  # parsed already, or cut off; an open brace in a text that ends like JSON is part of a string
         was_final, has_content = self._is_final, self._value
         return (self._value,) if self._parse(text) and not (was_final and self._value == has_content) else ()
 
     def _skip_prose(self) -> None:
-        """What turns out not to be JSON was prose, as long as nothing came of it: read on behind it."""
+        """Read on behind text that is not JSON. It was prose, as long as no content was shown from it."""
         while not self._stream.has_content:
             self._root = RootContainer(self._plan)
             self._stream.seek(self._root)
@@ -74,7 +74,7 @@ class GrowingValue(Generic[F]):
         self._stream.stop()
 
     def _parse_outermost(self) -> bool:
-        """The outermost value is all there. If it is of another type, it was prose too."""
+        """Parse the complete outermost value. If it does not fit the type, it was prose too."""
         while (text := self._stream.outermost_json) is not None:
             if self._parse(text):
                 self._parsed_json = text

@@ -184,10 +184,10 @@ def _describe_unreadable(schema: Any) -> str | None:
     """Return why no JSON can be read as a core schema's type, although Pydantic has a JSON Schema for it."""
     match schema:
         case {"type": "dataclass", "cls": kind} if issubclass(kind, Context):
-            return "A context is what the caller gives, and never what a model says"
+            return "A context comes from the caller, never from the model"
         case {"type": "dict", "keys_schema": {"type": "literal", "expected": keys}}:
             if not any(isinstance(key, str) for key in keys):
-                return "Its keys can be no text, and all keys in JSON are"
+                return "None of its keys can be text, but all keys in JSON are"
         case {"type": "literal", "expected": values}:
             if all(isinstance(value, enum.Enum) and value != value.value for value in values):
                 return "Pydantic reads a member of an enum in a Literal only if that is a StrEnum or IntEnum"
@@ -199,8 +199,8 @@ def _describe_unreadable(schema: Any) -> str | None:
 
 
 def _describe_unreadable_field(model: type[BaseModel]) -> str | None:
-    """Return what is wrong with a required field that Pydantic reads from inside others, although its schema lists it
-    by name."""
+    """Return the problem with a required field that Pydantic reads from inside other fields, although the schema lists
+    it by name."""
     from pydantic import AliasPath
 
     if model.model_config.get("validate_by_name") or model.model_config.get("populate_by_name"):
@@ -211,7 +211,7 @@ def _describe_unreadable_field(model: type[BaseModel]) -> str | None:
         if field.is_required() and all(
             isinstance(each, AliasPath) and (each is alias or len(each.path) > 1) for each in choices
         ):
-            return f"Its field {name!r} is read from inside others (an AliasPath), which the schema does not show"
+            return f"Its field {name!r} is read from inside other fields (an AliasPath), which the schema does not show"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Finding the JSON in what a model wrote, and saying what is wrong with it."""
+"""Finding JSON in a model's text, and the errors for text without usable JSON."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _FENCE_END = re.compile(r"\r?\n[ \t]*```")
 _OPENING = re.compile(r"[{\[]")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
-_DECODER = json.JSONDecoder(strict=False)  # to find where a value ends, even if it has line breaks in strings
-# So that no text takes long to look through.
+_DECODER = json.JSONDecoder(strict=False)  # finds where a value ends, even with line breaks in strings
+# Limits, so that no text takes long to search.
 _MAX_OPENINGS = 200
 _MAX_SCAN = 20_000  # characters
+_MAX_EXCERPT = 80  # characters
 
 _END_MESSAGES = {
     FinishReason.MAX_TOKENS: (
@@ -33,7 +34,7 @@ _END_MESSAGES = {
         "(finish_reason is context_length_exceeded). Shorten the conversation, or ask for less."
     ),
     FinishReason.REFUSAL: "The model or a filter refused (finish_reason is refusal). It said: {text}",
-    FinishReason.PAUSE: "The provider paused the answer before it was complete (finish_reason is pause): let it go on.",
+    FinishReason.PAUSE: "The provider paused the answer before it was complete (finish_reason is pause). Resume it.",
     FinishReason.ERROR: "The provider failed before the answer was complete (finish_reason is error).",
     FinishReason.CANCELLED: "The answer was cancelled before it was complete (finish_reason is cancelled).",
     FinishReason.UNKNOWN: (
@@ -42,13 +43,13 @@ _END_MESSAGES = {
     ),
 }
 
-_FIX_ADVICE = "Answer again, with this put right. Write only the JSON."
+_FIX_ADVICE = "Answer again and correct this. Write only the JSON."
 _JSON_ADVICE = "Answer again with the JSON alone: complete, and with nothing around it."
 
 
 def read_json(text: str) -> object:
-    """The value of a JSON text. Raises `ValueError`, also for NaN, infinities, halves of surrogate pairs, and what is
-    nested more than 200 deep."""
+    """Parse a JSON text. Raises `ValueError`, also for NaN, infinities, half surrogate pairs, and more than 200 levels
+    of nesting."""
     import jiter
 
     value: object = jiter.from_json(text.encode(), allow_inf_nan=False)
@@ -56,8 +57,8 @@ def read_json(text: str) -> object:
 
 
 def json_candidates(text: str) -> Iterator[str]:
-    """The places in a text where its JSON may be, likeliest first: all of it, fenced blocks, then what starts like JSON
-    in the middle of prose. Of JSON that is broken nothing inside is taken for the whole."""
+    """Iterate over the parts of a text that may be its JSON, most likely first: all of it, fenced blocks, then what
+    starts like JSON in the middle of prose. Fragments of broken JSON are never accepted as the answer."""
     yield (whole := text.strip())
     yield from _fenced_blocks(text)
     position = 0
@@ -81,7 +82,7 @@ def json_candidates(text: str) -> Iterator[str]:
 
 
 def _fenced_blocks(text: str) -> Iterator[str]:
-    """Yield what stands in fences. Each part of the text is searched once, however many fences are never closed."""
+    """Iterate over fenced blocks. Each part of the text is searched once, however many fences are never closed."""
     start = _FENCE_START.search(text)
     while start and (end := _FENCE_END.search(text, start.end())):
         yield text[start.end() : end.start()].strip()
@@ -89,25 +90,25 @@ def _fenced_blocks(text: str) -> Iterator[str]:
 
 
 def _has_json_members(text: str, wrong_at: int) -> bool:
-    """Whether text that is no JSON was meant to be: it has members of some before it ends or goes wrong. Brackets of
-    prose, as in "{it is}", "[0, 1)" or "[3, p. 5]", hold nothing, or numbers."""
+    """Whether invalid JSON has members before it ends or goes wrong, and so was meant as JSON. Brackets of prose, as in
+    "{it is}", "[0, 1)" or "[3, p. 5]", have none, or only numbers."""
     import jiter
 
     for readable in (text, text[:wrong_at]):
         data = readable.encode(errors="replace")
         with contextlib.suppress(ValueError):
             read: Any = jiter.from_json(data, partial_mode="trailing-strings")
-            return not all(isinstance(item, int | float) for item in read)  # of an object: its names
+            return not all(isinstance(item, int | float) for item in read)  # the names, for an object
     return True  # too deep
 
 
 def _has_text_before(text: str, position: int) -> bool:
-    """Whether something stands before a position in its line, as before "[0, 1)" in prose."""
+    """Whether there is text before a position in its line, as before "[0, 1)" in prose."""
     return bool(text[text.rfind("\n", 0, position) + 1 : position].strip())
 
 
 def _end_of_value(text: str, start: int) -> int | None:
-    """The position behind an object or array, by its brackets alone; `None` if it has no end in reach."""
+    """Return the position behind an object or array, by its brackets alone; `None` if it has no end within reach."""
     depth = 0
     for found in _STRING_OR_BRACKET.finditer(text, start, start + _MAX_SCAN):
         depth += (found[0] in "{[") - (found[0] in "}]")
@@ -117,18 +118,18 @@ def _end_of_value(text: str, start: int) -> int | None:
 
 
 def is_like_json(text: str) -> bool:
-    """Whether a text begins as JSON does."""
+    """Whether a text begins like a JSON object or array."""
     return text.startswith(("{", "["))
 
 
 def is_closed_json(text: str) -> bool:
-    """Whether a text ends where JSON may end. Of a bare number or word nobody knows."""
+    """Whether a text ends like closed JSON. A bare number or word may always go on."""
     return text.rstrip().endswith(("}", "]", '"', "```"))
 
 
 def incomplete_error(error: ParseError, ended: FinishReason | None, pending: str | None) -> ParseError:
-    """The error for an answer that is no value since it is not a whole one: for why it ended, or what it still waits
-    for. `error` says what is wrong with what there is of it."""
+    """Return the error for an incomplete answer, by its finish reason (`ended`) or what it waits for (`pending`).
+    `error` is the problem with the text so far."""
     why = pending if ended is None else _END_MESSAGES[ended].format(text=repr(error.text.strip()))
     return ParseError(
         why or str(error),
@@ -139,18 +140,19 @@ def incomplete_error(error: ParseError, ended: FinishReason | None, pending: str
 
 
 def unusable_error(text: str, wrong: Exception | None, broken: Exception | None) -> ParseError:
-    """The error for a text: `wrong` is why its JSON is not of the type, `broken` why it is no JSON."""
+    """Return the error for a text: `wrong` is why its JSON does not fit the type, `broken` why it is not JSON."""
     if wrong is not None:
         return ParseError(_describe_error(wrong), text=text, original_exception=wrong, advice=_FIX_ADVICE)
     if broken is not None:
-        message = f"the JSON in it is broken: {broken}."
+        message = f"The JSON in the answer is broken: {broken}."
         return ParseError(message, text=text, original_exception=broken, advice=_JSON_ADVICE)
-    return ParseError("there is no JSON in it.", text=text, advice=_JSON_ADVICE)
+    excerpt = text if len(text) <= _MAX_EXCERPT else f"{text[:_MAX_EXCERPT]}…"
+    return ParseError(f"The answer contains no JSON: {excerpt!r}", text=text, advice=_JSON_ADVICE)
 
 
 def _describe_error(error: Exception) -> str:
     errors: Any = getattr(error, "errors", None)
     if errors is None:
-        return "it is nested too deeply." if isinstance(error, RecursionError) else str(error)
+        return "The JSON in the answer is nested too deeply." if isinstance(error, RecursionError) else str(error)
     details = errors(include_url=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'the answer'}: {d['msg']}" for d in details)

@@ -1,16 +1,16 @@
-"""How values of a type are shown while their JSON arrives.
+"""Type plans: how partial values of each kind of type are built while their JSON arrives.
 
 Rules
-* An object of a class is shown as an instance of it, made without its constructor; fields that have not begun are
-  `None`. When it is complete it is validated, and the validated one takes its place, unless its fields, which were
-  validated as they came, are all there is to it.
+* An object of a class is shown as an instance made without its constructor; fields that have not begun are `None`. The
+  complete object is validated and replaced by the validated one, unless its class only validates its fields, which
+  happened as they arrived.
 * Strings grow. Everything else that is not an object or array (numbers, dates, enums, literals) is shown once it is
   complete and valid.
-* Arrays are lists while they grow, except tuples of fixed length, whose items are `None` until they come.
-* An object that may be of several types is not shown until its names or tags tell which.
-* A type that is not known here is shown once it is complete.
+* Arrays are lists while they grow, except tuples of fixed length, whose items are `None` until they arrive.
+* An object that may have one of several types is not shown until its names or tags tell which.
+* A value of any other type is shown once it is complete.
 
-A shape is made once for a type, and its parts when they are first needed, so types may contain themselves.
+A type has one plan, which makes the plans of its parts when they are first needed, so types may contain themselves.
 """
 
 from __future__ import annotations
@@ -41,40 +41,40 @@ __all__ = [
 
 
 class TypePlan:
-    """A type of which nothing is shown until it is complete."""
+    """The plan of a type. This base class shows a value only once it is complete."""
 
     can_grow = False
-    """Whether strings are shown as they come."""
+    """Whether strings are shown as they arrive."""
     needs_no_validation = False
-    """Whether what has been shown is the value once it is complete, without more ado."""
+    """Whether the partial value, once complete, is the final value without validation."""
     annotations: Sequence[Any] = ()
-    """What the type is annotated with."""
+    """The metadata of `Annotated`."""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
         self.full_type = kind
-        """The same, with what is asked of it: `None` as well, constraints, validators."""
+        """The type with everything required of it: optional `None`, constraints, validators."""
 
     def make_container(self, opening: str) -> Container:
-        """The frame of an object ("{") or array ("[")."""
+        """Return a container for an object ("{") or array ("[")."""
         return Container()
 
     def accepts(self, opening: str) -> bool:
-        """Whether it shows something of an object or array."""
+        """Whether values of the type may be objects ("{") or arrays ("[")."""
         return False
 
     @property
     def is_context_free(self) -> bool:
-        """Whether a value that is valid alone is the same and valid in whatever it is in. Validators may look around,
-        and settings of a model reach into its fields; bounds do neither."""
+        """Whether a value that is valid by itself is equally valid inside any other value. Validators may look at what
+        is around a value, and a model's settings affect its fields; bounds do neither."""
         return all(_is_bound_annotation(note) for note in self.annotations) and self._has_context_free_parts()
 
     def _has_context_free_parts(self) -> bool:
         return isinstance(self.kind, type) and self.kind in _CONTEXT_FREE_TYPES
 
     def parse(self, text: str) -> Any:
-        """The value that JSON text stands for. Raises `ValueError`, also if it can be validated only with what it is
-        in: it mentions `Self`, or a name of its module, or has a validator that needs what is beside it."""
+        """Return the value of a complete JSON text. Raises `ValueError`, also if the type can only be validated inside
+        its owner: it mentions `Self` or a name of its module, or has a validator that needs other fields."""
         if text[:1] in "{[":
             value = json.loads(text)
             if (decode := self.decode(value)) != value:
@@ -84,14 +84,14 @@ class TypePlan:
         except ValueError:
             raise
         except Exception as error:
-            raise ValueError("It cannot be validated alone.") from error
+            raise ValueError("The value cannot be validated by itself.") from error
 
     def decode(self, value: Any) -> Any:
-        """The JSON value in the type's own form, of one that a provider's schema made the model write otherwise."""
+        """Return a JSON value without the forms of a provider's dialect, as the type itself reads it."""
         return value
 
     def parse_key(self, name: str) -> Any:
-        """A name in an object as a key; as it is if it is not valid."""
+        """Return a name in an object as a key, unchanged if it is not a valid key."""
         try:
             return self.parse(json.dumps(name))
         except ValueError:
@@ -103,12 +103,12 @@ class TypePlan:
 
         try:
             return TypeAdapter(self.full_type).validator
-        except Exception:  # kept, since trying again would cost time with every part
+        except Exception:  # cached too, since trying again with every part would cost time
             return None
 
 
 PlanResolver: TypeAlias = Callable[[Any], TypePlan]
-"""Returns the shape of a type. A shape gets one to find the shapes of its parts, since a type may contain itself."""
+"""Returns the plan of a type. A plan uses it to find the plans of its parts, since a type may contain itself."""
 
 
 class StringPlan(TypePlan):
@@ -123,7 +123,7 @@ class StringPlan(TypePlan):
 
 
 class LiteralPlan(TypePlan):
-    """Literals and enums: one of `values`, in JSON."""
+    """Literals and enums: one of `values`, as in JSON."""
 
     def __init__(self, kind: Any, values: Iterable[Any]) -> None:
         super().__init__(kind)
@@ -134,7 +134,7 @@ class LiteralPlan(TypePlan):
 
 
 class AnyPlan(TypePlan):
-    """Anything: plain JSON values."""
+    """`Any`: plain JSON values."""
 
     can_grow = True
     needs_no_validation = True
@@ -153,7 +153,7 @@ class AnyPlan(TypePlan):
 
 
 class ArrayPlan(TypePlan):
-    """Lists, and what is made of lists: sets, tuples of any length and the like."""
+    """Lists and types that are built from lists: sets, tuples of any length and similar."""
 
     def __init__(self, kind: Any, item: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
@@ -167,7 +167,7 @@ class ArrayPlan(TypePlan):
 
     @cached_property
     def item(self) -> TypePlan:
-        """The shape of an item."""
+        """The plan of an item."""
         return self._plan_for(self._item_kind)
 
     def _has_context_free_parts(self) -> bool:
@@ -190,7 +190,7 @@ class ArrayPlan(TypePlan):
 
 
 class DictPlan(TypePlan):
-    """Objects with free names. Some providers make the model write them as an array of pairs."""
+    """Dicts. Some providers make the model write them as an array of pairs."""
 
     def __init__(self, kind: Any, key: Any, item: Any, plan_for: PlanResolver) -> None:
         super().__init__(kind)
@@ -205,12 +205,12 @@ class DictPlan(TypePlan):
 
     @cached_property
     def item(self) -> TypePlan:
-        """The shape of a value."""
+        """The plan of a value."""
         return self._plan_for(self._item_kind)
 
     @cached_property
     def key_plan(self) -> TypePlan:
-        """The shape of a key."""
+        """The plan of a key."""
         return self._plan_for(self._key_kind)
 
     def _has_context_free_parts(self) -> bool:
@@ -253,11 +253,11 @@ class _PairPlan(TypePlan):
         return PairContainer(self._dict, self._key) if opening == "{" else Container()
 
     def parse(self, text: str) -> Any:
-        raise ValueError("It is no pair.")
+        raise ValueError("The value is not a pair.")
 
 
 class TuplePlan(TypePlan):
-    """Tuples of fixed length, with names for the items where a provider makes the model write an object."""
+    """Tuples of fixed length. Some providers make the model write them as an object with a name for each item."""
 
     def __init__(
         self, kind: Any, make: Any, names: Sequence[str], items: Sequence[Any], plan_for: PlanResolver
@@ -270,7 +270,7 @@ class TuplePlan(TypePlan):
 
     @cached_property
     def items(self) -> Sequence[TypePlan]:
-        """The shapes of the items."""
+        """The plans of the items."""
         return [self._plan_for(kind) for kind in self._item_kinds]
 
     def _has_context_free_parts(self) -> bool:

@@ -1,6 +1,4 @@
-"""What a function's signature says: what its caller gives, of what types, where its `Context` goes, and whether it is a
-method that waits for its object.
-"""
+"""Reading function signatures: parameters with their types, the `Context` parameter, and methods not bound yet."""
 
 from __future__ import annotations
 
@@ -47,23 +45,23 @@ __all__ = [
 
 R = TypeVar("R")
 
-# Annotations that are no context, as such and as text.
+# Annotations that are never a context, as types and as text.
 _PLAIN_TYPES = (str, int, float, bool, "str", "int", "float", "bool")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _UNPACK = (typing.Unpack, typing_extensions.Unpack)  # two in Python 3.11
 _IDENTIFIER = re.compile(r"(?<![.\w])[^\W\d]\w*")
 _ABSENT = object()
-"""The default of what a `TypedDict` need not have."""
+"""The default for keys that a `TypedDict` does not require."""
 
 
 def unwrap_method(fn: Any) -> Callable[..., Any]:
-    """The function in a `classmethod` or `staticmethod`; any other as it is."""
+    """Return the function in a `classmethod` or `staticmethod`; any other unchanged."""
     inner: Callable[..., Any] = cast("Any", fn).__func__ if isinstance(fn, classmethod | staticmethod) else fn
     return inner
 
 
 def underlying_function(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The plain function that carries the annotations."""
+    """Return the plain function that has the annotations."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     if inspect.isroutine(fn) or inspect.isclass(fn):
@@ -72,8 +70,8 @@ def underlying_function(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def cache_per_function(make: Callable[..., R]) -> Callable[..., R]:
-    """`make(fn, …)`, remembered for as long as the function lives: calls that are given functions make tools of them
-    each time, and so do methods for each object."""
+    """Cache `make(fn, …)` for as long as the function lives: each call with functions makes tools of them, and so does
+    each object with methods."""
     known: WeakKeyDictionary[Callable[..., Any], dict[Any, R]] = WeakKeyDictionary()
 
     @functools.wraps(make)
@@ -90,8 +88,8 @@ def cache_per_function(make: Callable[..., R]) -> Callable[..., R]:
 
 
 def typed_parameters(fn: Callable[..., Any], hidden: Container[str]) -> list[inspect.Parameter]:
-    """The parameters that a caller can give by name, without those that are `hidden`, with their types (`Any` where
-    there is none). Of `**kwargs: Unpack[…]` those of its `TypedDict`. Raises `NameError` for an unknown type."""
+    """Return the parameters that a caller can pass by name, without `hidden` ones, with their types (`Any` if there is
+    none). `**kwargs: Unpack[…]` gives those of its `TypedDict`. Raises `NameError` for an unknown type."""
     shown = [p for p in _parameters(fn) if p.name not in hidden and p.kind is not p.VAR_POSITIONAL]
     kinds = _parameter_types(fn, shown)
     typed = [parameter.replace(annotation=kinds.get(parameter.name, Any)) for parameter in shown]
@@ -99,12 +97,12 @@ def typed_parameters(fn: Callable[..., Any], hidden: Container[str]) -> list[ins
 
 
 def parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
-    """The names of the parameters that a caller can give by name."""
+    """Return the names of the parameters that a caller can pass by name."""
     return frozenset(parameter.name for parameter in _parameters(fn) if parameter.kind not in _VARIADIC)
 
 
 def starred_parameter_name(fn: Callable[..., Any]) -> str | None:
-    """The name of a function's `*args`, if it has any."""
+    """Return the name of a function's `*args`, if it has any."""
     if _is_plain_function(fn) and not fn.__code__.co_flags & inspect.CO_VARARGS:
         return None
     return next((p.name for p in _parameters(fn) if p.kind is p.VAR_POSITIONAL), None)
@@ -127,14 +125,14 @@ def _key_parameter(name: str, kind: Any, required: bool) -> inspect.Parameter:
 
 
 def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that a caller gives: without `self` or `cls`."""
+    """Return the parameters that a caller passes: without `self` or `cls`."""
     called = unwrap_method(fn) if isinstance(cast("object", fn), classmethod) else fn
     parameters = list(inspect.signature(called).parameters.values())
     return parameters[1:] if parameters and _is_receiver(called, parameters[0].name) else parameters
 
 
 def is_unbound(fn: Callable[..., Any]) -> bool:
-    """Whether a function is a method that has not been found on an object: it stands in a class, say, and begins with
+    """Whether a function is a method without its object: it is defined in a class, for example, and begins with
     `self`."""
     if inspect.ismethod(fn):
         return False
@@ -143,8 +141,8 @@ def is_unbound(fn: Callable[..., Any]) -> bool:
 
 
 def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
-    """Whether a function's first parameter is what it will be bound to: it is named so, and the function stands in a
-    class. Outside of one, only a `self` without a type is, for a class may get the function later."""
+    """Whether a function's first parameter is the object it will be bound to: it has the usual name, and the function
+    is defined in a class. Outside of one, only `self` without a type counts: a class may get the function later."""
     if name not in ("self", "cls") or isinstance(fn, staticmethod) or inspect.ismethod(fn):
         return False
     fn = unwrap_method(fn)
@@ -155,7 +153,7 @@ def _is_receiver(fn: Callable[..., Any], name: str) -> bool:
 
 
 def _is_plain_function(fn: Callable[..., Any]) -> TypeGuard[types.FunctionType]:
-    """Whether a function's code says what its signature would, which takes time to make."""
+    """Whether a function's code has its parameters, so that the slower `inspect.signature` is not needed."""
     return isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__")
 
 
@@ -166,8 +164,8 @@ def _parameter_names(fn: types.FunctionType) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ContextParameter:
-    """The parameter for a call's `Context`: its `place` among the positional arguments, or `None` if it is given by
-    name; `by_name` if it cannot be given otherwise; `required` if it cannot be left out."""
+    """The parameter for a call's `Context`. `place` is its index among the positional arguments, or `None` if it is
+    passed by name; `by_name`: it is keyword-only; `required`: it cannot be left out."""
 
     name: str
     place: int | None
@@ -177,8 +175,8 @@ class ContextParameter:
 
 @cache_per_function
 def context_parameter(fn: Callable[..., Any]) -> ContextParameter | None:
-    """The parameter for the call's `Context`: by its annotation, whatever its name and place; `None` if there is
-    none."""
+    """Return the parameter for the call's `Context`, found by its annotation whatever its name and place; `None` if
+    there is none."""
     if _is_plain_function(fn) and not _can_take_context(fn):
         return None
     for index, parameter in enumerate(_parameters(fn)):
@@ -201,7 +199,7 @@ def _is_for_context(fn: Callable[..., Any], parameter: inspect.Parameter, *, is_
         return _is_context(annotation)
     try:
         return _is_context(_parameter_types(fn, [parameter])[parameter.name])
-    except Exception:  # a name that only the type checker sees, say: of the first parameter its words tell
+    except Exception:  # a name that only type checkers see, for example: then the first parameter's text decides
         return is_first and (parameter.name == "ctx" or re.search(r"\bContext\b", str(annotation)) is not None)
 
 
@@ -217,8 +215,8 @@ def _is_context(annotation: Any) -> bool:
 
 
 def _parameter_types(fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
-    """The types of some parameters. Other annotations, such as what is returned, need not exist at run time; names may
-    be of the scopes around the function. Raises `NameError` for a name that is in none."""
+    """Return the types of some parameters. Other annotations, such as the return type, need not exist at run time;
+    names may come from enclosing scopes. Raises `NameError` for a name that is in none."""
     plain: Any = inspect.unwrap(underlying_function(fn))
     plain = getattr(plain, "__func__", plain)
     annotations = get_annotations(plain, format=Format.FORWARDREF)
@@ -233,7 +231,7 @@ def _parameter_types(fn: Callable[..., Any], parameters: Iterable[inspect.Parame
 
 
 def _type_parameters(fn: Callable[..., Any], plain: Any) -> dict[str, Any]:
-    """The type parameters of a function, and of the class that it stands in or was found on, by name."""
+    """Return the type parameters of a function, and of the class that it is defined in or bound to, by name."""
     receiver = getattr(fn, "__self__", None)
     around = getattr(plain, "__qualname__", "").split(".")[:-1]
     owner: Any = getattr(plain, "__globals__", {}).get(around[0]) if around else None
@@ -244,10 +242,10 @@ def _type_parameters(fn: Callable[..., Any], plain: Any) -> dict[str, Any]:
 
 
 def _enclosing_names(fn: types.FunctionType) -> dict[str, Any]:
-    """What the names in a function's annotations mean in the functions around it.
+    """Return the values of names in a function's annotations that come from enclosing functions.
 
-    Annotations that are text make no closure. Names in them that mean nothing else are looked up while the function
-    around is running, as it is when something is decorated in it, and kept.
+    Annotations that are text make no closure. Names in them that are not found elsewhere are looked up while the
+    enclosing function runs, as it does when something is decorated in it, and cached.
     """
     kept = _cached_names(fn)
     texts = [text for text in get_annotations(fn, format=Format.FORWARDREF).values() if isinstance(text, str)]

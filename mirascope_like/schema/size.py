@@ -1,6 +1,6 @@
-"""How large a compiled schema is, measured as the providers count it, and whether that is too much for a dialect.
+"""The size of an encoded schema, counted as the providers do, and the check against a dialect's limits.
 
-A definition counts once, wherever it is referred to; levels count through references, a type within itself once.
+A definition counts once, however often it is referred to. Levels count through references, a recursive type once.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _NAMES = {
     "levels": "levels of objects",
     "enum_values": "enum values",
     "name_characters": "characters of names and enum values",
-    "optional": "properties that may be left out",
+    "optional": "optional properties",
     "unions": "properties of several types",
 }
 
 
 def check_size(schema: Node, dialect: Dialect) -> None:
-    """Raise `InexpressibleError` if a compiled schema is larger than its dialect allows."""
+    """Raise `InexpressibleError` if an encoded schema is larger than its dialect allows."""
     if dialect.limits == SizeLimits():
         return
     size = measure_size(schema)
     for each in fields(SizeLimits):
         limit: int | None = getattr(dialect.limits, each.name)
         if limit is not None and (count := getattr(size, each.name)) > limit:
-            raise InexpressibleError(f"its schema has {count} {_NAMES[each.name]}; at most {limit} are taken")
+            raise InexpressibleError(f"its schema has {count} {_NAMES[each.name]}; at most {limit} are allowed")
 
 
 def measure_size(schema: Node) -> SizeLimits:
-    """What the limits count, of a compiled schema."""
+    """Count in an encoded schema what the limits are about."""
     definitions: Mapping[str, Node] = schema.get("$defs", {})
     nodes = [node for root in (schema, *definitions.values()) for node in _walk(root)]
     properties = [(name, each, node) for node in nodes for name, each in node.get("properties", {}).items()]
@@ -54,7 +54,7 @@ def measure_size(schema: Node) -> SizeLimits:
 
 
 def _count_levels(node: Node, definitions: Mapping[str, Node], known: dict[str, int]) -> int:
-    """`known` has the levels of definitions; 0 for those that `node` stands in."""
+    """Return the levels of nested objects. `known` has those of definitions; 0 for those that contain `node`."""
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
         if name not in known:

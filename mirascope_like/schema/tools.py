@@ -1,7 +1,7 @@
-"""Tools: functions that a model may call, and the kits they come in.
+"""Tools: functions that a model may call, and toolkits.
 
-Sync and async tools, with and without context, mix freely in one kit and in either colour of call: how a tool is run is
-the engine's affair. The four classes only say what calling the tool object itself gives.
+Sync and async tools, with and without context, mix freely in one toolkit, in sync and async calls: the engine decides
+how a tool runs. The four classes only differ in what calling the tool object itself returns.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ R = TypeVar("R", covariant=True, default=Any)
 S = TypeVar("S")
 T = TypeVar("T")
 
-_NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI and Anthropic ask
+_NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # as OpenAI and Anthropic require
 
 
 class ToolSchema(Protocol):
-    """What a model is told of a tool: all that a codec needs."""
+    """The parts of a tool that are sent to a model: all that a codec needs."""
 
     @property
     def name(self) -> str: ...
@@ -105,13 +105,13 @@ class ToolSchema(Protocol):
 
     @property
     def strict(self) -> bool | None:
-        """Whether the provider is to hold the model to the schema; `None` leaves it to the provider."""
+        """Whether the provider constrains the model to the schema; `None`: the provider's default."""
         ...
 
 
 class ToolParameterSchema(dict[str, Any]):
-    """The JSON Schema object of a tool's arguments, by hand, for `Tool(fn, parameters=…)`, which takes any other
-    mapping too. `more` is for keys such as `$defs`."""
+    """A JSON Schema object for a tool's arguments, written by hand, for `Tool(fn, parameters=…)`, which accepts any
+    other mapping too. `more` is for keys such as `$defs`."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class ToolParameterSchema(dict[str, Any]):
 
 
 class ProviderTool:
-    """A tool that the provider runs itself. `name` is the same for all providers; codecs know theirs."""
+    """A tool that the provider runs itself. `name` is the same for all providers; codecs know the provider's name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -140,7 +140,7 @@ class ProviderTool:
 
 
 class WebSearchTool(ProviderTool):
-    """Search of the web, run by the provider. What it finds is cited in the texts of the answer."""
+    """Web search, run by the provider. The texts of the response cite its results."""
 
     def __init__(self) -> None:
         super().__init__("web_search")
@@ -149,18 +149,18 @@ class WebSearchTool(ProviderTool):
 class BaseTool(Generic[P, R]):
     """A function that a model may call. Calling the object calls the function.
 
-    Name, description and parameters come from the function (see `schema.functions`) unless given; they are worked out
-    at first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to hold the
-    model to the schema (`None`: the provider's default). `inline` runs a sync tool on the thread of the call itself
-    (in async calls, on the event loop), one at a time, for functions that are tied to a thread; otherwise several
-    sync tools of one answer run in worker threads. At most `max_concurrency` calls of one answer run at once. `timeout`
-    is how many seconds a call may take: then an async tool is cancelled, a sync one is left to itself, and the model is
-    told. Raises `ValueError` for a name that providers do not take, and for an inline tool with a timeout, since
-    nothing can end it.
+    Name, description and parameters come from the function (see `schema.functions`) unless given. They are read at
+    first use, which raises `TypeError` if a parameter cannot be described. `strict` asks the provider to constrain the
+    model to the schema (`None`: the provider's default). `inline` runs a sync tool on the thread of the call itself (in
+    async calls, on the event loop), one at a time, for functions that are tied to a thread; otherwise several sync
+    tools of one response run in worker threads. At most `max_concurrency` calls of one response run at once. `timeout`
+    is the maximum number of seconds of a call: then an async tool is cancelled, a sync one is abandoned, and the model
+    gets an error. Raises `ValueError` for a name that providers do not accept, and for an inline tool with a timeout,
+    since nothing can end it.
     """
 
     hidden: ClassVar[frozenset[str]] = frozenset()
-    """Parameters that the model does not see in any tool of this class."""
+    """Parameters that are hidden from the model in all tools of this class."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class BaseTool(Generic[P, R]):
 
     @property
     def description(self) -> str:
-        """What the model is told that the tool does."""
+        """The description of the tool for the model."""
         return self._docs.description if self._given_description is None else self._given_description
 
     @property
@@ -240,25 +240,25 @@ class BaseTool(Generic[P, R]):
         return is_unbound(self.fn)
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
-        """What stands for the method when this tool is found on an instance or class."""
+        """Bind to an instance or class (descriptor protocol)."""
         fn = bind_function(self.fn, instance, owner)
         return self if fn is None else type(self)(fn, **self._options)
 
     def found_on(self, holder: object) -> AnyTool:
-        """Of a method: the tool that it is on an object or class, where a subclass may have its own. Any other tool
-        stays as it is, and so does a method of something else."""
+        """For a method: return the tool that an object or class has in its place, which may be a subclass's own. Any
+        other tool stays unchanged, and so does a method of something else."""
         kinds = (holder if isinstance(holder, type) else type(holder)).__mro__
         names = (name for kind in kinds for name, held in vars(kind).items() if held is self or held is self.fn)
         if not self.is_unbound or (name := next(names, None)) is None:
             return cast("AnyTool", self)
         found: AnyTool | Callable[..., Any] | None = getattr(holder, name)
-        if found is None:  # a subclass does without it
+        if found is None:  # a subclass has removed it
             return cast("AnyTool", self)
         return cast("AnyTool", found) if isinstance(found, BaseTool) else _make_fitting_tool(found, **self._options)
 
     @property
     def _options(self) -> dict[str, Any]:
-        """What it was made with, beside its function."""
+        """The arguments it was made with, beside its function."""
         return {
             "name": self.name,
             "description": self._given_description,
@@ -270,7 +270,7 @@ class BaseTool(Generic[P, R]):
         }
 
     def __reduce__(self) -> Any:
-        """By its name if that stands for a tool. Else it was not decorated, and is made of its function again."""
+        """Pickle by name if that name refers to a tool. Otherwise it was not decorated: make it from its function."""
         if isinstance(find_by_reference(self), BaseTool):
             return pickle_reference(self)
         return partial(type(self), **self._options), (self.fn,)
@@ -283,7 +283,7 @@ class BaseTool(Generic[P, R]):
         return call.name == self.name
 
     def check_context(self, context: Context[Any] | None) -> None:
-        """`TypeError` if the tool wants a context and there is none."""
+        """Raise `TypeError` if the tool needs a context and there is none."""
         parameter = self._context_parameter
         if parameter is None or (context is None and not parameter.required):
             return
@@ -295,19 +295,19 @@ class BaseTool(Generic[P, R]):
             )
 
     def output(self, call: ToolCall, result: Any) -> ToolOutput[Any]:
-        """The output of a call that went well. Raises `TypeError` if the result has no JSON form."""
+        """Return the output of a call that succeeded. Raises `TypeError` if the result has no JSON form."""
         output = make_output(call, result)
-        result_text_without_images(output.result)  # fails here, as the tool's error, and not when it is sent
+        result_text_without_images(output.result)  # fails here, as the tool's error, instead of when it is sent
         return output
 
     def failure(self, call: ToolCall, error: BaseException) -> ToolOutput[Any]:
-        """The output of a call that failed."""
+        """Return the output of a call that failed."""
         return make_failure(call, error)
 
     def bound(self, call: ToolCall, context: Context[Any] | None = None) -> Callable[[], R]:
-        """The function with a call's arguments, checked and converted, ready to run.
+        """Return the function with a call's arguments, validated and converted, ready to run.
 
-        Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool wants a context and there is none.
+        Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool needs a context and there is none.
         """
         args, kwargs = self._bind_arguments(self._decode_arguments(call.args))
         self.check_context(context)
@@ -321,7 +321,7 @@ class BaseTool(Generic[P, R]):
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
 
     def _bind_arguments(self, text: str) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments from JSON text."""
+        """Return positional and keyword arguments from JSON text."""
         return (
             self._arguments.bind(text)
             if self._raw_arguments is None
@@ -329,14 +329,14 @@ class BaseTool(Generic[P, R]):
         )
 
     def _decode_arguments(self, text: str) -> str:
-        """A call's arguments without the forms that strict tools are written in."""
+        """Return a call's arguments without the forms that strict schemas have."""
         if not self.strict or self._encoded_parameters.is_exact:
             return text
         import json
 
         try:
             return json.dumps(self._encoded_parameters.decode(json.loads(text)))
-        except (ValueError, RecursionError):  # told by what reads it next
+        except (ValueError, RecursionError):  # the validation that follows explains it
             return text
 
 
@@ -348,8 +348,8 @@ class Tool(BaseTool[P, R]):
     @overload
     def execute(self, call: Context[Any], context: ToolCall, /) -> ToolOutput[Any]: ...
     def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
-        """Run a call on this thread: `execute(call)`, or `execute(ctx, call)`, in either order. What the tool raises
-        becomes the output's `error`."""
+        """Run a call on this thread: `execute(call)`, or `execute(ctx, call)`, in either order. An exception of the
+        tool becomes the output's `error`."""
         call, context = _order_arguments(call, context)
         try:
             return make_output(call, self.bound(call, context)())
@@ -371,12 +371,12 @@ class Tool(BaseTool[P, R]):
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """On a method: the tool of the bound method."""
+        """Bind to an instance or class (descriptor protocol)."""
         return self.bound_to(instance, owner)
 
 
 class ContextTool(Tool[P, R]):
-    """A tool with a parameter for the call's `Context`, which the model does not see."""
+    """A tool with a parameter for the call's `Context`, which is hidden from the model."""
 
 
 class AsyncTool(BaseTool[P, R]):
@@ -409,7 +409,7 @@ class AsyncTool(BaseTool[P, R]):
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """On a method: the tool of the bound method."""
+        """Bind to an instance or class (descriptor protocol)."""
         return self.bound_to(instance, owner)
 
 
@@ -431,7 +431,7 @@ def make_tool(
     max_concurrency: int | None = None,
     timeout: float | None = None,
 ) -> AnyTool:
-    """The tool of a function, of the class that fits it. Raises `TypeError` if it can be none."""
+    """Make a tool from a function, of the class that fits it. Raises `TypeError` if that is not possible."""
     _check_function(fn)
     options: dict[str, Any] = {"strict": strict, "inline": inline, "max_concurrency": max_concurrency}
     return _make_fitting_tool(fn, name=name, description=description, timeout=timeout, **options)
@@ -449,10 +449,10 @@ def _make_fitting_tool(fn: Callable[..., Any], **options: Any) -> AnyTool:
 
 def _check_function(fn: Callable[..., Any]) -> None:
     if not callable(unwrap_method(fn)):
-        raise TypeError(f"A tool is made of a function, not of {fn!r}.")
+        raise TypeError(f"A tool must be a function, not {fn!r}.")
     if (starred := starred_parameter_name(fn)) is not None:
         raise TypeError(
-            f"The tool {function_name(fn)!r} takes *{starred}, but a model gives arguments by name. "
+            f"The tool {function_name(fn)!r} takes *{starred}, but a model passes arguments by name. "
             f"Take a list: {starred}: list[…]."
         )
     if inspect.isasyncgenfunction(underlying_function(unwrap_method(fn))):
@@ -462,12 +462,12 @@ def _check_function(fn: Callable[..., Any]) -> None:
 
 
 def make_output(call: ToolCall, result: Any) -> ToolOutput[Any]:
-    """The output of a call that went well."""
+    """Return the output of a call that succeeded."""
     return ToolOutput(id=call.id, name=call.name, result=materialize_result(result))
 
 
 def make_failure(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
-    """The output of a call that failed: tells the model what was wrong, and the program by `error`."""
+    """Return the output of a call that failed: its result tells the model why, its `error` the program."""
     if not isinstance(error, ToolError):
         kind, text, cause = type(error).__name__, error_text(error), error
         error = ToolExecutionError(kind if text == kind else f"{kind}: {text}", tool_exception=cause)
@@ -476,7 +476,7 @@ def make_failure(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
 
 
 class Toolkit:
-    """The tools of a call, by name. Raises `ValueError` if two have one name."""
+    """The tools of a call, by name. Raises `ValueError` if two have the same name."""
 
     def __init__(self, tools: Iterable[AnyTool | ProviderTool | Callable[..., Any]] = ()) -> None:
         self.tools_dict: dict[str, AnyTool] = {}
@@ -504,23 +504,23 @@ class Toolkit:
         return len(self.tools_dict) + len(self.provider_tools_dict)
 
     def found_on(self, holder: object) -> Toolkit:
-        """The tools of a method that is found on an object or class: methods of it among them are found on it too."""
+        """Return the toolkit of a method on an object or class, with those tools bound that are methods of it."""
         if not any(tool.is_unbound for tool in self.tools_dict.values()):
             return self
         tools = [tool.found_on(holder) for tool in self.tools_dict.values()]
         return Toolkit([*tools, *self.provider_tools_dict.values()])
 
     def check_bound(self) -> None:
-        """`TypeError` if a tool is a method without its object. A wrapper around one may have its object elsewhere."""
+        """Raise `TypeError` if a tool is a method without its object. A wrapper may have its object elsewhere."""
         for tool in self.tools_dict.values():
             if tool.is_unbound and not hasattr(tool.fn, "__wrapped__"):
                 raise TypeError(
-                    f"The tool {tool.name!r} is a method without its object. Pass it as found on one: "
+                    f"The tool {tool.name!r} is a method without its object. Pass it bound to one: "
                     f"tools=[thing.{tool.name}]. Calls that are methods find those of their own class."
                 )
 
     def get(self, call: ToolCall) -> AnyTool:
-        """The tool that a call is for; raises `ToolNotFoundError`."""
+        """Return the tool that a call is for. Raises `ToolNotFoundError`."""
         if call.name not in self.tools_dict:
             raise ToolNotFoundError(call.name, known=tuple(self.tools_dict))
         return self.tools_dict[call.name]
@@ -530,8 +530,8 @@ class Toolkit:
     @overload
     def execute(self, call: Context[Any], context: ToolCall, /) -> Any: ...
     def execute(self, call: Any, context: Any = None) -> Any:
-        """Run one call by its tool's `execute` (of an async tool: to be awaited), the context first or second. A
-        missing tool gives an error output."""
+        """Run one call with its tool's `execute` (await it for an async tool), the context first or second. A missing
+        tool gives an error output."""
         call, context = _order_arguments(call, context)
         try:
             return self.get(call).execute(call, context)
@@ -543,20 +543,20 @@ class Toolkit:
 
 
 def make_toolkit(tools: ToolsLike | None) -> Toolkit:
-    """A toolkit from what a user passes as `tools=`: a kit, or tools and plain functions."""
+    """Make a toolkit from what a user passes as `tools=`: a toolkit, or tools and plain functions."""
     if isinstance(tools, Toolkit):
         return tools
     if tools is None:
         return Toolkit()
     if not isinstance(cast("object", tools), Iterable):
-        raise TypeError(f"tools= takes a list: write tools=[{getattr(tools, '__name__', '…')}].")
+        raise TypeError(f"tools= must be a list: write tools=[{getattr(tools, '__name__', '…')}].")
     return Toolkit(tools)
 
 
 def _order_arguments(
     call: ToolCall | Context[Any], context: Context[Any] | ToolCall | None
 ) -> tuple[ToolCall, Context[Any] | None]:
-    """A call and its context, which may be given in either order."""
+    """Return a call and its context, which may be given in either order."""
     pair = (context, call) if isinstance(call, Context) else (call, context)
     return cast("tuple[ToolCall, Context[Any] | None]", pair)
 

@@ -1,7 +1,7 @@
-"""What Pydantic makes of a Python type: its JSON Schema, and the check of values against it.
+"""The JSON Schema of a Python type, and the Pydantic adapter that validates its values.
 
-Objects go to a model as they are; anything else (a list, a number, a union) is wrapped in an object with one
-property, `output`, since providers only constrain objects.
+Schemas of objects are sent unchanged. Any other type (a list, a number, a union) is wrapped in an envelope: an object
+with one property, `output`, since providers only constrain objects.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["ENVELOPE", "TypeSchema", "UndefinedNameError", "type_schema"]
 
 ENVELOPE = "output"
-"""The property in which everything is sent that is not an object of its own."""
+"""The property of the envelope."""
 
 
 class UndefinedNameError(TypeError):
-    """A type mentions another that is not defined yet."""
+    """A type mentions another type that is not defined yet."""
 
 
 @dataclass(frozen=True)
 class TypeSchema:
-    """A type, described. `schema` is always an object; `is_wrapped` says whether the type is one property of it."""
+    """A type with its schema, which is always an object. `is_wrapped`: that object is an envelope around the type."""
 
     adapter: TypeAdapter[Any]
     schema: dict[str, Any]
@@ -41,7 +41,7 @@ class TypeSchema:
     _encoded: dict[Dialect, EncodedSchema] = field(default_factory=lambda: {})
 
     def encode(self, dialect: Dialect) -> EncodedSchema:
-        """The schema in a dialect. Raises `InexpressibleError`."""
+        """Return the schema encoded in a dialect. Raises `InexpressibleError`."""
         if dialect not in self._encoded:
             from .compile import encode_schema
 
@@ -49,7 +49,7 @@ class TypeSchema:
         return self._encoded[dialect]
 
     def unwrap(self, value: object) -> object:
-        """What is in the envelope, also in one that nobody asked for; a bare value as it is."""
+        """Return what is in an envelope, even if the schema has none; a bare value unchanged."""
         if (self.is_wrapped or ENVELOPE not in self.schema["properties"]) and isinstance(value, Mapping):
             fields = cast("Mapping[str, Any]", value)
             return fields[ENVELOPE] if set(fields) == {ENVELOPE} else fields
@@ -57,7 +57,7 @@ class TypeSchema:
 
     @cached_property
     def can_look_wrapped(self) -> bool:
-        """Whether an object whose only property is `output` may be a value of the type, out of any envelope."""
+        """Whether an object whose only property is `output` may be a value of the type itself, without an envelope."""
         return _has_envelope(self.schema["properties"][ENVELOPE] if self.is_wrapped else self.schema, self.schema)
 
 
@@ -70,15 +70,15 @@ def _has_envelope(node: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
 
 
 def type_schema(kind: Any) -> TypeSchema:
-    """The description of a type. Raises `TypeError` that names the field if the type, or one in it, has no JSON Schema,
-    and `UndefinedNameError` if that cannot be known yet."""
+    """Return the schema of a type. Raises `TypeError` that names the field if the type, or one in it, has no JSON
+    Schema, and `UndefinedNameError` if that cannot be known yet."""
     try:
         hash(kind)
-    except TypeError:  # annotated with something that can change
+    except TypeError:  # its metadata cannot be hashed
         return _make_type_schema(kind)
-    if isinstance(kind, RawSchema):  # one for each prompt, which would push types out of what is kept
+    if isinstance(kind, RawSchema):  # each prompt makes one, which would push types out of the cache
         return _make_type_schema(kind)
-    # Types that are equal need not be the same: Literal[1] and Literal[True], int | str and str | int.
+    # Equal types can have different schemas: Literal[1] and Literal[True], int | str and str | int.
     return _cached_type_schema(kind, repr(kind))
 
 
@@ -89,7 +89,7 @@ def _cached_type_schema(kind: Any, _: str) -> TypeSchema:
 
 def _make_type_schema(kind: Any) -> TypeSchema:
     adapter, inner = _adapter_and_schema(kind)
-    if "$ref" in inner and "$defs" in inner:  # a recursive model stands among its own definitions
+    if "$ref" in inner and "$defs" in inner:  # a recursive model is one of its own definitions
         inner = {**inner["$defs"][inner["$ref"].rpartition("/")[2]], "$defs": inner["$defs"]}
     if inner.get("type") == "object" and "properties" in inner:
         return TypeSchema(adapter, inner, is_wrapped=False)
@@ -131,7 +131,7 @@ def _error_text(kind: Any, problem: str) -> str:
 
 
 def _find_unsupported_part(kind: Any, above: tuple[Any, ...] = ()) -> tuple[str, Any]:
-    """The path to the innermost field without a JSON Schema, and its type."""
+    """Return the path to the innermost field without a JSON Schema, and its type."""
     for name, part in _type_parts(kind):
         if part not in above and not _has_json_schema(part):
             path, unsupported = _find_unsupported_part(part, (*above, kind))
@@ -140,12 +140,12 @@ def _find_unsupported_part(kind: Any, above: tuple[Any, ...] = ()) -> tuple[str,
 
 
 def _type_parts(kind: Any) -> Iterator[tuple[str, Any]]:
-    """The types that a type is made of, with the names of fields."""
+    """Iterate over the types inside a type, with the names of fields."""
     for argument in () if get_origin(kind) is Literal else get_args(kind):
         if not isinstance(argument, list | tuple):
             yield "", argument
     if isinstance(kind, type) and kind.__module__ != "builtins":
-        with contextlib.suppress(Exception):  # names that cannot be resolved are not what is wrong
+        with contextlib.suppress(Exception):  # names that cannot be resolved are not the problem here
             yield from get_type_hints(kind, include_extras=True).items()
 
 

@@ -100,7 +100,7 @@ def test_a_context_inside_of_something_else_is_an_error() -> None:
     def others(id: int, **others: llm.Context[User]) -> None: ...
 
     for fn in (listed, held, two, others):
-        with pytest.raises(TypeError, match=f"'{fn.__name__}' has a parameter .* never what a model says"):
+        with pytest.raises(TypeError, match=f"'{fn.__name__}' has a parameter .* never from the model"):
             _ = llm.tool(fn).parameters
 
 

@@ -385,7 +385,7 @@ LIMITS: list[tuple[Dialect, Any, Any, str]] = [
     (
         ANTHROPIC,
         *(create_model("M", **{f"f{i}": (int, 0) for i in range(n)}) for n in (24, 25)),
-        "25 properties that may",
+        "25 optional properties",
     ),
 ]
 
