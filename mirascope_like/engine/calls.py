@@ -35,7 +35,7 @@ from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Lesson
+    from ..wire.lessons import Adjustment
 
 __all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 
@@ -105,7 +105,7 @@ class _Asking:
             failure = prepared.signed(error)
         raise failure  # with no context: what was raised may hold API keys
 
-    def _prepare(self, lessons: Sequence[Lesson] = ()) -> Prepared:
+    def _prepare(self, lessons: Sequence[Adjustment] = ()) -> Prepared:
         attempts = self._attempts
         self._prepared = prepare(attempts.plan, stream=False, left=attempts.limits.left, lessons=lessons)
         return self._prepared

@@ -22,7 +22,7 @@ from ..transport.addresses import is_public, resolve_host
 from ..transport.download import BlockingGet, FileURL, NativeGet, Route
 from ..transport.failures import copy_error
 from ..values.media import DownloadRules
-from ..wire.secrets import secrets_of, shortened
+from ..wire.secrets import find_secrets, redact_and_truncate
 from .runtime import BLOCKING, NATIVE, Runtime, run
 from .threads import Late
 
@@ -155,7 +155,9 @@ class _Download:
             seconds = f"{self._rules.timeout:g} s"
             return TimeoutError(f"{file} was not downloaded within {seconds}. Pass a longer timeout= if it needs more.")
         kind = TimeoutError if isinstance(error, TimeoutError) else ConnectionError
-        clean = partial(shortened, secrets=secrets_of(file.headers(), str(file.url)), longest=_LONGEST_SAID)
+        clean = partial(
+            redact_and_truncate, secrets=find_secrets(file.headers(), str(file.url)), max_length=_LONGEST_SAID
+        )
         cause = copy_error(error.original_exception, clean)
         said = error_text(cause) if cause is not None else clean(error.message)
         failed = kind(f"{file} could not be downloaded: {said}", original_exception=cause)

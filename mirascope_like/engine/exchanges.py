@@ -17,9 +17,9 @@ from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..values.chunks import Chunk
 from ..values.headers import check_headers, merge_headers
 from ..values.timeouts import as_timeout
-from ..wire import Codec, Decoder, MalformedReply, Request, WireError
+from ..wire import Codec, Decoder, MalformedResponseError, Request, WireError
 from ..wire.parsing import parse_json
-from ..wire.secrets import secrets_of
+from ..wire.secrets import find_secrets
 from .failures import check_status
 from .runtime import Runtime
 
@@ -209,7 +209,7 @@ class _Decoded:
             start, self._taken = self._taken, self._taken + _AT_ONCE
             return self._decoder.feed(self._data[start : self._taken])
         except (ProviderError, WireError) as error:
-            if self._decoder.complete:
+            if self._decoder.is_complete:
                 self._ended = True  # the answer is whole; only the end of its connection went wrong
                 return getattr(error, "chunks", ())
             if isinstance(error, WireError):
@@ -228,7 +228,7 @@ def _note(error: WireError, http: HttpRequest, headers: Mapping[str, str]) -> No
 
 def _secrets(http: HttpRequest) -> list[str]:
     sent = http.sent
-    return secrets_of(http.headers) if sent is None else secrets_of({**http.headers, **sent.headers}, str(sent.url))
+    return find_secrets(http.headers) if sent is None else find_secrets({**http.headers, **sent.headers}, str(sent.url))
 
 
 async def _read_all(body: ByteStream) -> bytes:
@@ -245,7 +245,7 @@ def _parsed(reply: HttpReply) -> Any:
     try:
         return parse_json(reply.body)
     except (ValueError, RecursionError) as error:
-        raise MalformedReply("the body is no JSON", reply.body.decode("utf-8", "replace")) from error
+        raise MalformedResponseError("the body is no JSON", reply.body.decode("utf-8", "replace")) from error
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -22,10 +22,10 @@ from ..errors import (
     error_text,
 )
 from ..transport.failures import copy_error
-from ..wire import MalformedReply, ReportedError, TruncatedStream, WireError
-from ..wire.failures import read_failure
-from ..wire.secrets import redacted, shortened
-from ..wire.waits import named_wait
+from ..wire import MalformedResponseError, ReportedError, TruncatedStreamError, WireError
+from ..wire.failures import parse_error_body
+from ..wire.secrets import redact, redact_and_truncate
+from ..wire.waits import parse_retry_after
 
 if TYPE_CHECKING:
     from ..values.chunks import Reply
@@ -48,7 +48,7 @@ def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
         words = f"The server redirects to {location}, which is not followed. Check base_url."
         raise ReportedError(words, status=status, body=body.decode("utf-8", "replace"))
     if not 200 <= status < 300:
-        raise read_failure(status, body)
+        raise parse_error_body(status, body)
 
 
 def in_our_words(
@@ -61,16 +61,16 @@ def in_our_words(
     the `except` block, where it would get a context."""
     made = _made(error)
     cause = made.original_exception or error.__cause__
-    made.original_exception = made.__cause__ = copy_error(cause, lambda text: redacted(text, secrets))
+    made.original_exception = made.__cause__ = copy_error(cause, lambda text: redact(text, secrets))
     made.__context__ = made.__traceback__ = None
-    made.message = redacted(made.message, secrets)
+    made.message = redact(made.message, secrets)
     made.args = (made.message,)
     if isinstance(error, WireError):
-        made.request_id = redacted(made.request_id or _request_id(error.headers), secrets)
+        made.request_id = redact(made.request_id or _request_id(error.headers), secrets)
     if isinstance(made, APIError):
-        made.body = redacted(made.body, secrets)
-        made.code = redacted(made.code, secrets)
-        made.type = redacted(made.type, secrets)
+        made.body = redact(made.body, secrets)
+        made.code = redact(made.code, secrets)
+        made.type = redact(made.type, secrets)
     made.provider = provider
     made.model = model
     made.partial = partial
@@ -83,10 +83,10 @@ def _made(error: BaseException) -> ProviderError:
             return error
         case ReportedError():
             return _reported(error)
-        case TruncatedStream():
+        case TruncatedStreamError():
             return IncompleteStreamError(f"The stream ended early: {error}. What had arrived is in `partial`.")
-        case MalformedReply():
-            quoted = shortened(error.quoted, error.secrets, _LONGEST_QUOTE)
+        case MalformedResponseError():
+            quoted = redact_and_truncate(error.response_text, error.secrets, _LONGEST_QUOTE)
             return ResponseValidationError(f"The answer is not of the protocol: {error}: {quoted!r}.")
         case builtins.TimeoutError():
             return TimeoutError(error_text(error), original_exception=error)
@@ -100,13 +100,13 @@ def _reported(failure: ReportedError) -> APIError:
     headers = failure.headers
     return api_error(
         failure.status,
-        shortened(failure.message, failure.secrets, _LONGEST_MESSAGE),
-        meaning=failure.meaning,
+        redact_and_truncate(failure.message, failure.secrets, _LONGEST_MESSAGE),
+        meaning=failure.implied_status,
         type=failure.type,
         code=failure.code,
         body=failure.body,
         request_id=failure.request_id,
-        retry_after=named_wait(headers, failure.body, failure.message),
+        retry_after=parse_retry_after(headers, failure.body, failure.message),
         should_retry=_should_retry(failure),
     )
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CapabilityWarning, FeatureNotSupportedError
 from ..wire import ReportedError
-from ..wire.secrets import shortened
+from ..wire.secrets import redact_and_truncate
 from .capabilities import remember
 from .exchanges import HTTPExchange
 from .plan import Prepared
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Lesson
+    from ..wire.lessons import Adjustment
 
 __all__ = ["sent"]
 
@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 
 async def sent(
-    prepared: Prepared, prepare: Callable[[Sequence[Lesson]], Prepared], send: Callable[[Prepared], Awaitable[T]]
+    prepared: Prepared, prepare: Callable[[Sequence[Adjustment]], Prepared], send: Callable[[Prepared], Awaitable[T]]
 ) -> tuple[Prepared, T]:
     """Send what was prepared, and again as long as refusals teach something that `prepare` can heed.
 
     Gives what was sent at last, and its answer."""
-    lessons: list[Lesson] = []
+    lessons: list[Adjustment] = []
     while True:
         try:
             answer = await send(prepared)
@@ -52,13 +52,15 @@ async def sent(
             return prepared, answer
 
 
-def _learned(failure: ReportedError, prepared: Prepared) -> Lesson | None:
-    from ..wire.lessons import lesson
+def _learned(failure: ReportedError, prepared: Prepared) -> Adjustment | None:
+    from ..wire.lessons import find_adjustment
 
-    return lesson(failure, prepared.request)
+    return find_adjustment(failure, prepared.request)
 
 
-def _changed(prepared: Prepared, prepare: Callable[[], Prepared], failure: ReportedError, learned: Lesson) -> Prepared:
+def _changed(
+    prepared: Prepared, prepare: Callable[[], Prepared], failure: ReportedError, learned: Adjustment
+) -> Prepared:
     """What is prepared with what the failure taught. Raises the failure if that is no help."""
     try:
         changed = prepare()
@@ -66,8 +68,8 @@ def _changed(prepared: Prepared, prepare: Callable[[], Prepared], failure: Repor
         raise failure from None
     if _body(changed) == _body(prepared):
         raise failure
-    said = shortened(failure.message, failure.secrets, 200)
-    text = f"{changed.request.model_id} does not take {learned.what}, and is asked without from now on: {said}"
+    said = redact_and_truncate(failure.message, failure.secrets, 200)
+    text = f"{changed.request.model_id} does not take {learned.unsupported}, and is asked without from now on: {said}"
     warnings.warn(text, CapabilityWarning, stacklevel=2)
     return changed
 

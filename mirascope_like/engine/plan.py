@@ -31,7 +31,7 @@ from .history import sendable
 
 if TYPE_CHECKING:
     from ..wire.features import Features
-    from ..wire.lessons import Lesson
+    from ..wire.lessons import Adjustment
 
 __all__ = ["Plan", "Prepared", "prepare"]
 
@@ -116,7 +116,7 @@ class _StrictTool:
     strict: bool | None = True
 
 
-def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Sequence[Lesson] = ()) -> Prepared:
+def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Sequence[Adjustment] = ()) -> Prepared:
     """The request of a plan, whose answer may take as many seconds as are left. Raises what is wrong with it before
     anything is sent: no provider, no key, features that the provider does not have. `lessons` are about the provider,
     beside those that are remembered."""

@@ -42,7 +42,7 @@ from .plan import Plan, Prepared, prepare
 from .runtime import Runtime, Spawner
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Lesson
+    from ..wire.lessons import Adjustment
 
 __all__ = ["LiveStream", "Reader", "open_stream"]
 
@@ -218,7 +218,7 @@ class LiveStream:
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
         self._filter = ChunkFilter(self.prepared)
 
-    def _prepared(self, lessons: Sequence[Lesson] = ()) -> Prepared:
+    def _prepared(self, lessons: Sequence[Adjustment] = ()) -> Prepared:
         return prepare(self.plan, stream=not self._whole, left=self._limits.left, lessons=lessons)
 
     async def _opened(self, prepared: Prepared) -> ChunkSource:

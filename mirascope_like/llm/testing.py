@@ -22,7 +22,7 @@ from ..transport.memory import MemoryTransport, Pieces
 from ..values.chunks import FinishReason, Usage
 from ..values.content import AssistantContentPart
 from ..values.messages import AssistantMessage, Message, assistant
-from ..wire.chat_server import beginning, events, whole
+from ..wire.chat_server import encode_events, encode_response, encode_unfinished_events
 from ..wire.features import Features, chat_dialect
 from ..wire.openai_chat import OpenAIChat
 from .models import Model
@@ -97,8 +97,8 @@ def _answered(pieces: Sequence[_Piece], *, streamed: bool) -> HttpReply | Pieces
     error = next((piece for piece in pieces if isinstance(piece, Exception)), None)
     if error is not None:
         if streamed and parts:
-            return Pieces(beginning(content), error=error)
+            return Pieces(encode_unfinished_events(content), error=error)
         raise error
     if streamed:
-        return Pieces(events(content, reason, usage))
-    return HttpReply(200, {"content-type": "application/json"}, whole(content, reason, usage))
+        return Pieces(encode_events(content, reason, usage))
+    return HttpReply(200, {"content-type": "application/json"}, encode_response(content, reason, usage))

@@ -4,8 +4,9 @@ No codec performs I/O, imports a vendor's SDK, or knows a colour. `encode` turns
 answer, whole or streamed, becomes chunks. The engine folds those, so that a protocol has one way to say a thing, not
 two.
 
-A codec says what is wrong by raising `ReportedError` (the server reports a failure), `MalformedReply` (the answer is
-not of this protocol) or `TruncatedStream` (the bytes ended before the answer did). The engine makes the library's
+A codec says what is wrong by raising `ReportedError` (the server reports a failure), `MalformedResponseError` (the
+answer is
+not of this protocol) or `TruncatedStreamError` (the bytes ended before the answer did). The engine makes the library's
 errors of them, since only it knows who was asked.
 """
 
@@ -29,19 +30,19 @@ if TYPE_CHECKING:
 __all__ = [
     "Codec",
     "Decoder",
+    "EncodedRequest",
     "JsonObject",
-    "MalformedReply",
-    "Outgoing",
+    "MalformedResponseError",
     "ReportedError",
     "Request",
-    "TruncatedStream",
+    "TruncatedStreamError",
     "WireError",
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
 
 
-def _unknown() -> Features:
+def _unknown_features() -> Features:
     from .features import UNKNOWN
 
     return UNKNOWN
@@ -59,12 +60,12 @@ class Request:
     format: Format[Any] | None = None
     provider_id: str = ""
     model_id: str = ""
-    features: Features = field(default_factory=_unknown)
+    features: Features = field(default_factory=_unknown_features)
     stream: bool = False
 
 
 @dataclass(slots=True)
-class Outgoing:
+class EncodedRequest:
     """A request as it goes out: the path below the provider's base URL, the JSON body, and headers of the protocol."""
 
     path: str
@@ -77,15 +78,15 @@ class Decoder(Protocol):
 
     raw_events: list[str]
     """The text of each event so far."""
-    complete: bool
+    is_complete: bool
     """Whether the answer is known to be whole, whatever may follow."""
 
     def feed(self, data: bytes) -> list[Chunk]:
-        """Take in more bytes. Raises `ReportedError` or `MalformedReply`."""
+        """Take in more bytes. Raises `ReportedError` or `MalformedResponseError`."""
         ...
 
     def end(self) -> list[Chunk]:
-        """There are no more bytes. Raises `TruncatedStream` if the answer is not complete."""
+        """There are no more bytes. Raises `TruncatedStreamError` if the answer is not complete."""
         ...
 
 
@@ -97,12 +98,12 @@ class Codec(Protocol):
         """The JSON Schema that the server can hold a model to."""
         ...
 
-    def encode(self, request: Request) -> Outgoing:
+    def encode(self, request: Request) -> EncodedRequest:
         """The JSON body that asks for what `request` says."""
         ...
 
     def decode(self, body: Any) -> list[Chunk]:
-        """The chunks of a whole answer (parsed JSON). Raises `ReportedError` or `MalformedReply`."""
+        """The chunks of a whole answer (parsed JSON). Raises `ReportedError` or `MalformedResponseError`."""
         ...
 
     def decoder(self) -> Decoder:
@@ -142,7 +143,7 @@ class ReportedError(WireError):
         super().__init__(message)
         self.message = message
         self.status = status
-        self.meaning = meaning
+        self.implied_status = meaning
         self.type = type
         self.code = code
         self.body = body
@@ -150,13 +151,13 @@ class ReportedError(WireError):
         self.is_lasting = is_lasting
 
 
-class MalformedReply(WireError):
+class MalformedResponseError(WireError):
     """The answer is not of the protocol. `quoted` is all it says: it is shown without its secrets, then shortened."""
 
     def __init__(self, reason: str, quoted: str) -> None:
         super().__init__(reason)
-        self.quoted = quoted
+        self.response_text = quoted
 
 
-class TruncatedStream(WireError):
+class TruncatedStreamError(WireError):
     """The bytes ended before the answer did."""

@@ -30,11 +30,20 @@ from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.result_text import result_text
 from ..values.results import result_images
-from . import JsonObject, Outgoing, Request
+from . import EncodedRequest, JsonObject, Request
 from .anthropic_answers import MessagesDecoder
-from .history import NOTHING, CallIds, arguments_object, left_out, sendable_name, sent_verbatim, spoken, tagged
-from .sampling import add_param, add_sampling, takes_strict, tool_choice
-from .thinking import effort_for, refuse_thinking
+from .history import (
+    NO_TEXT,
+    CallIdFormat,
+    arguments_object,
+    can_send_verbatim,
+    make_valid_name,
+    message_text,
+    tag_system_text,
+    warn_omitted,
+)
+from .sampling import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from .thinking import supported_effort, warn_thinking_omitted
 
 if TYPE_CHECKING:
     from ..schema.tools import ProviderTool, ToolSchema
@@ -44,16 +53,23 @@ __all__ = ["AnthropicMessages"]
 
 _VERSION = "2023-06-01"  # the next one, 2026-10-21, refuses temperature, top_p and top_k also for models that take them
 _DEFAULT_MAX_TOKENS = 16_000
-_SMALLEST_LIMIT = 4_096  # of all Claude models: what a model that is not known takes in any case
-_SMALLEST_BUDGET = 1_024
-_BUDGETS = {"minimal": 0.0, "low": 0.2, "medium": 0.4, "high": 0.6, "xhigh": 0.7, "max": 0.8}  # shares of max_tokens
+_MIN_OUTPUT_LIMIT = 4_096  # of all Claude models: what a model that is not known takes in any case
+_MIN_BUDGET = 1_024
+_BUDGET_SHARES = {
+    "minimal": 0.0,
+    "low": 0.2,
+    "medium": 0.4,
+    "high": 0.6,
+    "xhigh": 0.7,
+    "max": 0.8,
+}  # shares of max_tokens
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")  # of all models together
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
-_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-_THOUGHTS = ("thinking", "redacted_thinking")
-_CACHED = {"cache_control": {"type": "ephemeral"}}
-_IDS = CallIds(pattern=r"[a-zA-Z0-9_-]{1,64}", prefix="toolu_")
-_GO_ON = "Go on."
+_IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_THINKING_TYPES = ("thinking", "redacted_thinking")
+_CACHE_MARK = {"cache_control": {"type": "ephemeral"}}
+_CALL_IDS = CallIdFormat(pattern=r"[a-zA-Z0-9_-]{1,64}", prefix="toolu_")
+_CONTINUE_TEXT = "Go on."
 _PROVIDER_TOOLS = {"web_search": {"type": "web_search_20250305", "name": "web_search"}}
 
 
@@ -62,30 +78,30 @@ class AnthropicMessages:
 
     schema_dialect = ANTHROPIC
 
-    def encode(self, request: Request) -> Outgoing:
+    def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`. Raises `FeatureNotSupportedError` for media and provider tools that are not taken."""
         leading = list(takewhile(lambda message: isinstance(message, SystemMessage), request.messages))
         body: JsonObject = {
             "model": request.model,
             "max_tokens": _max_tokens(request),
-            "messages": self._messages(request.messages[len(leading) :], request),
+            "messages": self._encode_messages(request.messages[len(leading) :], request),
         }
-        if system := _joined(message.content.text for message in leading if isinstance(message, SystemMessage)):
-            body["system"] = [_text(system)]
-        body.update(_thinking(request, body["max_tokens"]))
-        _end_turns(body, request)
+        if system := _join_texts(message.content.text for message in leading if isinstance(message, SystemMessage)):
+            body["system"] = [_text_block(system)]
+        body.update(_encode_thinking(request, body["max_tokens"]))
+        _prepare_last_turn(body, request)
         if request.format is not None and request.format.mode == "strict":
             shape = {"type": "json_schema", "schema": request.format.wire_schema}
             body["output_config"] = {**body.get("output_config", {}), "format": shape}
-        tools = [_tool(tool, request) for tool in request.tools]
-        if tools := [*tools, *(_provider_tool(tool, request) for tool in request.provider_tools)]:
+        tools = [_encode_tool(tool, request) for tool in request.tools]
+        if tools := [*tools, *(_encode_provider_tool(tool, request) for tool in request.provider_tools)]:
             body["tools"] = tools
-            _tool_params(request, body)
-        _sampling(request, body)
+            _add_tool_params(request, body)
+        _add_params(request, body)
         _mark_for_cache(body)
         if request.stream:
             body["stream"] = True
-        return Outgoing("/v1/messages", body, {"anthropic-version": _VERSION})
+        return EncodedRequest("/v1/messages", body, {"anthropic-version": _VERSION})
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
@@ -95,131 +111,131 @@ class AnthropicMessages:
         """See `Codec.decoder`."""
         return MessagesDecoder()
 
-    def _messages(self, messages: Iterable[Message], request: Request) -> list[JsonObject]:
-        turns = _Turns(request.features.system_turns is True)
+    def _encode_messages(self, messages: Iterable[Message], request: Request) -> list[JsonObject]:
+        turns = _TurnBuilder(request.features.system_turns is True)
         for message in messages:
             match message:
                 case SystemMessage():
-                    turns.system(message.content.text)
+                    turns.add_system(message.content.text)
                 case UserMessage():
-                    turns.user(_user(message, request))
+                    turns.add_user(_encode_user(message, request))
                 case AssistantMessage():
-                    turns.assistant(self._assistant(message, request))
-        return turns.all()
+                    turns.add_assistant(self._encode_assistant(message, request))
+        return turns.build()
 
-    def _assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
+    def _encode_assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
         raw = message.raw_message
-        if _is_ours(raw) and sent_verbatim(message, request, lambda: self.decode(raw)):
-            return _sent_back(raw["content"])
-        said = _text(spoken(message, request))
-        calls = [_call(part) for part in message.content if isinstance(part, c.ToolCall)]
-        return calls if _is_blank(said) else [said, *calls]
+        if _is_raw_message(raw) and can_send_verbatim(message, request, lambda: self.decode(raw)):
+            return _encode_raw_blocks(raw["content"])
+        text_block = _text_block(message_text(message, request))
+        calls = [_encode_call(part) for part in message.content if isinstance(part, c.ToolCall)]
+        return calls if _is_blank(text_block) else [text_block, *calls]
 
 
 # -- request: messages ------------------------------------------------------------------------------------------------
 
 
-class _Turns:
+class _TurnBuilder:
     """Puts messages into the order and grouping that the API takes."""
 
-    def __init__(self, system_turns: bool) -> None:
-        self._system_turns = system_turns
-        self._done: list[JsonObject] = []
-        self._user: list[JsonObject] | None = None  # of the user turn that is open, if one is
-        self._system: list[str] = []  # a system turn has to stand right after the user turn it came with
+    def __init__(self, has_system_turns: bool) -> None:
+        self._has_system_turns = has_system_turns
+        self._turns: list[JsonObject] = []
+        self._user_blocks: list[JsonObject] | None = None  # of the user turn that is open, if one is
+        self._system_texts: list[str] = []  # a system turn has to stand right after the user turn it came with
 
-    def system(self, text: str) -> None:
+    def add_system(self, text: str) -> None:
         if not text.strip():
             return
-        if self._system_turns:
-            self._system.append(text)
+        if self._has_system_turns:
+            self._system_texts.append(text)
         else:
-            self.user([_tagged(text)])
+            self.add_user([_tagged_block(text)])
 
-    def user(self, blocks: list[JsonObject]) -> None:
-        self._user = [*(self._user or ()), *blocks]
+    def add_user(self, blocks: list[JsonObject]) -> None:
+        self._user_blocks = [*(self._user_blocks or ()), *blocks]
 
-    def assistant(self, blocks: list[JsonObject]) -> None:
+    def add_assistant(self, blocks: list[JsonObject]) -> None:
         if not blocks:
             return
-        if not self._done:
-            self.user([])
-        self._close_user()
-        if self._done and self._done[-1]["role"] == "assistant":
-            self._done[-1]["content"] += blocks
+        if not self._turns:
+            self.add_user([])
+        self._close_user_turn()
+        if self._turns and self._turns[-1]["role"] == "assistant":
+            self._turns[-1]["content"] += blocks
         else:
-            self._done.append({"role": "assistant", "content": list(blocks)})
+            self._turns.append({"role": "assistant", "content": list(blocks)})
 
-    def all(self) -> list[JsonObject]:
-        if not self._done:
-            self.user([])
-        self._close_user()
-        return self._done
+    def build(self) -> list[JsonObject]:
+        if not self._turns:
+            self.add_user([])
+        self._close_user_turn()
+        return self._turns
 
-    def _close_user(self) -> None:
-        if self._user is None and not self._system:
+    def _close_user_turn(self) -> None:
+        if self._user_blocks is None and not self._system_texts:
             return
-        blocks, system = self._user, self._system
-        self._user, self._system = None, []
+        blocks, system = self._user_blocks, self._system_texts
+        self._user_blocks, self._system_texts = None, []
         if not blocks:  # there is no user turn for the system's to follow
-            blocks, system = [_tagged(text) for text in system], []
+            blocks, system = [_tagged_block(text) for text in system], []
         blocks.sort(key=lambda block: block["type"] != "tool_result")
-        self._done.append({"role": "user", "content": blocks or [_text(NOTHING)]})
+        self._turns.append({"role": "user", "content": blocks or [_text_block(NO_TEXT)]})
         if system:
-            self._done.append({"role": "system", "content": _joined(system)})
+            self._turns.append({"role": "system", "content": _join_texts(system)})
 
 
-def _end_turns(body: JsonObject, request: Request) -> None:
+def _prepare_last_turn(body: JsonObject, request: Request) -> None:
     """What the model said last is for it to go on with, where it takes that: then it must not end with a space."""
     last = body["messages"][-1]
     if last["role"] != "assistant":
-        _think_from_the_start(body, request)
+        _omit_thinking_within_turn(body, request)
     elif last["content"][-1]["type"] == "text":
-        thought = any(block["type"] in _THOUGHTS for block in last["content"])
-        if thought or request.features.prefill is False or _thinks(body, "enabled", "adaptive"):
-            body["messages"].append({"role": "user", "content": [_text(_GO_ON)]})
+        has_thoughts = any(block["type"] in _THINKING_TYPES for block in last["content"])
+        if has_thoughts or request.features.prefill is False or _has_thinking(body, "enabled", "adaptive"):
+            body["messages"].append({"role": "user", "content": [_text_block(_CONTINUE_TEXT)]})
         else:
             block = last["content"][-1]
             last["content"][-1] = {**block, "text": block["text"].rstrip()}
 
 
-def _think_from_the_start(body: JsonObject, request: Request) -> None:
+def _omit_thinking_within_turn(body: JsonObject, request: Request) -> None:
     """Where thoughts have a budget, a turn that calls tools has to begin with one: who called without goes on so."""
-    if not _thinks(body, "enabled"):
+    if not _has_thinking(body, "enabled"):
         return
     turns = [message["content"] for message in body["messages"] if message["role"] != "system"]
     if len(turns) < 2:
         return
     calls, results = turns[-2][0], turns[-1][0]
-    if results["type"] == "tool_result" and calls["type"] not in _THOUGHTS:
-        left_out("thinking", request)
+    if results["type"] == "tool_result" and calls["type"] not in _THINKING_TYPES:
+        warn_omitted("thinking", request)
         del body["thinking"]
 
 
-def _user(message: UserMessage, request: Request) -> list[JsonObject]:
-    blocks = [_user_part(part, request) for part in message.content]
+def _encode_user(message: UserMessage, request: Request) -> list[JsonObject]:
+    blocks = [_encode_part(part, request) for part in message.content]
     return [block for block in blocks if not _is_blank(block)]
 
 
-def _user_part(part: c.UserContentPart, request: Request) -> JsonObject:
+def _encode_part(part: c.UserContentPart, request: Request) -> JsonObject:
     match part:
         case c.Text(text):
-            return _text(text)
+            return _text_block(text)
         case c.Image():
-            return _image(part, request)
+            return _encode_image(part, request)
         case c.Document(source):
-            return {"type": "document", "source": _document_source(source, request)}
+            return {"type": "document", "source": _encode_document_source(source, request)}
         case c.ToolOutput():
-            return _result(part, request)
+            return _encode_result(part, request)
         case c.Audio():
             raise FeatureNotSupportedError("Audio", request.provider_id, request.model_id)
 
 
-def _image(image: c.Image, request: Request) -> JsonObject:
+def _encode_image(image: c.Image, request: Request) -> JsonObject:
     match image.source:
         case c.URLImageSource(url):
             source = {"type": "url", "url": url}
-        case c.Base64ImageSource(data, mime_type) if mime_type in _IMAGES:
+        case c.Base64ImageSource(data, mime_type) if mime_type in _IMAGE_TYPES:
             source = {"type": "base64", "media_type": mime_type, "data": data}
         case c.Base64ImageSource(_, mime_type):
             feature = f"An image of type {mime_type} (use PNG, JPEG, GIF or WebP)"
@@ -227,7 +243,7 @@ def _image(image: c.Image, request: Request) -> JsonObject:
     return {"type": "image", "source": source}
 
 
-def _document_source(source: object, request: Request) -> JsonObject:
+def _encode_document_source(source: object, request: Request) -> JsonObject:
     match source:
         case c.URLDocumentSource(url):
             return {"type": "url", "url": url}
@@ -241,61 +257,63 @@ def _document_source(source: object, request: Request) -> JsonObject:
             raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
 
 
-def _result(output: c.ToolOutput[Any], request: Request) -> JsonObject:
-    block: JsonObject = {"type": "tool_result", "tool_use_id": _IDS.sendable(output.id)}
-    if content := _result_content(output.result, request):
+def _encode_result(output: c.ToolOutput[Any], request: Request) -> JsonObject:
+    block: JsonObject = {"type": "tool_result", "tool_use_id": _CALL_IDS.make_valid(output.id)}
+    if content := _encode_result_content(output.result, request):
         block["content"] = content
     if output.error is not None:
         block["is_error"] = True
-        block.setdefault("content", NOTHING)  # an error must have some
+        block.setdefault("content", NO_TEXT)  # an error must have some
     return block
 
 
-def _result_content(result: object, request: Request) -> str | list[JsonObject]:
+def _encode_result_content(result: object, request: Request) -> str | list[JsonObject]:
     if not result_images(result):
         text = result_text(result)
         return text if text.strip() else ""
     items = cast("Sequence[object]", result if isinstance(result, list | tuple) else [result])
-    blocks = [_image(item, request) if isinstance(item, c.Image) else _text(result_text(item)) for item in items]
+    blocks = [
+        _encode_image(item, request) if isinstance(item, c.Image) else _text_block(result_text(item)) for item in items
+    ]
     return [block for block in blocks if not _is_blank(block)]
 
 
-def _call(part: c.ToolCall) -> JsonObject:
-    name, arguments = sendable_name(part.name), arguments_object(part.args)
-    return {"type": "tool_use", "id": _IDS.sendable(part.id), "name": name, "input": arguments}
+def _encode_call(part: c.ToolCall) -> JsonObject:
+    name, arguments = make_valid_name(part.name), arguments_object(part.args)
+    return {"type": "tool_use", "id": _CALL_IDS.make_valid(part.id), "name": name, "input": arguments}
 
 
-def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:
+def _is_raw_message(raw: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(raw, Mapping) and isinstance(cast("Mapping[str, Any]", raw).get("content"), list)
 
 
-def _sent_back(blocks: Iterable[JsonObject]) -> list[JsonObject]:
+def _encode_raw_blocks(blocks: Iterable[JsonObject]) -> list[JsonObject]:
     """Blocks of an answer as they can go back: no blank texts, and no thoughts that lead to nothing."""
-    kept = [_with_sendable_call(block) for block in blocks if not _is_blank(block)]
-    while kept and kept[-1]["type"] in _THOUGHTS:
-        kept.pop()
-    return kept
+    encoded = [_make_valid_call(block) for block in blocks if not _is_blank(block)]
+    while encoded and encoded[-1]["type"] in _THINKING_TYPES:
+        encoded.pop()
+    return encoded
 
 
-def _with_sendable_call(block: JsonObject) -> JsonObject:
+def _make_valid_call(block: JsonObject) -> JsonObject:
     if block["type"] != "tool_use":
         return block
-    return {**block, "id": _IDS.sendable(block["id"]), "name": sendable_name(block.get("name") or "")}
+    return {**block, "id": _CALL_IDS.make_valid(block["id"]), "name": make_valid_name(block.get("name") or "")}
 
 
-def _text(text: str) -> JsonObject:
+def _text_block(text: str) -> JsonObject:
     return {"type": "text", "text": text}
 
 
-def _tagged(text: str) -> JsonObject:
-    return _text(tagged(text))
+def _tagged_block(text: str) -> JsonObject:
+    return _text_block(tag_system_text(text))
 
 
 def _is_blank(block: Mapping[str, Any]) -> bool:
     return block["type"] == "text" and not block["text"].strip()
 
 
-def _joined(texts: Iterable[str]) -> str:
+def _join_texts(texts: Iterable[str]) -> str:
     return "\n\n".join(text for text in texts if text.strip())
 
 
@@ -305,75 +323,81 @@ def _joined(texts: Iterable[str]) -> str:
 def _max_tokens(request: Request) -> int:
     if (tokens := request.params.get("max_tokens")) is not None:
         return tokens
-    return min(_DEFAULT_MAX_TOKENS, request.features.max_output_tokens or _SMALLEST_LIMIT)
+    return min(_DEFAULT_MAX_TOKENS, request.features.max_output_tokens or _MIN_OUTPUT_LIMIT)
 
 
-def _thinking(request: Request, max_tokens: int) -> JsonObject:
+def _encode_thinking(request: Request, max_tokens: int) -> JsonObject:
     config = request.params.get("thinking")
     if not config:
         return {}
     level, features = config["level"], request.features
     if features.thinking is False:
-        refuse_thinking(request)
+        warn_thinking_omitted(request)
         return {}
     if level == "none":
         # Some models always think: for them the least is the nearest.
         if features.thinking_off is False:
-            return _effort(request)
+            return _encode_effort(request)
         return {"thinking": {"type": features.thinking_off or "disabled"}}
-    return _adaptive(config, request) if features.thinking == "adaptive" else _budget(level, max_tokens, request)
+    return (
+        _encode_adaptive(config, request)
+        if features.thinking == "adaptive"
+        else _encode_budget(level, max_tokens, request)
+    )
 
 
-def _adaptive(config: ThinkingConfig, request: Request) -> JsonObject:
+def _encode_adaptive(config: ThinkingConfig, request: Request) -> JsonObject:
     shape: JsonObject = {"type": "adaptive"}
     if config.get("include_thoughts"):
         shape["display"] = "summarized"
     elif config["level"] == "default":
         return {}
-    return {"thinking": shape, **_effort(request)}
+    return {"thinking": shape, **_encode_effort(request)}
 
 
-def _effort(request: Request) -> JsonObject:
-    effort = effort_for(request, _EFFORTS)
+def _encode_effort(request: Request) -> JsonObject:
+    effort = supported_effort(request, _EFFORTS)
     return {"output_config": {"effort": effort}} if effort else {}
 
 
-def _budget(level: str, max_tokens: int, request: Request) -> JsonObject:
+def _encode_budget(level: str, max_tokens: int, request: Request) -> JsonObject:
     if level == "default":
         return {}
-    if max_tokens <= _SMALLEST_BUDGET:
-        left_out("thinking", request)
+    if max_tokens <= _MIN_BUDGET:
+        warn_omitted("thinking", request)
         return {}
-    budget = max(_SMALLEST_BUDGET, int(_BUDGETS[level] * max_tokens))
+    budget = max(_MIN_BUDGET, int(_BUDGET_SHARES[level] * max_tokens))
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
-def _sampling(request: Request, body: JsonObject) -> None:
-    thinks = _thinks(body, "enabled", "adaptive")
-    add_sampling(request, body, ("temperature", "top_p", "top_k"), refused=("temperature", "top_k") if thinks else ())
-    add_param(request, body, "seed", taken=False)
+def _add_params(request: Request, body: JsonObject) -> None:
+    has_thinking = _has_thinking(body, "enabled", "adaptive")
+    add_sampling_params(
+        request, body, ("temperature", "top_p", "top_k"), unsupported=("temperature", "top_k") if has_thinking else ()
+    )
+    add_param(request, body, "seed", is_supported=False)
     add_param(request, body, "stop_sequences", request.features.stop)
 
 
-def _tool(tool: ToolSchema, request: Request) -> JsonObject:
+def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     shape: JsonObject = {"name": tool.name, "description": tool.description, "input_schema": tool.wire_parameters}
-    if tool.strict and takes_strict(tool, request):
+    if tool.strict and can_send_strict(tool, request):
         shape["strict"] = True
     return shape
 
 
-def _provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
+def _encode_provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
     if (shape := _PROVIDER_TOOLS.get(tool.name)) is None:
         raise FeatureNotSupportedError(f"The provider tool {tool.name!r}", request.provider_id, request.model_id)
     return dict(shape)
 
 
-def _tool_params(request: Request, body: JsonObject) -> None:
-    choice, parallel = tool_choice(request), request.params.get("parallel_tool_calls")
+def _add_tool_params(request: Request, body: JsonObject) -> None:
+    choice, parallel = supported_tool_choice(request), request.params.get("parallel_tool_calls")
     if request.features.tool_choice is False or (choice is None and parallel is None):
         return
-    if choice not in (None, "auto", "none") and _thinks(body, "enabled"):
-        left_out("tool_choice", request)
+    if choice not in (None, "auto", "none") and _has_thinking(body, "enabled"):
+        warn_omitted("tool_choice", request)
         choice = "auto"
     if isinstance(choice, Mapping):
         shape: JsonObject = {"type": "tool", "name": choice["name"]}
@@ -384,7 +408,7 @@ def _tool_params(request: Request, body: JsonObject) -> None:
     body["tool_choice"] = shape
 
 
-def _thinks(body: JsonObject, *kinds: str) -> bool:
+def _has_thinking(body: JsonObject, *kinds: str) -> bool:
     return body.get("thinking", {}).get("type") in kinds
 
 
@@ -398,4 +422,4 @@ def _mark_for_cache(body: JsonObject) -> None:
         ends.append(next((m["content"] for m in reversed(body["messages"]) if m["role"] == "user"), None))
     for blocks in ends:
         if blocks:
-            blocks[-1] = {**blocks[-1], **_CACHED}
+            blocks[-1] = {**blocks[-1], **_CACHE_MARK}

@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 
 from .parsing import parse_json
 
-__all__ = ["Arguments", "OpenParts", "UniqueIds", "arguments_text", "index_of"]
+__all__ = ["ArgumentsBuffer", "OpenParts", "UniqueIds", "arguments_text", "normalize_index"]
 
 K = TypeVar("K", bound=Hashable)
 
-_MARK = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
+_JSON_DELIMITER = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
 
 
 class UniqueIds:
@@ -22,13 +22,13 @@ class UniqueIds:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._taken: set[str] = set()
+        self._used: set[str] = set()
 
-    def take(self, id: str) -> str:
+    def make_unique(self, id: str) -> str:
         """Return the id, or one that is made up if it is empty or taken."""
-        if not id or id in self._taken:
+        if not id or id in self._used:
             id = f"{self._prefix}{urandom(16).hex()}"
-        self._taken.add(id)
+        self._used.add(id)
         return id
 
 
@@ -62,15 +62,15 @@ class OpenParts(Generic[K]):
         return self._order[-1] if self._order else None
 
 
-class Arguments:
+class ArgumentsBuffer:
     """The JSON text of a call's arguments, which arrives in pieces. Each piece is read once."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._taken = 0  # how many pieces were given out
-        self._scanned = 0  # how many the brackets have read
-        self._brackets = _Brackets()
-        self._equal: str | None = None  # a text that was found to have the same value
+        self._taken_count = 0  # how many pieces were given out
+        self._scanned_count = 0  # how many the brackets have read
+        self._end_finder = _JSONEndFinder()
+        self._equal_text: str | None = None  # a text that was found to have the same value
 
     @property
     def text(self) -> str:
@@ -80,48 +80,48 @@ class Arguments:
     def add(self, piece: str) -> None:
         """Take in another piece."""
         self._pieces.append(piece)
-        if self._equal is not None and piece.strip():
-            self._equal = None
+        if self._equal_text is not None and piece.strip():
+            self._equal_text = None
 
-    def new_pieces(self) -> list[str]:
+    def take_new_pieces(self) -> list[str]:
         """Return the pieces that came since the last time."""
-        pieces, self._taken = self._pieces[self._taken :], len(self._pieces)
+        pieces, self._taken_count = self._pieces[self._taken_count :], len(self._pieces)
         return pieces
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether an object or array has ended."""
-        self._brackets.feed("".join(self._pieces[self._scanned :]))
-        self._scanned = len(self._pieces)
-        return self._brackets.closed
+        self._end_finder.feed("".join(self._pieces[self._scanned_count :]))
+        self._scanned_count = len(self._pieces)
+        return self._end_finder.is_closed
 
-    def equal(self, args: str) -> bool:
+    def has_same_value(self, args: str) -> bool:
         """Whether a text has the same value. Texts that are equal are compared among themselves, so that many short
         ones behind a long one take no time."""
-        if not _same_value(self.text if self._equal is None else self._equal, args):
+        if not _has_same_json_value(self.text if self._equal_text is None else self._equal_text, args):
             return False
-        self._equal = args
+        self._equal_text = args
         return True
 
 
-class _Brackets:
+class _JSONEndFinder:
     """Finds the end of a JSON object or array that arrives in pieces."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.is_closed = False
         self._depth = 0
         self._in_string = False
         self._escape = ""  # a backslash at the end of the last piece
 
     def feed(self, piece: str) -> None:
         text, self._escape = self._escape + piece, ""
-        for mark in _MARK.findall(text):
+        for mark in _JSON_DELIMITER.findall(text):
             if mark == "\\":
                 self._escape = mark
             elif mark == '"':
                 self._in_string = not self._in_string
             elif mark in "{}[]" and not self._in_string:
                 self._depth += 1 if mark in "{[" else -1
-                self.closed = self.closed or self._depth == 0
+                self.is_closed = self.is_closed or self._depth == 0
 
 
 def arguments_text(value: object) -> str:
@@ -131,7 +131,7 @@ def arguments_text(value: object) -> str:
     return json.dumps(value or {}, ensure_ascii=False, separators=(",", ":"))
 
 
-def index_of(value: object) -> object:
+def normalize_index(value: object) -> object:
     """Return the index of a call, item or block as it compares: a number also if it is sent as text, `None` if it is
     missing."""
     if isinstance(value, str):
@@ -139,12 +139,12 @@ def index_of(value: object) -> object:
     return value if isinstance(value, int | float) else None
 
 
-def _same_value(one: str, other: str) -> bool:
+def _has_same_json_value(one: str, other: str) -> bool:
     try:
-        return one == other or _value(one) == _value(other)
+        return one == other or _parse_text(one) == _parse_text(other)
     except (ValueError, RecursionError):
         return False
 
 
-def _value(text: str) -> object:
+def _parse_text(text: str) -> object:
     return parse_json(text.encode("utf-8", "surrogatepass"))

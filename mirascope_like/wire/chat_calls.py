@@ -13,7 +13,8 @@ Rules
 * Arguments that are repeated whole are taken once, and an empty object gives way to the arguments that follow it.
 * A call's start chunk is sent once its name is certain: when its arguments begin, when those of a later call begin, or
   at the end of the answer.
-* Arguments that cannot be attributed to one call raise `MalformedReply`: no call runs with another call's arguments.
+* Arguments that cannot be attributed to one call raise `MalformedResponseError`: no call runs with another call's
+  arguments.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..values.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
-from . import JsonObject, MalformedReply
-from .calls import Arguments, UniqueIds, arguments_text, index_of
+from . import JsonObject, MalformedResponseError
+from .calls import ArgumentsBuffer, UniqueIds, arguments_text, normalize_index
 from .parsing import as_object, as_text
 
 __all__ = ["ToolCalls"]
 
-_LONGEST_NAME = 1_000  # characters
+_MAX_NAME_LENGTH = 1_000  # characters
 
 
 @dataclass(slots=True)
@@ -39,10 +40,10 @@ class _Delta:
     id: str
     name: str
     args: str
-    custom: bool
+    is_custom: bool
 
 
-class _Call:
+class _PartialCall:
     """A tool call that is arriving."""
 
     def __init__(self, position: int) -> None:
@@ -52,113 +53,113 @@ class _Call:
         self.names: list[tuple[str, str]] = []  # pieces of its name, each with the id that was known then
         self._args_ids: set[str] = set()  # those that came with arguments
         self._args_id: str = ""  # the last of these
-        self.custom = False
+        self.is_custom = False
         self.has_index = False
-        self.started = False
+        self.is_started = False
         self.has_args = False
         self._is_placeholder = False  # whether the arguments are an empty object so far
-        self.args = Arguments()
+        self.args = ArgumentsBuffer()
 
     @property
     def name(self) -> str:
         return "".join(piece for _, piece in self.names)
 
-    def differs_from(self, delta: _Delta) -> bool:
+    def is_different_from(self, delta: _Delta) -> bool:
         """Whether a delta has another name or id than this call."""
-        return not (self._is_named(delta.name, delta.id) and self.is_meant_by(delta.id))
+        return not (self._has_name(delta.name, delta.id) and self.can_have_id(delta.id))
 
-    def _is_named(self, name: str, id: str) -> bool:
+    def _has_name(self, name: str, id: str) -> bool:
         """Whether a name repeats what is known: the whole name, what came of it with this id, or its last piece."""
         of_id = "".join(piece for own, piece in self.names if own == id)
         return not self.names or name in (self.name, of_id, self.names[-1][1])
 
     def is_complete_before(self, args: str) -> bool:
         """Whether these arguments stand behind a complete JSON object."""
-        return self.has_args and bool(args.strip()) and self.is_whole()
+        return self.has_args and bool(args.strip()) and self.is_complete()
 
-    def is_said_again_by(self, args: str) -> bool:
+    def is_repeated_by(self, args: str) -> bool:
         """Whether these arguments are this call's own, once more or in place of an empty object."""
-        return self._is_placeholder or self.args.equal(args)
+        return self._is_placeholder or self.args.has_same_value(args)
 
-    def is_meant_by(self, id: str) -> bool:
+    def can_have_id(self, id: str) -> bool:
         """Whether an id may be this call's: it is one of those of its deltas, or nothing is known."""
         return not id or not self.ids or id in self.ids
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the arguments are a complete JSON object."""
-        return not self.custom and self.args.is_whole()
+        return not self.is_custom and self.args.is_complete()
 
     def add_id(self, id: str) -> None:
         self.id = self.id or id
         self.ids.add(id)
 
     def add_name(self, name: str, id: str) -> None:
-        """Add a piece of the name, or its repeat. Raises `MalformedReply` if the name was final."""
-        if self.names and self._is_named(name, id):
+        """Add a piece of the name, or its repeat. Raises `MalformedResponseError` if the name was final."""
+        if self.names and self._has_name(name, id):
             return
-        if self.started:
-            raise MalformedReply(f"the name of tool call {self.name!r} goes on after the call began", name)
-        if len(name) + len(self.name) > _LONGEST_NAME:
-            raise MalformedReply(f"the name of a tool call has more than {_LONGEST_NAME} characters", name)
+        if self.is_started:
+            raise MalformedResponseError(f"the name of tool call {self.name!r} goes on after the call began", name)
+        if len(name) + len(self.name) > _MAX_NAME_LENGTH:
+            raise MalformedResponseError(f"the name of a tool call has more than {_MAX_NAME_LENGTH} characters", name)
         self.names.append((id or (self.names[-1][0] if self.names else ""), name))
 
-    def split(self, id: str) -> Sequence[Sequence[tuple[str, str]]]:
+    def split_by_id(self, id: str) -> Sequence[Sequence[tuple[str, str]]]:
         """If the pieces of the name have several ids and this is one of them, keep those of the first id alone. Return
-        the others, by id. Raises `MalformedReply` if the name was final."""
+        the others, by id. Raises `MalformedResponseError` if the name was final."""
         by_id: dict[str, list[tuple[str, str]]] = {}
         for piece in self.names:
             by_id.setdefault(piece[0], []).append(piece)
         if len(by_id) < 2 or id not in by_id or "" in by_id:
             return ()
-        if self.started:
-            raise MalformedReply(f"tool call {self.name!r} turns out to be several", id)
+        if self.is_started:
+            raise MalformedResponseError(f"tool call {self.name!r} turns out to be several", id)
         self.names, *others = by_id.values()
         self.ids = {self.id}
         return others
 
     def add_args(self, args: str, id: str) -> None:
-        """Add a piece of the arguments. Raises `MalformedReply` for a second object behind a complete one, and for
-        pieces of two ids in turn: those are of two calls."""
+        """Add a piece of the arguments. Raises `MalformedResponseError` for a second object behind a complete one,
+        and for pieces of two ids in turn: those are of two calls."""
         if id and id != self._args_id:
             if id in self._args_ids:
-                raise MalformedReply(f"tool call {self.name!r} has arguments of two ids in turn", args)
+                raise MalformedResponseError(f"tool call {self.name!r} has arguments of two ids in turn", args)
             self._args_ids.add(id)
             self._args_id = id
-        if self.has_args and "{" in args and args.lstrip().startswith("{") and self.is_whole():
-            if not self.is_meant_by(id) or not self.is_said_again_by(args):
-                raise MalformedReply(f"tool call {self.name!r} has arguments twice", args)
+        if self.has_args and "{" in args and args.lstrip().startswith("{") and self.is_complete():
+            if not self.can_have_id(id) or not self.is_repeated_by(args):
+                raise MalformedResponseError(f"tool call {self.name!r} has arguments twice", args)
             if not self._is_placeholder:
                 return
-            self._forget_args()
+            self._clear_args()
         if (not self.has_args or self._is_placeholder) and (text := args.strip()):
-            self._is_placeholder = text == "{}" and not (self.has_args or self.custom)
+            self._is_placeholder = text == "{}" and not (self.has_args or self.is_custom)
             self.has_args = True
         self.args.add(args)
 
-    def _forget_args(self) -> None:
+    def _clear_args(self) -> None:
         self.has_args = self._is_placeholder = False
-        self.args = Arguments()
+        self.args = ArgumentsBuffer()
 
-    def start(self, ids: UniqueIds, chunks: list[Chunk]) -> None:
+    def write_start(self, ids: UniqueIds, chunks: list[Chunk]) -> None:
         """Append the start chunk."""
-        self.id = ids.take(self.id)
-        self.started = True
+        self.id = ids.make_unique(self.id)
+        self.is_started = True
         chunks.append(ToolCallStartChunk(self.id, self.name))
 
-    def send(self, chunks: list[Chunk]) -> None:
+    def write_args(self, chunks: list[Chunk]) -> None:
         """Append the arguments that are not in chunks yet. An empty object waits, since it may be a placeholder."""
         if not self._is_placeholder:
-            chunks.extend([ToolCallChunk(self.id, piece) for piece in self.args.new_pieces()])
+            chunks.extend([ToolCallChunk(self.id, piece) for piece in self.args.take_new_pieces()])
 
-    def end(self, chunks: list[Chunk]) -> None:
+    def write_end(self, chunks: list[Chunk]) -> None:
         """Append the remaining arguments and the end."""
         self._is_placeholder = False
-        self.send(chunks)
+        self.write_args(chunks)
         chunks.append(ToolCallEndChunk(self.id))
 
-    def raw(self) -> JsonObject:
+    def to_raw(self) -> JsonObject:
         """Return the call as a whole answer would have it."""
-        if self.custom:
+        if self.is_custom:
             return {"type": "custom", "id": self.id, "custom": {"name": self.name, "input": self.args.text}}
         return {"type": "function", "id": self.id, "function": {"name": self.name, "arguments": self.args.text or "{}"}}
 
@@ -167,159 +168,162 @@ class ToolCalls:
     """The tool calls of one answer. Work is linear in the number of deltas and their size."""
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_index: dict[object, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
-        self._shared: set[object] = set()  # indexes of several calls
-        self._without_args = 0  # how many calls
-        self._started = 0  # how many calls, in their order
-        self._certain = 0  # how many calls whose names are certain, if they have one
+        self._calls: list[_PartialCall] = []
+        self._by_index: dict[object, _PartialCall] = {}
+        self._by_id: dict[str, _PartialCall] = {}
+        self._shared_indexes: set[object] = set()  # indexes of several calls
+        self._count_without_args = 0  # how many calls
+        self._started_count = 0  # how many calls, in their order
+        self._certain_count = 0  # how many calls whose names are certain, if they have one
         self._ids = UniqueIds("call_")
-        self._come_whole = False  # whether the first call came with name and arguments in one delta
+        self._has_whole_calls = False  # whether the first call came with name and arguments in one delta
 
     def __len__(self) -> int:
         return len(self._calls)
 
     def add(self, entries: Iterable[JsonObject], chunks: list[Chunk]) -> None:
-        """Take in the `tool_calls` of one delta of a stream and append their chunks. Raises `MalformedReply`."""
+        """Take in the `tool_calls` of one delta of a stream and append their chunks. Raises
+        `MalformedResponseError`."""
         name = ""
         for entry in entries:
-            delta = _read(entry)
+            delta = _parse_delta(entry)
             if delta.index is None and name and delta.name != name and delta.name and not delta.id:
                 delta.index = object()  # names side by side in one list are no pieces of one name
             name = delta.name or name
             if delta.args or delta.name or delta.id:
-                self._add(delta, chunks)
+                self._add_delta(delta, chunks)
 
     def end(self, chunks: list[Chunk]) -> None:
-        """Append what remains of the calls. Raises `MalformedReply` for arguments without a name."""
+        """Append what remains of the calls. Raises `MalformedResponseError` for arguments without a name."""
         for call in self._calls:
             if call.has_args and not call.names:
-                raise MalformedReply("arguments came without the name of their tool", call.args.text)
+                raise MalformedResponseError("arguments came without the name of their tool", call.args.text)
         self._calls = [call for call in self._calls if call.names]
         for call in self._calls:
-            if not call.started:
-                call.start(self._ids, chunks)
-            call.end(chunks)
+            if not call.is_started:
+                call.write_start(self._ids, chunks)
+            call.write_end(chunks)
 
-    def arguments(self) -> list[str]:
+    def function_arguments(self) -> list[str]:
         """Return the arguments of the function calls so far, as the model wrote them."""
-        return [call.args.text for call in self._calls if not call.custom]
+        return [call.args.text for call in self._calls if not call.is_custom]
 
-    def raw(self) -> list[JsonObject]:
+    def to_raw(self) -> list[JsonObject]:
         """Return the calls as a whole message would have them."""
-        return [call.raw() for call in self._calls]
+        return [call.to_raw() for call in self._calls]
 
-    def _add(self, delta: _Delta, chunks: list[Chunk]) -> None:
-        call = self._call_for(delta)
-        call.custom = call.custom or delta.custom
+    def _add_delta(self, delta: _Delta, chunks: list[Chunk]) -> None:
+        call = self._find_or_begin_call(delta)
+        call.is_custom = call.is_custom or delta.is_custom
         if delta.name and not (call.names and call.has_args):
             call.add_name(delta.name, delta.id)
         if not call.has_args and delta.args.strip():
-            call = self._split_off(call, delta)
-            self._without_args -= 1
-            self._certain = max(self._certain, call.position + 1)
+            call = self._split_call(call, delta)
+            self._count_without_args -= 1
+            self._certain_count = max(self._certain_count, call.position + 1)
         if delta.args:
             call.add_args(delta.args, delta.id)
-        self._note(call, delta)
-        if self._started < self._certain:
-            self._start_certain(chunks)
-        if call.started:
-            call.send(chunks)
+        self._remember_keys(call, delta)
+        if self._started_count < self._certain_count:
+            self._start_certain_calls(chunks)
+        if call.is_started:
+            call.write_args(chunks)
 
-    def _note(self, call: _Call, delta: _Delta) -> None:
+    def _remember_keys(self, call: _PartialCall, delta: _Delta) -> None:
         """Remember what later deltas of a call may be told by."""
         if delta.index is not None:
             call.has_index = True
             if self._by_index.setdefault(delta.index, call) is not call:
-                self._shared.add(delta.index)
+                self._shared_indexes.add(delta.index)
             if delta.name or delta.args:
                 self._by_index[delta.index] = call
         if delta.id:
             self._by_id[delta.id] = call
             call.add_id(delta.id)
 
-    def _call_for(self, delta: _Delta) -> _Call:
+    def _find_or_begin_call(self, delta: _Delta) -> _PartialCall:
         """Return the call that a delta belongs to, a new one if it begins one."""
-        call = self._known(delta)
-        if call is not None and not self._is_next(call, delta):
+        call = self._find_call(delta)
+        if call is not None and not self._is_next_call(call, delta):
             return call
         if not self._calls:
-            self._come_whole = bool(delta.name and delta.args.strip())
-        return self._begin()
+            self._has_whole_calls = bool(delta.name and delta.args.strip())
+        return self._begin_call()
 
-    def _is_next(self, call: _Call, delta: _Delta) -> bool:
+    def _is_next_call(self, call: _PartialCall, delta: _Delta) -> bool:
         """Whether a delta at the place of a call begins the next one there."""
         if not delta.name:
             return False
-        if call.differs_from(delta):
-            return call.has_args or self._come_whole
+        if call.is_different_from(delta):
+            return call.has_args or self._has_whole_calls
         if not call.is_complete_before(delta.args):
             return False
-        return (self._come_whole and not delta.id) or not call.is_said_again_by(delta.args)
+        return (self._has_whole_calls and not delta.id) or not call.is_repeated_by(delta.args)
 
-    def _known(self, delta: _Delta) -> _Call | None:
-        """Return the call at the place of a delta. Raises `MalformedReply` if that is not clear."""
+    def _find_call(self, delta: _Delta) -> _PartialCall | None:
+        """Return the call at the place of a delta. Raises `MalformedResponseError` if that is not clear."""
         by_id = self._by_id.get(delta.id)
         if delta.index is None:
-            return by_id or self._newest(delta)
+            return by_id or self._find_newest_call(delta)
         call = self._by_index.get(delta.index)
         if call is None:
             return by_id if by_id and not (by_id.has_index or delta.name) else None
-        if by_id and delta.index in self._shared:
+        if by_id and delta.index in self._shared_indexes:
             return by_id
         if by_id and delta.args and not delta.name and delta.id not in call.ids:
-            raise MalformedReply("arguments have the index of one tool call and the id of another", delta.args)
+            raise MalformedResponseError("arguments have the index of one tool call and the id of another", delta.args)
         return call
 
-    def _newest(self, delta: _Delta) -> _Call | None:
+    def _find_newest_call(self, delta: _Delta) -> _PartialCall | None:
         """Return the call that a delta without an index goes on with, if no call has its id."""
         call = self._calls[-1] if self._calls else None
         if call is None or (call.id and (delta.id or not call.names)):
             return None
-        if delta.args and not delta.name and not call.has_args and self._without_args > 1:
-            raise MalformedReply("arguments have no index or id, and several tool calls wait for theirs", delta.args)
+        if delta.args and not delta.name and not call.has_args and self._count_without_args > 1:
+            raise MalformedResponseError(
+                "arguments have no index or id, and several tool calls wait for theirs", delta.args
+            )
         return call
 
-    def _begin(self) -> _Call:
-        self._calls.append(call := _Call(len(self._calls)))
-        self._without_args += 1
+    def _begin_call(self) -> _PartialCall:
+        self._calls.append(call := _PartialCall(len(self._calls)))
+        self._count_without_args += 1
         return call
 
-    def _split_off(self, call: _Call, delta: _Delta) -> _Call:
+    def _split_call(self, call: _PartialCall, delta: _Delta) -> _PartialCall:
         """Return the call that the first arguments at an index belong to: one of several if names with different ids
         came there, which looked like pieces of one name until now."""
         ids = call.ids
-        others = call.split(delta.id)
+        others = call.split_by_id(delta.id)
         if not others:
             return call
-        self._shared.add(delta.index)
+        self._shared_indexes.add(delta.index)
         for id in ids:
             self._by_id.pop(id, None)
         self._by_id[call.id] = call
         for names in others:
-            other = self._begin()
+            other = self._begin_call()
             for id, name in names:
                 other.add_name(name, id)
                 other.add_id(id)
                 self._by_id[id] = other
         return self._by_id[delta.id]
 
-    def _start_certain(self, chunks: list[Chunk]) -> None:
+    def _start_certain_calls(self, chunks: list[Chunk]) -> None:
         """Start the calls whose names are certain, in order."""
-        while self._started < self._certain and (call := self._calls[self._started]).names:
-            self._started += 1
-            call.start(self._ids, chunks)
-            call.send(chunks)
+        while self._started_count < self._certain_count and (call := self._calls[self._started_count]).names:
+            self._started_count += 1
+            call.write_start(self._ids, chunks)
+            call.write_args(chunks)
 
 
-def _read(entry: JsonObject) -> _Delta:
+def _parse_delta(entry: JsonObject) -> _Delta:
     function = as_object(entry.get("function") or entry.get("custom")) or entry  # some servers leave this level out
     args = function.get("arguments")
     args = function.get("input") if args is None else args
     index = entry.get("index")
     return _Delta(
-        index if isinstance(index, int) else index_of(index),
+        index if isinstance(index, int) else normalize_index(index),
         as_text(entry.get("id")),
         as_text(function.get("name")),
         args if isinstance(args, str) else arguments_text(args),

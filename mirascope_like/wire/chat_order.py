@@ -16,25 +16,25 @@ from itertools import takewhile
 
 from . import JsonObject
 from .features import ChatDialect
-from .history import NOTHING, tagged
+from .history import NO_TEXT, tag_system_text
 
-__all__ = ["ordered"]
+__all__ = ["order_messages"]
 
 
-def ordered(messages: Sequence[JsonObject], dialect: ChatDialect) -> list[JsonObject]:
+def order_messages(messages: Sequence[JsonObject], dialect: ChatDialect) -> list[JsonObject]:
     """The messages in an order that the server takes."""
     if dialect.system != "anywhere":
-        messages = _with_system_first(messages, dialect)
+        messages = _restrict_system_messages(messages, dialect)
     if dialect.alternate:
-        messages = _alternating(messages)
+        messages = _alternate_roles(messages)
     if dialect.answer_after_results:
-        messages = _with_answers(messages)
+        messages = _insert_assistant_messages(messages)
     if dialect.prefix and messages and messages[-1]["role"] == "assistant":
         messages = [*messages[:-1], {**messages[-1], "prefix": True}]
-    return list(messages) or [_says("user")]
+    return list(messages) or [_make_message("user")]
 
 
-def _says(role: str, text: str = NOTHING) -> JsonObject:
+def _make_message(role: str, text: str = NO_TEXT) -> JsonObject:
     return {"role": role, "content": text}
 
 
@@ -42,51 +42,56 @@ def _is_system(message: JsonObject) -> bool:
     return bool(message["role"] == "system")
 
 
-def _with_system_first(messages: Sequence[JsonObject], dialect: ChatDialect) -> list[JsonObject]:
+def _restrict_system_messages(messages: Sequence[JsonObject], dialect: ChatDialect) -> list[JsonObject]:
     leading = list(takewhile(_is_system, messages))
     text = "\n\n".join(message["content"] for message in leading)
     first: list[JsonObject] = []
     if leading:
-        first = [_says("system", text) if dialect.system == "first" else _says("user", tagged(text))]
+        first = [
+            _make_message("system", text) if dialect.system == "first" else _make_message("user", tag_system_text(text))
+        ]
     rest = messages[len(leading) :]
-    return first + [_says("user", tagged(message["content"])) if _is_system(message) else message for message in rest]
+    return first + [
+        _make_message("user", tag_system_text(message["content"])) if _is_system(message) else message
+        for message in rest
+    ]
 
 
-def _alternating(messages: Sequence[JsonObject]) -> list[JsonObject]:
-    joined: list[JsonObject] = []
+def _alternate_roles(messages: Sequence[JsonObject]) -> list[JsonObject]:
+    merged: list[JsonObject] = []
     for message in messages:
         role = message["role"]
-        if role in ("user", "assistant") and joined and joined[-1]["role"] == role:
-            joined[-1] = _joined(joined[-1], message)
+        if role in ("user", "assistant") and merged and merged[-1]["role"] == role:
+            merged[-1] = _merge_messages(merged[-1], message)
             continue
-        if role == "assistant" and (not joined or _is_system(joined[-1])):
-            joined.append(_says("user"))
-        joined.append(message)
-    return joined
+        if role == "assistant" and (not merged or _is_system(merged[-1])):
+            merged.append(_make_message("user"))
+        merged.append(message)
+    return merged
 
 
-def _joined(first: JsonObject, second: JsonObject) -> JsonObject:
+def _merge_messages(first: JsonObject, second: JsonObject) -> JsonObject:
     """One message that says what these two of one role say."""
     contents = [message["content"] for message in (first, second) if message.get("content")]
-    both: JsonObject = {**first, **second, "content": contents[0] if contents else first["content"]}
+    merged: JsonObject = {**first, **second, "content": contents[0] if contents else first["content"]}
     if calls := [*(first.get("tool_calls") or ()), *(second.get("tool_calls") or ())]:
-        both["tool_calls"] = calls
+        merged["tool_calls"] = calls
     if len(contents) == 2:
         if all(isinstance(content, str) for content in contents):
-            both["content"] = "\n\n".join(contents)
+            merged["content"] = "\n\n".join(contents)
         else:
-            both["content"] = [part for content in contents for part in _parts(content)]
-    return both
+            merged["content"] = [part for content in contents for part in _content_parts(content)]
+    return merged
 
 
-def _parts(content: str | list[JsonObject]) -> Iterable[JsonObject]:
+def _content_parts(content: str | list[JsonObject]) -> Iterable[JsonObject]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _with_answers(messages: Sequence[JsonObject]) -> list[JsonObject]:
-    answered: list[JsonObject] = []
+def _insert_assistant_messages(messages: Sequence[JsonObject]) -> list[JsonObject]:
+    inserted: list[JsonObject] = []
     for message in messages:
-        if message["role"] == "user" and answered and answered[-1]["role"] == "tool":
-            answered.append(_says("assistant"))
-        answered.append(message)
-    return answered
+        if message["role"] == "user" and inserted and inserted[-1]["role"] == "tool":
+            inserted.append(_make_message("assistant"))
+        inserted.append(message)
+    return inserted

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 
 from ..values.chunks import FinishReason
 
-__all__ = ["finish_reason", "is_known_failure"]
+__all__ = ["is_known_incomplete", "parse_finish_reason"]
 
-_UNDECIDED = frozenset({"", "none", "null", "stop_sequence"})
+_AMBIGUOUS = frozenset({"", "none", "null", "stop_sequence"})
 _COMPLETE = frozenset(
     {
         "complete",
@@ -64,23 +64,23 @@ _REASONS: Mapping[str, FinishReason] = {
 }
 
 
-def finish_reason(word: str | None, arguments: Iterable[str] = ()) -> FinishReason | None:
+def parse_finish_reason(raw_reason: str | None, arguments: Iterable[str] = ()) -> FinishReason | None:
     """Return the reason that a server's word gives, `None` if the response is complete.
 
     `arguments` are those of the response's tool calls, as the model wrote them. They decide where the word does not.
     """
-    known = (word or "").partition(":")[0].strip().lower()
-    if known in _UNDECIDED:
-        return None if all(map(_is_object, arguments)) else FinishReason.UNKNOWN
-    return None if known in _COMPLETE else _REASONS.get(known, FinishReason.UNKNOWN)
+    normalized = (raw_reason or "").partition(":")[0].strip().lower()
+    if normalized in _AMBIGUOUS:
+        return None if all(map(_is_json_object, arguments)) else FinishReason.UNKNOWN
+    return None if normalized in _COMPLETE else _REASONS.get(normalized, FinishReason.UNKNOWN)
 
 
-def is_known_failure(word: str | None) -> bool:
+def is_known_incomplete(raw_reason: str | None) -> bool:
     """Return whether a server's word says, in a way we know, that the response is not complete."""
-    return finish_reason(word) not in (None, FinishReason.UNKNOWN)
+    return parse_finish_reason(raw_reason) not in (None, FinishReason.UNKNOWN)
 
 
-def _is_object(text: str) -> bool:
+def _is_json_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):

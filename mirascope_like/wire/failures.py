@@ -18,17 +18,24 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from . import MalformedReply, ReportedError
+from . import MalformedResponseError, ReportedError
 
-__all__ = ["WRONG_SHAPE", "check_failure", "malformed", "read_failure", "reading", "reported"]
+__all__ = [
+    "SHAPE_ERRORS",
+    "convert_shape_errors",
+    "make_malformed_error",
+    "parse_error_body",
+    "parse_error_value",
+    "raise_for_error",
+]
 
-WRONG_SHAPE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+SHAPE_ERRORS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 """What reading raises when a field is not what it should be, or nested without end."""
 
 _NO_REASON = "the server gave no reason"
 # Codes and types, in lower case → the HTTP status that they mean. Sources: the error pages of OpenAI, Anthropic, Google
 # (google.rpc.Code), Azure and Mistral, and recorded traffic.
-_MEANINGS = {
+_STATUS_BY_CODE = {
     "badrequesterror": 400,
     "context_length_exceeded": 400,
     "failed_precondition": 400,
@@ -80,7 +87,7 @@ _MEANINGS = {
 }
 # What these say ends only when somebody pays or raises a limit: retries fail until then. OpenAI (the first five), older
 # codes of OpenAI, Moonshot, Anthropic.
-_LASTING = {
+_LASTING_CODES = {
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -91,88 +98,88 @@ _LASTING = {
     "exceeded_current_quota_error",
     "enforced_spend_limit_reached",
 }
-_WRONG_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+_INVALID_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.IGNORECASE)
 
 
-def read_failure(status: int | None, body: bytes) -> ReportedError:
+def parse_error_body(status: int | None, body: bytes) -> ReportedError:
     """The failure that a body with an error status reports, whatever it looks like."""
     text = body.decode("utf-8-sig", "replace").strip()
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError):
         return ReportedError(text or _NO_REASON, status=status, body=text)
-    return reported(value, status=status)
+    return parse_error_value(value, status=status)
 
 
-def check_failure(answer: object) -> None:
+def raise_for_error(response: object) -> None:
     """Raises `ReportedError` if an answer, or an event of one, says that it is a failure."""
-    body = cast("Mapping[str, Any] | None", _first(answer))
+    body = cast("Mapping[str, Any] | None", _unwrap_list(response))
     if isinstance(body, dict) and (body.get("error") or "error" in (body.get("object"), body.get("type"))):
-        raise reported(answer)
+        raise parse_error_value(response)
 
 
-def reported(value: object, *, status: int | None = None) -> ReportedError:
+def parse_error_value(value: object, *, status: int | None = None) -> ReportedError:
     """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
-    body = _first(value)
+    body = _unwrap_list(value)
     if not isinstance(body, Mapping):
-        return ReportedError(_words(value) or _NO_REASON, status=status, body=value)
+        return ReportedError(_as_text(value) or _NO_REASON, status=status, body=value)
     outer = cast("Mapping[str, Any]", body)
     inner: object = outer.get("error")
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else outer
     message = inner if isinstance(inner, str) else fields.get("message") or fields.get("detail") or outer.get("message")
-    words = _words(message) or json.dumps(outer, ensure_ascii=False)
+    text = _as_text(message) or json.dumps(outer, ensure_ascii=False)
     code = fields.get("code", outer.get("code"))
-    kind = _words(fields.get("type")) or _words(fields.get("status"))
-    status = status or _status(fields, outer)
-    names = [str(name).lower() for name in (code, kind, fields.get("status"), _detail(fields)) if name is not None]
-    meaning = _meaning(status, names, words)
+    kind = _as_text(fields.get("type")) or _as_text(fields.get("status"))
+    status = status or _find_status(fields, outer)
+    codes = [str(name).lower() for name in (code, kind, fields.get("status"), _detail_code(fields)) if name is not None]
+    meaning = _implied_status(status, codes, text)
     return ReportedError(
-        words,
+        text,
         status=status or meaning,
         meaning=meaning,
         type=kind,
         code=None if code is None else str(code),
         body=value,
-        request_id=_words(outer.get("request_id")),
-        is_lasting=not _LASTING.isdisjoint(names),
+        request_id=_as_text(outer.get("request_id")),
+        is_lasting=not _LASTING_CODES.isdisjoint(codes),
     )
 
 
-def _detail(fields: Mapping[str, Any]) -> object:
+def _detail_code(fields: Mapping[str, Any]) -> object:
     """Return the code by which Anthropic tells a spend limit from a rate limit."""
     details = fields.get("details")
     return cast("Mapping[str, object]", details).get("error_code") if isinstance(details, Mapping) else None
 
 
-def _meaning(status: int | None, names: Sequence[str], words: str) -> int | None:
+def _implied_status(status: int | None, codes: Sequence[str], text: str) -> int | None:
     """The status that a failure's words mean, if its own says too little."""
     if status not in (None, 400):
         return None
-    if _WRONG_KEY.search(words):
+    if _INVALID_KEY.search(text):
         return 401
-    return next(filter(None, map(_MEANINGS.get, names)), None)
+    return next(filter(None, map(_STATUS_BY_CODE.get, codes)), None)
 
 
-def malformed(answer: object, error: Exception) -> MalformedReply:
-    """For what goes wrong (see `WRONG_SHAPE`) when an answer has not the shape that its protocol promises."""
-    return MalformedReply(f"the answer has not the shape of its protocol ({error!r})", str(answer))
+def make_malformed_error(response: object, error: Exception) -> MalformedResponseError:
+    """For what goes wrong (see `SHAPE_ERRORS`) when an answer has not the shape that its protocol promises."""
+    return MalformedResponseError(f"the answer has not the shape of its protocol ({error!r})", str(response))
 
 
 @contextmanager
-def reading(answer: object) -> Generator[None]:
-    """Make a `MalformedReply` of what goes wrong while an answer is read."""
+def convert_shape_errors(response: object) -> Generator[None]:
+    """Make a `MalformedResponseError` of what goes wrong while an answer is read."""
     try:
         yield
-    except WRONG_SHAPE as error:
-        raise malformed(answer, error) from error
+    except SHAPE_ERRORS as error:
+        raise make_malformed_error(response, error) from error
 
 
-def _first(value: object) -> object:
+def _unwrap_list(value: object) -> object:
     """Google sends its errors as a list of one."""
     return next(iter(cast("Sequence[object]", value)), None) if isinstance(value, list) else value
 
 
-def _status(*places: Mapping[str, Any]) -> int | None:
+def _find_status(*places: Mapping[str, Any]) -> int | None:
     """An HTTP status that an error inside a stream names: some put it in `status_code`, some in `code`."""
     for place in places:
         for key in ("status_code", "status", "code"):
@@ -182,7 +189,7 @@ def _status(*places: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _words(value: object) -> str | None:
+def _as_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)

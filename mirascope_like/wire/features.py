@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Literal, Self, TypeAlias
 
-from .model_rows import DECIMAL_VERSIONS, MODELS, NAMES, PATTERNS, PRODUCTS, SAME_MODELS
+from .model_rows import DECIMAL_VERSIONS, MODELS, NAME_PATTERNS, PATTERNS, PRODUCT_WORDS, SAME_MODELS
 
 __all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "features_of", "known_features"]
 
@@ -144,12 +144,12 @@ CHAT_DIALECTS: dict[str, ChatDialect] = {
     "ollama": ChatDialect(ends_with="[DONE]"),
     "local": ChatDialect(ends_with="[DONE]", thinking=None, top_k=True),
 }
-_PLAIN_CHAT = ChatDialect()
+_DEFAULT_CHAT = ChatDialect()
 
 
 def chat_dialect(provider_id: str) -> ChatDialect:
     """The dialect of a provider; the plain one for a server that is not known."""
-    return CHAT_DIALECTS.get(provider_id.partition(":")[0], _PLAIN_CHAT)
+    return CHAT_DIALECTS.get(provider_id.partition(":")[0], _DEFAULT_CHAT)
 
 
 @lru_cache(maxsize=1024)
@@ -159,7 +159,7 @@ def features_of(provider_id: str, model: str) -> Features:
     A vendor's model that has no row gets the row of the closest older version in its family; if there is none, the
     newest row. A product of its own, such as an image model, gets no row of another product."""
     vendor = _vendors().get(provider_id.partition(":")[0])
-    return (vendor and vendor.closest(model)) or known_features(provider_id, model)
+    return (vendor and vendor.find_closest_row(model)) or known_features(provider_id, model)
 
 
 @lru_cache(maxsize=1024)
@@ -167,17 +167,17 @@ def known_features(provider_id: str, model: str) -> Features:
     """Return what is known of a model of a provider without guessing; `UNKNOWN` if it has no row."""
     provider = provider_id.partition(":")[0]
     vendor = _vendors().get(SAME_MODELS.get(provider, provider))
-    return (vendor and vendor.row(model)) or _matching(provider, model) or UNKNOWN
+    return (vendor and vendor.find_row(model)) or _find_pattern_features(provider, model) or UNKNOWN
 
 
-def _matching(provider: str, model: str) -> Features | None:
+def _find_pattern_features(provider: str, model: str) -> Features | None:
     rows = PATTERNS.get(provider, ())
     return next((Features(**facts) for pattern, facts in rows if re.fullmatch(pattern, model)), None)
 
 
 @cache
 def _vendors() -> Mapping[str, _Vendor]:
-    return {vendor: _Vendor(NAMES[vendor], rows, vendor in DECIMAL_VERSIONS) for vendor, rows in MODELS.items()}
+    return {vendor: _Vendor(NAME_PATTERNS[vendor], rows, vendor in DECIMAL_VERSIONS) for vendor, rows in MODELS.items()}
 
 
 _DATE = re.compile(r"-(\d{4}-\d\d-\d\d|\d{8}|\d{4}|latest)(?=-|$)")
@@ -189,7 +189,7 @@ _NEWEST: _Version = (math.inf, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Name:
+class _ModelName:
     """A model's name, read as the words of its family and a version: "gpt-6.1-sol" is 6.1 of ("gpt", "sol").
 
     A name without a version means the newest."""
@@ -200,17 +200,17 @@ class _Name:
     @classmethod
     def parse(cls, name: str, minor: Callable[[str], float]) -> Self:
         undated = _DATE.sub("", name)
-        found = _VERSION.search(undated)
-        words = f"{undated[: found.start()]}-{undated[found.end() :]}" if found else undated
-        version = (int(found[1]), minor(found[2] or "0")) if found else _NEWEST
+        match = _VERSION.search(undated)
+        words = f"{undated[: match.start()]}-{undated[match.end() :]}" if match else undated
+        version = (int(match[1]), minor(match[2] or "0")) if match else _NEWEST
         return cls(tuple(filter(None, words.split("-"))), version)
 
     @property
     def products(self) -> frozenset[str]:
-        return PRODUCTS.intersection(self.family)
+        return PRODUCT_WORDS.intersection(self.family)
 
 
-def _decimal(digits: str) -> float:
+def _parse_decimal(digits: str) -> float:
     return float(f"0.{digits}")
 
 
@@ -218,49 +218,49 @@ class _Vendor:
     """The models of one vendor."""
 
     def __init__(self, names: str, rows: Iterable[tuple[str, Mapping[str, Any]]], decimal: bool) -> None:
-        self._names = re.compile(names)
-        self._minor = _decimal if decimal else int
-        self._spelled: dict[str, Features] = {}
-        self._parsed: dict[_Name, Features] = {}
+        self._name_pattern = re.compile(names)
+        self._parse_minor = _parse_decimal if decimal else int
+        self._by_spelling: dict[str, Features] = {}
+        self._by_name: dict[_ModelName, Features] = {}
         for models, facts in rows:
             features = Features(**facts)
             for model in models.split():
-                self._spelled[model] = features
-                self._parsed.setdefault(self._parse(model), features)
+                self._by_spelling[model] = features
+                self._by_name.setdefault(self._parse_name(model), features)
 
-    def row(self, model: str) -> Features | None:
+    def find_row(self, model: str) -> Features | None:
         """Return the row of a model, however its name is spelled or dated."""
-        if (base := self._base(model)) is None:
+        if (base := self._base_name(model)) is None:
             return None
-        return self._spelled.get(base) or self._parsed.get(self._parse(base))
+        return self._by_spelling.get(base) or self._by_name.get(self._parse_name(base))
 
-    def closest(self, model: str) -> Features | None:
+    def find_closest_row(self, model: str) -> Features | None:
         """Return the row of a model, else the closest row; `None` if the name is not one of this vendor's, or if
         no model of the same product has a row."""
-        if (base := self._base(model)) is None:
+        if (base := self._base_name(model)) is None:
             return None
-        if row := self.row(model):
+        if row := self.find_row(model):
             return row
-        closest = self._closest(self._parse(base))
-        return self._parsed[closest] if closest else None
+        closest = self._closest_name(self._parse_name(base))
+        return self._by_name[closest] if closest else None
 
-    def _parse(self, base: str) -> _Name:
-        return _Name.parse(base, self._minor)
+    def _parse_name(self, base: str) -> _ModelName:
+        return _ModelName.parse(base, self._parse_minor)
 
-    def _base(self, model: str) -> str | None:
-        found = self._names.fullmatch(model)
-        return found[1] if found else None
+    def _base_name(self, model: str) -> str | None:
+        match = self._name_pattern.fullmatch(model)
+        return match[1] if match else None
 
-    def _closest(self, name: _Name) -> _Name | None:
+    def _closest_name(self, name: _ModelName) -> _ModelName | None:
         """The newest version that is not newer, in the name's family or, word by word, a wider one."""
-        known = [each for each in self._parsed if each.version != _NEWEST and each.products == name.products]
+        known = [each for each in self._by_name if each.version != _NEWEST and each.products == name.products]
         for length in range(len(name.family), 0, -1):
             family = [each for each in known if each.family[:length] == name.family[:length]]
             if older := [each for each in family if each.version <= name.version]:
-                return max(older, key=_rank)
-        return max(known, key=_rank, default=None)
+                return max(older, key=_sort_key)
+        return max(known, key=_sort_key, default=None)
 
 
-def _rank(name: _Name) -> tuple[_Version, int]:
+def _sort_key(name: _ModelName) -> tuple[_Version, int]:
     """The higher version, then the name with fewer words; of equal names the first in the table counts."""
     return name.version, -len(name.family)

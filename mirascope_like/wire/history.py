@@ -23,27 +23,27 @@ from ..values.messages import AssistantMessage
 from . import JsonObject, Request, WireError
 
 __all__ = [
-    "NOTHING",
-    "CallIds",
+    "NO_TEXT",
+    "CallIdFormat",
     "arguments_object",
+    "can_send_verbatim",
     "data_url",
-    "left_out",
-    "sendable_name",
-    "sent_verbatim",
-    "spoken",
-    "tagged",
-    "user_content",
+    "encode_user_content",
+    "make_valid_name",
+    "message_text",
+    "tag_system_text",
+    "warn_omitted",
 ]
 
-NOTHING = "(no text)"
+NO_TEXT = "(no text)"
 """What is said where a server wants something said and there is nothing."""
 
-_NAME = re.compile(r"[^a-zA-Z0-9_-]")
-_LONGEST_NAME = 64  # characters; of functions, everywhere
+_INVALID_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
+_MAX_NAME_LENGTH = 64  # characters; of functions, everywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallIds:
+class CallIdFormat:
     """The ids that a server takes for tool calls: those of which all matches `pattern`. For others it is given `prefix`
     and some hex `digits`."""
 
@@ -51,30 +51,30 @@ class CallIds:
     prefix: str = "call_"
     digits: int = 32
 
-    def sendable(self, id: str) -> str:
+    def make_valid(self, id: str) -> str:
         """The id that is sent for a call's own."""
         if re.fullmatch(self.pattern, id):
             return id
         return self.prefix + sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[: self.digits]
 
 
-def sendable_name(name: str) -> str:
+def make_valid_name(name: str) -> str:
     """The name that is sent for a function's own: models make up names that no server takes back."""
-    return _NAME.sub("_", name)[:_LONGEST_NAME] or "_"
+    return _INVALID_NAME_CHARACTER.sub("_", name)[:_MAX_NAME_LENGTH] or "_"
 
 
 def arguments_object(args: str) -> dict[str, Any]:
     """Arguments (JSON text) as an object; an empty one if they are cut off, no object, or of numbers that are none."""
-    value = _arguments(args)
+    value = _parse_arguments(args)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def tagged(text: str) -> str:
+def tag_system_text(text: str) -> str:
     """A system message as the user's text, for a server that takes none where it stands."""
     return f"<system>\n{text}\n</system>"
 
 
-def sent_verbatim(message: AssistantMessage, request: Request, decode: Callable[[], list[Chunk]]) -> bool:
+def can_send_verbatim(message: AssistantMessage, request: Request, decode: Callable[[], list[Chunk]]) -> bool:
     """Whether a message's raw form goes back as it is.
 
     It does if it came from this provider and model, the caller does not want thoughts as text, and it still says what
@@ -85,54 +85,54 @@ def sent_verbatim(message: AssistantMessage, request: Request, decode: Callable[
         return False
     if thinking.get("encode_thoughts_as_text"):
         return False
-    if _compared.get(id(message)) is message:
+    if _unedited_messages.get(id(message)) is message:
         return True
-    if same := _says_the_same(message, decode):
-        _compared[id(message)] = message
+    if same := _is_unedited(message, decode):
+        _unedited_messages[id(message)] = message
     return same
 
 
 # Messages whose raw form was found to say what they say: a conversation is compared once, not once a turn.
-_compared: WeakValueDictionary[int, AssistantMessage] = WeakValueDictionary()
+_unedited_messages: WeakValueDictionary[int, AssistantMessage] = WeakValueDictionary()
 
 
-def _says_the_same(message: AssistantMessage, decode: Callable[[], list[Chunk]]) -> bool:
+def _is_unedited(message: AssistantMessage, decode: Callable[[], list[Chunk]]) -> bool:
     accumulator = Accumulator()
     try:
         for chunk in decode():
             accumulator.add(chunk)
     except (WireError, LookupError, TypeError, ValueError, AttributeError):
         return False  # no raw form that this codec can read
-    return _gist(accumulator.content) == _gist(message.content)
+    return _comparable_content(accumulator.content) == _comparable_content(message.content)
 
 
-def spoken(message: AssistantMessage, request: Request) -> str:
+def message_text(message: AssistantMessage, request: Request) -> str:
     """A message's texts as one, for a provider or model that did not write them.
 
     Thoughts of others cannot be checked by their signatures, so they are left out, or written as text if the caller
     asks for that."""
     thinking = request.params.get("thinking") or {"level": "default"}
     as_text = thinking.get("encode_thoughts_as_text", False)
-    said: list[str] = []
+    texts: list[str] = []
     for part in message.content:
         if isinstance(part, Text):
-            said.append(part.text)
+            texts.append(part.text)
         elif isinstance(part, Thought) and as_text and part.thought:
-            said.append(f"**Thinking:** {part.thought}\n\n")
-    return "".join(said)
+            texts.append(f"**Thinking:** {part.thought}\n\n")
+    return "".join(texts)
 
 
-def user_content(
+def encode_user_content(
     parts: Sequence[UserContentPart], encode: Callable[[UserContentPart], JsonObject]
 ) -> str | list[JsonObject]:
     """What a user says, in OpenAI's protocols: a text that stands alone is one, else each part is encoded. Empty texts
     are left out."""
-    said = [part for part in parts if not isinstance(part, Text) or part.text] or parts[:1]
-    if not said:
+    nonempty = [part for part in parts if not isinstance(part, Text) or part.text] or parts[:1]
+    if not nonempty:
         return ""
-    if len(said) == 1 and isinstance(said[0], Text):
-        return said[0].text
-    return [encode(part) for part in said]
+    if len(nonempty) == 1 and isinstance(nonempty[0], Text):
+        return nonempty[0].text
+    return [encode(part) for part in nonempty]
 
 
 def data_url(mime_type: str, base64_text: str) -> str:
@@ -140,7 +140,7 @@ def data_url(mime_type: str, base64_text: str) -> str:
     return f"data:{mime_type};base64,{base64_text}"
 
 
-def left_out(name: str, request: Request, beside: str = "", instead: str = "") -> None:
+def warn_omitted(name: str, request: Request, beside: str = "", instead: str = "") -> None:
     """Warn that the param `name` cannot be sent to this model, or only not `beside` another; `instead` is a sentence
     on what the caller can do."""
     what = f"{name!r} beside {beside!r}" if beside else repr(name)
@@ -148,25 +148,25 @@ def left_out(name: str, request: Request, beside: str = "", instead: str = "") -
     warnings.warn(text.rstrip(), UnsupportedParamWarning, stacklevel=2)
 
 
-def _gist(content: Sequence[AssistantContentPart]) -> tuple[str, list[tuple[str, str, object]]]:
+def _comparable_content(content: Sequence[AssistantContentPart]) -> tuple[str, list[tuple[str, str, object]]]:
     """What a message says to others: its words and its calls, however they are cut into parts, or spaced."""
-    words = "".join(part.text for part in content if isinstance(part, Text))
-    return words, [(part.id, part.name, _arguments(part.args)) for part in content if isinstance(part, ToolCall)]
+    text = "".join(part.text for part in content if isinstance(part, Text))
+    return text, [(part.id, part.name, _parse_arguments(part.args)) for part in content if isinstance(part, ToolCall)]
 
 
-def _arguments(args: str) -> object:
+def _parse_arguments(args: str) -> object:
     """What arguments say. Those that are cut off say nothing: where JSON values are sent, they go back as none. So do
     those with a number that JSON cannot say, which Python reads: `NaN`, `Infinity`, and `1e999`, which becomes it."""
     try:
-        return _JSON.decode(args)
+        return _STRICT_JSON.decode(args)
     except (ValueError, RecursionError):
         return {}
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text} is no number of JSON")
     return number
 
 
-_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+_STRICT_JSON = json.JSONDecoder(parse_float=_parse_finite, parse_constant=_parse_finite)

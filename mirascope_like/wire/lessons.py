@@ -20,138 +20,157 @@ from typing import Any, TypeAlias, cast
 
 from . import ReportedError, Request
 from .features import Features
-from .thinking import EFFORTS, thinks
+from .thinking import EFFORTS, is_thinking_enabled
 
-__all__ = ["Lesson", "lesson"]
+__all__ = ["Adjustment", "find_adjustment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class Adjustment:
     """What is not taken (words for the user), and what changes: fields of `Features`, and of the server's
     `ChatDialect`."""
 
-    what: str
+    unsupported: str
     features: Mapping[str, Any] = field(default_factory=dict[str, Any])
     dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def learned(self, features: Features) -> Features:
+    def apply_to(self, features: Features) -> Features:
         """What is known with this lesson."""
         return replace(features, **self.features, dialect={**features.dialect, **self.dialect})
 
 
-def lesson(failure: ReportedError, request: Request | None = None) -> Lesson | None:
+def find_adjustment(error: ReportedError, request: Request | None = None) -> Adjustment | None:
     """What a failure teaches, of this request if it is known; `None` if nothing."""
-    if failure.status not in (400, 422):
+    if error.status not in (400, 422):
         return None
-    words = " ".join(text[:_LONGEST] for text in (_place(failure.body), failure.message, str(failure.code or "")))
-    for pattern, taught in _SAYINGS:
-        if re.search(pattern, words, re.IGNORECASE):
-            return taught
-    if efforts := _efforts(words):
-        return Lesson(what="this effort of thinking", features={"efforts": efforts})
-    if not re.search(_REFUSED, words, re.IGNORECASE):
+    text = " ".join(
+        part[:_MAX_SEARCHED] for part in (_field_at_fault(error.body), error.message, str(error.code or ""))
+    )
+    for pattern, adjustment in _BY_PATTERN:
+        if re.search(pattern, text, re.IGNORECASE):
+            return adjustment
+    if efforts := _supported_efforts(text):
+        return Adjustment(unsupported="this effort of thinking", features={"efforts": efforts})
+    if not re.search(_UNSUPPORTED, text, re.IGNORECASE):
         return None
-    named = [(found.start(), name) for name in _FIELDS if (found := _named(name, words))]
-    if not named:
+    fields = [(match.start(), name) for name in _BY_FIELD if (match := _find_field(name, text))]
+    if not fields:
         return None
-    name = min(named, key=lambda pair: pair[0])[1]
-    if name in _VALUES and _is_of_a_value(name, words):
+    name = min(fields, key=lambda pair: pair[0])[1]
+    if name in _PARAMS_WITH_LIMITS and _is_about_value(name, text):
         return None
-    taught = _FIELDS[name]
-    # In the same words servers refuse temperature always, and only beside an effort: the lesser lesson is tried first.
-    return _UNTHINKING if taught is _NO_SAMPLING and request and thinks(request) else taught
+    adjustment = _BY_FIELD[name]
+    # In the same text servers refuse temperature always, and only beside an effort: the lesser lesson is tried first.
+    return (
+        _NO_SAMPLING_BESIDE_THINKING
+        if adjustment is _NO_SAMPLING and request and is_thinking_enabled(request)
+        else adjustment
+    )
 
 
-_LONGEST = 2_000  # characters of each field that are searched; after them servers may repeat the prompt
-_REFUSED = (
+_MAX_SEARCHED = 2_000  # characters of each field that are searched; after them servers may repeat the prompt
+_UNSUPPORTED = (
     r"unsupported|not support|unrecognized|unknown (field|parameter|argument|name|key)"
     r"|unexpected (field|keyword|parameter)|extra_forbidden|extra (inputs|fields) (are )?not permitted"
     r"|additional properties|not (available|permitted|allowed)"
 )
 # Another value would be taken, of these.
-_VALUES = ("temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "seed", "random_seed", "stop")
-_OF_A_VALUE = (
+_PARAMS_WITH_LIMITS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "max_tokens",
+    "max_completion_tokens",
+    "seed",
+    "random_seed",
+    "stop",
+)
+_INVALID_VALUE = (
     r"exceed|above|below|between|at (most|least)|(maxim|minim)um|\brange\b"
     r"|too (long|short|large|small|big|high|low|many|few)"
     r"|(higher|greater|larger|longer|more|lower|less|smaller|fewer) (than|values|numbers)|\bvalue( of)? -?\d"
 )
 
-_NO_SAMPLING = Lesson(what="'temperature' and 'top_p'", features={"sampling": False})
-_UNTHINKING = Lesson(what="'temperature' and 'top_p' beside 'thinking'", features={"sampling": "unthinking"})
-_NO_STRICT = Lesson(what="a schema for the answer", features={"strict_format": False})
-_NO_EFFORT = Lesson(what="an effort of thinking", features={"efforts": ()})
-_NO_ENCRYPTED = Lesson(what="encrypted reasoning", features={"encrypted_reasoning": False})
+_NO_SAMPLING = Adjustment(unsupported="'temperature' and 'top_p'", features={"sampling": False})
+_NO_SAMPLING_BESIDE_THINKING = Adjustment(
+    unsupported="'temperature' and 'top_p' beside 'thinking'", features={"sampling": "unthinking"}
+)
+_NO_STRICT = Adjustment(unsupported="a schema for the answer", features={"strict_format": False})
+_NO_EFFORT = Adjustment(unsupported="an effort of thinking", features={"efforts": ()})
+_NO_ENCRYPTED = Adjustment(unsupported="encrypted reasoning", features={"encrypted_reasoning": False})
 
 # Names of fields, in the words of servers.
-_FIELDS: Mapping[str, Lesson] = {
+_BY_FIELD: Mapping[str, Adjustment] = {
     "temperature": _NO_SAMPLING,
     "top_p": _NO_SAMPLING,
-    "top_k": Lesson(what="'top_k'", dialect={"top_k": False}),
-    "max_tokens": Lesson(what="'max_tokens'", dialect={"max_tokens": "max_completion_tokens"}),
-    "max_completion_tokens": Lesson(what="'max_completion_tokens'", dialect={"max_tokens": "max_tokens"}),
-    "stream_options": Lesson(what="'stream_options'", dialect={"stream_usage": False}),
-    "include_usage": Lesson(what="'stream_options'", dialect={"stream_usage": False}),
-    "reasoning_effort": Lesson(what="'reasoning_effort'", features={"thinking": False}),
+    "top_k": Adjustment(unsupported="'top_k'", dialect={"top_k": False}),
+    "max_tokens": Adjustment(unsupported="'max_tokens'", dialect={"max_tokens": "max_completion_tokens"}),
+    "max_completion_tokens": Adjustment(unsupported="'max_completion_tokens'", dialect={"max_tokens": "max_tokens"}),
+    "stream_options": Adjustment(unsupported="'stream_options'", dialect={"stream_usage": False}),
+    "include_usage": Adjustment(unsupported="'stream_options'", dialect={"stream_usage": False}),
+    "reasoning_effort": Adjustment(unsupported="'reasoning_effort'", features={"thinking": False}),
     "include": _NO_ENCRYPTED,
-    "reasoning.summary": Lesson(what="summaries of its reasoning", features={"reasoning_summary": False}),
-    "reasoning.effort": Lesson(what="'reasoning'", features={"thinking": False}),
-    "reasoning": Lesson(what="'reasoning'", features={"thinking": False}),
-    "thinking": Lesson(what="'thinking'", features={"thinking": False}),
-    "seed": Lesson(what="'seed'", features={"seed": False}),
-    "random_seed": Lesson(what="'random_seed'", features={"seed": False}),
-    "stop": Lesson(what="'stop'", features={"stop": False}),
-    "parallel_tool_calls": Lesson(what="'parallel_tool_calls'", features={"parallel_tools": False}),
-    "tool_choice": Lesson(what="'tool_choice'", features={"tool_choice": False}),
-    "strict": Lesson(what="'strict' tools", features={"strict_tools": False}),
+    "reasoning.summary": Adjustment(unsupported="summaries of its reasoning", features={"reasoning_summary": False}),
+    "reasoning.effort": Adjustment(unsupported="'reasoning'", features={"thinking": False}),
+    "reasoning": Adjustment(unsupported="'reasoning'", features={"thinking": False}),
+    "thinking": Adjustment(unsupported="'thinking'", features={"thinking": False}),
+    "seed": Adjustment(unsupported="'seed'", features={"seed": False}),
+    "random_seed": Adjustment(unsupported="'random_seed'", features={"seed": False}),
+    "stop": Adjustment(unsupported="'stop'", features={"stop": False}),
+    "parallel_tool_calls": Adjustment(unsupported="'parallel_tool_calls'", features={"parallel_tools": False}),
+    "tool_choice": Adjustment(unsupported="'tool_choice'", features={"tool_choice": False}),
+    "strict": Adjustment(unsupported="'strict' tools", features={"strict_tools": False}),
     "json_schema": _NO_STRICT,
     "text.format": _NO_STRICT,
     "structured outputs": _NO_STRICT,
     "output_config.format": _NO_STRICT,
     "output_config.effort": _NO_EFFORT,
-    "output_config": Lesson(what="'output_config'", features={"efforts": (), "strict_format": False}),
+    "output_config": Adjustment(unsupported="'output_config'", features={"efforts": (), "strict_format": False}),
     "response_format": _NO_STRICT,
-    "json_object": Lesson(what="'json_object'", features={"json_object": False}),
+    "json_object": Adjustment(unsupported="'json_object'", features={"json_object": False}),
 }
 
 # Whole sayings, whose words alone would teach nothing or something else.
-_SAYINGS: Sequence[tuple[str, Lesson]] = (
+_BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     (
         r"tools.{0,40}reasoning_effort.{0,20}not supported",
-        Lesson(what="'thinking' beside tools", features={"thinking_with_tools": False}),
+        Adjustment(unsupported="'thinking' beside tools", features={"thinking_with_tools": False}),
     ),
     (
         r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice",
-        Lesson(what="a 'tool_choice' that demands a call beside 'thinking'", features={"forced_tools": "unthinking"}),
+        Adjustment(
+            unsupported="a 'tool_choice' that demands a call beside 'thinking'", features={"forced_tools": "unthinking"}
+        ),
     ),
     (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
     (r"support.{0,20}(effort parameter|parameter reasoningEffort)|effort parameter is not", _NO_EFFORT),
     (
         r"thinking\.type\.enabled\W{1,3}is not supported",
-        Lesson(what="a budget of thinking", features={"thinking": "adaptive"}),
+        Adjustment(unsupported="a budget of thinking", features={"thinking": "adaptive"}),
     ),
     (
         r"(thinking\.type\.adaptive|adaptive thinking)\W{1,3}is not supported",
-        Lesson(what="adaptive thinking", features={"thinking": "budget"}),
+        Adjustment(unsupported="adaptive thinking", features={"thinking": "budget"}),
     ),
     (
         r"thinking\.type\.disabled\W{1,3}is not supported.*between_tools",
-        Lesson(what="thinking that is 'disabled'", features={"thinking_off": "between_tools"}),
+        Adjustment(unsupported="thinking that is 'disabled'", features={"thinking_off": "between_tools"}),
     ),
     (
         r"thinking\.type\.(disabled|between_tools)\W{1,3}is not supported",
-        Lesson(what="thinking that is turned off", features={"thinking_off": False}),
+        Adjustment(unsupported="thinking that is turned off", features={"thinking_off": False}),
     ),
     (
         r"temperature\W{1,3}and \W?top_p\W.{0,20}cannot both",
-        Lesson(what="'top_p' beside 'temperature'", features={"sampling": "one"}),
+        Adjustment(unsupported="'top_p' beside 'temperature'", features={"sampling": "one"}),
     ),
     (
         r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string",
-        Lesson(what="a 'tool_choice' that names a tool", features={"tool_choice": "words"}),
+        Adjustment(unsupported="a 'tool_choice' that names a tool", features={"tool_choice": "words"}),
     ),
     (
         r"response_format\.type'? must be '?json_schema|response_format.{0,60}json_object.{0,30}not support",
-        Lesson(what="'json_object'", features={"json_object": False}),
+        Adjustment(unsupported="'json_object'", features={"json_object": False}),
     ),
     (
         r"response_format.{0,80}(must be|should be|expected|input should).{0,40}(json_object|'text'|\"text\")",
@@ -160,51 +179,57 @@ _SAYINGS: Sequence[tuple[str, Lesson]] = (
     (
         r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported"
         r"|role \W?system\W? is not supported",
-        Lesson(what="system messages", features={"system_turns": False}, dialect={"system": "never"}),
+        Adjustment(unsupported="system messages", features={"system_turns": False}, dialect={"system": "never"}),
     ),
     (
         r"system message must be (at the beginning|first)|unexpected role '?system",
-        Lesson(what="system messages among the others", features={"system_turns": False}, dialect={"system": "first"}),
+        Adjustment(
+            unsupported="system messages among the others",
+            features={"system_turns": False},
+            dialect={"system": "first"},
+        ),
     ),
     (
         r"roles must alternate",
-        Lesson(what="several messages of one role in a row", dialect={"alternate": True, "system": "first"}),
+        Adjustment(unsupported="several messages of one role in a row", dialect={"alternate": True, "system": "first"}),
     ),
     (
         r"unexpected role '?user'? after role '?tool",
-        Lesson(what="a user's message behind results", dialect={"answer_after_results": True}),
+        Adjustment(unsupported="a user's message behind results", dialect={"answer_after_results": True}),
     ),
     (
         r"tool call id .{0,200}length of 9",
-        Lesson(what="ids of tool calls of other forms", dialect={"call_ids": "[a-zA-Z0-9]{9}", "call_id_digits": 9}),
+        Adjustment(
+            unsupported="ids of tool calls of other forms", dialect={"call_ids": "[a-zA-Z0-9]{9}", "call_id_digits": 9}
+        ),
     ),
-    (r"prefix( set to)? true", Lesson(what="an assistant message at the end", dialect={"prefix": True})),
+    (r"prefix( set to)? true", Adjustment(unsupported="an assistant message at the end", dialect={"prefix": True})),
     (
         r"(support|not).{0,40}prefill|prefill.{0,40}not",
-        Lesson(what="an assistant message at the end", features={"prefill": False}),
+        Adjustment(unsupported="an assistant message at the end", features={"prefill": False}),
     ),
 )
 
 
-def _is_of_a_value(name: str, words: str) -> bool:
+def _is_about_value(name: str, text: str) -> bool:
     refused = rf"{name}\W{{0,3}} (is|are) not (supported|available|permitted|allowed)|{name}\W{{0,3}} does not support"
-    none_is_taken = rf"unsupported.parameter|unrecognized|unknown|extra_forbidden|extra (inputs|fields)|{refused}"
-    of_a_value = re.search(_OF_A_VALUE, words, re.IGNORECASE)
-    return of_a_value is not None and re.search(none_is_taken, words, re.IGNORECASE) is None
+    unsupported = rf"unsupported.parameter|unrecognized|unknown|extra_forbidden|extra (inputs|fields)|{refused}"
+    invalid_value = re.search(_INVALID_VALUE, text, re.IGNORECASE)
+    return invalid_value is not None and re.search(unsupported, text, re.IGNORECASE) is None
 
 
-def _named(name: str, words: str) -> re.Match[str] | None:
+def _find_field(name: str, text: str) -> re.Match[str] | None:
     """Where words name a field of the request, or of a tool in it ("tools[0].strict")."""
-    return re.search(rf"(?<![\w.])(tools[\w.\[\]]*\.)?{re.escape(name)}(?!\w)", words, re.IGNORECASE)
+    return re.search(rf"(?<![\w.])(tools[\w.\[\]]*\.)?{re.escape(name)}(?!\w)", text, re.IGNORECASE)
 
 
-def _efforts(words: str) -> Sequence[str]:
+def _supported_efforts(text: str) -> Sequence[str]:
     """The efforts that are accepted, where one that is not was asked for."""
-    listed = re.search(_EFFORTS_LISTED, words, re.IGNORECASE | re.DOTALL)
-    return tuple(effort for effort in EFFORTS if listed and re.search(rf"\b{effort}\b", listed["efforts"]))
+    match = re.search(_EFFORTS_LIST, text, re.IGNORECASE | re.DOTALL)
+    return tuple(effort for effort in EFFORTS if match and re.search(rf"\b{effort}\b", match["efforts"]))
 
 
-_EFFORTS_LISTED = (
+_EFFORTS_LIST = (
     r"(effort|reasoning|thinking).*?"
     r"((supported|valid|allowed) (values|levels|options)( are)?|input should be|must be|expected one of)"
     r"(?P<efforts>(\W{1,5}((or|and)\W{1,3})?(none|minimal|low|medium|high|xhigh|max)\b)+)"
@@ -214,7 +239,7 @@ _EFFORTS_LISTED = (
 _Json: TypeAlias = Mapping[str, Any]
 
 
-def _place(body: object) -> str:
+def _field_at_fault(body: object) -> str:
     """The field that a body says is at fault: OpenAI's `param`, or where Pydantic's `loc` points."""
     fields: _Json = cast("_Json", body) if isinstance(body, Mapping) else {}
     inner = fields.get("error")

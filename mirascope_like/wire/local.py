@@ -20,23 +20,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from ..schema.dialects import LOCAL
-from . import Outgoing, Request
+from . import EncodedRequest, Request
 from .features import chat_dialect
 from .openai_chat import OpenAIChat
 
-__all__ = ["MAX_STRING", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "LocalChat", "adapt"]
+__all__ = ["MAX_STRING_LENGTH", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "LocalChat", "adapt_body"]
 
 PREFILL = "<tool_call>["
 SYSTEM_PROMPT = "Answer in one short sentence."
 MAX_TOKENS = 256
-MAX_STRING = 200  # characters
+MAX_STRING_LENGTH = 200  # characters
 
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
-_BOUNDS = ("maxLength", "enum", "const", "pattern", "format")
-_VALUES = ("enum", "const", "default", "examples")  # what is below these is data, not schema
+_STRING_LIMITS = ("maxLength", "enum", "const", "pattern", "format")
+_DATA_KEYS = ("enum", "const", "default", "examples")  # what is below these is data, not schema
 
 
-def adapt(body: dict[str, Any]) -> dict[str, Any]:
+def adapt_body(body: dict[str, Any]) -> dict[str, Any]:
     """The body for the embedded server that asks for what `body` asks of an OpenAI-compatible one.
 
     `body` is left as it is; the result shares its unchanged parts.
@@ -44,7 +44,7 @@ def adapt(body: dict[str, Any]) -> dict[str, Any]:
     adapted: dict[str, Any] = {
         "temperature": 0,
         **body,
-        "messages": [_renamed(message) for message in body["messages"]],
+        "messages": [_rename_role(message) for message in body["messages"]],
     }
     if "max_completion_tokens" not in body:
         adapted.setdefault("max_tokens", MAX_TOKENS)
@@ -56,11 +56,11 @@ def adapt(body: dict[str, Any]) -> dict[str, Any]:
     if "response_format" in body:
         _show_format(adapted)
     elif not body.get("tools"):
-        _ensure_system(adapted["messages"])
+        _ensure_system_message(adapted["messages"])
     return adapted
 
 
-def _renamed(message: dict[str, Any]) -> dict[str, Any]:
+def _rename_role(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "role": "system"} if message["role"] == "developer" else message
 
 
@@ -69,13 +69,13 @@ def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     tools: list[dict[str, Any]] = body.get("tools") or []
     choice: str | dict[str, Any] = body.get("tool_choice") or "auto"
     if isinstance(choice, dict):
-        tools, choice = _chosen(tools, choice)
+        tools, choice = _select_tools(tools, choice)
     if choice == "auto":
         choice = "required" if body["messages"][-1]["role"] == "user" else "none"
     return tools if choice == "required" else []
 
 
-def _chosen(tools: list[dict[str, Any]], choice: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+def _select_tools(tools: list[dict[str, Any]], choice: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
     """What a `tool_choice` object selects: one function, or some of them with a mode of their own."""
     allowed: dict[str, Any] = choice.get("allowed_tools") or {"tools": [choice], "mode": "required"}
     names = {tool["function"]["name"] for tool in allowed["tools"]}
@@ -84,47 +84,49 @@ def _chosen(tools: list[dict[str, Any]], choice: dict[str, Any]) -> tuple[list[d
 
 def _force_call(adapted: dict[str, Any], tools: list[dict[str, Any]]) -> None:
     adapted.pop("response_format", None)
-    adapted["tools"] = _bounded(tools)
+    adapted["tools"] = _limit_strings(tools)
     adapted["tool_choice"] = "required"
     adapted["parallel_tool_calls"] = False
     adapted["messages"].append({"role": "assistant", "content": PREFILL})
 
 
 def _show_format(adapted: dict[str, Any]) -> None:
-    wanted: dict[str, Any] = adapted["response_format"]
-    if wanted.get("type") != "json_schema":
+    response_format: dict[str, Any] = adapted["response_format"]
+    if response_format.get("type") != "json_schema":
         return
-    adapted["response_format"] = wanted = _bounded(wanted)
-    schema = wanted["json_schema"]["schema"]
-    _instruct(adapted["messages"], f"Answer in JSON that fits this schema:\n{json.dumps(schema, ensure_ascii=False)}")
+    adapted["response_format"] = response_format = _limit_strings(response_format)
+    schema = response_format["json_schema"]["schema"]
+    _add_system_text(
+        adapted["messages"], f"Answer in JSON that fits this schema:\n{json.dumps(schema, ensure_ascii=False)}"
+    )
 
 
-def _ensure_system(messages: list[dict[str, Any]]) -> None:
+def _ensure_system_message(messages: list[dict[str, Any]]) -> None:
     if all(message["role"] != "system" for message in messages):
         messages.insert(0, {"role": "system", "content": SYSTEM_PROMPT})
 
 
-def _instruct(messages: list[dict[str, Any]], text: str) -> None:
+def _add_system_text(messages: list[dict[str, Any]], text: str) -> None:
     """Add `text` to the first system message, or as one."""
     if messages[0]["role"] == "system":
-        text = f"{_plain(messages.pop(0)['content'])}\n\n{text}"
+        text = f"{_content_text(messages.pop(0)['content'])}\n\n{text}"
     messages.insert(0, {"role": "system", "content": text})
 
 
-def _plain(content: Any) -> str:
+def _content_text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
-def _bounded(schema: Any) -> Any:
+def _limit_strings(schema: Any) -> Any:
     """A copy in which every free string has a greatest length."""
     if isinstance(schema, list):
-        return [_bounded(item) for item in cast("Iterable[Any]", schema)]
+        return [_limit_strings(item) for item in cast("Iterable[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
     node = cast("Mapping[str, Any]", schema)
-    copy = {key: value if key in _VALUES else _bounded(value) for key, value in node.items()}
-    if copy.get("type") == "string" and not any(bound in copy for bound in _BOUNDS):
-        copy["maxLength"] = MAX_STRING
+    copy = {key: value if key in _DATA_KEYS else _limit_strings(value) for key, value in node.items()}
+    if copy.get("type") == "string" and not any(bound in copy for bound in _STRING_LIMITS):
+        copy["maxLength"] = MAX_STRING_LENGTH
     return copy
 
 
@@ -136,9 +138,9 @@ class LocalChat(OpenAIChat):
     def __init__(self) -> None:
         super().__init__(chat_dialect("local"))
 
-    def encode(self, request: Request) -> Outgoing:
+    def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`. Raises `ValueError` for an empty stop sequence."""
         if not all(request.params.get("stop_sequences") or ()):
             raise ValueError("The embedded model would stop at an empty stop sequence before it said anything.")
         outgoing = super().encode(request)
-        return Outgoing(outgoing.path, adapt(outgoing.body), outgoing.headers)
+        return EncodedRequest(outgoing.path, adapt_body(outgoing.body), outgoing.headers)

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["DECIMAL_VERSIONS", "MODELS", "NAMES", "PATTERNS", "PRODUCTS", "SAME_MODELS"]
+__all__ = ["DECIMAL_VERSIONS", "MODELS", "NAME_PATTERNS", "PATTERNS", "PRODUCT_WORDS", "SAME_MODELS"]
 
 Facts: TypeAlias = dict[str, Any]
 Row: TypeAlias = tuple[str, Facts]
 
-NAMES: Mapping[str, str] = {
+NAME_PATTERNS: Mapping[str, str] = {
     "openai": r"(?:ft:)?((?:gpt-(?!oss)|chatgpt-|o\d)[^:]*)(?::.*)?",
     "anthropic": r".*?(claude-[^@:]+?)(?:-v\d+)?(?:[@:].*)?",
     "xai": r"(grok-.+)",
@@ -35,7 +35,7 @@ SAME_MODELS: Mapping[str, str] = {"azure": "openai"}
 DECIMAL_VERSIONS = frozenset({"xai"})
 """Vendors whose versions are decimals: Grok 4.20 came before 4.3. Elsewhere 4.20 is the one after 4.19."""
 
-PRODUCTS = frozenset(
+PRODUCT_WORDS = frozenset(
     [
         "audio",
         "build",
@@ -63,7 +63,7 @@ _STRICT: Facts = {"strict_format": True, "json_object": True, "strict_tools": Tr
 
 _CHAT: Facts = {**_STRICT, "sampling": True, "thinking": False}
 _OLD_CHAT: Facts = {**_CHAT, "strict_format": False}
-_SOUND: Facts = {"sampling": True, "thinking": False, "responses": False}
+_AUDIO: Facts = {"sampling": True, "thinking": False, "responses": False}
 _SEARCH: Facts = {"sampling": False, "thinking": False, "responses": False}
 _REASONING: Facts = {**_STRICT, "sampling": False, "thinking": "effort", "efforts": ("low", "medium", "high")}
 _GPT_5: Facts = {**_REASONING, "efforts": ("minimal", "low", "medium", "high")}
@@ -100,7 +100,7 @@ _OPENAI: Sequence[Row] = (
     ("o1-pro o3-pro", _CODEX),
     ("o1 o3 o3-mini o4-mini", _REASONING),
     ("gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4o gpt-4o-mini", _CHAT),
-    ("gpt-audio gpt-audio-mini gpt-audio-1.5 gpt-4o-audio-preview gpt-4o-mini-audio-preview", _SOUND),
+    ("gpt-audio gpt-audio-mini gpt-audio-1.5 gpt-4o-audio-preview gpt-4o-mini-audio-preview", _AUDIO),
     ("gpt-4o-search-preview gpt-4o-mini-search-preview", _SEARCH),
     ("gpt-4o-2024-05-13 gpt-4 gpt-4-turbo gpt-3.5-turbo", _OLD_CHAT),
 )
@@ -155,7 +155,7 @@ _ANTHROPIC: Sequence[Row] = (
 # -- xAI --------------------------------------------------------------------------------------------------------------
 
 _GROK: Facts = {"strict_format": True, "json_object": True, "thinking": "effort"}
-_UNTHINKING_GROK: Facts = {**_GROK, "thinking": False}
+_NON_REASONING_GROK: Facts = {**_GROK, "thinking": False}
 
 _XAI: Sequence[Row] = (
     ("grok-4.7 grok-4.6 grok-4.20-multi-agent", {**_GROK, "efforts": ("low", "medium", "high", "xhigh")}),
@@ -164,7 +164,7 @@ _XAI: Sequence[Row] = (
         "grok-4.3 grok-4 grok-4-fast grok-4-fast-reasoning grok-4-1-fast grok-4-1-fast-reasoning grok-3",
         {**_GROK, "efforts": ("none", "low", "medium", "high")},
     ),
-    ("grok-4-fast-non-reasoning grok-4-1-fast-non-reasoning grok-4.20-non-reasoning", _UNTHINKING_GROK),
+    ("grok-4-fast-non-reasoning grok-4-1-fast-non-reasoning grok-4.20-non-reasoning", _NON_REASONING_GROK),
     ("grok-4.20 grok-4.20-reasoning", {**_GROK, "efforts": ()}),
     ("grok-3-mini grok-3-mini-fast", {**_GROK, "efforts": ("none", "low", "high")}),
     ("grok-code-fast-1 grok-build-0.1", _GROK),
@@ -182,7 +182,7 @@ _LATER_OPENAI: Sequence[Row] = (
     (r"gpt-5[\w.]*-codex.*", _CODEX),
     (r"gpt-5[\w.-]*", {**_REASONING, "efforts": None}),
     (r"o\d.*", {"sampling": False, "thinking": "effort"}),
-    (r"gpt-4o[\w-]*audio.*|gpt-audio.*", _SOUND),
+    (r"gpt-4o[\w-]*audio.*|gpt-audio.*", _AUDIO),
     (r"gpt-4o[\w-]*search.*", _SEARCH),
     (r"gpt-4(-turbo)?[\w-]*|gpt-3\.5.*", _OLD_CHAT),
 )

@@ -25,22 +25,22 @@ from ..values import content as c
 from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..values.results import result_images, result_text_without_images
-from . import JsonObject, Outgoing, Request
-from .chat_order import ordered
+from . import EncodedRequest, JsonObject, Request
+from .chat_order import order_messages
 from .features import ChatDialect
 from .history import (
-    CallIds,
+    CallIdFormat,
     arguments_object,
+    can_send_verbatim,
     data_url,
-    left_out,
-    sendable_name,
-    sent_verbatim,
-    spoken,
-    user_content,
+    encode_user_content,
+    make_valid_name,
+    message_text,
+    warn_omitted,
 )
 from .openai_chat_answers import ChatDecoder
-from .sampling import add_param, add_sampling, takes_strict, tool_choice
-from .thinking import effort_for, refuse_thinking, thinks
+from .sampling import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from .thinking import is_thinking_enabled, supported_effort, warn_thinking_omitted
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChat"]
 
-_SAYING = ("content", "tool_calls", "refusal", "audio", "images", "function_call")
+_CONTENT_FIELDS = ("content", "tool_calls", "refusal", "audio", "images", "function_call")
 _USE_RESPONSES = "OpenAI's responses protocol takes both: end the model's name with ':responses'."
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 
@@ -61,9 +61,9 @@ class OpenAIChat:
     def __init__(self, dialect: ChatDialect) -> None:
         self.dialect = dialect
         digits = dialect.call_id_digits
-        self._ids = CallIds(pattern=dialect.call_ids, prefix="call_" if digits > 9 else "", digits=digits)
+        self._call_ids = CallIdFormat(pattern=dialect.call_ids, prefix="call_" if digits > 9 else "", digits=digits)
 
-    def encode(self, request: Request) -> Outgoing:
+    def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`."""
         if changes := request.features.dialect:
             codec = OpenAIChat(replace(self.dialect, **changes))
@@ -72,18 +72,18 @@ class OpenAIChat:
             raise FeatureNotSupportedError(
                 f"The tool {request.provider_tools[0].name!r}, which the provider runs itself,", request.provider_id
             )
-        body: JsonObject = {"model": request.model, "messages": self._messages(request)}
-        self._params(request, body)
+        body: JsonObject = {"model": request.model, "messages": self._encode_messages(request)}
+        self._add_params(request, body)
         if request.tools:
-            body["tools"] = [_tool(tool, request) for tool in request.tools]
-            _tool_params(request, body)
-        if request.format is not None and (shape := _response_format(request.format, request)):
+            body["tools"] = [_encode_tool(tool, request) for tool in request.tools]
+            _add_tool_params(request, body)
+        if request.format is not None and (shape := _encode_format(request.format, request)):
             body["response_format"] = shape
         if request.stream:
             body["stream"] = True
             if self.dialect.stream_usage:
                 body["stream_options"] = {"include_usage": True}
-        return Outgoing("/chat/completions", body)
+        return EncodedRequest("/chat/completions", body)
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
@@ -95,53 +95,57 @@ class OpenAIChat:
 
     # -- request ------------------------------------------------------------------------------------------------------
 
-    def _messages(self, request: Request) -> list[JsonObject]:
+    def _encode_messages(self, request: Request) -> list[JsonObject]:
         encoded: list[JsonObject] = []
         for message in request.messages:
-            encoded.extend(self._message(message, request))
-        return ordered(encoded, self.dialect)
+            encoded.extend(self._encode_message(message, request))
+        return order_messages(encoded, self.dialect)
 
-    def _message(self, message: Message, request: Request) -> Iterable[JsonObject]:
+    def _encode_message(self, message: Message, request: Request) -> Iterable[JsonObject]:
         match message:
             case SystemMessage():
                 return ({"role": "system", "content": message.content.text},)
             case UserMessage(content=(c.Text(text),), name=None) if text:  # as most are
                 return ({"role": "user", "content": text},)
             case UserMessage():
-                return self._user(message, request)
+                return self._encode_user(message, request)
             case AssistantMessage():
-                said = self._assistant(message, request)
-                return (said,) if any(said.get(field) for field in _SAYING) else ()
+                encoded = self._encode_assistant(message, request)
+                return (encoded,) if any(encoded.get(field) for field in _CONTENT_FIELDS) else ()
 
-    def _user(self, message: UserMessage, request: Request) -> Iterable[JsonObject]:
+    def _encode_user(self, message: UserMessage, request: Request) -> Iterable[JsonObject]:
         outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
         # Results stand first: they must follow the calls they answer without anything between.
         for output in outputs:
-            yield {"role": "tool", "tool_call_id": self._ids.sendable(output.id), "content": _output_text(output)}
+            yield {
+                "role": "tool",
+                "tool_call_id": self._call_ids.make_valid(output.id),
+                "content": _output_text(output),
+            }
         parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
         # The protocol has no images in results, so a result's images are shown by the user right after.
         parts += [image for output in outputs for image in result_images(output.result)]
         if parts or not outputs:
-            content = user_content(parts, lambda part: self._part(part, request))
-            yield {"role": "user", "content": content, **self._name(message)}
+            content = encode_user_content(parts, lambda part: self._encode_part(part, request))
+            yield {"role": "user", "content": content, **self._encode_name(message)}
 
-    def _name(self, message: UserMessage | AssistantMessage) -> JsonObject:
-        return {"name": sendable_name(message.name)} if message.name and self.dialect.names else {}
+    def _encode_name(self, message: UserMessage | AssistantMessage) -> JsonObject:
+        return {"name": make_valid_name(message.name)} if message.name and self.dialect.names else {}
 
-    def _part(self, part: c.UserContentPart, request: Request) -> JsonObject:
+    def _encode_part(self, part: c.UserContentPart, request: Request) -> JsonObject:
         match part:
             case c.Image(source):
                 return {"type": "image_url", "image_url": {"url": _image_url(source)}}
             case c.Audio(source):
-                return _audio(source, request)
+                return _encode_audio(source, request)
             case c.Document(source):
-                return self._document(source, request)
+                return self._encode_document(source, request)
             case c.Text(text):
                 return {"type": "text", "text": text}
             case c.ToolOutput():
                 raise TypeError("a tool's output is a message of its own")
 
-    def _document(
+    def _encode_document(
         self, source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocumentSource, request: Request
     ) -> JsonObject:
         match source:
@@ -158,43 +162,49 @@ class OpenAIChat:
                 feature = "A document by URL (use Document.download)"
                 raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
 
-    def _assistant(self, message: AssistantMessage, request: Request) -> JsonObject:
+    def _encode_assistant(self, message: AssistantMessage, request: Request) -> JsonObject:
         raw = message.raw_message
-        answer: JsonObject = {"choices": [{"message": raw}]}
-        if _is_ours(raw) and sent_verbatim(message, request, lambda: self.decode(answer)):
-            return self._sent_back(raw)
-        encoded: JsonObject = {"role": "assistant", "content": spoken(message, request), **self._name(message)}
-        if calls := [self._call(_raw_call(part)) for part in message.content if isinstance(part, c.ToolCall)]:
+        response: JsonObject = {"choices": [{"message": raw}]}
+        if _is_chat_message(raw) and can_send_verbatim(message, request, lambda: self.decode(response)):
+            return self._encode_raw_message(raw)
+        encoded: JsonObject = {
+            "role": "assistant",
+            "content": message_text(message, request),
+            **self._encode_name(message),
+        }
+        if calls := [
+            self._make_valid_call(_encode_call(part)) for part in message.content if isinstance(part, c.ToolCall)
+        ]:
             encoded["tool_calls"] = calls
             encoded["content"] = encoded["content"] or None
         return encoded
 
-    def _sent_back(self, raw: Mapping[str, Any]) -> JsonObject:
+    def _encode_raw_message(self, raw: Mapping[str, Any]) -> JsonObject:
         """An answer as it came, but for what the server does not take back of its own calls."""
         calls = raw.get("tool_calls")
-        return {**raw, "tool_calls": [self._call(call) for call in calls]} if calls else dict(raw)
+        return {**raw, "tool_calls": [self._make_valid_call(call) for call in calls]} if calls else dict(raw)
 
-    def _call(self, call: Mapping[str, Any]) -> JsonObject:
+    def _make_valid_call(self, call: Mapping[str, Any]) -> JsonObject:
         """A call that the server takes."""
-        sent: JsonObject = {**call, "id": self._ids.sendable(call["id"])}
+        valid: JsonObject = {**call, "id": self._call_ids.make_valid(call["id"])}
         if "function" in call:
             function: Mapping[str, Any] = call["function"]
-            sent["function"] = {**function, "name": sendable_name(function.get("name") or "")}
+            valid["function"] = {**function, "name": make_valid_name(function.get("name") or "")}
             if not self.dialect.any_arguments and not arguments_object(function.get("arguments") or ""):
-                sent["function"]["arguments"] = "{}"
-        return sent
+                valid["function"]["arguments"] = "{}"
+        return valid
 
-    def _params(self, request: Request, body: JsonObject) -> None:
+    def _add_params(self, request: Request, body: JsonObject) -> None:
         params, features = request.params, request.features
-        add_sampling(request, body)
+        add_sampling_params(request, body)
         add_param(request, body, "top_k", self.dialect.top_k)
         if (tokens := params.get("max_tokens")) is not None:
             body[self.dialect.max_tokens] = tokens
         add_param(request, body, "seed", features.seed, self.dialect.seed)
         add_param(request, body, "stop_sequences", features.stop, "stop")
         if features.thinking is False or self.dialect.thinking is None:
-            refuse_thinking(request)
-        elif effort := _effort(request):
+            warn_thinking_omitted(request)
+        elif effort := _resolve_effort(request):
             self._add_effort(effort, request, body)
 
     def _add_effort(self, effort: str, request: Request, body: JsonObject) -> None:
@@ -209,17 +219,17 @@ class OpenAIChat:
                 body["reasoning_effort"] = effort
 
 
-def _effort(request: Request) -> str | None:
+def _resolve_effort(request: Request) -> str | None:
     """Return the effort to send. A model that cannot think beside tools is asked not to, if it can be asked."""
     features = request.features
-    if not (request.tools and features.thinking_with_tools is False and thinks(request)):
-        return effort_for(request)
-    left_out("thinking", request, beside="tools", instead=_USE_RESPONSES)
+    if not (request.tools and features.thinking_with_tools is False and is_thinking_enabled(request)):
+        return supported_effort(request)
+    warn_omitted("thinking", request, beside="tools", instead=_USE_RESPONSES)
     return "none" if "none" in (features.efforts or ("none",)) else None
 
 
-def _tool_params(request: Request, body: JsonObject) -> None:
-    choice, features = tool_choice(request), request.features
+def _add_tool_params(request: Request, body: JsonObject) -> None:
+    choice, features = supported_tool_choice(request), request.features
     if isinstance(choice, Mapping) and features.tool_choice == "words":
         # Of one tool, "required" is the choice.
         body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice["name"]]
@@ -231,18 +241,18 @@ def _tool_params(request: Request, body: JsonObject) -> None:
     add_param(request, body, "parallel_tool_calls", features.parallel_tools)
 
 
-def _is_ours(raw: object) -> TypeGuard[Mapping[str, Any]]:
+def _is_chat_message(raw: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(raw, Mapping) and cast("Mapping[str, Any]", raw).get("role") == "assistant"
 
 
-def _tool(tool: ToolSchema, request: Request) -> JsonObject:
+def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     function: JsonObject = {"name": tool.name, "description": tool.description, "parameters": tool.wire_parameters}
-    if takes_strict(tool, request) and tool.strict is not None:
+    if can_send_strict(tool, request) and tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
 
 
-def _response_format(format: Format[Any], request: Request) -> JsonObject | None:
+def _encode_format(format: Format[Any], request: Request) -> JsonObject | None:
     if format.mode == "strict":
         schema: JsonObject = {"name": format.name, "schema": format.wire_schema, "strict": True}
         if format.description:
@@ -251,7 +261,7 @@ def _response_format(format: Format[Any], request: Request) -> JsonObject | None
     return {"type": "json_object"} if format.mode == "json" and request.features.json_object else None
 
 
-def _raw_call(part: c.ToolCall) -> JsonObject:
+def _encode_call(part: c.ToolCall) -> JsonObject:
     return {"type": "function", "id": part.id, "function": {"name": part.name, "arguments": part.args or "{}"}}
 
 
@@ -260,13 +270,13 @@ def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:
 
 
 def _output_text(output: c.ToolOutput[Any]) -> str:
-    words = result_text_without_images(output.result)
+    text = result_text_without_images(output.result)
     if not result_images(output.result):
-        return words
-    return "\n".join([*([words] if words else ()), "(The images of this result follow in a message.)"])
+        return text
+    return "\n".join([*([text] if text else ()), "(The images of this result follow in a message.)"])
 
 
-def _audio(source: c.Base64AudioSource, request: Request) -> JsonObject:
+def _encode_audio(source: c.Base64AudioSource, request: Request) -> JsonObject:
     if (kind := _AUDIO_FORMATS.get(source.mime_type)) is None:
         raise FeatureNotSupportedError(f"Audio of type {source.mime_type} (use WAV or MP3)", request.provider_id)
     return {"type": "input_audio", "input_audio": {"data": source.data, "format": kind}}

@@ -37,10 +37,10 @@ from ..values.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject, MalformedReply
+from . import JsonObject, MalformedResponseError
 from .chat_calls import ToolCalls
-from .endings import finish_reason, is_known_failure
-from .failures import check_failure, read_failure
+from .endings import is_known_incomplete, parse_finish_reason
+from .failures import parse_error_body, raise_for_error
 from .features import ChatDialect
 from .parsing import as_object, as_text
 from .sse import EventDecoder
@@ -48,9 +48,9 @@ from .sse import EventDecoder
 __all__ = ["ChatDecoder"]
 
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
-_AUDIO_TEXTS = ("data", "transcript")  # of which each delta brings more
+_AUDIO_DELTA_FIELDS = ("data", "transcript")  # of which each delta brings more
 # What most messages and deltas do not have beside their content.
-_BESIDE = (
+_OTHER_FIELDS = (
     *_THOUGHT_FIELDS,
     "reasoning_details",
     "refusal",
@@ -62,7 +62,7 @@ _BESIDE = (
 )
 
 
-class _RawMessage:
+class _RawMessageBuilder:
     """The message as the server would have sent it whole, from its deltas."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _RawMessage:
         self._strings: dict[str, list[str]] = {}
         self._details: list[JsonObject] = []
 
-    def add(self, field: str, piece: str) -> None:
+    def add_text(self, field: str, piece: str) -> None:
         """More of a field that is text."""
         self._strings.setdefault(field, []).append(piece)
 
@@ -98,22 +98,22 @@ class _RawMessage:
     def add_audio(self, audio: JsonObject) -> None:
         """More of what is said aloud. Fields without a value say nothing."""
         for name, value in audio.items():
-            if value and (name not in _AUDIO_TEXTS or isinstance(value, str)):
+            if value and (name not in _AUDIO_DELTA_FIELDS or isinstance(value, str)):
                 self._audio.setdefault(name, []).append(value)
 
-    def audio(self) -> JsonObject:
+    def build_audio(self) -> JsonObject:
         """What was said aloud, as the server would have sent it whole; empty if nothing was."""
-        texts = {name: "".join(pieces) for name, pieces in self._audio.items() if name in _AUDIO_TEXTS}
+        texts = {name: "".join(pieces) for name, pieces in self._audio.items() if name in _AUDIO_DELTA_FIELDS}
         if "data" in texts:
-            texts["data"] = _one_base64(texts["data"])
+            texts["data"] = _merge_base64(texts["data"])
         return {name: texts.get(name, values[-1]) for name, values in self._audio.items()}
 
     def build(self) -> JsonObject:
         """The message."""
-        raw: JsonObject = {"role": "assistant", "content": self._content()}
+        raw: JsonObject = {"role": "assistant", "content": self._build_content()}
         raw.update({name: "".join(pieces) for name, pieces in self._strings.items()})
         if self.calls:
-            raw["tool_calls"] = self.calls.raw()
+            raw["tool_calls"] = self.calls.to_raw()
         if self._details:
             raw["reasoning_details"] = self._details
         if ids := self._audio.get("id"):
@@ -122,14 +122,14 @@ class _RawMessage:
             raw["images"] = self.images
         return raw
 
-    def _content(self) -> str | list[JsonObject] | None:
+    def _build_content(self) -> str | list[JsonObject] | None:
         if all(kind == "text" for kind, _ in self._parts):
             text = "".join(piece for _, pieces in self._parts for piece in pieces)
             return text or (None if self.calls or self._strings or self._audio or self.images else "")
-        return [part for kind, pieces in self._parts for part in _joined(kind, pieces)]
+        return [part for kind, pieces in self._parts for part in _merge_pieces(kind, pieces)]
 
 
-def _joined(kind: str, pieces: list[Any]) -> list[JsonObject]:
+def _merge_pieces(kind: str, pieces: list[Any]) -> list[JsonObject]:
     if not kind:
         return pieces
     text: JsonObject = {"type": "text", "text": "".join(pieces)}
@@ -142,35 +142,35 @@ class ChatDecoder(EventDecoder):
     def __init__(self, dialect: ChatDialect) -> None:
         super().__init__()
         self._ends_with = dialect.ends_with
-        self._answered = False
-        self._open: str | None = None  # "text", "thought" or nothing
-        self._raw = _RawMessage()
+        self._has_message = False
+        self._open_part: str | None = None  # "text", "thought" or nothing
+        self._raw = _RawMessageBuilder()
         self._info: tuple[str | None, str | None] = (None, None)
         self._usage: JsonObject | None = None
         self._finish_raw: str | None = None
-        self._refused = False
-        self._legacy = True  # whether `tool_calls` has not been seen, which replaces `function_call`
+        self._is_refusal = False
+        self._is_legacy = True  # whether `tool_calls` has not been seen, which replaces `function_call`
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if text.strip() == "[DONE]":
             self._finish(self.raw_events, chunks)
             return
         if name == "error":
-            raise read_failure(None, text.encode())
-        self._take_in(self.parse(text), "delta", chunks)
+            raise parse_error_body(None, text.encode())
+        self._decode_body(self.parse_event(text), "delta", chunks)
 
     def on_end(self, chunks: list[Chunk]) -> None:
         if self._finish_raw and self._ends_with == "finish_reason":
             self._finish(self.raw_events, chunks)
 
-    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
-        self._take_in(body, "message", chunks)
+    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
+        self._decode_body(body, "message", chunks)
         self._finish(body, chunks)
 
-    def _take_in(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
+    def _decode_body(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
         """Take in one event, or a whole answer (`key` says where the message is)."""
-        check_failure(body)
-        if self.complete:
+        raise_for_error(body)
+        if self.is_complete:
             return
         self._note_info(body, chunks)
         if usage := body.get("usage") or as_object(body.get("x_groq")).get("usage"):
@@ -178,39 +178,39 @@ class ChatDecoder(EventDecoder):
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
-            check_failure(choice)
-            self._answered = self._answered or isinstance(choice.get(key), dict)
+            raise_for_error(choice)
+            self._has_message = self._has_message or isinstance(choice.get(key), dict)
             message = as_object(choice.get(key))
-            self._message(_numbered(message) if key == "message" else message, chunks)
-            self._note_finish(as_text(choice.get("finish_reason")))
-            if is_known_failure(native := as_text(choice.get("native_finish_reason"))):  # OpenRouter
-                self._note_finish(native)
+            self._decode_message(_number_tool_calls(message) if key == "message" else message, chunks)
+            self._note_finish_reason(as_text(choice.get("finish_reason")))
+            if is_known_incomplete(native := as_text(choice.get("native_finish_reason"))):  # OpenRouter
+                self._note_finish_reason(native)
 
-    def _finish(self, said: object, chunks: list[Chunk]) -> None:
+    def _finish(self, response: object, chunks: list[Chunk]) -> None:
         """The answer is whole, and this is what was `said`: close what is open, and say how it ended."""
-        if self.complete:
+        if self.is_complete:
             return
-        if not self._answered:
-            raise MalformedReply("the answer has no choices", str(said))
-        self._switch(None, chunks)
+        if not self._has_message:
+            raise MalformedResponseError("the answer has no choices", str(response))
+        self._switch_part(None, chunks)
         self._raw.calls.end(chunks)
-        self.complete = True
-        if audio := self._raw.audio():
+        self.is_complete = True
+        if audio := self._raw.build_audio():
             chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
         if self._usage:
-            chunks.append(UsageChunk(_usage(self._usage)))
+            chunks.append(UsageChunk(_decode_usage(self._usage)))
         chunks.append(FinishReasonChunk(self._finish_reason(), self._finish_raw))
         chunks.append(RawMessageChunk(self._raw.build()))
 
-    def _note_finish(self, word: str) -> None:
+    def _note_finish_reason(self, raw_reason: str) -> None:
         """The last word counts, but a failure is not taken back: some servers end every stream with "stop"."""
-        if word and not is_known_failure(self._finish_raw):
-            self._finish_raw = word
+        if raw_reason and not is_known_incomplete(self._finish_raw):
+            self._finish_raw = raw_reason
 
     def _finish_reason(self) -> FinishReason | None:
-        if self._refused:
+        if self._is_refusal:
             return FinishReason.REFUSAL
-        return finish_reason(self._finish_raw, self._raw.calls.arguments())
+        return parse_finish_reason(self._finish_raw, self._raw.calls.function_arguments())
 
     def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
         id, model = self._info
@@ -221,99 +221,99 @@ class ChatDecoder(EventDecoder):
             self._info = info
             chunks.append(ResponseInfoChunk(*info))
 
-    def _message(self, message: JsonObject, chunks: list[Chunk]) -> None:
-        if not any(map(message.get, _BESIDE)):
-            self._content(message.get("content"), chunks)
+    def _decode_message(self, message: JsonObject, chunks: list[Chunk]) -> None:
+        if not any(map(message.get, _OTHER_FIELDS)):
+            self._decode_content(message.get("content"), chunks)
             return
-        self._reasoning(message, chunks)
-        self._content(message.get("content"), chunks)
+        self._decode_reasoning(message, chunks)
+        self._decode_content(message.get("content"), chunks)
         if refusal := as_text(message.get("refusal")):
-            self._refused = True
-            self._raw.add("refusal", refusal)
-            self._say("text", refusal, chunks)
-        for citation in _citations(message):
-            self._switch("text", chunks)
+            self._is_refusal = True
+            self._raw.add_text("refusal", refusal)
+            self._write_delta("text", refusal, chunks)
+        for citation in _decode_citations(message):
+            self._switch_part("text", chunks)
             chunks.append(CitationChunk(citation))
-        self._tool_calls(message, chunks)
+        self._decode_tool_calls(message, chunks)
         self._raw.add_audio(as_object(message.get("audio")))
         for image in message.get("images") or ():
             self._raw.images.append(image)
             chunks.append(ProviderChunk(c.ProviderBlock(kind="image", raw=image)))
 
-    def _reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
+    def _decode_reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
         # Servers that send both say the same in both.
         thoughts = {name: piece for name in _THOUGHT_FIELDS if (piece := as_text(message.get(name)))}
         for name, piece in thoughts.items():
-            self._raw.add(name, piece)
-        self._say("thought", next(iter(thoughts.values()), ""), chunks)
+            self._raw.add_text(name, piece)
+        self._write_delta("thought", next(iter(thoughts.values()), ""), chunks)
         for detail in message.get("reasoning_details") or ():
             self._raw.add_detail(detail)
 
-    def _content(self, content: object, chunks: list[Chunk]) -> None:
+    def _decode_content(self, content: object, chunks: list[Chunk]) -> None:
         if isinstance(content, str):
             if content:
                 self._raw.add_part("text", content)
-                self._say("text", content, chunks)
+                self._write_delta("text", content, chunks)
         elif isinstance(content, list):
             for part in cast("Iterable[Any]", content):
-                self._content_part(part, chunks)
+                self._decode_part(part, chunks)
 
-    def _content_part(self, part: Any, chunks: list[Chunk]) -> None:
+    def _decode_part(self, part: Any, chunks: list[Chunk]) -> None:
         match part:
             case str() | {"text": str()} if isinstance(part, str) or part.get("type") in ("text", None):
-                self._content(part if isinstance(part, str) else part["text"], chunks)
+                self._decode_content(part if isinstance(part, str) else part["text"], chunks)
             case {"type": "text", "text": None}:
                 pass
             case {"type": "thinking", "thinking": str(thought)}:
                 self._raw.add_part("", part)  # with its signature, if it has one
-                self._say("thought", thought, chunks)
+                self._write_delta("thought", thought, chunks)
             case {"type": "thinking", "thinking": [*pieces]}:
                 thought = "".join(piece.get("text") or "" for piece in pieces)  # some are references
                 self._raw.add_part("thinking", thought)
-                self._say("thought", thought, chunks)
+                self._write_delta("thought", thought, chunks)
             case _:
                 self._raw.add_part("", part)
                 chunks.append(ProviderChunk(c.ProviderBlock(kind=str(part.get("type")), raw=part)))
 
-    def _say(self, kind: str, delta: str, chunks: list[Chunk]) -> None:
+    def _write_delta(self, kind: str, delta: str, chunks: list[Chunk]) -> None:
         if delta:
-            self._switch(kind, chunks)
+            self._switch_part(kind, chunks)
             chunks.append(TextChunk(delta) if kind == "text" else ThoughtChunk(delta))
 
-    def _tool_calls(self, message: JsonObject, chunks: list[Chunk]) -> None:
+    def _decode_tool_calls(self, message: JsonObject, chunks: list[Chunk]) -> None:
         entries = message.get("tool_calls") or ()
         legacy = as_object(message.get("function_call"))
-        self._legacy = self._legacy and not entries
-        if self._legacy and any(legacy.values()):  # servers that send both fields send the same in both
+        self._is_legacy = self._is_legacy and not entries
+        if self._is_legacy and any(legacy.values()):  # servers that send both fields send the same in both
             entries = [{"index": 0, "function": legacy}]
         if not entries:
             return
-        said: list[Chunk] = []
+        call_chunks: list[Chunk] = []
         try:
-            self._raw.calls.add(entries, said)
+            self._raw.calls.add(entries, call_chunks)
         finally:
-            if any(isinstance(chunk, ToolCallStartChunk) for chunk in said):
-                self._switch(None, chunks)
-            chunks += said
+            if any(isinstance(chunk, ToolCallStartChunk) for chunk in call_chunks):
+                self._switch_part(None, chunks)
+            chunks += call_chunks
 
-    def _switch(self, kind: str | None, chunks: list[Chunk]) -> None:
-        if kind == self._open:
+    def _switch_part(self, kind: str | None, chunks: list[Chunk]) -> None:
+        if kind == self._open_part:
             return
-        if self._open:
-            chunks.append(TextEndChunk() if self._open == "text" else ThoughtEndChunk())
+        if self._open_part:
+            chunks.append(TextEndChunk() if self._open_part == "text" else ThoughtEndChunk())
         if kind:
             chunks.append(TextStartChunk() if kind == "text" else ThoughtStartChunk())
-        self._open = kind
+        self._open_part = kind
 
 
-def _numbered(message: JsonObject) -> JsonObject:
+def _number_tool_calls(message: JsonObject) -> JsonObject:
     """A whole message, its tool calls numbered as the deltas of a stream are, so that each is one call."""
     if not message.get("tool_calls"):
         return message
     return {**message, "tool_calls": [{**call, "index": i} for i, call in enumerate(message["tool_calls"])]}
 
 
-def _one_base64(text: str) -> str:
+def _merge_base64(text: str) -> str:
     """Base64 texts, one after the other, as one: each may have been padded by itself."""
     pieces = re.findall("[^=]+=*", text)
     if len(pieces) < 2 or any(len(piece) % 4 for piece in pieces):
@@ -321,28 +321,33 @@ def _one_base64(text: str) -> str:
     return b64encode(b"".join(map(b64decode, pieces))).decode()
 
 
-def _citations(message: JsonObject) -> Iterable[c.Citation]:
+def _decode_citations(message: JsonObject) -> Iterable[c.Citation]:
     for annotation in message.get("annotations") or ():
-        if cited := annotation.get(annotation.get("type") or "url_citation"):
+        if fields := annotation.get(annotation.get("type") or "url_citation"):
             yield c.Citation(
-                url=cited.get("url"), title=cited.get("title"), cited_text=cited.get("content"), raw=annotation
+                url=fields.get("url"), title=fields.get("title"), cited_text=fields.get("content"), raw=annotation
             )
 
 
-def _usage(raw: JsonObject) -> Usage:
-    asked, answered = as_object(raw.get("prompt_tokens_details")), as_object(raw.get("completion_tokens_details"))
-    searches = _count(raw, "num_sources_used") or _count(as_object(raw.get("server_tool_use")), "web_search_requests")
+def _decode_usage(raw: JsonObject) -> Usage:
+    prompt, completion = (
+        as_object(raw.get("prompt_tokens_details")),
+        as_object(raw.get("completion_tokens_details")),
+    )
+    searches = _integer(raw, "num_sources_used") or _integer(
+        as_object(raw.get("server_tool_use")), "web_search_requests"
+    )
     return Usage(
-        input_tokens=_count(raw, "prompt_tokens"),
-        output_tokens=_count(raw, "completion_tokens"),
-        cache_read_tokens=_count(asked, "cached_tokens") or _count(raw, "prompt_cache_hit_tokens"),
-        cache_write_tokens=_count(asked, "cache_write_tokens"),
-        reasoning_tokens=_count(answered, "reasoning_tokens"),
+        input_tokens=_integer(raw, "prompt_tokens"),
+        output_tokens=_integer(raw, "completion_tokens"),
+        cache_read_tokens=_integer(prompt, "cached_tokens") or _integer(raw, "prompt_cache_hit_tokens"),
+        cache_write_tokens=_integer(prompt, "cache_write_tokens"),
+        reasoning_tokens=_integer(completion, "reasoning_tokens"),
         provider_tool_usage=(ProviderToolUsage(name="web_search", call_count=searches),) if searches else (),
         raw=raw,
     )
 
 
-def _count(counts: JsonObject, name: str) -> int:
+def _integer(counts: JsonObject, name: str) -> int:
     value = counts.get(name)
     return value if isinstance(value, int) else 0

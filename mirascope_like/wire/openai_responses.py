@@ -23,11 +23,20 @@ from ..values.chunks import Chunk
 from ..values.messages import AssistantMessage, SystemMessage, UserMessage
 from ..values.result_text import result_text
 from ..values.results import result_images
-from . import JsonObject, Outgoing, Request
-from .history import NOTHING, CallIds, data_url, left_out, sendable_name, sent_verbatim, spoken, user_content
+from . import EncodedRequest, JsonObject, Request
+from .history import (
+    NO_TEXT,
+    CallIdFormat,
+    can_send_verbatim,
+    data_url,
+    encode_user_content,
+    make_valid_name,
+    message_text,
+    warn_omitted,
+)
 from .openai_responses_answers import ResponsesDecoder
-from .sampling import add_param, add_sampling, takes_strict, tool_choice
-from .thinking import effort_for, refuse_thinking
+from .sampling import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from .thinking import supported_effort, warn_thinking_omitted
 
 if TYPE_CHECKING:
     from ..schema.formats import Format
@@ -36,10 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIResponses"]
 
 _PROVIDER_TOOLS = {"web_search": {"type": "web_search"}}
-_UNSUPPORTED = ("top_k", "seed", "stop_sequences")
-_IDS = CallIds(pattern=r"[a-zA-Z0-9_-]{1,64}")
+_UNSUPPORTED_PARAMS = ("top_k", "seed", "stop_sequences")
+_CALL_IDS = CallIdFormat(pattern=r"[a-zA-Z0-9_-]{1,64}")
 # Items that are sent back without their id.
-_NEED_NO_ID = frozenset(("message", "function_call", "custom_tool_call"))
+_TYPES_WITHOUT_ID = frozenset(("message", "function_call", "custom_tool_call"))
 
 
 class OpenAIResponses:
@@ -47,18 +56,18 @@ class OpenAIResponses:
 
     schema_dialect = OPENAI
 
-    def encode(self, request: Request) -> Outgoing:
+    def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`."""
-        body: JsonObject = {"model": request.model, "input": self._input(request), "store": False}
+        body: JsonObject = {"model": request.model, "input": self._encode_input(request), "store": False}
         if request.features.thinking and request.features.encrypted_reasoning is not False:
             body["include"] = ["reasoning.encrypted_content"]
         _add_params(request, body)
         _add_tools(request, body)
-        if request.format is not None and (shape := _text_format(request.format, request)):
+        if request.format is not None and (shape := _encode_format(request.format, request)):
             body["text"] = {"format": shape}
         if request.stream:
             body["stream"] = True
-        return Outgoing("/responses", body)
+        return EncodedRequest("/responses", body)
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
@@ -68,49 +77,49 @@ class OpenAIResponses:
         """See `Codec.decoder`."""
         return ResponsesDecoder()
 
-    def _input(self, request: Request) -> list[JsonObject]:
+    def _encode_input(self, request: Request) -> list[JsonObject]:
         items: list[JsonObject] = []
-        asked: dict[str, str] = {}  # the type of each call, by its id: answers to it are of the same kind
+        call_types: dict[str, str] = {}  # the type of each call, by its id: answers to it are of the same kind
         for message in request.messages:
             match message:
                 case SystemMessage():
                     items.append({"role": "system", "content": message.content.text})
                 case UserMessage():
-                    items.extend(_user(message, asked, request))
+                    items.extend(_encode_user(message, call_types, request))
                 case AssistantMessage():
-                    said = self._assistant(message, request)
-                    asked.update((item["call_id"], item["type"]) for item in said if item.get("call_id"))
-                    items.extend(said)
-        return items or [{"role": "user", "content": NOTHING}]
+                    encoded = self._encode_assistant(message, request)
+                    call_types.update((item["call_id"], item["type"]) for item in encoded if item.get("call_id"))
+                    items.extend(encoded)
+        return items or [{"role": "user", "content": NO_TEXT}]
 
-    def _assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
+    def _encode_assistant(self, message: AssistantMessage, request: Request) -> list[JsonObject]:
         raw = message.raw_message
-        if isinstance(raw, list | tuple) and sent_verbatim(message, request, lambda: self.decode({"output": raw})):
-            return _sent_back(raw)
-        text = spoken(message, request)
+        if isinstance(raw, list | tuple) and can_send_verbatim(message, request, lambda: self.decode({"output": raw})):
+            return _encode_raw_items(raw)
+        text = message_text(message, request)
         items: list[JsonObject] = [{"role": "assistant", "content": text}] if text else []
-        items += [_call(part) for part in message.content if isinstance(part, c.ToolCall)]
+        items += [_encode_call(part) for part in message.content if isinstance(part, c.ToolCall)]
         return items
 
 
-def _user(message: UserMessage, asked: Mapping[str, str], request: Request) -> Iterable[JsonObject]:
+def _encode_user(message: UserMessage, call_types: Mapping[str, str], request: Request) -> Iterable[JsonObject]:
     outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
     # Results stand first: they answer the calls just before.
     for output in outputs:
-        yield _call_output(output, asked.get(_IDS.sendable(output.id), "function_call"))
+        yield _encode_call_output(output, call_types.get(_CALL_IDS.make_valid(output.id), "function_call"))
     parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
     if parts or not outputs:
-        yield {"role": "user", "content": user_content(parts, lambda part: _part(part, request))}
+        yield {"role": "user", "content": encode_user_content(parts, lambda part: _encode_part(part, request))}
 
 
-def _part(part: c.UserContentPart, request: Request) -> JsonObject:
+def _encode_part(part: c.UserContentPart, request: Request) -> JsonObject:
     match part:
         case c.Text(text):
             return _input_text(text)
         case c.Image():
             return _input_image(part)
         case c.Document(source):
-            return _document(source)
+            return _encode_document(source)
         case c.Audio():
             feature = "Audio (use the provider 'openai:completions')"
             raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
@@ -128,7 +137,7 @@ def _input_image(image: c.Image) -> JsonObject:
     return {"type": "input_image", "image_url": url, "detail": "auto"}
 
 
-def _document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocumentSource) -> JsonObject:
+def _encode_document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocumentSource) -> JsonObject:
     match source:
         case c.TextDocumentSource(text):
             return _input_text(text)
@@ -139,39 +148,43 @@ def _document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocum
             return {"type": "input_file", "filename": name, "file_data": data_url(media_type, data)}
 
 
-def _call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
+def _encode_call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
     """The answer to a call of a kind."""
     if kind in ("function_call", "custom_tool_call"):
-        return {"type": f"{kind}_output", "call_id": _IDS.sendable(output.id), "output": _output(output.result)}
+        return {
+            "type": f"{kind}_output",
+            "call_id": _CALL_IDS.make_valid(output.id),
+            "output": _encode_output(output.result),
+        }
     # A built-in tool's result is its output in the form of the API, or a dict of all that the API asks for.
     result: Any = output.result
     fields = cast("JsonObject", result) if isinstance(result, dict) else {"output": result}
     id_name = "id" if kind == "local_shell_call" else "call_id"
-    return {"type": f"{kind}_output", id_name: _IDS.sendable(output.id), **fields}
+    return {"type": f"{kind}_output", id_name: _CALL_IDS.make_valid(output.id), **fields}
 
 
-def _output(result: object) -> str | list[JsonObject]:
+def _encode_output(result: object) -> str | list[JsonObject]:
     if not result_images(result):
         return result_text(result)
     items = cast("Sequence[object]", result) if isinstance(result, list | tuple) else [result]
     return [_input_image(item) if isinstance(item, c.Image) else _input_text(result_text(item)) for item in items]
 
 
-def _call(part: c.ToolCall) -> JsonObject:
-    name, arguments = sendable_name(part.name), part.args or "{}"
-    return {"type": "function_call", "call_id": _IDS.sendable(part.id), "name": name, "arguments": arguments}
+def _encode_call(part: c.ToolCall) -> JsonObject:
+    name, arguments = make_valid_name(part.name), part.args or "{}"
+    return {"type": "function_call", "call_id": _CALL_IDS.make_valid(part.id), "name": name, "arguments": arguments}
 
 
-def _sent_back(items: Iterable[Any]) -> list[JsonObject]:
+def _encode_raw_items(items: Iterable[Any]) -> list[JsonObject]:
     """Output items as input. Reasoning of which there is but an id, or that leads to nothing, is refused: left out, as
     are messages without content."""
-    kept = [_input_item(item) for item in items if _says_something(item)]
-    while kept and kept[-1].get("type") == "reasoning":
-        kept.pop()
-    return kept
+    encoded = [_encode_raw_item(item) for item in items if _has_content(item)]
+    while encoded and encoded[-1].get("type") == "reasoning":
+        encoded.pop()
+    return encoded
 
 
-def _says_something(item: JsonObject) -> bool:
+def _has_content(item: JsonObject) -> bool:
     match item.get("type"):
         case "reasoning":
             return bool(item.get("encrypted_content") or item.get("content"))
@@ -181,77 +194,77 @@ def _says_something(item: JsonObject) -> bool:
             return True
 
 
-def _input_item(item: JsonObject) -> JsonObject:
-    kind, dropped = item.get("type"), set[str]()
-    if kind in _NEED_NO_ID or item.get("encrypted_content"):
-        dropped.add("id")
+def _encode_raw_item(item: JsonObject) -> JsonObject:
+    kind, omitted = item.get("type"), set[str]()
+    if kind in _TYPES_WITHOUT_ID or item.get("encrypted_content"):
+        omitted.add("id")
     if kind == "reasoning":
-        dropped.add("status")
-        dropped.update(name for name in ("content", "encrypted_content") if not item.get(name))
-    sent = {name: value for name, value in item.items() if name not in dropped}
+        omitted.add("status")
+        omitted.update(name for name in ("content", "encrypted_content") if not item.get(name))
+    encoded = {name: value for name, value in item.items() if name not in omitted}
     if item.get("call_id"):
-        sent["call_id"] = _IDS.sendable(item["call_id"])
+        encoded["call_id"] = _CALL_IDS.make_valid(item["call_id"])
     if kind == "function_call":
-        sent["name"] = sendable_name(item.get("name") or kind)
-    return sent
+        encoded["name"] = make_valid_name(item.get("name") or kind)
+    return encoded
 
 
 def _add_params(request: Request, body: JsonObject) -> None:
     params: Mapping[str, Any] = request.params
-    add_sampling(request, body)
-    for name in _UNSUPPORTED:
-        add_param(request, body, name, taken=False)
+    add_sampling_params(request, body)
+    for name in _UNSUPPORTED_PARAMS:
+        add_param(request, body, name, is_supported=False)
     if (tokens := params.get("max_tokens")) is not None:
         body["max_output_tokens"] = tokens
-    if (thinking := request.params.get("thinking")) and (reasoning := _reasoning(thinking, request)):
+    if (thinking := request.params.get("thinking")) and (reasoning := _encode_reasoning(thinking, request)):
         body["reasoning"] = reasoning
 
 
-def _reasoning(thinking: Mapping[str, Any], request: Request) -> JsonObject:
+def _encode_reasoning(thinking: Mapping[str, Any], request: Request) -> JsonObject:
     if request.features.thinking is False:
-        refuse_thinking(request)
+        warn_thinking_omitted(request)
         return {}
-    effort = effort_for(request)
+    effort = supported_effort(request)
     reasoning: JsonObject = {"effort": effort} if effort else {}
     if thinking.get("include_thoughts"):
         if request.features.reasoning_summary is False:
-            left_out("include_thoughts", request)
+            warn_omitted("include_thoughts", request)
         else:
             reasoning["summary"] = "auto"
     return reasoning
 
 
 def _add_tools(request: Request, body: JsonObject) -> None:
-    tools = [_tool(tool, request) for tool in request.tools] + [
-        _provider_tool(tool, request) for tool in request.provider_tools
+    tools = [_encode_tool(tool, request) for tool in request.tools] + [
+        _encode_provider_tool(tool, request) for tool in request.provider_tools
     ]
     if not tools:
         return
     body["tools"] = tools
-    if (choice := tool_choice(request)) is not None:
+    if (choice := supported_tool_choice(request)) is not None:
         body["tool_choice"] = choice if isinstance(choice, str) else {"type": "function", "name": choice["name"]}
     add_param(request, body, "parallel_tool_calls", request.features.parallel_tools)
 
 
-def _tool(tool: ToolSchema, request: Request) -> JsonObject:
+def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     function: JsonObject = {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
         "parameters": tool.wire_parameters,
     }
-    if takes_strict(tool, request):
+    if can_send_strict(tool, request):
         function["strict"] = bool(tool.strict)
     return function
 
 
-def _provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
+def _encode_provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
     if tool.name not in _PROVIDER_TOOLS:
         raise FeatureNotSupportedError(f"The tool {tool.name!r}", request.provider_id, request.model_id)
     return _PROVIDER_TOOLS[tool.name]
 
 
-def _text_format(format: Format[Any], request: Request) -> JsonObject | None:
+def _encode_format(format: Format[Any], request: Request) -> JsonObject | None:
     if format.mode == "strict":
         shape: JsonObject = {"type": "json_schema", "name": format.name, "schema": format.wire_schema, "strict": True}
         if format.description:

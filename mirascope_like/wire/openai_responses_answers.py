@@ -27,27 +27,35 @@ from ..values.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject, MalformedReply, ReportedError
+from . import JsonObject, MalformedResponseError, ReportedError
 from .calls import UniqueIds
-from .endings import finish_reason
-from .failures import check_failure, reported
-from .openai_responses_items import ARGUMENTS, CLIENT_CALLS, SERVER_CALLS, Item, args_of, item_of, ran_in_container
-from .openai_responses_places import Places, may_be
+from .endings import parse_finish_reason
+from .failures import parse_error_value, raise_for_error
+from .openai_responses_items import (
+    ARGUMENT_EVENTS,
+    CLIENT_CALLS,
+    SERVER_CALLS,
+    OutputItem,
+    has_run_in_container,
+    item_arguments,
+    make_item,
+)
+from .openai_responses_places import ItemPositions, can_be_same_item
 from .parsing import as_object, as_objects
 from .sse import EventDecoder
 
 __all__ = ["ResponsesDecoder"]
 
 # The items that can be told by a delta alone: a call needs its name.
-_ITEMS_OF_DELTAS = {
+_ITEM_TYPE_BY_DELTA = {
     "response.output_text.delta": "message",
     "response.refusal.delta": "message",
     "response.reasoning_summary_text.delta": "reasoning",
     "response.reasoning_text.delta": "reasoning",
 }
-_OF_ITEMS = {
-    *ARGUMENTS,
-    *_ITEMS_OF_DELTAS,
+_ITEM_EVENTS = {
+    *ARGUMENT_EVENTS,
+    *_ITEM_TYPE_BY_DELTA,
     "response.output_text.annotation.added",
     "response.content_part.done",
 }
@@ -58,128 +66,136 @@ class ResponsesDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._done: list[JsonObject] = []  # what has been said, item by item
-        self._early: dict[int, JsonObject] = {}  # done before its turn
-        self._item: Item | None = None  # the item that has its turn, once it has begun
-        self._added: dict[int, JsonObject] = {}  # items that began before their turn
-        self._unsaid: dict[int, list[JsonObject]] = {}  # events that came before their item had its turn
-        self._cut: list[JsonObject] = []  # what was not done at the end
-        self._places = Places()
+        self._done_items: list[JsonObject] = []  # what has been said, item by item
+        self._early_items: dict[int, JsonObject] = {}  # done before its turn
+        self._current_item: OutputItem | None = None  # the item that has its turn, once it has begun
+        self._added_items: dict[int, JsonObject] = {}  # items that began before their turn
+        self._pending_events: dict[int, list[JsonObject]] = {}  # events that came before their item had its turn
+        self._truncated_items: list[JsonObject] = []  # what was not done at the end
+        self._positions = ItemPositions()
         self._ids = UniqueIds("call_")
         self._info: tuple[str | None, str | None] = (None, None)
-        self._failure: ReportedError | None = None
+        self._error: ReportedError | None = None
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
-        if self.complete or text.strip() == "[DONE]":
+        if self.is_complete or text.strip() == "[DONE]":
             return
-        event = self.parse(text)
+        event = self.parse_event(text)
         kind = event.get("type")
-        if self._failure and kind != "response.failed":
-            raise self._failure
+        if self._error and kind != "response.failed":
+            raise self._error
         match kind:
             case "response.completed" | "response.incomplete" | "response.failed":
                 response = as_object(event.get("response"))
-                self.on_whole({**response, "status": _status(response, kind.removeprefix("response."))}, chunks)
+                self.on_response(
+                    {**response, "status": _final_status(response, kind.removeprefix("response."))}, chunks
+                )
             case "response.output_item.added":
-                self._note_added(self._places.added(event), as_object(event.get("item")))
-                self._advance(chunks)
+                self._note_added(self._positions.add_item(event), as_object(event.get("item")))
+                self._write_ready_items(chunks)
             case "response.output_item.done":
-                self._note_done(self._places.done(event), as_object(event.get("item")))
-                self._advance(chunks)
-            case _ if kind in _OF_ITEMS:
-                self._take_in(self._places.of(event), event, chunks)
+                self._note_done(self._positions.finish_item(event), as_object(event.get("item")))
+                self._write_ready_items(chunks)
+            case _ if kind in _ITEM_EVENTS:
+                self._add_event(self._positions.find_item(event), event, chunks)
             case _ if kind in (None, "error"):
                 # What happened is told again, and better, by the event that follows, if one does.
-                self._failure = _failure(event)
+                self._error = _decode_error(event)
             case _:
                 self._note_info(as_object(event.get("response")), chunks)
 
     def on_end(self, chunks: list[Chunk]) -> None:
-        if self._failure:
-            raise self._failure
+        if self._error:
+            raise self._error
 
-    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
         # What has not been said, and how it ended.
         response = as_object(body)
-        check_failure(body)
+        raise_for_error(body)
         if response.get("status") == "failed":
             raise ReportedError("the server gave no reason", body=response)
-        if "output" not in response and not (self._done or self._item or self._added or self._unsaid):
-            raise MalformedReply("the answer has no output", str(response))
+        if "output" not in response and not (
+            self._done_items or self._current_item or self._added_items or self._pending_events
+        ):
+            raise MalformedResponseError("the answer has no output", str(response))
         self._note_info(response, chunks)
-        given = as_objects(response.get("output"))
-        output = given or [*self._done, *(item for _, item in sorted(self._early.items()))]
-        for item in _unsaid(given, self._done):
-            self._say_item(item, chunks)
-        if self._item:
-            self._say_open(self._item, chunks)
-        if not given:
-            self._say_heard(chunks)
+        final_output = as_objects(response.get("output"))
+        output = final_output or [*self._done_items, *(item for _, item in sorted(self._early_items.items()))]
+        for item in _unwritten_items(final_output, self._done_items):
+            self._write_item(item, chunks)
+        if self._current_item:
+            self._write_open_item(self._current_item, chunks)
+        if not final_output:
+            self._write_remaining_items(chunks)
         if usage := as_object(response.get("usage")):
-            chunks.append(UsageChunk(_usage(usage, output)))
-        chunks.append(FinishReasonChunk(_finish_reason(response, [*output, *self._cut]), response.get("status")))
+            chunks.append(UsageChunk(_decode_usage(usage, output)))
+        chunks.append(
+            FinishReasonChunk(_finish_reason(response, [*output, *self._truncated_items]), response.get("status"))
+        )
         chunks.append(RawMessageChunk(output))
-        self.complete = True
+        self.is_complete = True
 
-    def _note_added(self, place: int, raw: JsonObject) -> None:
-        if place > len(self._done) or (place == len(self._done) and self._item is None):
-            self._added.setdefault(place, raw)
+    def _note_added(self, position: int, raw: JsonObject) -> None:
+        if position > len(self._done_items) or (position == len(self._done_items) and self._current_item is None):
+            self._added_items.setdefault(position, raw)
 
-    def _note_done(self, place: int, raw: JsonObject) -> None:
-        if place >= len(self._done):
-            self._early[place] = raw
-            self._added.pop(place, None)
-            self._unsaid.pop(place, None)
+    def _note_done(self, position: int, raw: JsonObject) -> None:
+        if position >= len(self._done_items):
+            self._early_items[position] = raw
+            self._added_items.pop(position, None)
+            self._pending_events.pop(position, None)
 
-    def _take_in(self, place: int, event: JsonObject, chunks: list[Chunk]) -> None:
-        if place == len(self._done) and self._item is not None:
-            self._item.delta(event, chunks)
-        elif place >= len(self._done):
-            self._unsaid.setdefault(place, []).append(event)
+    def _add_event(self, position: int, event: JsonObject, chunks: list[Chunk]) -> None:
+        if position == len(self._done_items) and self._current_item is not None:
+            self._current_item.delta(event, chunks)
+        elif position >= len(self._done_items):
+            self._pending_events.setdefault(position, []).append(event)
 
-    def _advance(self, chunks: list[Chunk]) -> None:
+    def _write_ready_items(self, chunks: list[Chunk]) -> None:
         """Say what has its turn."""
-        while (place := len(self._done)) in self._early:
-            self._say_item(self._early.pop(place), chunks)
-        if self._item is None and place in self._added:
-            self._begin(self._added.pop(place), self._unsaid.pop(place, ()), chunks)
+        while (position := len(self._done_items)) in self._early_items:
+            self._write_item(self._early_items.pop(position), chunks)
+        if self._current_item is None and position in self._added_items:
+            self._begin_item(self._added_items.pop(position), self._pending_events.pop(position, ()), chunks)
 
-    def _begin(self, raw: JsonObject, events: Iterable[JsonObject], chunks: list[Chunk]) -> Item:
+    def _begin_item(self, raw: JsonObject, events: Iterable[JsonObject], chunks: list[Chunk]) -> OutputItem:
         """Begin an item, and say what came of it before its turn."""
-        self._item = item = item_of(raw, self._ids)
+        self._current_item = item = make_item(raw, self._ids)
         item.begin(chunks)
         for event in events:
             item.delta(event, chunks)
         return item
 
-    def _say_item(self, raw: JsonObject, chunks: list[Chunk]) -> None:
+    def _write_item(self, raw: JsonObject, chunks: list[Chunk]) -> None:
         """Say all that was not said yet of an item that is complete."""
-        if self._item is not None and raw.get("type") not in (None, self._item.kind):
-            if self._item.kind in CLIENT_CALLS:
-                raise MalformedReply("the last event does not have a tool call that began", str(self._item.raw))
-            self._say_open(self._item, chunks)
-        item, self._item = self._item or item_of(raw, self._ids), None
-        self._done.append(raw)
+        if self._current_item is not None and raw.get("type") not in (None, self._current_item.kind):
+            if self._current_item.kind in CLIENT_CALLS:
+                raise MalformedResponseError(
+                    "the last event does not have a tool call that began", str(self._current_item.raw)
+                )
+            self._write_open_item(self._current_item, chunks)
+        item, self._current_item = self._current_item or make_item(raw, self._ids), None
+        self._done_items.append(raw)
         item.done(raw, chunks)
 
-    def _say_open(self, item: Item, chunks: list[Chunk]) -> None:
+    def _write_open_item(self, item: OutputItem, chunks: list[Chunk]) -> None:
         """Say an item that is not complete, as far as it came."""
-        if self._places.any_done and not item.says_enough:
-            raise MalformedReply("a tool call began and never ended", str(item.raw))
-        self._item = None
-        if not item.is_whole:
-            self._cut.append({**item.raw, "status": "incomplete"})
+        if self._positions.has_done_item and not item.has_enough_content:
+            raise MalformedResponseError("a tool call began and never ended", str(item.raw))
+        self._current_item = None
+        if not item.is_complete:
+            self._truncated_items.append({**item.raw, "status": "incomplete"})
         item.done(item.raw, chunks)
 
-    def _say_heard(self, chunks: list[Chunk]) -> None:
+    def _write_remaining_items(self, chunks: list[Chunk]) -> None:
         """Say the items whose turn never came: as they were done, or else as far as they had come."""
-        for place in sorted({*self._early, *self._added, *self._unsaid}):
-            if place in self._early:
-                self._say_item(self._early[place], chunks)
+        for position in sorted({*self._early_items, *self._added_items, *self._pending_events}):
+            if position in self._early_items:
+                self._write_item(self._early_items[position], chunks)
                 continue
-            events = self._unsaid.get(place, [])
-            if raw := self._added.get(place) or _beginning(events):
-                self._say_open(self._begin(raw, events, chunks), chunks)
+            events = self._pending_events.get(position, [])
+            if raw := self._added_items.get(position) or _infer_item_start(events):
+                self._write_open_item(self._begin_item(raw, events, chunks), chunks)
 
     def _note_info(self, response: JsonObject, chunks: list[Chunk]) -> None:
         info = (response.get("id") or self._info[0], response.get("model") or self._info[1])
@@ -188,29 +204,31 @@ class ResponsesDecoder(EventDecoder):
             chunks.append(ResponseInfoChunk(*info))
 
 
-def _unsaid(given: Sequence[JsonObject], said: Sequence[JsonObject]) -> Sequence[JsonObject]:
-    """Return the items of the whole answer that were not said yet. Raises `MalformedReply` if it lacks a call that
-    was."""
-    if not given or all(map(_agree, said, given)):
-        return given[len(said) :]
-    known = Counter(map(_key, said))
-    rest = [item for item in given if not _taken(known, _key(item))]
-    if missing := next((item for item in said if item.get("type") in CLIENT_CALLS and known[_key(item)]), None):
-        raise MalformedReply("the last event does not have a tool call that came before", str(missing))
+def _unwritten_items(output: Sequence[JsonObject], written: Sequence[JsonObject]) -> Sequence[JsonObject]:
+    """Return the items of the whole answer that were not said yet. Raises `MalformedResponseError` if it lacks a call
+    that was."""
+    if not output or all(map(_is_same_item, written, output)):
+        return output[len(written) :]
+    known = Counter(map(_item_key, written))
+    rest = [item for item in output if not _remove_key(known, _item_key(item))]
+    if missing := next((item for item in written if item.get("type") in CLIENT_CALLS and known[_item_key(item)]), None):
+        raise MalformedResponseError("the last event does not have a tool call that came before", str(missing))
     return rest
 
 
-def _agree(said: JsonObject, item: JsonObject) -> bool:
+def _is_same_item(written: JsonObject, item: JsonObject) -> bool:
     """Whether an item of the whole answer is one that was said."""
-    return may_be(said, item) and (said.get("type") not in CLIENT_CALLS or args_of(said) == args_of(item))
+    return can_be_same_item(written, item) and (
+        written.get("type") not in CLIENT_CALLS or item_arguments(written) == item_arguments(item)
+    )
 
 
-def _key(item: JsonObject) -> str:
+def _item_key(item: JsonObject) -> str:
     """What tells an item from others."""
     return repr([item.get(name) for name in ("type", "call_id", "id", "name", "arguments", "input")])
 
 
-def _taken(known: Counter[str], key: str) -> bool:
+def _remove_key(known: Counter[str], key: str) -> bool:
     """Take a key out, if it is there."""
     if not known[key]:
         return False
@@ -218,25 +236,26 @@ def _taken(known: Counter[str], key: str) -> bool:
     return True
 
 
-def _beginning(events: Sequence[JsonObject]) -> JsonObject:
-    """Return how an item began of which only these events came. Raises `MalformedReply` for a call without a name."""
+def _infer_item_start(events: Sequence[JsonObject]) -> JsonObject:
+    """Return how an item began of which only these events came. Raises `MalformedResponseError` for a call without a
+    name."""
     for event in events:
-        if kind := _ITEMS_OF_DELTAS.get(event["type"]):
+        if kind := _ITEM_TYPE_BY_DELTA.get(event["type"]):
             return {"type": kind}
         if name := event.get("name"):
             kind = "custom_tool_call" if "custom" in event["type"] else "function_call"
             return {"type": kind, "id": event.get("item_id"), "name": name}
     for event in events:
-        if event["type"] in ARGUMENTS:
-            raise MalformedReply("arguments came without the name of their tool", str(event))
+        if event["type"] in ARGUMENT_EVENTS:
+            raise MalformedResponseError("arguments came without the name of their tool", str(event))
     return {}
 
 
-def _failure(event: JsonObject) -> ReportedError | None:
+def _decode_error(event: JsonObject) -> ReportedError | None:
     """What an `error` event, or one without a type, says went wrong."""
     if not event.get("error") and "type" not in event:
         return None
-    return reported({name: value for name, value in event.items() if name != "type"})
+    return parse_error_value({name: value for name, value in event.items() if name != "type"})
 
 
 def _finish_reason(response: JsonObject, output: Sequence[JsonObject]) -> FinishReason | None:
@@ -244,17 +263,18 @@ def _finish_reason(response: JsonObject, output: Sequence[JsonObject]) -> Finish
     if any(part.get("type") == "refusal" for part in parts):
         return FinishReason.REFUSAL
     if reason := as_object(response.get("incomplete_details")).get("reason"):
-        return finish_reason(str(reason)) or FinishReason.UNKNOWN
-    reason = finish_reason(
-        str(response.get("status") or ""), (args_of(item) for item in output if item.get("type") == "function_call")
+        return parse_finish_reason(str(reason)) or FinishReason.UNKNOWN
+    reason = parse_finish_reason(
+        str(response.get("status") or ""),
+        (item_arguments(item) for item in output if item.get("type") == "function_call"),
     )
     return reason or (None if all(map(_is_complete, output)) else FinishReason.UNKNOWN)
 
 
-def _status(response: JsonObject, event: str) -> object:
+def _final_status(response: JsonObject, event: str) -> object:
     """Return how a stream ended: its last event stands in for a status that is absent, or better than the event."""
     status = response.get("status", event)
-    return event if event != "completed" and finish_reason(str(status or "")) is None else status
+    return event if event != "completed" and parse_finish_reason(str(status or "")) is None else status
 
 
 def _is_complete(item: JsonObject) -> bool:
@@ -262,16 +282,16 @@ def _is_complete(item: JsonObject) -> bool:
 
     A call that a program of the model makes is in progress until it is answered, though its arguments are complete.
     """
-    if item.get("type") not in CLIENT_CALLS or ran_in_container(item):
+    if item.get("type") not in CLIENT_CALLS or has_run_in_container(item):
         return True
     status = item.get("status") or "completed"
     by_program = as_object(item.get("caller")).get("type") == "program"
     return status == "completed" or (
-        status == "in_progress" and by_program and finish_reason("", [args_of(item)]) is None
+        status == "in_progress" and by_program and parse_finish_reason("", [item_arguments(item)]) is None
     )
 
 
-def _usage(raw: JsonObject, output: Iterable[JsonObject]) -> Usage:
+def _decode_usage(raw: JsonObject, output: Iterable[JsonObject]) -> Usage:
     details = as_object(raw.get("input_tokens_details"))
     tools = Counter(str(item["type"]).removesuffix("_call") for item in output if item.get("type") in SERVER_CALLS)
     return Usage(

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-__all__ = ["REDACTED", "redacted", "secrets_of", "shortened"]
+__all__ = ["REDACTED", "find_secrets", "redact", "redact_and_truncate"]
 
 REDACTED = "[redacted]"
 
@@ -32,28 +32,28 @@ _HARMLESS_NAME = re.compile(
     r"|origin|referer|http-referer|x-title|x-openrouter-title|traceparent|tracestate|cache-control|x-(?:client-)?request-id",
     re.IGNORECASE,
 )
-_SHORTEST = 8  # characters; shorter ones are placeholders, and words
-_UNLIKE_WORDS = re.compile(r".*\d.*|\S{20,}")
+_MIN_LENGTH = 8  # characters; shorter ones are placeholders, and words
+_OPAQUE_VALUE = re.compile(r".*\d.*|\S{20,}")
 # How the keys of OpenAI, Anthropic, OpenRouter, DeepSeek ("sk-"), Groq, xAI, NVIDIA, Hugging Face and Google begin.
-_KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
+_KNOWN_KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}")
 
 
-def secrets_of(headers: Mapping[str, str], url: str = "") -> list[str]:
+def find_secrets(headers: Mapping[str, str], url: str = "") -> list[str]:
     """The secrets that the headers and the query of a request carry, longest first."""
     fields = [*headers.items(), *parse_qsl(urlsplit(url).query)]
-    named = [word for name, value in fields if _SECRET_NAME.search(name) for word in _words(value)]
-    others = (value.strip() for name, value in headers.items() if _says_nothing(name))
-    found = [*named, *filter(_UNLIKE_WORDS.fullmatch, others)]
-    words = {word for each in found for word in (each, unquote(each)) if len(word) >= _SHORTEST}
+    named = [word for name, value in fields if _SECRET_NAME.search(name) for word in _secret_candidates(value)]
+    others = (value.strip() for name, value in headers.items() if _is_unclassified(name))
+    candidates = [*named, *filter(_OPAQUE_VALUE.fullmatch, others)]
+    words = {word for each in candidates for word in (each, unquote(each)) if len(word) >= _MIN_LENGTH}
     return sorted(words, key=len, reverse=True)
 
 
-def _says_nothing(name: str) -> bool:
+def _is_unclassified(name: str) -> bool:
     """Whether a header's name does not tell if its value is a secret."""
     return not (_SECRET_NAME.search(name) or _HARMLESS_NAME.fullmatch(name))
 
 
-def _words(value: str) -> list[str]:
+def _secret_candidates(value: str) -> list[str]:
     """The words of a value, and the values of its pairs as in `a=1; b=2`; of `Basic …`, the password too."""
     words = value.split()
     pairs = [pair.partition("=")[2] for pair in re.split(r"[\s;,]+", value)]
@@ -64,32 +64,32 @@ def _words(value: str) -> list[str]:
     return [*words, *pairs]
 
 
-def shortened(text: str, secrets: Iterable[str], longest: int) -> str:
+def redact_and_truncate(text: str, secrets: Iterable[str], max_length: int) -> str:
     """The beginning of a text, without these secrets."""
-    words: str = redacted(text, secrets)
-    return words[:longest]
+    redacted: str = redact(text, secrets)
+    return redacted[:max_length]
 
 
-def redacted(value: Any, secrets: Iterable[str]) -> Any:
+def redact(value: Any, secrets: Iterable[str]) -> Any:
     """A JSON value or text without these secrets, and without keys of known makers."""
     if isinstance(value, str):
         for secret in secrets:
-            value = re.sub(_spellings(secret), REDACTED, value)
-        return _KEY.sub(REDACTED, value)
+            value = re.sub(_spelling_pattern(secret), REDACTED, value)
+        return _KNOWN_KEY.sub(REDACTED, value)
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
-        return {redacted(name, secrets): redacted(field, secrets) for name, field in fields.items()}
+        return {redact(name, secrets): redact(field, secrets) for name, field in fields.items()}
     if isinstance(value, list | tuple):
-        return [redacted(item, secrets) for item in cast("Sequence[Any]", value)]
+        return [redact(item, secrets) for item in cast("Sequence[Any]", value)]
     return value
 
 
-def _spellings(secret: str) -> str:
+def _spelling_pattern(secret: str) -> str:
     """A pattern of all ways in which servers write a secret."""
-    return "".join(char if char.isascii() and char.isalnum() else _ways_to_write(char) for char in secret)
+    return "".join(char if char.isascii() and char.isalnum() else _character_pattern(char) for char in secret)
 
 
-def _ways_to_write(char: str) -> str:
+def _character_pattern(char: str) -> str:
     """A pattern of a character: as it is, percent-encoded (perhaps twice), and as JSON and HTML escape it."""
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in char.encode(errors="surrogatepass"))
     code = ord(char)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..values.chunks import Chunk
-from . import MalformedReply, TruncatedStream, WireError
-from .failures import WRONG_SHAPE, check_failure, malformed
+from . import MalformedResponseError, TruncatedStreamError, WireError
+from .failures import SHAPE_ERRORS, make_malformed_error, raise_for_error
 from .parsing import parse_json
 
 __all__ = ["EventDecoder", "SSEParser"]
@@ -30,7 +30,7 @@ class SSEParser:
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # of the line that has not ended yet
         self._after_cr = False  # the last line ended with CR: an LF that follows belongs to it
-        self._start = True
+        self._is_start = True
         self._name = ""
         self._data: list[str] = []
 
@@ -46,20 +46,20 @@ class SSEParser:
         *lines, rest = _LINE_END.split(text) if b"\r" in text else text.split(b"\n")
         self._pieces = [rest]
         self._after_cr = not rest and data.endswith(b"\r")
-        return self._events(lines)
+        return self._parse_lines(lines)
 
     def end(self) -> list[tuple[str, str]]:
         """The event that the end of the stream cut short of its blank line, if any."""
-        return self._events([b"".join(self._pieces), b""])
+        return self._parse_lines([b"".join(self._pieces), b""])
 
-    def _events(self, lines: list[bytes]) -> list[tuple[str, str]]:
+    def _parse_lines(self, lines: list[bytes]) -> list[tuple[str, str]]:
         events: list[tuple[str, str]] = []
         for line in lines:
-            if self._start:
-                self._start = False
+            if self._is_start:
+                self._is_start = False
                 line = line.removeprefix(_BOM)
             if line:
-                self._field(line)
+                self._parse_field(line)
                 continue
             if self._data:
                 events.append((self._name, "\n".join(self._data)))
@@ -67,7 +67,7 @@ class SSEParser:
             self._name = ""
         return events
 
-    def _field(self, line: bytes) -> None:
+    def _parse_field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
@@ -86,50 +86,50 @@ class EventDecoder:
     def __init__(self) -> None:
         self._sse = SSEParser()
         self.raw_events: list[str] = []
-        self.complete = False
-        self._begun = False
+        self.is_complete = False
+        self._has_begun = False
         self._body: list[bytes] | None = None  # of an answer that is no stream
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
         chunks: list[Chunk] = []
         try:
-            self.on_whole(body, chunks)
-        except WRONG_SHAPE as error:
-            raise malformed(body, error) from error
+            self.on_response(body, chunks)
+        except SHAPE_ERRORS as error:
+            raise make_malformed_error(body, error) from error
         return chunks
 
     def feed(self, data: bytes) -> list[Chunk]:
         """See `Decoder.feed`."""
-        if not self._begun and (start := data.lstrip(_BLANK)):
-            self._begun = True
+        if not self._has_begun and (start := data.lstrip(_BLANK)):
+            self._has_begun = True
             if start.startswith((b"{", b"[")):
                 self._body, data = [], start
         if self._body is not None:
             self._body.append(data)
             return []
         chunks: list[Chunk] = []
-        self._take(self._sse.feed(data), chunks)
+        self._decode_events(self._sse.feed(data), chunks)
         return chunks
 
     def end(self) -> list[Chunk]:
         """See `Decoder.end`."""
         if self._body is not None:
             self.raw_events.append(b"".join(self._body).decode("utf-8", "replace"))
-            return self.decode(self.parse(self.raw_events[0]))
+            return self.decode(self.parse_event(self.raw_events[0]))
         chunks: list[Chunk] = []
         try:
-            self._take(self._sse.end(), chunks)
-        except MalformedReply as error:
+            self._decode_events(self._sse.end(), chunks)
+        except MalformedResponseError as error:
             # Half an event: the cut, not the server, made it so.
-            raise _with_chunks(TruncatedStream("the last event is cut off"), error.chunks) from None
+            raise _attach_chunks(TruncatedStreamError("the last event is cut off"), error.chunks) from None
         self.on_end(chunks)
-        if not self.complete:
+        if not self.is_complete:
             reason = "the connection closed before the answer was announced complete"
-            raise _with_chunks(TruncatedStream(reason), chunks)
+            raise _attach_chunks(TruncatedStreamError(reason), chunks)
         return chunks
 
-    def _take(self, events: list[tuple[str, str]], chunks: list[Chunk]) -> None:
+    def _decode_events(self, events: list[tuple[str, str]], chunks: list[Chunk]) -> None:
         try:
             for name, text in events:
                 self.raw_events.append(text)
@@ -137,15 +137,15 @@ class EventDecoder:
                     continue
                 self.on_event(name, text, chunks)
         except WireError as error:
-            raise _with_chunks(error, chunks) from error.__cause__
-        except WRONG_SHAPE as error:
-            raise _with_chunks(malformed(self.raw_events[-1], error), chunks) from error
+            raise _attach_chunks(error, chunks) from error.__cause__
+        except SHAPE_ERRORS as error:
+            raise _attach_chunks(make_malformed_error(self.raw_events[-1], error), chunks) from error
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         """Append what an event says to `chunks`."""
         raise NotImplementedError
 
-    def on_whole(self, body: Any, chunks: list[Chunk]) -> None:
+    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
         """Append all that a whole answer says to `chunks`."""
         raise NotImplementedError
 
@@ -153,18 +153,19 @@ class EventDecoder:
         """The bytes have ended: append what is still owed, and set `complete` if the answer is whole after all."""
 
     @staticmethod
-    def parse(text: str) -> dict[str, Any]:
-        """The JSON object of an event's data; `MalformedReply` if it is none, but for a list that tells of an error."""
+    def parse_event(text: str) -> dict[str, Any]:
+        """The JSON object of an event's data; `MalformedResponseError` if it is none, but for a list that tells of an
+        error."""
         try:
             value = parse_json(text.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            raise MalformedReply("an event is no JSON", text) from error
+            raise MalformedResponseError("an event is no JSON", text) from error
         if not isinstance(value, dict):
-            check_failure(value)
-            raise MalformedReply("an event is no JSON object", text)
+            raise_for_error(value)
+            raise MalformedResponseError("an event is no JSON object", text)
         return cast("dict[str, Any]", value)
 
 
-def _with_chunks(error: WireError, chunks: Sequence[Chunk]) -> WireError:
+def _attach_chunks(error: WireError, chunks: Sequence[Chunk]) -> WireError:
     error.chunks = chunks
     return error

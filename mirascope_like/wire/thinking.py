@@ -11,23 +11,23 @@ from collections.abc import Sequence
 
 from ..errors import UnsupportedParamWarning
 from . import Request
-from .history import left_out
+from .history import warn_omitted
 
-__all__ = ["EFFORTS", "effort_for", "effort_of", "refuse_thinking", "thinks"]
+__all__ = ["EFFORTS", "is_thinking_enabled", "nearest_effort", "supported_effort", "warn_thinking_omitted"]
 
 EFFORTS: Sequence[str] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """From the least to the most."""
 
 
-def effort_for(request: Request, efforts: Sequence[str] | None = None) -> str | None:
+def supported_effort(request: Request, efforts: Sequence[str] | None = None) -> str | None:
     """Return the effort to send with a request; `None` for the model's default. `efforts` are those of the vendor, for
     a model whose own are not known. Warns if it is lower than the level that was asked for."""
     if not (thinking := request.params.get("thinking")):
         return None
     level, known = thinking["level"], request.features.efforts
-    effort = effort_of(level, efforts if known is None else known)
+    effort = nearest_effort(level, efforts if known is None else known)
     if effort is None:
-        refuse_thinking(request, "thinking level")
+        warn_thinking_omitted(request, "thinking level")
     elif _rank(effort) < _rank(level):
         name = request.model_id or request.model
         text = f"{name} has no thinking level {level!r}: {effort!r} is used, the nearest below it."
@@ -35,7 +35,7 @@ def effort_for(request: Request, efforts: Sequence[str] | None = None) -> str | 
     return effort
 
 
-def effort_of(level: str, efforts: Sequence[str] | None) -> str | None:
+def nearest_effort(level: str, efforts: Sequence[str] | None) -> str | None:
     """Return the effort that a level becomes, of those that a model has; `None` for the model's default."""
     if level == "default" or (efforts is not None and not efforts):
         return None
@@ -50,17 +50,17 @@ def _rank(effort: str) -> int:
     return EFFORTS.index(effort)
 
 
-def refuse_thinking(request: Request, what: str = "thinking") -> None:
+def warn_thinking_omitted(request: Request, what: str = "thinking") -> None:
     """Warn that a request's thinking is left out, if it asks for any."""
     if (thinking := request.params.get("thinking")) and thinking["level"] not in ("none", "default"):
-        left_out(what, request)
+        warn_omitted(what, request)
 
 
-def thinks(request: Request) -> bool:
+def is_thinking_enabled(request: Request) -> bool:
     """Return whether the model thinks before it answers a request, as far as is known."""
     features = request.features
     if features.thinking is False:
         return False
     thinking = request.params.get("thinking")
-    effort = effort_of(thinking["level"], features.efforts) if thinking else None
+    effort = nearest_effort(thinking["level"], features.efforts) if thinking else None
     return bool(features.thinks_by_default) if effort is None else effort != "none"

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import chat, llm
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..conftest import Colour
 from ..llm.chat_server import saying
@@ -138,7 +138,7 @@ def test_half_an_answer_is_no_value(
     colour: Colour, server: Server, reason: llm.FinishReason, said: str, cut_off: bool
 ) -> None:
     def answer(exchange: Exchange) -> None:
-        exchange.stream(*events([llm.Text("12")], reason))
+        exchange.stream(*encode_events([llm.Text("12")], reason))
 
     server.answer = answer
 
@@ -157,7 +157,9 @@ def test_half_an_answer_is_no_value(
 
 
 def test_an_answer_that_met_the_limit_at_its_end_has_a_value(colour: Colour, server: Server) -> None:
-    server.answer = lambda exchange: exchange.whole(whole([llm.Text('{"output": 12}')], llm.FinishReason.MAX_TOKENS))
+    server.answer = lambda exchange: exchange.whole(
+        encode_response([llm.Text('{"output": 12}')], llm.FinishReason.MAX_TOKENS)
+    )
 
     async def scenario() -> None:
         response = strict(colour, server).prompt("A number", schema=int, stream=False)

@@ -12,7 +12,7 @@ import pytest
 from mirascope_like import chat, llm
 from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..conftest import Colour
 
@@ -48,9 +48,9 @@ class Seen:
         question = request.body.decode().split("question ")[1].split('"')[0]
         self.asked.append((question, self.rounds.now))
         said = [llm.Text("Hello.")]
-        body, kind = whole(said), "application/json"
+        body, kind = encode_response(said), "application/json"
         if b'"stream":true' in request.body:
-            body, kind = b"".join(events(said)), "text/event-stream"
+            body, kind = b"".join(encode_events(said)), "text/event-stream"
         return HttpReply(200, {"content-type": kind}, body)
 
 

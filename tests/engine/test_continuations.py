@@ -12,7 +12,7 @@ from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
 from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
-from mirascope_like.wire.chat_server import beginning, events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response, encode_unfinished_events
 from mirascope_like.wire.features import Features, chat_dialect, features_of
 from mirascope_like.wire.openai_chat import OpenAIChat
 
@@ -62,11 +62,11 @@ def breaking(*pieces: bytes) -> Pieces:
 
 def cut(text: str) -> Pieces:
     """A stream that breaks behind this text."""
-    return breaking(*beginning([llm.Text(text)]))
+    return breaking(*encode_unfinished_events([llm.Text(text)]))
 
 
 def full(text: str) -> Pieces:
-    return Pieces(events([llm.Text(text)]))
+    return Pieces(encode_events([llm.Text(text)]))
 
 
 CONTINUE = llm.RetryConfig(initial_delay=0, after_output="continue")
@@ -133,7 +133,7 @@ def test_another_model_goes_on(colour: Colour) -> None:
 def test_when_no_model_can_go_on(colour: Colour, options: dict[str, Any]) -> None:
     options = dict(options)
     format = options.pop("format", None)
-    cut_off = breaking(*beginning([llm.Text("x")])[:1]) if options.pop("nothing", None) else cut("[1,")
+    cut_off = breaking(*encode_unfinished_events([llm.Text("x")])[:1]) if options.pop("nothing", None) else cut("[1,")
     going = Going([cut_off, full("[1, 2]")])
 
     async def scenario() -> None:
@@ -148,8 +148,8 @@ def test_when_no_model_can_go_on(colour: Colour, options: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("reason", [llm.FinishReason.MAX_TOKENS, llm.FinishReason.CONTEXT_LENGTH_EXCEEDED])
 def test_an_answer_that_met_a_limit(colour: Colour, reason: llm.FinishReason) -> None:
-    limited = whole([llm.Text("one two")], reason)
-    going = Going([HttpReply(200, {}, limited), HttpReply(200, {}, whole([llm.Text(" three")]))])
+    limited = encode_response([llm.Text("one two")], reason)
+    going = Going([HttpReply(200, {}, limited), HttpReply(200, {}, encode_response([llm.Text(" three")]))])
 
     async def scenario() -> None:
         first = await colour.got(colour.ask(going.model(), "Count."))
@@ -280,7 +280,7 @@ STORY = "Once upon a time, 雨 fell. The end."
 @pytest.mark.parametrize("prefill", [True, None])
 @pytest.mark.parametrize("after_output", ["restart", "continue"])
 def test_wherever_a_stream_breaks_nothing_is_lost_or_said_twice(after_output: Any, prefill: bool | None) -> None:
-    body = b"".join(events([llm.Text(STORY)]))
+    body = b"".join(encode_events([llm.Text(STORY)]))
     retry = llm.RetryConfig(initial_delay=0, after_output=after_output)
     for end in range(0, len(body), 11):
         going = Going([breaking(body[:end])], prefill)

@@ -10,7 +10,7 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.transport.http import HttpTransport
-from mirascope_like.wire.chat_server import whole
+from mirascope_like.wire.chat_server import encode_response
 
 from ..conftest import Colour
 from ..llm.chat_server import pieces
@@ -30,7 +30,7 @@ def answer(exchange: Exchange) -> None:
             exchange.send(piece)
         exchange.end()
     else:
-        exchange.whole(whole([llm.Text("Hello")]), headers=headers)
+        exchange.whole(encode_response([llm.Text("Hello")]), headers=headers)
 
 
 async def ask_all(colour: Colour, *model_ids: str) -> None:

@@ -12,9 +12,9 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import llm
-from mirascope_like.wire.chat_server import events, whole
-from mirascope_like.wire.failures import read_failure
-from mirascope_like.wire.lessons import lesson
+from mirascope_like.wire.chat_server import encode_events, encode_response
+from mirascope_like.wire.failures import parse_error_body
+from mirascope_like.wire.lessons import find_adjustment
 
 from ..conftest import Colour
 from ..llm.chat_server import register
@@ -31,9 +31,9 @@ def quirky(check: Check, status: int = 400) -> Callable[[Exchange], None]:
         if refusal := check(body):
             exchange.json(refusal, status)
         elif body.get("stream"):
-            exchange.stream(*events([llm.Text("Done.")]))
+            exchange.stream(*encode_events([llm.Text("Done.")]))
         else:
-            exchange.whole(whole([llm.Text("Done.")]))
+            exchange.whole(encode_response([llm.Text("Done.")]))
 
     return answer
 
@@ -228,9 +228,9 @@ def test_a_format_is_asked_for_by_the_next_best_way(colour: Colour, server: Serv
             return
         call = llm.ToolCall(id="a", name=body["tools"][0]["function"]["name"], args='{"title": "Emma"}')
         if body.get("stream"):
-            exchange.stream(*events([call]))
+            exchange.stream(*encode_events([call]))
         else:
-            exchange.whole(whole([call]))
+            exchange.whole(encode_response([call]))
 
     server.answer = answer
     llm.register_provider("openai", base_url=server.url, api_key="key")
@@ -325,7 +325,7 @@ TAUGHT: list[tuple[object, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("body", "features"), TAUGHT)
 def test_what_servers_teach(body: object, features: dict[str, Any]) -> None:
-    taught = lesson(read_failure(400, json.dumps(body).encode()))
+    taught = find_adjustment(parse_error_body(400, json.dumps(body).encode()))
     assert taught is not None
     assert taught.features == features
     assert bool(taught.dialect) == (not features)
@@ -354,7 +354,7 @@ def test_what_servers_teach(body: object, features: dict[str, Any]) -> None:
     ],
 )
 def test_what_teaches_nothing(status: int, message: str) -> None:
-    assert lesson(read_failure(status, json.dumps({"error": {"message": message}}).encode())) is None
+    assert find_adjustment(parse_error_body(status, json.dumps({"error": {"message": message}}).encode())) is None
 
 
 def test_a_warning_shows_no_part_of_a_key(server: Server) -> None:

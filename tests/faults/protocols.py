@@ -88,8 +88,8 @@ PROTOCOLS = (
     Protocol(
         "chat",
         "openai:completions",
-        chat_server.events,
-        chat_server.whole,
+        chat_server.encode_events,
+        chat_server.encode_response,
         _chat_delta,
         b'"finish_reason":"',
         {"error": {"message": "Overloaded.", "type": "server_error", "code": 503}},

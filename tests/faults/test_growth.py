@@ -17,8 +17,8 @@ from mirascope_like import chat, llm
 from mirascope_like.chat.assembly import Assembler, ChunkWriter
 from mirascope_like.chat.history import answered
 from mirascope_like.values.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
-from mirascope_like.wire.failures import reported
-from mirascope_like.wire.lessons import lesson
+from mirascope_like.wire.failures import parse_error_value
+from mirascope_like.wire.lessons import find_adjustment
 
 SIZE = 2_000  # repetitions in the shorter text
 MOST = 24.0
@@ -34,7 +34,7 @@ def parse(text: str) -> None:
 
 
 def refuse(**error: object) -> None:
-    lesson(reported({"error": {"message": "not supported", **error}}, status=400))
+    find_adjustment(parse_error_value({"error": {"message": "not supported", **error}}, status=400))
 
 
 def fold_calls(count: int) -> None:

@@ -311,7 +311,9 @@ def test_a_value_that_the_token_limit_cut(colour: Colour, server: Server, stream
     cut = llm.Text('{"title": "Em')
     at_limit = llm.FinishReason.MAX_TOKENS
     server.answer = (
-        chunked(chat_server.events([cut], at_limit)) if stream else sized(chat_server.whole([cut], at_limit))
+        chunked(chat_server.encode_events([cut], at_limit))
+        if stream
+        else sized(chat_server.encode_response([cut], at_limit))
     )
 
     async def scenario() -> None:

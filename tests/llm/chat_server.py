@@ -8,7 +8,7 @@ from typing import Any
 
 from mirascope_like import llm
 from mirascope_like.values.content import AssistantContentPart
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..transport.server import Exchange, Server
 
@@ -22,9 +22,9 @@ def saying(reply: str | Sequence[str | AssistantContentPart] | Decide) -> Callab
         body = exchange.request.json
         content = llm.messages.assistant(reply(body) if callable(reply) else reply).content
         if body.get("stream"):
-            exchange.stream(*events(content))
+            exchange.stream(*encode_events(content))
         else:
-            exchange.whole(whole(content), headers={"content-type": "application/json"})
+            exchange.whole(encode_response(content), headers={"content-type": "application/json"})
 
     return answer
 
@@ -36,7 +36,7 @@ def echo(body: dict[str, Any]) -> str:
 
 def pieces(reply: str) -> list[bytes]:
     """The events of a streamed answer, one a word, with the head before and the end behind."""
-    return events([llm.Text(reply)])
+    return encode_events([llm.Text(reply)])
 
 
 def words(text: str) -> list[str]:

@@ -26,7 +26,7 @@ from mirascope_like.values.chunks import (
     ToolCallEndChunk,
     ToolCallStartChunk,
 )
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server
@@ -316,8 +316,8 @@ def test_partial_values() -> None:
     stream.finish()
     assert stream.parse(partial=True).title == "Moby"
     assert llm.scripted("Hi").call("Hi").parse(partial=True) is None
-    whole = llm.scripted("[1]").call("Hi", format=list[int])
-    assert whole.parse(partial=True) == pickle.loads(pickle.dumps(whole)).parse() == [1]
+    response = llm.scripted("[1]").call("Hi", format=list[int])
+    assert response.parse(partial=True) == pickle.loads(pickle.dumps(response)).parse() == [1]
 
 
 def test_a_partial_value_begins_anew_with_its_stream(colour: Colour) -> None:
@@ -397,9 +397,9 @@ def test_validate_does_not_ask_again_for_what_the_limit_cut_off(colour: Colour, 
 
     def answer(exchange: Exchange) -> None:
         if kind == "stream":
-            exchange.stream(*events(parts, llm.FinishReason.MAX_TOKENS))
+            exchange.stream(*encode_events(parts, llm.FinishReason.MAX_TOKENS))
         else:
-            exchange.whole(whole(parts, llm.FinishReason.MAX_TOKENS))
+            exchange.whole(encode_response(parts, llm.FinishReason.MAX_TOKENS))
 
     server.answer = answer
     register(server)

@@ -17,7 +17,7 @@ import pytest
 from mirascope_like import llm
 from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
-from mirascope_like.wire.chat_server import whole
+from mirascope_like.wire.chat_server import encode_response
 from mirascope_like.wire.features import UNKNOWN, chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
 
@@ -376,7 +376,9 @@ class Mine:
             provider_id=self.id,
             model=name.upper(),
             codec=OpenAIChat(chat_dialect("mine")),
-            transport=MemoryTransport(lambda request: Pieces([whole([llm.Text(echo(json.loads(request.body)))])])),
+            transport=MemoryTransport(
+                lambda request: Pieces([encode_response([llm.Text(echo(json.loads(request.body)))])])
+            ),
             base_url="http://nowhere",
             features=UNKNOWN,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server
@@ -105,9 +105,9 @@ def test_why_an_answer_ended(colour: Colour, kind: str, reason: llm.FinishReason
 
     def answer(exchange: Exchange) -> None:
         if exchange.request.json.get("stream"):
-            exchange.stream(*events(parts, reason))
+            exchange.stream(*encode_events(parts, reason))
         else:
-            exchange.whole(whole(parts, reason))
+            exchange.whole(encode_response(parts, reason))
 
     server.answer = answer
     register(server)

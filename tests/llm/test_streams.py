@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from mirascope_like import llm
 from mirascope_like.transport import HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
-from mirascope_like.wire.chat_server import events
+from mirascope_like.wire.chat_server import encode_events
 
 from ..conftest import PATIENCE, Colour
 
@@ -478,7 +478,7 @@ def test_a_failed_stream_stays_failed(colour: Colour, pieces: Pieces) -> None:
 def test_a_stream_goes_on_from_where_it_was_cut(colour: Colour) -> None:
     async def scenario() -> None:
         sent: list[dict[str, Any]] = []
-        answers = iter([CUT, Pieces(events([llm.Text("done")]))])
+        answers = iter([CUT, Pieces(encode_events([llm.Text("done")]))])
 
         def answer(request: Any) -> Pieces:
             sent.append(json.loads(request.body))

@@ -82,9 +82,9 @@ def bodies(server: Server) -> list[Body]:
 
 def _answer_chat(exchange: Exchange, parts: Parts) -> None:
     if exchange.request.json.get("stream"):
-        exchange.stream(*chat_server.events(parts))
+        exchange.stream(*chat_server.encode_events(parts))
     else:
-        exchange.whole(chat_server.whole(parts))
+        exchange.whole(chat_server.encode_response(parts))
 
 
 def _answer_messages(exchange: Exchange, parts: Parts) -> None:

@@ -13,7 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from mirascope_like import chat, llm
-from mirascope_like.wire.chat_server import events, whole
+from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..conftest import Colour
 from ..llm.chat_server import register, saying
@@ -410,9 +410,9 @@ def test_an_answer_that_the_limit_cut_off(colour: Colour, server: Server, text: 
 
     def answer(exchange: Exchange) -> None:
         if streamed:
-            exchange.stream(*events(parts, why))
+            exchange.stream(*encode_events(parts, why))
         else:
-            exchange.whole(whole(parts, why))
+            exchange.whole(encode_response(parts, why))
 
     server.answer = answer
     register(server)

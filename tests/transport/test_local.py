@@ -19,7 +19,7 @@ from mirascope_like import errors
 from mirascope_like.transport import Channel, HttpRequest
 from mirascope_like.transport.local import LocalTransport, server_pid
 from mirascope_like.transport.weights import find_weights
-from mirascope_like.wire.local import adapt
+from mirascope_like.wire.local import adapt_body
 
 from .conftest import drive, run
 
@@ -50,7 +50,7 @@ def embedded() -> None:
 
 
 def request(**body: Any) -> HttpRequest:
-    adapted = adapt({"messages": [{"role": "user", "content": CAPITAL}], "max_tokens": 40, **body})
+    adapted = adapt_body({"messages": [{"role": "user", "content": CAPITAL}], "max_tokens": 40, **body})
     return HttpRequest(
         "http://local/v1/chat/completions", {"content-type": "application/json"}, json.dumps(adapted).encode()
     )

@@ -24,7 +24,7 @@ from mirascope_like.values import content as c
 from mirascope_like.values.chunks import Accumulator, Chunk, FinishReason, ProviderToolUsage, Reply
 from mirascope_like.values.messages import AssistantMessage, Message, assistant, system, user
 from mirascope_like.values.params import Params
-from mirascope_like.wire import JsonObject, MalformedReply, ReportedError, Request, TruncatedStream
+from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import UNKNOWN, Features, features_of
 
@@ -722,7 +722,7 @@ def test_other_events_are_passed_over(kind: str) -> None:
 
 
 def test_only_message_stop_ends_a_stream() -> None:
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedStreamError):
         streamed(START, *block_events({"type": "text", "text": "hi"}), end())
 
 
@@ -768,7 +768,7 @@ def test_errors_inside_a_stream_in_other_words(data: bytes, status: int | None) 
 
 @pytest.mark.parametrize("body", [None, [], "text", {}, {"content": "text"}, {"content": [{"text": "no type"}]}])
 def test_what_is_no_answer(body: Any) -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         CODEC.decode(body)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from mirascope_like.values import content as c
 from mirascope_like.values.chunks import Chunk, Reply, ToolCallChunk, ToolCallStartChunk
-from mirascope_like.wire import JsonObject, MalformedReply
+from mirascope_like.wire import JsonObject, MalformedResponseError
 from mirascope_like.wire.features import chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
 
@@ -211,14 +211,14 @@ CONTRADICTORY: dict[str, list[JsonObject]] = {
 @pytest.mark.parametrize("entries", CONTRADICTORY.values(), ids=CONTRADICTORY)
 def test_arguments_that_cannot_be_attributed_are_an_error(entries: list[JsonObject]) -> None:
     said = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         chunks_of(said, *map(delta, entries), FINISH)
 
 
 def test_what_came_with_contradictory_arguments_is_kept() -> None:
     decoder = OpenAIChat(chat_dialect("openai")).decoder()
     events = (delta(entry(0, "a", "f", ONE)), delta(entry(0, "a", args=TWO)))
-    with pytest.raises(MalformedReply) as caught:
+    with pytest.raises(MalformedResponseError) as caught:
         decoder.feed(b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in events))
     assert list(caught.value.chunks) == [ToolCallStartChunk("a", "f"), ToolCallChunk("a", ONE)]
 
@@ -416,7 +416,7 @@ def test_no_call_gets_the_arguments_of_another(
     events = [delta(*entries)] if at_once else list(map(delta, entries))
     try:
         reply = fold(chunks_of(*events, FINISH))
-    except MalformedReply:
+    except MalformedResponseError:
         assert not style.is_clear
         return
     got = calls(reply)

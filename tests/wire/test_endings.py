@@ -9,7 +9,7 @@ import pytest
 
 from mirascope_like.values.chunks import FinishReason, Reply
 from mirascope_like.values.content import ToolCall
-from mirascope_like.wire import Codec, MalformedReply, ReportedError
+from mirascope_like.wire import Codec, MalformedResponseError, ReportedError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
@@ -223,7 +223,7 @@ def test_a_call_whose_block_did_not_stop(word: str, pieces: tuple[str, ...], aga
         events += [{**start, "content_block": text}, {"type": "content_block_stop", "index": 0}]
     events += [{"type": "message_delta", "delta": {"stop_reason": word}}, {"type": "message_stop"}]
     if again and not pieces:
-        with pytest.raises(MalformedReply):
+        with pytest.raises(MalformedResponseError):
             replies(AnthropicMessages(), {"content": []}, *events)
         return
     _, streamed = replies(AnthropicMessages(), {"content": []}, *events)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.wire.local import MAX_STRING, MAX_TOKENS, PREFILL, SYSTEM_PROMPT, adapt
+from mirascope_like.wire.local import MAX_STRING_LENGTH, MAX_TOKENS, PREFILL, SYSTEM_PROMPT, adapt_body
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ def names(body: Json) -> list[str]:
 
 
 def test_a_plain_question_gets_a_system_prompt_and_limits() -> None:
-    assert adapt(request(stream=True)) == {
+    assert adapt_body(request(stream=True)) == {
         "model": "m",
         "messages": [{"role": "system", "content": SYSTEM_PROMPT}, USER],
         "temperature": 0,
@@ -51,14 +51,14 @@ def test_a_plain_question_gets_a_system_prompt_and_limits() -> None:
 
 @pytest.mark.parametrize("key", ["max_tokens", "max_completion_tokens"])
 def test_what_the_caller_sets_stays(key: str) -> None:
-    body = adapt(request({"role": "system", "content": "Be brief."}, USER, temperature=0.7, **{key: 5}))
+    body = adapt_body(request({"role": "system", "content": "Be brief."}, USER, temperature=0.7, **{key: 5}))
     assert body["messages"] == [{"role": "system", "content": "Be brief."}, USER]
     assert body["temperature"] == 0.7
     assert {name: value for name, value in body.items() if name.startswith("max_")} == {key: 5}
 
 
 def test_the_developer_role_becomes_system() -> None:
-    assert adapt(request({"role": "developer", "content": "x"}, USER))["messages"][0] == {
+    assert adapt_body(request({"role": "developer", "content": "x"}, USER))["messages"][0] == {
         "role": "system",
         "content": "x",
     }
@@ -66,7 +66,7 @@ def test_the_developer_role_becomes_system() -> None:
 
 @pytest.mark.parametrize("choice", [{}, {"tool_choice": "auto"}, {"tool_choice": "required"}, {"tool_choice": None}])
 def test_after_the_user_a_call_is_forced(choice: Json) -> None:
-    body = adapt(request(tools=TOOLS, parallel_tool_calls=True, **choice))
+    body = adapt_body(request(tools=TOOLS, parallel_tool_calls=True, **choice))
     assert body["messages"] == [USER, {"role": "assistant", "content": PREFILL}]
     assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
     assert names(body) == ["weather", "time"]
@@ -74,13 +74,13 @@ def test_after_the_user_a_call_is_forced(choice: Json) -> None:
 
 @pytest.mark.parametrize("choice", [{}, {"tool_choice": "auto"}, {"tool_choice": "none"}])
 def test_after_a_result_no_call_is_possible(choice: Json) -> None:
-    body = adapt(request(*CALLED, tools=TOOLS, **choice))
+    body = adapt_body(request(*CALLED, tools=TOOLS, **choice))
     assert body["messages"] == CALLED
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & body.keys()
 
 
 def test_required_forces_a_call_after_a_result_too() -> None:
-    assert adapt(request(*CALLED, tools=TOOLS, tool_choice="required"))["messages"][-1]["content"] == PREFILL
+    assert adapt_body(request(*CALLED, tools=TOOLS, tool_choice="required"))["messages"][-1]["content"] == PREFILL
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_required_forces_a_call_after_a_result_too() -> None:
     ],
 )
 def test_only_the_chosen_tools_are_offered(choice: Json) -> None:
-    body = adapt(request(tools=TOOLS, tool_choice=choice))
+    body = adapt_body(request(tools=TOOLS, tool_choice=choice))
     assert names(body) == ["time"]
     assert body["tool_choice"] == "required"
 
 
 def test_a_schema_is_shown_in_the_system_message() -> None:
-    body = adapt(request({"role": "system", "content": "Be exact."}, USER, response_format=FORMAT))
+    body = adapt_body(request({"role": "system", "content": "Be exact."}, USER, response_format=FORMAT))
     before, _, shown = body["messages"][0]["content"].partition("\n\n")
     assert before == "Be exact."
     assert json.loads(shown[shown.index("{") :]) == body["response_format"]["json_schema"]["schema"]
@@ -109,24 +109,24 @@ def test_a_schema_is_shown_in_the_system_message() -> None:
     "content", ["Be exact.", [{"type": "text", "text": "Be "}, {"type": "text", "text": "exact."}]]
 )
 def test_a_system_message_may_come_in_parts(content: object) -> None:
-    body = adapt(request({"role": "system", "content": content}, USER, response_format=FORMAT))
+    body = adapt_body(request({"role": "system", "content": content}, USER, response_format=FORMAT))
     assert body["messages"][0]["content"].startswith("Be exact.\n\n")
 
 
 def test_a_schema_makes_a_system_message_where_there_is_none() -> None:
-    roles = [message["role"] for message in adapt(request(response_format=FORMAT))["messages"]]
+    roles = [message["role"] for message in adapt_body(request(response_format=FORMAT))["messages"]]
     assert roles == ["system", "user"]
 
 
 def test_json_object_needs_no_more() -> None:
-    body = adapt(request(response_format={"type": "json_object"}))
+    body = adapt_body(request(response_format={"type": "json_object"}))
     assert (body["messages"], body["response_format"]) == ([USER], {"type": "json_object"})
 
 
 def test_a_format_waits_until_the_tools_are_done() -> None:
     both = {"tools": TOOLS, "response_format": FORMAT}
-    assert "response_format" not in adapt(request(**both))
-    answer = adapt(request(*CALLED, **both))
+    assert "response_format" not in adapt_body(request(**both))
+    answer = adapt_body(request(*CALLED, **both))
     assert "tools" not in answer
     assert answer["response_format"]["type"] == "json_schema"
 
@@ -138,10 +138,10 @@ def test_free_strings_get_a_greatest_length_wherever_they_are() -> None:
         "properties": {"list": {"items": {"type": "string"}}, "any": {"anyOf": bound}, "type": {"default": data}},
         "$defs": {"Name": {"type": "string"}},
     }
-    limited = {"type": "string", "maxLength": MAX_STRING}
+    limited = {"type": "string", "maxLength": MAX_STRING_LENGTH}
     given = tool("f")
     given["function"]["parameters"] = schema
-    assert adapt(request(tools=[given]))["tools"][0]["function"]["parameters"] == {
+    assert adapt_body(request(tools=[given]))["tools"][0]["function"]["parameters"] == {
         "properties": {"list": {"items": limited}, "any": {"anyOf": bound}, "type": {"default": data}},
         "$defs": {"Name": limited},
     }
@@ -157,5 +157,5 @@ def test_free_strings_get_a_greatest_length_wherever_they_are() -> None:
 )
 def test_the_given_body_is_left_as_it_is(body: Json) -> None:
     before = copy.deepcopy(body)
-    adapt(body)
+    adapt_body(body)
     assert body == before

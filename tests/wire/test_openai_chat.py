@@ -17,8 +17,8 @@ from mirascope_like.values import content as c
 from mirascope_like.values.chunks import FinishReason, Reply, TextChunk
 from mirascope_like.values.messages import Message, assistant, system, user
 from mirascope_like.values.params import Params
-from mirascope_like.wire import JsonObject, MalformedReply, ReportedError, Request, TruncatedStream
-from mirascope_like.wire.failures import read_failure
+from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
+from mirascope_like.wire.failures import parse_error_body
 from mirascope_like.wire.features import UNKNOWN, Features, chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
 
@@ -273,14 +273,14 @@ def test_an_empty_answer_can_be_sent_back() -> None:
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, {}, {"choices": []}, {"choices": None}, {"choices": [None]}])
 def test_answers_of_another_protocol_are_malformed(body: Any) -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         OpenAIChat(chat_dialect("openai")).decode(body)
 
 
 @pytest.mark.parametrize("event", [{}, {"choices": []}, {"choices": None}, {"choices": [{"index": 0}]}])
 def test_streams_without_an_answer_are_malformed(event: JsonObject) -> None:
     for events in ([event, "[DONE]"], ["[DONE]"]):
-        with pytest.raises(MalformedReply, match="no choices"):
+        with pytest.raises(MalformedResponseError, match="no choices"):
             streamed(*events)
     assert streamed(delta("stop", content="x"), event, "[DONE]").content == (c.Text("x"),)
 
@@ -383,9 +383,9 @@ def test_what_proves_that_a_stream_is_whole_depends_on_the_server() -> None:
     finished = delta("stop", content="x")
     assert streamed(finished, provider="unheard-of").raw_finish_reason == "stop"
     assert streamed(finished, "[DONE]", provider="openai").raw_finish_reason == "stop"
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedStreamError):
         streamed(finished, provider="openai")
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedStreamError):
         streamed(delta(content="x"), provider="unheard-of")
 
 
@@ -473,7 +473,7 @@ def test_a_streamed_answer_is_the_whole_one(
     ],
 )
 def test_every_server_fails_in_its_own_words(body: bytes, message: str, type: str | None, code: str | None) -> None:
-    failure = read_failure(500, body)
+    failure = parse_error_body(500, body)
     assert (failure.status, failure.message, failure.type, failure.code) == (500, message, type, code)
 
 
@@ -498,7 +498,7 @@ def test_two_calls_of_one_id_stay_two() -> None:
 
 
 def test_a_message_that_is_no_object_is_malformed() -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         OpenAIChat(chat_dialect("vllm")).decode({"choices": [{"message": 3}]})
 
 

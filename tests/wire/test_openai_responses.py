@@ -38,7 +38,7 @@ from mirascope_like.values.content import (
     ToolOutput,
 )
 from mirascope_like.values.messages import AssistantMessage, Message, assistant, system, user
-from mirascope_like.wire import JsonObject, MalformedReply, ReportedError, Request, TruncatedStream
+from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.features import features_of
 from mirascope_like.wire.openai_responses import OpenAIResponses
 
@@ -551,7 +551,7 @@ def test_a_failed_answer_is_an_error() -> None:
 
 @pytest.mark.parametrize("body", ["Bad gateway", None, [], {}, {"choices": []}, {"output": [{"type": ["x"]}]}])
 def test_what_is_no_answer(body: Any) -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         OpenAIResponses().decode(body)
 
 
@@ -677,7 +677,7 @@ def test_done_markers_and_events_without_a_type_in_their_name_are_fine() -> None
 
 
 def test_a_stream_without_its_last_event_is_truncated() -> None:
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedStreamError):
         read(CREATED, done(0, message("Yes.")))
 
 

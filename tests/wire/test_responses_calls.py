@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from mirascope_like.values import content as c
 from mirascope_like.values.chunks import Reply
-from mirascope_like.wire import JsonObject, MalformedReply
+from mirascope_like.wire import JsonObject, MalformedResponseError
 from mirascope_like.wire.openai_responses import OpenAIResponses
 
 from .test_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, calls, cut, runnable
@@ -187,7 +187,7 @@ CONTRADICTORY: dict[str, list[JsonObject]] = {
 
 @pytest.mark.parametrize("events", CONTRADICTORY.values(), ids=CONTRADICTORY)
 def test_arguments_that_cannot_be_attributed_are_an_error(events: list[JsonObject]) -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         read(*events, completed())
 
 
@@ -279,7 +279,7 @@ CALLS = st.lists(st.tuples(st.sampled_from(TOOLS), ARGS), min_size=1, max_size=4
 def test_no_call_gets_the_arguments_of_another(made: list[Call], style: Style, dice: random.Random) -> None:
     try:
         reply = read(*style.events(made, dice))
-    except MalformedReply:
+    except MalformedResponseError:
         assert not style.is_clear
         return
     got = calls(reply)

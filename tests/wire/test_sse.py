@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from mirascope_like.values.chunks import Chunk, TextChunk
 from mirascope_like.values.content import Text
-from mirascope_like.wire import Codec, MalformedReply, ReportedError, TruncatedStream
+from mirascope_like.wire import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
@@ -91,22 +91,22 @@ class Echo(EventDecoder):
     """Says what it hears; "end" ends it."""
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
-        value = self.parse(text)
+        value = self.parse_event(text)
         if value.get("error"):
             raise ReportedError("it broke")
-        self.complete = value.get("end", False)
+        self.is_complete = value.get("end", False)
         chunks.append(TextChunk(value["say"].lower()))
 
 
 def test_what_is_no_json_object_is_malformed() -> None:
     for data in (b"data: {\n\n", b"data: []\n\n", b"data: 5\n\n", b"data: plain words\n\n"):
-        with pytest.raises(MalformedReply, match="no JSON"):
+        with pytest.raises(MalformedResponseError, match="no JSON"):
             Echo().feed(data)
 
 
 @pytest.mark.parametrize("value", [b'{"say": 5}', b"{}", b'{"say": null}'])
 def test_fields_of_another_shape_are_malformed(value: bytes) -> None:
-    with pytest.raises(MalformedReply, match="shape"):
+    with pytest.raises(MalformedResponseError, match="shape"):
         Echo().feed(b"data: " + value + b"\n\n")
 
 
@@ -119,7 +119,7 @@ def test_an_error_carries_what_came_before_it() -> None:
 def test_the_end_of_the_bytes_is_not_the_end_of_the_answer() -> None:
     decoder = Echo()
     assert decoder.feed(b'data: {"say": "A"}\n\n') == [TextChunk("a")]
-    with pytest.raises(TruncatedStream, match="before the answer"):
+    with pytest.raises(TruncatedStreamError, match="before the answer"):
         decoder.end()
     assert decoder.raw_events == ['{"say": "A"}']
 
@@ -127,7 +127,7 @@ def test_the_end_of_the_bytes_is_not_the_end_of_the_answer() -> None:
 def test_half_an_event_is_a_truncated_stream() -> None:
     decoder = Echo()
     decoder.feed(b'data: {"say": "A"}\n\ndata: {"say": "B')
-    with pytest.raises(TruncatedStream, match="cut off"):
+    with pytest.raises(TruncatedStreamError, match="cut off"):
         decoder.end()
 
 
@@ -166,9 +166,9 @@ def test_an_error_in_a_list_is_one(protocol: str) -> None:
         with pytest.raises(ReportedError, match="Oh no"):
             decode_stream(CODECS[protocol], [data.encode()])
     for other in ([], [1], ["text"]):
-        with pytest.raises(MalformedReply):
+        with pytest.raises(MalformedResponseError):
             CODECS[protocol].decode(other)
-        with pytest.raises(MalformedReply):
+        with pytest.raises(MalformedResponseError):
             decode_stream(CODECS[protocol], [json.dumps(other).encode()])
 
 

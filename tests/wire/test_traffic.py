@@ -16,7 +16,7 @@ import pytest
 
 from mirascope_like.values.chunks import Chunk, Reply
 from mirascope_like.values.content import ProviderBlock, Text, Thought, ToolCall
-from mirascope_like.wire import Codec, Decoder, ReportedError, TruncatedStream, WireError
+from mirascope_like.wire import Codec, Decoder, ReportedError, TruncatedStreamError, WireError
 
 from . import traffic
 from .exceptions import DIFFERENT
@@ -109,8 +109,8 @@ def test_a_reported_error_survives_a_cut(records: list[Record]) -> None:
             continue
         pieces = events(record["response"]["sse"])
         seen = [_raised(codec_of(record), "".join(pieces[:count])) for count in range(len(pieces) + 1)]
-        assert set(seen) <= {TruncatedStream, ReportedError}, record["id"]
-        assert seen == sorted(seen, key=[TruncatedStream, ReportedError].index), record["id"]
+        assert set(seen) <= {TruncatedStreamError, ReportedError}, record["id"]
+        assert seen == sorted(seen, key=[TruncatedStreamError, ReportedError].index), record["id"]
         assert seen[-1] is ReportedError, record["id"]
 
 
@@ -195,7 +195,7 @@ def _ended_now(decoder: Decoder, chunks: list[Chunk]) -> Reply | None:
     """The answer if the stream ended here; `None` if that is an error. The decoder can go on."""
     try:
         return fold([*chunks, *deepcopy(decoder).end()])
-    except TruncatedStream:
+    except TruncatedStreamError:
         return None
 
 

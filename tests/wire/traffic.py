@@ -21,8 +21,8 @@ import pytest
 
 from mirascope_like.values.chunks import Accumulator, Chunk, Reply
 from mirascope_like.values.content import ProviderBlock, ServerToolCall, Text, Thought, ToolCall
-from mirascope_like.wire import Codec, MalformedReply, ReportedError, TruncatedStream
-from mirascope_like.wire.failures import read_failure
+from mirascope_like.wire import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
+from mirascope_like.wire.failures import parse_error_body
 from mirascope_like.wire.features import chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat
 
@@ -118,7 +118,7 @@ def decode(record: Record) -> Reply:
     codec, response = codec_of(record), record["response"]
     if response["status"] >= 400:
         body = json.dumps(response["body"]) if "body" in response else response.get("text", "")
-        raise read_failure(response["status"], body.encode())
+        raise parse_error_body(response["status"], body.encode())
     if "sse" in response:
         return fold(decode_stream(codec, [response["sse"].encode()]))
     return fold(codec.decode(response.get("body", response.get("text"))))
@@ -131,9 +131,9 @@ def differences(record: Record) -> list[str]:
         reply = decode(record)
     except ReportedError as error:
         return _error_differences(error, expected["error"], in_stream=record["response"]["status"] < 400)
-    except TruncatedStream:
+    except TruncatedStreamError:
         return [] if expected.get("complete") is False else ["truncated, but the stream was complete"]
-    except MalformedReply as error:
+    except MalformedResponseError as error:
         return [f"malformed: {error}"]
     except Exception as error:
         return [f"crashed: {error!r}"]
