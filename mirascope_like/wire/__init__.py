@@ -1,13 +1,12 @@
-"""JSON ↔ values: one codec a protocol, pure functions of their input.
+"""Wire protocols: codecs that turn requests into JSON and responses into chunks.
 
-No codec performs I/O, imports a vendor's SDK, or knows a colour. `encode` turns a `Request` into a JSON body; an
-answer, whole or streamed, becomes chunks. The engine folds those, so that a protocol has one way to say a thing, not
-two.
+Codecs are pure functions: they perform no I/O, import no vendor SDK, and are the same for sync and async. `encode`
+turns a `Request` into a JSON body; a response, streamed or not, becomes chunks. The engine folds those chunks, so each
+protocol has one way to express a thing, not two.
 
-A codec says what is wrong by raising `ReportedError` (the server reports a failure), `MalformedResponseError` (the
-answer is
-not of this protocol) or `TruncatedStreamError` (the bytes ended before the answer did). The engine makes the library's
-errors of them, since only it knows who was asked.
+A codec raises `ReportedError` (the server reports a failure), `MalformedResponseError` (the response does not follow
+the protocol) or `TruncatedStreamError` (the bytes ended before the response did). The engine turns these into the
+library's errors, since only the engine knows which provider it called.
 """
 
 from __future__ import annotations
@@ -50,7 +49,8 @@ def _unknown_features() -> Features:
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """All that a codec needs to know to ask. `model` is the name that is sent; `model_id` the one the user wrote."""
+    """All that a codec needs to encode a request. `model` is the name that is sent; `model_id` is the one the user
+    wrote."""
 
     model: str
     messages: Sequence[Message]
@@ -66,7 +66,7 @@ class Request:
 
 @dataclass(slots=True)
 class EncodedRequest:
-    """A request as it goes out: the path below the provider's base URL, the JSON body, and headers of the protocol."""
+    """An encoded request: the path below the provider's base URL, the JSON body, and headers of the protocol."""
 
     path: str
     body: JsonObject
@@ -74,19 +74,19 @@ class EncodedRequest:
 
 
 class Decoder(Protocol):
-    """A state machine for one streamed answer: bytes in, chunks out, however the bytes are cut."""
+    """Decodes one streamed response: bytes in, chunks out, however the bytes are split."""
 
     raw_events: list[str]
     """The text of each event so far."""
     is_complete: bool
-    """Whether the answer is known to be whole, whatever may follow."""
+    """Whether the response is known to be complete, whatever follows."""
 
     def feed(self, data: bytes) -> list[Chunk]:
-        """Take in more bytes. Raises `ReportedError` or `MalformedResponseError`."""
+        """Decode more bytes. Raises `ReportedError` or `MalformedResponseError`."""
         ...
 
     def end(self) -> list[Chunk]:
-        """There are no more bytes. Raises `TruncatedStreamError` if the answer is not complete."""
+        """Mark the end of the bytes. Raises `TruncatedStreamError` if the response is not complete."""
         ...
 
 
@@ -95,26 +95,28 @@ class Codec(Protocol):
 
     @property
     def schema_dialect(self) -> Dialect:
-        """The JSON Schema that the server can hold a model to."""
+        """The JSON Schema dialect that the server can enforce."""
         ...
 
     def encode(self, request: Request) -> EncodedRequest:
-        """The JSON body that asks for what `request` says."""
+        """Encode a request."""
         ...
 
     def decode(self, body: Any) -> list[Chunk]:
-        """The chunks of a whole answer (parsed JSON). Raises `ReportedError` or `MalformedResponseError`."""
+        """Decode a complete, non-streamed response (parsed JSON). Raises `ReportedError` or
+        `MalformedResponseError`."""
         ...
 
     def decoder(self) -> Decoder:
-        """A fresh decoder for a streamed answer."""
+        """Return a new decoder for a streamed response."""
         ...
 
 
 class WireError(Exception):
-    """What a codec raises. `chunks` is what the same bytes said before they went wrong, so that nothing is lost.
+    """Base of the errors that codecs raise. `chunks` holds what was decoded from the same bytes before the error.
 
-    Whoever sent the request adds the `headers` of the answer, and the `secrets` that the server's words may repeat."""
+    The sender of the request adds the `headers` of the response, and the `secrets` that the server's text may repeat.
+    """
 
     chunks: Sequence[Chunk] = ()
     headers: Mapping[str, str] = MappingProxyType({})
@@ -122,11 +124,12 @@ class WireError(Exception):
 
 
 class ReportedError(WireError):
-    """The server says that it failed, by status, in the body, or inside a stream.
+    """The server reports a failure: by its status, in the body, or inside a stream.
 
-    `message` is all that it says: it is shown without its secrets, then shortened.
-    `meaning` is the HTTP status that its words mean, where they say more than its status does. `is_lasting` if sending
-    the request again cannot help, since somebody has to pay or to raise a limit first."""
+    `message` is the server's full text; secrets are removed before it is shown, then it is truncated. `implied_status`
+    is the HTTP status that the text implies, where it says more than the actual status. `is_lasting` is true if a retry
+    cannot help, because somebody has to pay or raise a limit first.
+    """
 
     def __init__(
         self,
@@ -152,7 +155,8 @@ class ReportedError(WireError):
 
 
 class MalformedResponseError(WireError):
-    """The answer is not of the protocol. `quoted` is all it says: it is shown without its secrets, then shortened."""
+    """The response does not follow the protocol. `response_text` is its full text; secrets are removed before it is
+    shown, then it is truncated."""
 
     def __init__(self, reason: str, quoted: str) -> None:
         super().__init__(reason)
@@ -160,4 +164,4 @@ class MalformedResponseError(WireError):
 
 
 class TruncatedStreamError(WireError):
-    """The bytes ended before the answer did."""
+    """The bytes ended before the response did."""

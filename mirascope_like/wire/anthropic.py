@@ -1,20 +1,21 @@
-"""Anthropic's Messages API: requests. `anthropic_answers` reads what comes back.
+"""Requests of Anthropic's Messages API. `anthropic_answers` decodes the responses.
 
 Source: docs.claude.com (Messages, streaming, thinking, effort, prompt caching, structured outputs, mid-conversation
 system messages), and recorded traffic.
 
 Rules
-* Turns alternate: messages of one role in a row become one, and a user turn begins with its tool results. Texts without
-  a visible character are refused by the API and so never sent. An assistant turn of which nothing is left is dropped; a
-  user's says "(no text)", because the turns around it have to stay apart, and the first turn has to be the user's.
-* The model goes on with an assistant turn that stands last, if it can; else the user says "Go on." behind it.
-* System messages at the start are the `system` field. Later ones stay in their turn, so that what came before stays as
-  it was (the cached prefix, signed thoughts): as system turns where the model takes these, else as tagged user text.
-* The prefix that calls share is marked for the cache: tools and `system`, and the history once there is one. What is
-  too short to be cached is ignored by the API.
-* `max_tokens` must be sent. Callers set it as the most they pay for, so a thinking budget yields to it, never it to the
-  budget. Unset, it is 16,000 or the model's limit, and for models not known the smallest limit of all.
-* Params that a model refuses, alone or beside others, are left out with a warning.
+* Turns alternate: consecutive messages of one role are merged, and a user turn begins with its tool results. The API
+  refuses texts without a visible character, so they are never sent. An assistant turn that becomes empty is dropped; an
+  empty user turn becomes "(no text)", since the turns around it must stay apart, and the first turn must be the user's.
+* The model continues a trailing assistant turn, if it can; else a user turn "Go on." follows it.
+* System messages at the start are the `system` field. Later ones stay in their turn, so that everything before them is
+  unchanged (the cached prefix, signed thoughts): as system turns where the model accepts these, else as tagged user
+  text.
+* The prefix that calls share is marked for the cache: tools and `system`, and the history once there is one. The API
+  ignores marks on a prefix that is too short.
+* `max_tokens` must be sent. Callers set it as the most they pay for, so the thinking budget is reduced to fit it, never
+  the reverse. If it is not set, it is 16,000 or the model's limit, and for unknown models the smallest limit of all.
+* Params that a model refuses, alone or beside others, are omitted with a warning.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AnthropicMessages"]
 
-_VERSION = "2023-06-01"  # the next one, 2026-10-21, refuses temperature, top_p and top_k also for models that take them
+_VERSION = (
+    "2023-06-01"  # the next one, 2026-10-21, refuses temperature, top_p and top_k even for models that accept them
+)
 _DEFAULT_MAX_TOKENS = 16_000
-_MIN_OUTPUT_LIMIT = 4_096  # of all Claude models: what a model that is not known takes in any case
+_MIN_OUTPUT_LIMIT = 4_096  # the smallest of all Claude models: unknown models accept it too
 _MIN_BUDGET = 1_024
 _BUDGET_SHARES = {
     "minimal": 0.0,
@@ -63,7 +66,7 @@ _BUDGET_SHARES = {
     "xhigh": 0.7,
     "max": 0.8,
 }  # shares of max_tokens
-_EFFORTS = ("low", "medium", "high", "xhigh", "max")  # of all models together
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")  # the union over all models
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _THINKING_TYPES = ("thinking", "redacted_thinking")
@@ -79,7 +82,7 @@ class AnthropicMessages:
     schema_dialect = ANTHROPIC
 
     def encode(self, request: Request) -> EncodedRequest:
-        """See `Codec.encode`. Raises `FeatureNotSupportedError` for media and provider tools that are not taken."""
+        """See `Codec.encode`. Raises `FeatureNotSupportedError` for unsupported media and provider tools."""
         leading = list(takewhile(lambda message: isinstance(message, SystemMessage), request.messages))
         body: JsonObject = {
             "model": request.model,
@@ -136,13 +139,13 @@ class AnthropicMessages:
 
 
 class _TurnBuilder:
-    """Puts messages into the order and grouping that the API takes."""
+    """Puts messages into the order and grouping that the API accepts."""
 
     def __init__(self, has_system_turns: bool) -> None:
         self._has_system_turns = has_system_turns
         self._turns: list[JsonObject] = []
-        self._user_blocks: list[JsonObject] | None = None  # of the user turn that is open, if one is
-        self._system_texts: list[str] = []  # a system turn has to stand right after the user turn it came with
+        self._user_blocks: list[JsonObject] | None = None  # of the open user turn; `None` if there is none
+        self._system_texts: list[str] = []  # a system turn must directly follow its user turn
 
     def add_system(self, text: str) -> None:
         if not text.strip():
@@ -177,7 +180,7 @@ class _TurnBuilder:
             return
         blocks, system = self._user_blocks, self._system_texts
         self._user_blocks, self._system_texts = None, []
-        if not blocks:  # there is no user turn for the system's to follow
+        if not blocks:  # there is no user turn for the system turn to follow
             blocks, system = [_tagged_block(text) for text in system], []
         blocks.sort(key=lambda block: block["type"] != "tool_result")
         self._turns.append({"role": "user", "content": blocks or [_text_block(NO_TEXT)]})
@@ -186,7 +189,7 @@ class _TurnBuilder:
 
 
 def _prepare_last_turn(body: JsonObject, request: Request) -> None:
-    """What the model said last is for it to go on with, where it takes that: then it must not end with a space."""
+    """Let the model continue a trailing assistant turn where it supports that: the text must not end with a space."""
     last = body["messages"][-1]
     if last["role"] != "assistant":
         _omit_thinking_within_turn(body, request)
@@ -200,7 +203,7 @@ def _prepare_last_turn(body: JsonObject, request: Request) -> None:
 
 
 def _omit_thinking_within_turn(body: JsonObject, request: Request) -> None:
-    """Where thoughts have a budget, a turn that calls tools has to begin with one: who called without goes on so."""
+    """Omit thinking with a budget if the last turn called tools without a thought: such a turn must begin with one."""
     if not _has_thinking(body, "enabled"):
         return
     turns = [message["content"] for message in body["messages"] if message["role"] != "system"]
@@ -263,7 +266,7 @@ def _encode_result(output: c.ToolOutput[Any], request: Request) -> JsonObject:
         block["content"] = content
     if output.error is not None:
         block["is_error"] = True
-        block.setdefault("content", NO_TEXT)  # an error must have some
+        block.setdefault("content", NO_TEXT)  # an error must have content
     return block
 
 
@@ -288,7 +291,7 @@ def _is_raw_message(raw: object) -> TypeGuard[Mapping[str, Any]]:
 
 
 def _encode_raw_blocks(blocks: Iterable[JsonObject]) -> list[JsonObject]:
-    """Blocks of an answer as they can go back: no blank texts, and no thoughts that lead to nothing."""
+    """Return the blocks of a response without those that the API refuses: blank texts, and trailing thoughts."""
     encoded = [_make_valid_call(block) for block in blocks if not _is_blank(block)]
     while encoded and encoded[-1]["type"] in _THINKING_TYPES:
         encoded.pop()
@@ -335,7 +338,7 @@ def _encode_thinking(request: Request, max_tokens: int) -> JsonObject:
         warn_thinking_omitted(request)
         return {}
     if level == "none":
-        # Some models always think: for them the least is the nearest.
+        # Some models always think: for them the lowest effort is the nearest.
         if features.thinking_off is False:
             return _encode_effort(request)
         return {"thinking": {"type": features.thinking_off or "disabled"}}
@@ -413,9 +416,10 @@ def _has_thinking(body: JsonObject, *kinds: str) -> bool:
 
 
 def _mark_for_cache(body: JsonObject) -> None:
-    """Mark the ends of what later calls begin with: tools and system text; the history too, once there is an answer.
+    """Mark the ends of the prefix that later calls share: tools and system text; the history too, once there is a
+    response.
 
-    Marks stand on blocks, not on the request, since not every cloud that serves the API takes the latter.
+    Marks are on blocks, not on the request, since not every cloud that serves the API accepts the latter.
     """
     ends = [body.get("system") or body.get("tools")]
     if any(message["role"] == "assistant" for message in body["messages"]):

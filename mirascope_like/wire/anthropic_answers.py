@@ -1,13 +1,13 @@
-"""Answers of Anthropic's Messages API: see `anthropic` for the requests.
+"""Responses of Anthropic's Messages API: see `anthropic` for the requests.
 
 Rules
-* A whole answer is decoded as a stream of whole blocks: one state machine for both.
-* `raw_message` holds the blocks as they must go back: signatures, citations, encrypted results, blocks yet unknown.
-* A call whose arguments are cut off keeps their text in its `ToolCall`. Sent back it has none, since the API takes
-  objects only; so it can be answered with an error like any other.
-* Deltas that are not known replace the fields that they name.
-* A call whose end was left out is complete only if its arguments are a JSON object.
-* Blocks are said one after the other, in the order in which they began; one that comes along with another waits.
+* A non-streamed response is decoded as a stream of complete blocks: one state machine for both.
+* `raw_message` holds the blocks as they must go back: signatures, citations, encrypted results, unknown blocks.
+* A call whose arguments are truncated keeps their text in its `ToolCall`. It is sent back without arguments, since the
+  API accepts only objects; so it can get an error result like any other call.
+* Unknown deltas replace the fields that they name.
+* A call without its stop event is complete only if its arguments are a JSON object.
+* Chunks follow the order in which blocks began; a block that arrives beside an earlier, open one waits.
 * Texts and thoughts without a start event begin with their first delta.
 * Arguments that cannot be attributed to one call raise `MalformedResponseError`: no call runs with another call's
   arguments.
@@ -53,9 +53,11 @@ __all__ = ["MessagesDecoder"]
 
 
 class _Block:
-    """A block of an answer that is arriving. This class keeps what it does not know; the others also say it.
+    """A block of a response that is still arriving. This class keeps unknown blocks; subclasses also write text,
+    thoughts and calls.
 
-    `raw` is at first as the start event has it and at the end as it is sent back. `ids` are those of the calls so far.
+    `raw` is first the content of the start event and at the end the form to send back. `ids` holds the ids of the calls
+    so far.
     """
 
     takes_arguments: ClassVar[bool] = False
@@ -64,7 +66,7 @@ class _Block:
         self.raw: JsonObject = dict(raw)
         self.kind = str(raw.get("type"))
         self.pieces: list[str] = []
-        self.pending: list[Chunk] = []  # what it says before its turn
+        self.pending: list[Chunk] = []  # its chunks while an earlier block is open
         self.is_ended = False
 
     def start(self, chunks: list[Chunk]) -> None:
@@ -139,8 +141,9 @@ class _ThoughtBlock(_Block):
 class _ServerCallBlock(_Block):
     """A call of a tool that the provider runs; `_CallBlock` is one for the caller to run.
 
-    The start event of a whole answer has all of its input. In a stream its input is the first part of what the deltas
-    say, or all of it."""
+    The start event of a non-streamed response has all of its input. In a stream its input is the first part of what the
+    deltas bring, or all of it.
+    """
 
     takes_arguments = True
 
@@ -204,7 +207,7 @@ _BLOCK_TYPES: dict[str, type[_Block]] = {
 }
 
 
-# The blocks that can be told by a delta alone: a call needs its name.
+# The blocks that a delta alone identifies: a call needs its name.
 _BLOCK_BY_DELTA = {
     "text_delta": "text",
     "citations_delta": "text",
@@ -214,23 +217,23 @@ _BLOCK_BY_DELTA = {
 
 
 class MessagesDecoder(EventDecoder):
-    """Events in, chunks out. Only `message_stop` proves that an answer is complete."""
+    """Decodes events to chunks. Only `message_stop` proves that a response is complete."""
 
     def __init__(self) -> None:
         super().__init__()
         self._open_blocks: dict[object, _Block] = {}  # by index
-        self._open_indexes = OpenParts[object]()  # of these
-        self._indexes_without_args = OpenParts[object]()  # indexes of calls without arguments so far
-        self._ended_indexes: set[object] = {None}  # indexes of blocks that have ended; without one it could be any
+        self._open_indexes = OpenParts[object]()
+        self._indexes_without_args = OpenParts[object]()  # open calls without arguments so far
+        self._ended_indexes: set[object] = {None}  # of blocks that have ended; a block without an index has None
         self._stray_indexes: set[object] = set()  # indexes of arguments that came before their call
-        self._queue = deque[_Block]()  # what has not been said whole: the first has its turn
+        self._queue = deque[_Block]()  # blocks that are not fully written; the first is written now
         self._content: list[JsonObject] = []
         self._calls: list[_CallBlock] = []
         self._ids = UniqueIds("toolu_")
         self._usage: JsonObject = {}
         self._is_usage_written = True
         self._finish_raw: str | None = None
-        self._is_truncated = False  # whether the end of a call was left out
+        self._is_truncated = False  # a call had no stop event and its arguments are incomplete
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if self.is_complete:
@@ -262,7 +265,7 @@ class MessagesDecoder(EventDecoder):
         raise_for_error(body)
         message: Mapping[str, Any] = body
         if not isinstance(message.get("content"), list):
-            raise MalformedResponseError("the answer has no content", str(message))
+            raise MalformedResponseError("the response has no content", str(message))
         for index, block in enumerate(message["content"]):
             self._start_block(index, block, chunks)
             self._stop_block(index, chunks)
@@ -270,7 +273,7 @@ class MessagesDecoder(EventDecoder):
         self._finish(chunks)
 
     def _finish(self, chunks: list[Chunk]) -> None:
-        """The answer is whole: say how it ended."""
+        """End the complete response: append usage, finish reason and raw message."""
         if self._stray_indexes:
             raise MalformedResponseError("arguments came without the name of their tool", str(self._stray_indexes))
         for index in list(self._open_blocks):
@@ -284,12 +287,12 @@ class MessagesDecoder(EventDecoder):
         self.is_complete = True
 
     def _block_index(self, event: Mapping[str, Any]) -> object:
-        """The index of the block that an event is about: of the newest, if it does not say."""
+        """Return the index of the block that an event is about; of the newest block if the event has none."""
         index = normalize_index(event.get("index"))
         return self._open_indexes.newest if index is None else index
 
     def _chunks_of(self, block: _Block, chunks: list[Chunk]) -> list[Chunk]:
-        """Where a block says what it says."""
+        """Return the list that a block's chunks are appended to."""
         return chunks if block is self._queue[0] else block.pending
 
     def _start_block(self, index: object, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
@@ -325,13 +328,13 @@ class MessagesDecoder(EventDecoder):
             (self._stray_indexes.add if block is None else self._stray_indexes.discard)(index)
         kind = _BLOCK_BY_DELTA.get(delta.get("type", ""))
         if kind and (block is None or (block.kind != kind and block.kind in _BLOCK_TYPES)):
-            self._start_block(index, {"type": kind}, chunks)  # one whose beginning was left out
+            self._start_block(index, {"type": kind}, chunks)  # its start event was left out
             block = self._open_blocks[index]
         if block is not None:
             block.delta(delta, self._chunks_of(block, chunks))
 
     def _stop_without_event(self, index: object, chunks: list[Chunk]) -> None:
-        """Stop a block, if one is open, whose end was left out. A call is complete then if its arguments are."""
+        """Stop a block, if one is open, whose stop event was left out. A call is complete then if its arguments are."""
         block = self._open_blocks.get(index)
         self._stop_block(index, chunks)
         if isinstance(block, _CallBlock) and parse_finish_reason("", [block.args.text]) is not None:
@@ -351,7 +354,8 @@ class MessagesDecoder(EventDecoder):
                 chunks.extend(self._queue[0].pending)
 
     def _note_message(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        """What is said about the answer, at its start and again at its end: then totals, which replace the first."""
+        """Keep the fields of the message, sent at the start and again at the end: then they are totals, which replace
+        the first."""
         if message.get("id") or message.get("model"):
             chunks.append(ResponseInfoChunk(message.get("id"), message.get("model")))
         if usage := message.get("usage"):

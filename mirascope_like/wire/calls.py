@@ -1,4 +1,4 @@
-"""What all protocols need to put tool calls together: their ids, and arguments that servers send in pieces or twice."""
+"""What all decoders need for tool calls: unique ids, and arguments that servers send in pieces or twice."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _JSON_DELIMITER = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)
 
 
 class UniqueIds:
-    """The ids of the tool calls of one answer. Results are matched to calls by id, so no two calls may share one."""
+    """Keeps the ids of one response's tool calls unique, since results are matched to calls by id."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._used: set[str] = set()
 
     def make_unique(self, id: str) -> str:
-        """Return the id, or one that is made up if it is empty or taken."""
+        """Return the id, or a generated one if it is empty or already used."""
         if not id or id in self._used:
             id = f"{self._prefix}{urandom(16).hex()}"
         self._used.add(id)
@@ -33,11 +33,11 @@ class UniqueIds:
 
 
 class OpenParts(Generic[K]):
-    """The keys of parts that have begun and not ended. All takes constant time."""
+    """The keys of parts that have begun and not ended. Every operation takes constant time."""
 
     def __init__(self) -> None:
         self._open: set[K] = set()
-        self._order: list[K] = []  # those and some that have ended
+        self._order: list[K] = []  # open keys, and some that have ended
 
     def __len__(self) -> int:
         return len(self._open)
@@ -46,57 +46,57 @@ class OpenParts(Generic[K]):
         return key in self._open
 
     def add(self, key: K) -> None:
-        """A part begins."""
+        """Add a part that begins."""
         self._open.add(key)
         self._order.append(key)
 
     def remove(self, key: K) -> None:
-        """A part ends, if it is open."""
+        """Remove a part that ends, if it is open."""
         self._open.discard(key)
 
     @property
     def newest(self) -> K | None:
-        """The part that began last; `None` if none is open."""
+        """The open part that began last; `None` if none is open."""
         while self._order and self._order[-1] not in self._open:
             self._order.pop()
         return self._order[-1] if self._order else None
 
 
 class ArgumentsBuffer:
-    """The JSON text of a call's arguments, which arrives in pieces. Each piece is read once."""
+    """Collects the JSON text of a call's arguments, which arrives in pieces. Each piece is read once."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._taken_count = 0  # how many pieces were given out
-        self._scanned_count = 0  # how many the brackets have read
+        self._taken_count = 0  # pieces that `take_new_pieces` has returned
+        self._scanned_count = 0  # pieces that `_end_finder` has read
         self._end_finder = _JSONEndFinder()
-        self._equal_text: str | None = None  # a text that was found to have the same value
+        self._equal_text: str | None = None  # the last text found to have the same value
 
     @property
     def text(self) -> str:
-        """All that came."""
+        """The text so far."""
         return "".join(self._pieces)
 
     def add(self, piece: str) -> None:
-        """Take in another piece."""
+        """Add a piece."""
         self._pieces.append(piece)
         if self._equal_text is not None and piece.strip():
             self._equal_text = None
 
     def take_new_pieces(self) -> list[str]:
-        """Return the pieces that came since the last time."""
+        """Return the pieces that were added since the last call."""
         pieces, self._taken_count = self._pieces[self._taken_count :], len(self._pieces)
         return pieces
 
     def is_complete(self) -> bool:
-        """Whether an object or array has ended."""
+        """Return whether an object or array has ended."""
         self._end_finder.feed("".join(self._pieces[self._scanned_count :]))
         self._scanned_count = len(self._pieces)
         return self._end_finder.is_closed
 
     def has_same_value(self, args: str) -> bool:
-        """Whether a text has the same value. Texts that are equal are compared among themselves, so that many short
-        ones behind a long one take no time."""
+        """Return whether a text has the same JSON value. Equal texts are compared with each other, so many short texts
+        after a long one take little time."""
         if not _has_same_json_value(self.text if self._equal_text is None else self._equal_text, args):
             return False
         self._equal_text = args
@@ -132,8 +132,8 @@ def arguments_text(value: object) -> str:
 
 
 def normalize_index(value: object) -> object:
-    """Return the index of a call, item or block as it compares: a number also if it is sent as text, `None` if it is
-    missing."""
+    """Return the index of a call, item or block in a comparable form: a number even if it is sent as text, `None` if it
+    is missing."""
     if isinstance(value, str):
         return int(value) if value.isdecimal() else value or None
     return value if isinstance(value, int | float) else None

@@ -1,18 +1,18 @@
-"""Tool calls of chat completions, put together from their deltas.
+"""Assembles tool calls from the deltas of chat completions.
 
-Servers disagree on what tells the calls of one answer apart: the index, the id, the name, or only the order.
+Servers disagree on what identifies a call within a response: the index, the id, the name, or only the order.
 
 Rules
-* A delta belongs to the call at its `index`. Without an index its `id` decides, and without either the newest call.
-* At a known index, a delta without a name goes on with that call, whatever its id is: some servers send another id in
+* A delta belongs to the call at its `index`. Without an index its `id` decides; without either, the newest call.
+* At a known index, a delta without a name continues that call, whatever its id is: some servers send another id in
   each delta.
 * An equal name is a repeat. A different name continues the name while there are no arguments, unless earlier calls of
-  the answer began with their arguments in the same delta. After arguments, a name begins a new call if it is different,
-  has a new id, or comes with another JSON object.
-* Names with different ids and no arguments between them are one name in pieces, unless the arguments have the last id.
-* Arguments that are repeated whole are taken once, and an empty object gives way to the arguments that follow it.
+  the response began with their arguments in the same delta. After arguments, a name begins a new call if it is
+  different, has a new id, or comes with another JSON object.
+* Names with different ids and no arguments between them are pieces of one name, unless the arguments have the last id.
+* Complete arguments that are repeated count once, and an empty object is replaced by the arguments that follow it.
 * A call's start chunk is sent once its name is certain: when its arguments begin, when those of a later call begin, or
-  at the end of the answer.
+  at the end of the response.
 * Arguments that cannot be attributed to one call raise `MalformedResponseError`: no call runs with another call's
   arguments.
 """
@@ -34,7 +34,7 @@ _MAX_NAME_LENGTH = 1_000  # characters
 
 @dataclass(slots=True)
 class _Delta:
-    """One entry of `tool_calls`. What is missing is empty, and `index` is `None`."""
+    """One entry of `tool_calls`. Missing fields are empty; a missing `index` is `None`."""
 
     index: object
     id: str
@@ -44,15 +44,15 @@ class _Delta:
 
 
 class _PartialCall:
-    """A tool call that is arriving."""
+    """A tool call that is still arriving."""
 
     def __init__(self, position: int) -> None:
         self.position = position
         self.id = ""
-        self.ids: set[str] = set()  # all that its deltas had
-        self.names: list[tuple[str, str]] = []  # pieces of its name, each with the id that was known then
-        self._args_ids: set[str] = set()  # those that came with arguments
-        self._args_id: str = ""  # the last of these
+        self.ids: set[str] = set()  # all ids of its deltas
+        self.names: list[tuple[str, str]] = []  # (id, piece): pieces of its name, each with the id known at that time
+        self._args_ids: set[str] = set()  # ids that came with arguments
+        self._args_id: str = ""  # the last of `_args_ids`
         self.is_custom = False
         self.has_index = False
         self.is_started = False
@@ -65,28 +65,29 @@ class _PartialCall:
         return "".join(piece for _, piece in self.names)
 
     def is_different_from(self, delta: _Delta) -> bool:
-        """Whether a delta has another name or id than this call."""
+        """Return whether a delta has another name or id than this call."""
         return not (self._has_name(delta.name, delta.id) and self.can_have_id(delta.id))
 
     def _has_name(self, name: str, id: str) -> bool:
-        """Whether a name repeats what is known: the whole name, what came of it with this id, or its last piece."""
+        """Return whether a name repeats a known one: the whole name, the part that came with this id, or the last
+        piece."""
         of_id = "".join(piece for own, piece in self.names if own == id)
         return not self.names or name in (self.name, of_id, self.names[-1][1])
 
     def is_complete_before(self, args: str) -> bool:
-        """Whether these arguments stand behind a complete JSON object."""
+        """Return whether these arguments follow a complete JSON object."""
         return self.has_args and bool(args.strip()) and self.is_complete()
 
     def is_repeated_by(self, args: str) -> bool:
-        """Whether these arguments are this call's own, once more or in place of an empty object."""
+        """Return whether these arguments repeat this call's, or replace its empty object."""
         return self._is_placeholder or self.args.has_same_value(args)
 
     def can_have_id(self, id: str) -> bool:
-        """Whether an id may be this call's: it is one of those of its deltas, or nothing is known."""
+        """Return whether an id may be this call's: it is one of its deltas' ids, or no id is known."""
         return not id or not self.ids or id in self.ids
 
     def is_complete(self) -> bool:
-        """Whether the arguments are a complete JSON object."""
+        """Return whether the arguments are a complete JSON object."""
         return not self.is_custom and self.args.is_complete()
 
     def add_id(self, id: str) -> None:
@@ -94,7 +95,8 @@ class _PartialCall:
         self.ids.add(id)
 
     def add_name(self, name: str, id: str) -> None:
-        """Add a piece of the name, or its repeat. Raises `MalformedResponseError` if the name was final."""
+        """Add a piece of the name, unless it repeats a known one. Raises `MalformedResponseError` if the name was
+        final."""
         if self.names and self._has_name(name, id):
             return
         if self.is_started:
@@ -104,8 +106,8 @@ class _PartialCall:
         self.names.append((id or (self.names[-1][0] if self.names else ""), name))
 
     def split_by_id(self, id: str) -> Sequence[Sequence[tuple[str, str]]]:
-        """If the pieces of the name have several ids and this is one of them, keep those of the first id alone. Return
-        the others, by id. Raises `MalformedResponseError` if the name was final."""
+        """Split the name if its pieces have several ids and this is one of them: keep the pieces of the first id,
+        return the others by id. Raises `MalformedResponseError` if the name was final."""
         by_id: dict[str, list[tuple[str, str]]] = {}
         for piece in self.names:
             by_id.setdefault(piece[0], []).append(piece)
@@ -118,8 +120,8 @@ class _PartialCall:
         return others
 
     def add_args(self, args: str, id: str) -> None:
-        """Add a piece of the arguments. Raises `MalformedResponseError` for a second object behind a complete one,
-        and for pieces of two ids in turn: those are of two calls."""
+        """Add a piece of the arguments. Raises `MalformedResponseError` for a second object after a complete one, and
+        for pieces whose ids alternate: those belong to two calls."""
         if id and id != self._args_id:
             if id in self._args_ids:
                 raise MalformedResponseError(f"tool call {self.name!r} has arguments of two ids in turn", args)
@@ -152,29 +154,29 @@ class _PartialCall:
             chunks.extend([ToolCallChunk(self.id, piece) for piece in self.args.take_new_pieces()])
 
     def write_end(self, chunks: list[Chunk]) -> None:
-        """Append the remaining arguments and the end."""
+        """Append the remaining arguments and the end chunk."""
         self._is_placeholder = False
         self.write_args(chunks)
         chunks.append(ToolCallEndChunk(self.id))
 
     def to_raw(self) -> JsonObject:
-        """Return the call as a whole answer would have it."""
+        """Return the call in the form of a non-streamed response."""
         if self.is_custom:
             return {"type": "custom", "id": self.id, "custom": {"name": self.name, "input": self.args.text}}
         return {"type": "function", "id": self.id, "function": {"name": self.name, "arguments": self.args.text or "{}"}}
 
 
 class ToolCalls:
-    """The tool calls of one answer. Work is linear in the number of deltas and their size."""
+    """The tool calls of one response. Work is linear in the number of deltas and their size."""
 
     def __init__(self) -> None:
         self._calls: list[_PartialCall] = []
         self._by_index: dict[object, _PartialCall] = {}
         self._by_id: dict[str, _PartialCall] = {}
-        self._shared_indexes: set[object] = set()  # indexes of several calls
-        self._count_without_args = 0  # how many calls
-        self._started_count = 0  # how many calls, in their order
-        self._certain_count = 0  # how many calls whose names are certain, if they have one
+        self._shared_indexes: set[object] = set()  # indexes that several calls have
+        self._count_without_args = 0
+        self._started_count = 0  # calls are started in order
+        self._certain_count = 0  # calls whose names are certain, if they have one
         self._ids = UniqueIds("call_")
         self._has_whole_calls = False  # whether the first call came with name and arguments in one delta
 
@@ -182,19 +184,18 @@ class ToolCalls:
         return len(self._calls)
 
     def add(self, entries: Iterable[JsonObject], chunks: list[Chunk]) -> None:
-        """Take in the `tool_calls` of one delta of a stream and append their chunks. Raises
-        `MalformedResponseError`."""
+        """Add the `tool_calls` of one delta of a stream and append their chunks. Raises `MalformedResponseError`."""
         name = ""
         for entry in entries:
             delta = _parse_delta(entry)
             if delta.index is None and name and delta.name != name and delta.name and not delta.id:
-                delta.index = object()  # names side by side in one list are no pieces of one name
+                delta.index = object()  # names beside each other in one list are not pieces of one name
             name = delta.name or name
             if delta.args or delta.name or delta.id:
                 self._add_delta(delta, chunks)
 
     def end(self, chunks: list[Chunk]) -> None:
-        """Append what remains of the calls. Raises `MalformedResponseError` for arguments without a name."""
+        """Append the rest of the calls. Raises `MalformedResponseError` for arguments without a name."""
         for call in self._calls:
             if call.has_args and not call.names:
                 raise MalformedResponseError("arguments came without the name of their tool", call.args.text)
@@ -209,7 +210,7 @@ class ToolCalls:
         return [call.args.text for call in self._calls if not call.is_custom]
 
     def to_raw(self) -> list[JsonObject]:
-        """Return the calls as a whole message would have them."""
+        """Return the calls in the form of a non-streamed message."""
         return [call.to_raw() for call in self._calls]
 
     def _add_delta(self, delta: _Delta, chunks: list[Chunk]) -> None:
@@ -230,7 +231,7 @@ class ToolCalls:
             call.write_args(chunks)
 
     def _remember_keys(self, call: _PartialCall, delta: _Delta) -> None:
-        """Remember what later deltas of a call may be told by."""
+        """Remember the index and id by which later deltas may name a call."""
         if delta.index is not None:
             call.has_index = True
             if self._by_index.setdefault(delta.index, call) is not call:
@@ -242,7 +243,7 @@ class ToolCalls:
             call.add_id(delta.id)
 
     def _find_or_begin_call(self, delta: _Delta) -> _PartialCall:
-        """Return the call that a delta belongs to, a new one if it begins one."""
+        """Return the call that a delta belongs to; a new one if the delta begins one."""
         call = self._find_call(delta)
         if call is not None and not self._is_next_call(call, delta):
             return call
@@ -251,7 +252,7 @@ class ToolCalls:
         return self._begin_call()
 
     def _is_next_call(self, call: _PartialCall, delta: _Delta) -> bool:
-        """Whether a delta at the place of a call begins the next one there."""
+        """Return whether a delta begins another call at the place of this one."""
         if not delta.name:
             return False
         if call.is_different_from(delta):
@@ -261,7 +262,7 @@ class ToolCalls:
         return (self._has_whole_calls and not delta.id) or not call.is_repeated_by(delta.args)
 
     def _find_call(self, delta: _Delta) -> _PartialCall | None:
-        """Return the call at the place of a delta. Raises `MalformedResponseError` if that is not clear."""
+        """Return the call at the place of a delta. Raises `MalformedResponseError` if it is ambiguous."""
         by_id = self._by_id.get(delta.id)
         if delta.index is None:
             return by_id or self._find_newest_call(delta)
@@ -275,7 +276,7 @@ class ToolCalls:
         return call
 
     def _find_newest_call(self, delta: _Delta) -> _PartialCall | None:
-        """Return the call that a delta without an index goes on with, if no call has its id."""
+        """Return the call that a delta without an index continues, if no call has its id."""
         call = self._calls[-1] if self._calls else None
         if call is None or (call.id and (delta.id or not call.names)):
             return None
@@ -291,8 +292,8 @@ class ToolCalls:
         return call
 
     def _split_call(self, call: _PartialCall, delta: _Delta) -> _PartialCall:
-        """Return the call that the first arguments at an index belong to: one of several if names with different ids
-        came there, which looked like pieces of one name until now."""
+        """Return the call that the first arguments at an index belong to. It is one of several if names with different
+        ids came at that index, which looked like pieces of one name until now."""
         ids = call.ids
         others = call.split_by_id(delta.id)
         if not others:

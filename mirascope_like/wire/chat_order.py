@@ -1,11 +1,11 @@
-"""The order of messages that a chat-completions server takes. Pure functions of encoded messages; which rules hold for
-a server is data, in its `ChatDialect`.
+"""Puts encoded messages into the order that a chat-completions server accepts. The functions are pure; a server's
+`ChatDialect` is data that says which rules apply.
 
 Rules
-* Leading system messages become one where later ones are not taken; those are told as the user's, in tags, where they
-  stood.
-* Where turns must alternate, messages of one role in a row become one, and the user begins.
-* Where the model must answer results before the user goes on, it says "(no text)".
+* Where later system messages are not accepted, leading ones are merged into one; later ones become tagged user text in
+  the same place.
+* Where roles must alternate, consecutive messages of one role are merged, and the user begins.
+* Where the model must respond to tool results before the next user message, it says "(no text)".
 * There is at least one message.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["order_messages"]
 
 
 def order_messages(messages: Sequence[JsonObject], dialect: ChatDialect) -> list[JsonObject]:
-    """The messages in an order that the server takes."""
+    """Return the messages in an order that the server accepts."""
     if dialect.system != "anywhere":
         messages = _restrict_system_messages(messages, dialect)
     if dialect.alternate:
@@ -71,7 +71,7 @@ def _alternate_roles(messages: Sequence[JsonObject]) -> list[JsonObject]:
 
 
 def _merge_messages(first: JsonObject, second: JsonObject) -> JsonObject:
-    """One message that says what these two of one role say."""
+    """Return one message with the content of two messages of the same role."""
     contents = [message["content"] for message in (first, second) if message.get("content")]
     merged: JsonObject = {**first, **second, "content": contents[0] if contents else first["content"]}
     if calls := [*(first.get("tool_calls") or ()), *(second.get("tool_calls") or ())]:

@@ -1,6 +1,7 @@
-"""The other side of chat completions: what a server would answer, for scripted models and tests.
+"""Encodes chat completions responses as a server would send them, for scripted models and tests.
 
-`whole` gives a body, `events` the pieces of a stream that says the same; `OpenAIChat` reads back what was put in.
+`encode_response` returns a body, `encode_events` the events of a stream with the same content; `OpenAIChat` decodes
+both to the original content.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ _RAW_REASONS = {
 def encode_response(
     content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None, usage: Usage | None = None
 ) -> bytes:
-    """The body of a whole answer, as UTF-8 JSON. Without a usage, a word counts as a token.
+    """Encode a non-streamed response as UTF-8 JSON. Without a usage, each word counts as one token.
 
-    Raises `TypeError` for anything but texts, thoughts and tool calls, and `ValueError` for a reason that chat
-    completions have no word for."""
+    Raises `TypeError` for content other than texts, thoughts and tool calls, and `ValueError` for a finish reason that
+    chat completions have no value for.
+    """
     _check_content(content)
     message: JsonObject = {"role": "assistant", "content": _content_text(content) or None}
     if annotations := [_encode_citation(each) for part in content if isinstance(part, Text) for each in part.citations]:
@@ -48,14 +50,14 @@ def encode_response(
 def encode_events(
     content: Sequence[AssistantContentPart], finish_reason: FinishReason | None = None, usage: Usage | None = None
 ) -> list[bytes]:
-    """The server-sent events of a streamed answer, word by word; see `whole`."""
+    """Encode a streamed response as server-sent events, word by word; see `encode_response`."""
     end = _encode_choice({}, _raw_finish_reason(content, finish_reason))
     usage_chunk: JsonObject = {"choices": [], "usage": _encode_usage(content, usage)}
     return [*encode_unfinished_events(content), _encode_event(end), _encode_event(usage_chunk), b"data: [DONE]\n\n"]
 
 
 def encode_unfinished_events(content: Sequence[AssistantContentPart]) -> list[bytes]:
-    """The same events without those that end the answer."""
+    """Encode the same events without those that end the response."""
     _check_content(content)
     return [_encode_event(_encode_choice(delta, None)) for delta in _encode_deltas(content)]
 
@@ -71,7 +73,7 @@ def _encode_event(chunk: JsonObject) -> bytes:
 def _check_content(content: Sequence[AssistantContentPart]) -> None:
     for part in content:
         if not isinstance(part, Text | Thought | ToolCall):
-            raise TypeError(f"A scripted answer holds texts, thoughts and tool calls, not a {type(part).__name__}.")
+            raise TypeError(f"A scripted response holds texts, thoughts and tool calls, not a {type(part).__name__}.")
 
 
 def _encode_deltas(content: Sequence[AssistantContentPart]) -> Iterator[JsonObject]:
@@ -112,7 +114,7 @@ def _envelope(kind: str) -> JsonObject:
 def _raw_finish_reason(content: Sequence[AssistantContentPart], reason: FinishReason | None) -> str:
     if reason is not None:
         if reason not in _RAW_REASONS:
-            raise ValueError(f"A scripted answer may end by {', '.join(_RAW_REASONS)}, not by {reason}.")
+            raise ValueError(f"A scripted response can finish with {', '.join(_RAW_REASONS)}, not with {reason}.")
         return _RAW_REASONS[reason]
     return "tool_calls" if any(isinstance(part, ToolCall) for part in content) else "stop"
 

@@ -1,14 +1,14 @@
-"""Why a response ended, in the words of every protocol.
+"""Maps the finish reasons of every protocol to `FinishReason`.
 
-One table serves all of them, since compatible servers and routers pass on each other's words. Source: the vendors'
+One table serves all protocols, since compatible servers and routers pass on each other's values. Source: the vendors'
 documentation, the source code of vLLM, SGLang and TGI, and recorded traffic.
 
 Rules
-* A word that is not in the table is `UNKNOWN`: a response is complete only if the server says so in a word we know.
-* Some servers give no word at all, though the response is complete, and a stop sequence may end a text or cut a tool
-  call. There the tool calls decide: the response is incomplete if the arguments of one are not a JSON object.
-* Of two words, the router's and the model server's own, the worse counts if we know it.
-* Case does not matter, and neither does what follows a colon ("function_call_filter: MALFORMED_FUNCTION_CALL").
+* A value that is not in the table is `UNKNOWN`: a response is complete only if the server says so by a known value.
+* Some servers send no value though the response is complete, and a stop sequence may end a text or cut a tool call.
+  Then the tool calls decide: the response is incomplete if the arguments of one are not a JSON object.
+* Of two values, the router's and the model server's own, the worse counts if it is known.
+* Case does not matter, nor does what follows a colon ("function_call_filter: MALFORMED_FUNCTION_CALL").
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ _REASONS: Mapping[str, FinishReason] = {
 
 
 def parse_finish_reason(raw_reason: str | None, arguments: Iterable[str] = ()) -> FinishReason | None:
-    """Return the reason that a server's word gives, `None` if the response is complete.
+    """Return the finish reason for a server's value; `None` if the response is complete.
 
-    `arguments` are those of the response's tool calls, as the model wrote them. They decide where the word does not.
+    `arguments` are those of the response's tool calls, as the model wrote them. They decide where the value does not.
     """
     normalized = (raw_reason or "").partition(":")[0].strip().lower()
     if normalized in _AMBIGUOUS:
@@ -76,7 +76,7 @@ def parse_finish_reason(raw_reason: str | None, arguments: Iterable[str] = ()) -
 
 
 def is_known_incomplete(raw_reason: str | None) -> bool:
-    """Return whether a server's word says, in a way we know, that the response is not complete."""
+    """Return whether a server's value is known to mean that the response is not complete."""
     return parse_finish_reason(raw_reason) not in (None, FinishReason.UNKNOWN)
 
 

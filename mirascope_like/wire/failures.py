@@ -1,13 +1,13 @@
-"""What a server says when it fails. Every provider words it differently; what they share is data here.
+"""Reads the errors that servers report. Providers word them differently; the mapping is data in this module.
 
 Shapes seen: `{"error": {"message", "type", "code", …}}` (OpenAI, Anthropic, OpenRouter, Google), `{"error": "text"}`
 (Ollama, LM Studio), `{"code", "error": "text"}` (xAI), `{"object": "error", "message", …}` (Mistral, vLLM),
 `{"detail": …}` (FastAPI servers), `{"message": …}`, and text or HTML from proxies on the way.
 
 Rules
-* An answer that says that it is a failure is one, whatever its status.
-* The status decides what kind of failure it is. Where there is none (an answer that began with 200), or it is the 400
-  that some servers use for everything, the server's words do: its code, else its type.
+* A body that says it is an error is one, whatever its status.
+* The status decides the kind of error. If there is none (a response that began with 200), or it is the 400 that some
+  servers use for everything, the body decides: its code, else its type.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SHAPE_ERRORS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
-"""What reading raises when a field is not what it should be, or nested without end."""
+"""What decoding raises for a field of an unexpected type, or for endless nesting."""
 
 _NO_REASON = "the server gave no reason"
 # Codes and types, in lower case → the HTTP status that they mean. Sources: the error pages of OpenAI, Anthropic, Google
@@ -85,8 +85,8 @@ _STATUS_BY_CODE = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-# What these say ends only when somebody pays or raises a limit: retries fail until then. OpenAI (the first five), older
-# codes of OpenAI, Moonshot, Anthropic.
+# Retries fail until somebody pays or raises a limit. OpenAI (the first five), older codes of OpenAI, Moonshot,
+# Anthropic.
 _LASTING_CODES = {
     "insufficient_quota",
     "credit_balance_exhausted",
@@ -102,7 +102,7 @@ _INVALID_KEY = re.compile(r"(incorrect|invalid) api key|api key not valid", re.I
 
 
 def parse_error_body(status: int | None, body: bytes) -> ReportedError:
-    """The failure that a body with an error status reports, whatever it looks like."""
+    """Return the error that a body with an error status reports, in any shape."""
     text = body.decode("utf-8-sig", "replace").strip()
     try:
         value: object = json.loads(text)
@@ -112,14 +112,14 @@ def parse_error_body(status: int | None, body: bytes) -> ReportedError:
 
 
 def raise_for_error(response: object) -> None:
-    """Raises `ReportedError` if an answer, or an event of one, says that it is a failure."""
+    """Raise `ReportedError` if a response, or an event of one, says that it is an error."""
     body = cast("Mapping[str, Any] | None", _unwrap_list(response))
     if isinstance(body, dict) and (body.get("error") or "error" in (body.get("object"), body.get("type"))):
         raise parse_error_value(response)
 
 
 def parse_error_value(value: object, *, status: int | None = None) -> ReportedError:
-    """The failure that a JSON value describes. `status` is the HTTP status, unless the value names one itself."""
+    """Return the error that a JSON value describes. `status` is the HTTP status; without it, the value may name one."""
     body = _unwrap_list(value)
     if not isinstance(body, Mapping):
         return ReportedError(_as_text(value) or _NO_REASON, status=status, body=value)
@@ -146,13 +146,13 @@ def parse_error_value(value: object, *, status: int | None = None) -> ReportedEr
 
 
 def _detail_code(fields: Mapping[str, Any]) -> object:
-    """Return the code by which Anthropic tells a spend limit from a rate limit."""
+    """Return the code by which Anthropic distinguishes a spend limit from a rate limit."""
     details = fields.get("details")
     return cast("Mapping[str, object]", details).get("error_code") if isinstance(details, Mapping) else None
 
 
 def _implied_status(status: int | None, codes: Sequence[str], text: str) -> int | None:
-    """The status that a failure's words mean, if its own says too little."""
+    """Return the status that an error's codes or text imply, if its own status says too little."""
     if status not in (None, 400):
         return None
     if _INVALID_KEY.search(text):
@@ -161,13 +161,13 @@ def _implied_status(status: int | None, codes: Sequence[str], text: str) -> int 
 
 
 def make_malformed_error(response: object, error: Exception) -> MalformedResponseError:
-    """For what goes wrong (see `SHAPE_ERRORS`) when an answer has not the shape that its protocol promises."""
-    return MalformedResponseError(f"the answer has not the shape of its protocol ({error!r})", str(response))
+    """Return the `MalformedResponseError` for one of `SHAPE_ERRORS`, raised while a response was decoded."""
+    return MalformedResponseError(f"the response does not have the shape of its protocol ({error!r})", str(response))
 
 
 @contextmanager
 def convert_shape_errors(response: object) -> Generator[None]:
-    """Make a `MalformedResponseError` of what goes wrong while an answer is read."""
+    """Convert `SHAPE_ERRORS` raised in the block to `MalformedResponseError`."""
     try:
         yield
     except SHAPE_ERRORS as error:
@@ -175,12 +175,13 @@ def convert_shape_errors(response: object) -> Generator[None]:
 
 
 def _unwrap_list(value: object) -> object:
-    """Google sends its errors as a list of one."""
+    """Return the first item of a list, since Google sends its errors as a list of one; other values as they are."""
     return next(iter(cast("Sequence[object]", value)), None) if isinstance(value, list) else value
 
 
 def _find_status(*places: Mapping[str, Any]) -> int | None:
-    """An HTTP status that an error inside a stream names: some put it in `status_code`, some in `code`."""
+    """Return the HTTP status named by an error inside a stream: some servers put it in `status_code`, some in
+    `code`."""
     for place in places:
         for key in ("status_code", "status", "code"):
             number = place.get(key)

@@ -1,7 +1,7 @@
-"""What servers and models accept. `None` means "not known": then nothing is assumed, and what the caller asked for is
-sent as it stands.
+"""What servers and models accept. `None` means "not known": then nothing is assumed, and the caller's request is sent
+unchanged.
 
-`ChatDialect` describes a server's flavour of chat completions, `Features` what one model accepts; `model_rows` has the
+`ChatDialect` describes a server's variant of chat completions, `Features` what one model accepts; `model_rows` has the
 models. Both grow by adding a row, never an `if` elsewhere. Sources of the dialects: each provider's page on OpenAI
 compatibility, and recorded traffic.
 """
@@ -24,54 +24,54 @@ ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """What one model takes. Every `None` is "not known"."""
+    """What one model accepts. Every `None` means "not known"."""
 
     sampling: bool | Literal["one", "unthinking"] | None = None
     """Whether temperature and top_p are accepted (reasoning models of OpenAI refuse them): "one" if not both at once
     (Claude from Opus 4.1 on), "unthinking" if only while the model does not think (GPT from 5.1 on)."""
     strict_format: bool | None = None
-    """Whether answers can be constrained to a JSON schema."""
+    """Whether responses can be constrained to a JSON schema."""
     json_object: bool | None = None
-    """Whether answers can be constrained to be some JSON."""
+    """Whether responses can be constrained to be JSON of any kind."""
     strict_tools: bool | None = None
     """Whether tool arguments can be constrained to their schema."""
     only_text: bool | None = None
-    """Whether all that the model reads is text: no images, sounds or documents such as PDF."""
+    """Whether the model reads text only: no images, audio or documents such as PDF."""
     thinking: ThinkingStyle | Literal[False] | None = None
-    """How a level of thinking is asked for; `False` if the model does not think."""
+    """How a thinking level is requested; `False` if the model does not think."""
     efforts: Sequence[str] | None = None
-    """The efforts of thinking that are accepted (styles "effort" and "adaptive"); none if the effort cannot be set."""
+    """The thinking efforts that are accepted (styles "effort" and "adaptive"); empty if the effort cannot be set."""
     thinks_by_default: bool | None = None
     """Whether the model thinks if the request names no effort (GPT from 5.5 on, DeepSeek from V4 on)."""
     thinking_with_tools: bool | None = None
     """Whether chat completions accept tools while the model thinks (OpenAI refuses both together from GPT 5.4 on)."""
     encrypted_reasoning: bool | None = None
-    """Responses: whether reasoning can be returned encrypted, to be sent back. If not known, a model that thinks is
-    asked for it."""
+    """Responses: whether reasoning can be returned encrypted, to be sent back. If not known, it is requested from
+    models that think."""
     reasoning_summary: bool | None = None
-    """Responses: whether a summary of the reasoning can be asked for."""
+    """Responses: whether a summary of the reasoning can be requested."""
     thinking_off: Literal["disabled", "between_tools", False] | None = None
     """Anthropic: how thinking is turned off; `False` if it cannot be."""
     forced_tools: bool | Literal["unthinking"] | None = None
-    """Whether a request can demand that a tool is called; "unthinking" if only while the model does not think."""
+    """Whether a request can force a tool call; "unthinking" if only while the model does not think."""
     prefill: bool | None = None
-    """Whether the model goes on with an assistant message that stands last (Claude refuses it from 4.6 on)."""
+    """Whether the model continues a trailing assistant message (Claude refuses it from 4.6 on)."""
     system_turns: bool | None = None
-    """Anthropic: whether system messages may stand among the others."""
+    """Anthropic: whether system messages are accepted between other messages."""
     responses: bool | None = None
     """OpenAI: whether the model is served by the responses endpoint."""
     completions: bool | None = None
     """OpenAI: whether the model is served by the chat completions endpoint."""
     max_output_tokens: int | None = None
-    """The most tokens one answer may have."""
+    """The maximum number of output tokens of one response."""
     seed: bool | None = None
     stop: bool | None = None
     parallel_tools: bool | None = None
-    """Whether it can be said how many tools may be called at a time."""
+    """Whether a request can set if several tools may be called at a time."""
     tool_choice: Literal["words", False] | None = None
-    """How the choice of a tool is taken: "words" if only as a word, never by a tool's name; `False` if not at all."""
+    """How `tool_choice` is accepted: "words" if only as a word, never as a tool's name; `False` if not at all."""
     dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Fields of the server's `ChatDialect` that are otherwise than its provider's."""
+    """Fields of the server's `ChatDialect` that differ from its provider's."""
 
 
 UNKNOWN = Features()
@@ -79,12 +79,12 @@ UNKNOWN = Features()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatDialect:
-    """How a server words the chat completions protocol."""
+    """A server's variant of the chat completions protocol."""
 
     max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     ends_with: Literal["[DONE]", "finish_reason"] = "finish_reason"
-    """What proves that a stream is complete. `[DONE]` always does; where a server is known to send it without fail, a
-    finish reason alone does not, since the usage that follows may be missing."""
+    """What proves that a stream is complete. `[DONE]` always does. For servers known to always send it, a finish reason
+    alone does not, since the usage that follows may be missing."""
     thinking: Literal["reasoning_effort", "reasoning", "thinking"] | None = "reasoning_effort"
     """Where a thinking level goes: OpenAI's `reasoning_effort`, OpenRouter's `reasoning` object, or a
     `thinking: {"type": "enabled" | "disabled"}` switch."""
@@ -93,23 +93,23 @@ class ChatDialect:
     names: bool = True
     """Whether messages may carry a `name`."""
     stream_usage: bool = True
-    """Whether `stream_options.include_usage` is taken."""
+    """Whether `stream_options.include_usage` is accepted."""
     documents: Literal["file", "document_url"] = "file"
-    """How PDF documents are sent: OpenAI's `file`, or a `document_url`, which may also be of the web."""
+    """How PDF documents are sent: OpenAI's `file`, or a `document_url`, which may also be a web address."""
     call_ids: str = ".+"
-    """The pattern of the ids that are taken for tool calls."""
+    """The pattern of the tool call ids that are accepted."""
     call_id_digits: int = 32
-    """How many hex digits an id gets that is not taken as it is."""
+    """The number of hex digits of the id that replaces one that is not accepted."""
     any_arguments: bool = False
-    """Whether the arguments of a call that is sent back may be no JSON object, as a model may have written them."""
+    """Whether the arguments of a call that is sent back may be other text than a JSON object, as models may write."""
     system: Literal["anywhere", "first", "never"] = "anywhere"
-    """Where system messages are taken: others are told as the user's, in tags."""
+    """Where system messages are accepted: elsewhere they become tagged user text."""
     alternate: bool = False
-    """Whether the user and the model must take turns, the user first."""
+    """Whether user and assistant messages must alternate, the user's first."""
     answer_after_results: bool = False
-    """Whether the model must say something between the results of tools and the user's next message."""
+    """Whether an assistant message must come between tool results and the next user message."""
     prefix: bool = False
-    """Whether an assistant message that stands last must be marked as the beginning of the answer."""
+    """Whether a trailing assistant message must be marked as the beginning of the response."""
 
 
 _OPENAI_CHAT = ChatDialect(
@@ -126,7 +126,8 @@ CHAT_DIALECTS: dict[str, ChatDialect] = {
     "groq": ChatDialect(ends_with="[DONE]", top_k=False),
     "together": ChatDialect(ends_with="[DONE]", top_k=True),
     "xai": ChatDialect(ends_with="[DONE]", top_k=False),
-    # Refuses unknown fields; its streams end with usage unasked. What it takes of messages: its package mistral-common.
+    # Refuses unknown fields; its streams end with usage by default. Source of the message rules: the mistral-common
+    # package.
     "mistral": ChatDialect(
         ends_with="[DONE]",
         seed="random_seed",
@@ -148,23 +149,24 @@ _DEFAULT_CHAT = ChatDialect()
 
 
 def chat_dialect(provider_id: str) -> ChatDialect:
-    """The dialect of a provider; the plain one for a server that is not known."""
+    """Return the dialect of a provider; the default one for an unknown server."""
     return CHAT_DIALECTS.get(provider_id.partition(":")[0], _DEFAULT_CHAT)
 
 
 @lru_cache(maxsize=1024)
 def features_of(provider_id: str, model: str) -> Features:
-    """Return what is known of a model of a provider.
+    """Return the known features of a provider's model.
 
-    A vendor's model that has no row gets the row of the closest older version in its family; if there is none, the
-    newest row. A product of its own, such as an image model, gets no row of another product."""
+    A vendor's model without a row gets the row of the closest older version in its family; if there is none, the newest
+    row. A separate product, such as an image model, gets no row of another product.
+    """
     vendor = _vendors().get(provider_id.partition(":")[0])
     return (vendor and vendor.find_closest_row(model)) or known_features(provider_id, model)
 
 
 @lru_cache(maxsize=1024)
 def known_features(provider_id: str, model: str) -> Features:
-    """Return what is known of a model of a provider without guessing; `UNKNOWN` if it has no row."""
+    """Return the known features of a provider's model without guessing; `UNKNOWN` if it has no row."""
     provider = provider_id.partition(":")[0]
     vendor = _vendors().get(SAME_MODELS.get(provider, provider))
     return (vendor and vendor.find_row(model)) or _find_pattern_features(provider, model) or UNKNOWN
@@ -190,9 +192,10 @@ _NEWEST: _Version = (math.inf, 0)
 
 @dataclass(frozen=True, slots=True)
 class _ModelName:
-    """A model's name, read as the words of its family and a version: "gpt-6.1-sol" is 6.1 of ("gpt", "sol").
+    """A model's name, parsed as the words of its family and a version: "gpt-6.1-sol" is 6.1 of ("gpt", "sol").
 
-    A name without a version means the newest."""
+    A name without a version means the newest version.
+    """
 
     family: tuple[str, ...]
     version: _Version
@@ -229,14 +232,15 @@ class _Vendor:
                 self._by_name.setdefault(self._parse_name(model), features)
 
     def find_row(self, model: str) -> Features | None:
-        """Return the row of a model, however its name is spelled or dated."""
+        """Return the row of a model, in any spelling of its name and with or without a date; `None` if it has no
+        row."""
         if (base := self._base_name(model)) is None:
             return None
         return self._by_spelling.get(base) or self._by_name.get(self._parse_name(base))
 
     def find_closest_row(self, model: str) -> Features | None:
-        """Return the row of a model, else the closest row; `None` if the name is not one of this vendor's, or if
-        no model of the same product has a row."""
+        """Return the row of a model, else the closest row; `None` if the name is not one of this vendor's, or if no
+        model of the same product has a row."""
         if (base := self._base_name(model)) is None:
             return None
         if row := self.find_row(model):
@@ -252,7 +256,7 @@ class _Vendor:
         return match[1] if match else None
 
     def _closest_name(self, name: _ModelName) -> _ModelName | None:
-        """The newest version that is not newer, in the name's family or, word by word, a wider one."""
+        """Return the newest version that is not newer than the name's, in its family or, word by word, a wider one."""
         known = [each for each in self._by_name if each.version != _NEWEST and each.products == name.products]
         for length in range(len(name.family), 0, -1):
             family = [each for each in known if each.family[:length] == name.family[:length]]
@@ -262,5 +266,5 @@ class _Vendor:
 
 
 def _sort_key(name: _ModelName) -> tuple[_Version, int]:
-    """The higher version, then the name with fewer words; of equal names the first in the table counts."""
+    """Sort by the version, then by fewer words; of equal names the first in the table counts."""
     return name.version, -len(name.family)

@@ -1,7 +1,7 @@
-"""What every codec does alike when it sends history: decide what goes back verbatim, say the rest in words, and give
-calls the ids and names that the server takes.
+"""What all codecs share when they encode messages: they decide which messages go back verbatim, write the others as
+text, and give calls ids and names that the server accepts.
 
-A call's id is changed by itself alone, so that call and result still agree, and agree again in the next turn.
+A call's id is converted independently of other calls, so call and result agree, also in later requests.
 """
 
 from __future__ import annotations
@@ -36,49 +36,50 @@ __all__ = [
 ]
 
 NO_TEXT = "(no text)"
-"""What is said where a server wants something said and there is nothing."""
+"""The text that stands in where a server requires a text and there is none."""
 
 _INVALID_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
-_MAX_NAME_LENGTH = 64  # characters; of functions, everywhere
+_MAX_NAME_LENGTH = 64  # characters; the limit for functions on all servers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallIdFormat:
-    """The ids that a server takes for tool calls: those of which all matches `pattern`. For others it is given `prefix`
-    and some hex `digits`."""
+    """The tool call ids that a server accepts: those that fully match `pattern`. Others are replaced by `prefix` and a
+    hash of `digits` hex digits."""
 
     pattern: str
     prefix: str = "call_"
     digits: int = 32
 
     def make_valid(self, id: str) -> str:
-        """The id that is sent for a call's own."""
+        """Return the id to send for a call's id."""
         if re.fullmatch(self.pattern, id):
             return id
         return self.prefix + sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[: self.digits]
 
 
 def make_valid_name(name: str) -> str:
-    """The name that is sent for a function's own: models make up names that no server takes back."""
+    """Return the name to send for a function's name: models invent names that no server accepts back."""
     return _INVALID_NAME_CHARACTER.sub("_", name)[:_MAX_NAME_LENGTH] or "_"
 
 
 def arguments_object(args: str) -> dict[str, Any]:
-    """Arguments (JSON text) as an object; an empty one if they are cut off, no object, or of numbers that are none."""
+    """Return arguments (JSON text) as an object; an empty one if they are truncated, not an object, or have numbers
+    that JSON does not have."""
     value = _parse_arguments(args)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def tag_system_text(text: str) -> str:
-    """A system message as the user's text, for a server that takes none where it stands."""
+    """Return a system message as tagged user text, for a server that does not accept it in its place."""
     return f"<system>\n{text}\n</system>"
 
 
 def can_send_verbatim(message: AssistantMessage, request: Request, decode: Callable[[], list[Chunk]]) -> bool:
-    """Whether a message's raw form goes back as it is.
+    """Return whether a message's raw form can be sent back unchanged.
 
-    It does if it came from this provider and model, the caller does not want thoughts as text, and it still says what
-    the message's content says, so that edited messages are sent as edited. `decode` gives the chunks of the raw form.
+    It can if it came from this provider and model, the caller does not want thoughts as text, and it still has the same
+    content as the message, so edited messages are sent as edited. `decode` returns the chunks of the raw form.
     """
     thinking = request.params.get("thinking") or {"level": "default"}
     if message.provider_id != request.provider_id or message.model_id != request.model_id:
@@ -92,7 +93,7 @@ def can_send_verbatim(message: AssistantMessage, request: Request, decode: Calla
     return same
 
 
-# Messages whose raw form was found to say what they say: a conversation is compared once, not once a turn.
+# Messages whose raw form is known to have their content: each message is compared once, not once a turn.
 _unedited_messages: WeakValueDictionary[int, AssistantMessage] = WeakValueDictionary()
 
 
@@ -102,15 +103,16 @@ def _is_unedited(message: AssistantMessage, decode: Callable[[], list[Chunk]]) -
         for chunk in decode():
             accumulator.add(chunk)
     except (WireError, LookupError, TypeError, ValueError, AttributeError):
-        return False  # no raw form that this codec can read
+        return False  # this codec cannot read the raw form
     return _comparable_content(accumulator.content) == _comparable_content(message.content)
 
 
 def message_text(message: AssistantMessage, request: Request) -> str:
-    """A message's texts as one, for a provider or model that did not write them.
+    """Return a message's texts as one, for a provider or model that did not write them.
 
-    Thoughts of others cannot be checked by their signatures, so they are left out, or written as text if the caller
-    asks for that."""
+    Other providers cannot verify the signatures of thoughts, so thoughts are left out, or written as text if the caller
+    requests it.
+    """
     thinking = request.params.get("thinking") or {"level": "default"}
     as_text = thinking.get("encode_thoughts_as_text", False)
     texts: list[str] = []
@@ -125,8 +127,8 @@ def message_text(message: AssistantMessage, request: Request) -> str:
 def encode_user_content(
     parts: Sequence[UserContentPart], encode: Callable[[UserContentPart], JsonObject]
 ) -> str | list[JsonObject]:
-    """What a user says, in OpenAI's protocols: a text that stands alone is one, else each part is encoded. Empty texts
-    are left out."""
+    """Encode user content for OpenAI's protocols: a single text becomes a string; otherwise each part is encoded. Empty
+    texts are left out."""
     nonempty = [part for part in parts if not isinstance(part, Text) or part.text] or parts[:1]
     if not nonempty:
         return ""
@@ -136,12 +138,12 @@ def encode_user_content(
 
 
 def data_url(mime_type: str, base64_text: str) -> str:
-    """A `data:` URL (RFC 2397)."""
+    """Return a `data:` URL (RFC 2397)."""
     return f"data:{mime_type};base64,{base64_text}"
 
 
 def warn_omitted(name: str, request: Request, beside: str = "", instead: str = "") -> None:
-    """Warn that the param `name` cannot be sent to this model, or only not `beside` another; `instead` is a sentence
+    """Warn that the param `name` cannot be sent to this model, or not `beside` another param; `instead` is a sentence
     on what the caller can do."""
     what = f"{name!r} beside {beside!r}" if beside else repr(name)
     text = f"{request.model_id or request.model} does not take {what}: it is left out of the request. {instead}"
@@ -149,14 +151,14 @@ def warn_omitted(name: str, request: Request, beside: str = "", instead: str = "
 
 
 def _comparable_content(content: Sequence[AssistantContentPart]) -> tuple[str, list[tuple[str, str, object]]]:
-    """What a message says to others: its words and its calls, however they are cut into parts, or spaced."""
+    """Return a message's text and calls, independent of how they are split into parts or spaced."""
     text = "".join(part.text for part in content if isinstance(part, Text))
     return text, [(part.id, part.name, _parse_arguments(part.args)) for part in content if isinstance(part, ToolCall)]
 
 
 def _parse_arguments(args: str) -> object:
-    """What arguments say. Those that are cut off say nothing: where JSON values are sent, they go back as none. So do
-    those with a number that JSON cannot say, which Python reads: `NaN`, `Infinity`, and `1e999`, which becomes it."""
+    """Return the value of arguments; an empty object if they are truncated, or have a number that Python reads and JSON
+    does not have: `NaN`, `Infinity`, and `1e999`, which becomes infinity."""
     try:
         return _STRICT_JSON.decode(args)
     except (ValueError, RecursionError):
@@ -165,7 +167,7 @@ def _parse_arguments(args: str) -> object:
 
 def _parse_finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is no number of JSON")
+        raise ValueError(f"{text} is not a JSON number")
     return number
 
 

@@ -1,13 +1,13 @@
-"""What a server's refusal teaches about it: that it does not take some part of a request, and how to do without.
+"""Reads from a server's error which part of a request is not supported, and how to send the request without it.
 
 Rules
-* Only a 400 or 422 teaches, and only if its words both name something and say that it is not supported. What a wrong
-  value is refused with ("must be at most 2") teaches nothing.
-* A lesson is a change of what is known of the model or its server: `Features`. Codecs do the rest.
-* Of several things that are named, the first is meant; servers go on to name what to use instead.
+* Only a 400 or 422 counts, and only if its text both names a field and says that it is not supported. An error about a
+  wrong value ("must be at most 2") does not count.
+* An adjustment changes what is known of the model or its server: its `Features`. Codecs do the rest.
+* If several fields are named, the first is meant; servers go on to name what to use instead.
 
-Words: those of OpenAI, Azure, Anthropic, Mistral, LM Studio, Ollama, vLLM, llama.cpp and of validators in front of
-servers (Pydantic's, ajv's).
+Sources of the patterns: error texts of OpenAI, Azure, Anthropic, Mistral, LM Studio, Ollama, vLLM, llama.cpp and of
+validators in front of servers (Pydantic's, ajv's).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Adjustment", "find_adjustment"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """What is not taken (words for the user), and what changes: fields of `Features`, and of the server's
+    """What a server does not support (text for the user), and what changes: fields of `Features`, and of the server's
     `ChatDialect`."""
 
     unsupported: str
@@ -35,12 +35,12 @@ class Adjustment:
     dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def apply_to(self, features: Features) -> Features:
-        """What is known with this lesson."""
+        """Return the features with this adjustment."""
         return replace(features, **self.features, dialect={**features.dialect, **self.dialect})
 
 
 def find_adjustment(error: ReportedError, request: Request | None = None) -> Adjustment | None:
-    """What a failure teaches, of this request if it is known; `None` if nothing."""
+    """Return the adjustment that an error calls for, given the request if it is known; `None` if there is none."""
     if error.status not in (400, 422):
         return None
     text = " ".join(
@@ -50,7 +50,7 @@ def find_adjustment(error: ReportedError, request: Request | None = None) -> Adj
         if re.search(pattern, text, re.IGNORECASE):
             return adjustment
     if efforts := _supported_efforts(text):
-        return Adjustment(unsupported="this effort of thinking", features={"efforts": efforts})
+        return Adjustment(unsupported="this thinking effort", features={"efforts": efforts})
     if not re.search(_UNSUPPORTED, text, re.IGNORECASE):
         return None
     fields = [(match.start(), name) for name in _BY_FIELD if (match := _find_field(name, text))]
@@ -60,7 +60,8 @@ def find_adjustment(error: ReportedError, request: Request | None = None) -> Adj
     if name in _PARAMS_WITH_LIMITS and _is_about_value(name, text):
         return None
     adjustment = _BY_FIELD[name]
-    # In the same text servers refuse temperature always, and only beside an effort: the lesser lesson is tried first.
+    # Servers use the same text whether they never accept temperature or only not beside an effort: try the lesser
+    # change first.
     return (
         _NO_SAMPLING_BESIDE_THINKING
         if adjustment is _NO_SAMPLING and request and is_thinking_enabled(request)
@@ -68,13 +69,13 @@ def find_adjustment(error: ReportedError, request: Request | None = None) -> Adj
     )
 
 
-_MAX_SEARCHED = 2_000  # characters of each field that are searched; after them servers may repeat the prompt
+_MAX_SEARCHED = 2_000  # characters of each field; servers may repeat the prompt after them
 _UNSUPPORTED = (
     r"unsupported|not support|unrecognized|unknown (field|parameter|argument|name|key)"
     r"|unexpected (field|keyword|parameter)|extra_forbidden|extra (inputs|fields) (are )?not permitted"
     r"|additional properties|not (available|permitted|allowed)"
 )
-# Another value would be taken, of these.
+# The server may accept another value of these.
 _PARAMS_WITH_LIMITS = (
     "temperature",
     "top_p",
@@ -95,11 +96,11 @@ _NO_SAMPLING = Adjustment(unsupported="'temperature' and 'top_p'", features={"sa
 _NO_SAMPLING_BESIDE_THINKING = Adjustment(
     unsupported="'temperature' and 'top_p' beside 'thinking'", features={"sampling": "unthinking"}
 )
-_NO_STRICT = Adjustment(unsupported="a schema for the answer", features={"strict_format": False})
-_NO_EFFORT = Adjustment(unsupported="an effort of thinking", features={"efforts": ()})
+_NO_STRICT = Adjustment(unsupported="a schema for the response", features={"strict_format": False})
+_NO_EFFORT = Adjustment(unsupported="a thinking effort", features={"efforts": ()})
 _NO_ENCRYPTED = Adjustment(unsupported="encrypted reasoning", features={"encrypted_reasoning": False})
 
-# Names of fields, in the words of servers.
+# By the names of fields, as servers write them.
 _BY_FIELD: Mapping[str, Adjustment] = {
     "temperature": _NO_SAMPLING,
     "top_p": _NO_SAMPLING,
@@ -110,7 +111,7 @@ _BY_FIELD: Mapping[str, Adjustment] = {
     "include_usage": Adjustment(unsupported="'stream_options'", dialect={"stream_usage": False}),
     "reasoning_effort": Adjustment(unsupported="'reasoning_effort'", features={"thinking": False}),
     "include": _NO_ENCRYPTED,
-    "reasoning.summary": Adjustment(unsupported="summaries of its reasoning", features={"reasoning_summary": False}),
+    "reasoning.summary": Adjustment(unsupported="reasoning summaries", features={"reasoning_summary": False}),
     "reasoning.effort": Adjustment(unsupported="'reasoning'", features={"thinking": False}),
     "reasoning": Adjustment(unsupported="'reasoning'", features={"thinking": False}),
     "thinking": Adjustment(unsupported="'thinking'", features={"thinking": False}),
@@ -130,7 +131,7 @@ _BY_FIELD: Mapping[str, Adjustment] = {
     "json_object": Adjustment(unsupported="'json_object'", features={"json_object": False}),
 }
 
-# Whole sayings, whose words alone would teach nothing or something else.
+# By error texts in which the field names alone would give no adjustment, or the wrong one.
 _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     (
         r"tools.{0,40}reasoning_effort.{0,20}not supported",
@@ -139,14 +140,14 @@ _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     (
         r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice",
         Adjustment(
-            unsupported="a 'tool_choice' that demands a call beside 'thinking'", features={"forced_tools": "unthinking"}
+            unsupported="a 'tool_choice' that forces a call beside 'thinking'", features={"forced_tools": "unthinking"}
         ),
     ),
     (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
     (r"support.{0,20}(effort parameter|parameter reasoningEffort)|effort parameter is not", _NO_EFFORT),
     (
         r"thinking\.type\.enabled\W{1,3}is not supported",
-        Adjustment(unsupported="a budget of thinking", features={"thinking": "adaptive"}),
+        Adjustment(unsupported="a thinking budget", features={"thinking": "adaptive"}),
     ),
     (
         r"(thinking\.type\.adaptive|adaptive thinking)\W{1,3}is not supported",
@@ -195,12 +196,12 @@ _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     ),
     (
         r"unexpected role '?user'? after role '?tool",
-        Adjustment(unsupported="a user's message behind results", dialect={"answer_after_results": True}),
+        Adjustment(unsupported="a user message after tool results", dialect={"answer_after_results": True}),
     ),
     (
         r"tool call id .{0,200}length of 9",
         Adjustment(
-            unsupported="ids of tool calls of other forms", dialect={"call_ids": "[a-zA-Z0-9]{9}", "call_id_digits": 9}
+            unsupported="tool call ids of another form", dialect={"call_ids": "[a-zA-Z0-9]{9}", "call_id_digits": 9}
         ),
     ),
     (r"prefix( set to)? true", Adjustment(unsupported="an assistant message at the end", dialect={"prefix": True})),
@@ -219,12 +220,12 @@ def _is_about_value(name: str, text: str) -> bool:
 
 
 def _find_field(name: str, text: str) -> re.Match[str] | None:
-    """Where words name a field of the request, or of a tool in it ("tools[0].strict")."""
+    """Find a field of the request in a text, or a field of a tool in it ("tools[0].strict")."""
     return re.search(rf"(?<![\w.])(tools[\w.\[\]]*\.)?{re.escape(name)}(?!\w)", text, re.IGNORECASE)
 
 
 def _supported_efforts(text: str) -> Sequence[str]:
-    """The efforts that are accepted, where one that is not was asked for."""
+    """Return the efforts that the server lists as supported, after an unsupported one was requested."""
     match = re.search(_EFFORTS_LIST, text, re.IGNORECASE | re.DOTALL)
     return tuple(effort for effort in EFFORTS if match and re.search(rf"\b{effort}\b", match["efforts"]))
 
@@ -240,7 +241,7 @@ _Json: TypeAlias = Mapping[str, Any]
 
 
 def _field_at_fault(body: object) -> str:
-    """The field that a body says is at fault: OpenAI's `param`, or where Pydantic's `loc` points."""
+    """Return the field that a body names as invalid: OpenAI's `param`, or Pydantic's `loc`."""
     fields: _Json = cast("_Json", body) if isinstance(body, Mapping) else {}
     inner = fields.get("error")
     error: _Json = cast("_Json", inner) if isinstance(inner, Mapping) else fields

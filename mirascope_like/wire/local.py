@@ -1,16 +1,16 @@
-"""What the embedded model needs changed in a chat-completions request. One pure function, `adapt`.
+"""Adapts a chat-completions request to the embedded model. One pure function, `adapt_body`.
 
 The embedded server speaks the protocol of OpenAI's chat completions, but the model behind it has 135 million
 parameters and needs more guidance than the protocol gives. The rules:
 
 * Tools. The model cannot decide *whether* to call a tool, so with `tool_choice` absent or `"auto"` the policy is fixed:
   a call is forced when the last message is the user's, and none is possible after a tool's result. This is a demo aid.
-* A forced call starts with the opening of the call already written (`PREFILL`), as an assistant message at the end; the
-  server's answer has the call as usual, whole or streamed, and shows nothing of the prefill. One call at a time.
-* Tools and `response_format` exclude each other on the server: the format waits until no call is forced.
-* A schema is enforced by the server but not shown to the model: it is put into the system message. Strings in it get a
-  greatest length, for small models like to loop inside a string.
-* Left alone the model rambles: it is asked for one short sentence, at temperature 0, and stopped at 256 tokens.
+* A forced call is prefilled: `PREFILL`, the opening of the call, is sent as a trailing assistant message. The server's
+  response has the call as usual, streamed or not, and does not show the prefill. One call at a time.
+* The server does not accept tools together with `response_format`: the format waits until no call is forced.
+* The server enforces a schema but does not show it to the model: it is added to the system message. Strings in it get
+  a maximum length, since small models tend to loop inside a string.
+* By default the model rambles: it is asked for one short sentence, at temperature 0, and stopped at 256 tokens.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ MAX_STRING_LENGTH = 200  # characters
 
 _TOOL_KEYS = ("tools", "tool_choice", "parallel_tool_calls")
 _STRING_LIMITS = ("maxLength", "enum", "const", "pattern", "format")
-_DATA_KEYS = ("enum", "const", "default", "examples")  # what is below these is data, not schema
+_DATA_KEYS = ("enum", "const", "default", "examples")  # the values of these keys are data, not schemas
 
 
 def adapt_body(body: dict[str, Any]) -> dict[str, Any]:
-    """The body for the embedded server that asks for what `body` asks of an OpenAI-compatible one.
+    """Return the body for the embedded server that makes the request of `body`, written for an OpenAI-compatible
+    server.
 
-    `body` is left as it is; the result shares its unchanged parts.
+    `body` is not changed; the result shares its unchanged parts.
     """
     adapted: dict[str, Any] = {
         "temperature": 0,
@@ -65,7 +66,7 @@ def _rename_role(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tools of which one is to be called now; none of them if the model is to answer."""
+    """Return the tools of which one must be called now; none if the model is to respond with text."""
     tools: list[dict[str, Any]] = body.get("tools") or []
     choice: str | dict[str, Any] = body.get("tool_choice") or "auto"
     if isinstance(choice, dict):
@@ -76,7 +77,7 @@ def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _select_tools(tools: list[dict[str, Any]], choice: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
-    """What a `tool_choice` object selects: one function, or some of them with a mode of their own."""
+    """Return the tools that a `tool_choice` object selects, and its mode: one function, or an allowed subset."""
     allowed: dict[str, Any] = choice.get("allowed_tools") or {"tools": [choice], "mode": "required"}
     names = {tool["function"]["name"] for tool in allowed["tools"]}
     return [tool for tool in tools if tool["function"]["name"] in names], allowed["mode"]
@@ -107,7 +108,7 @@ def _ensure_system_message(messages: list[dict[str, Any]]) -> None:
 
 
 def _add_system_text(messages: list[dict[str, Any]], text: str) -> None:
-    """Add `text` to the first system message, or as one."""
+    """Add `text` to the first system message, or as a new one."""
     if messages[0]["role"] == "system":
         text = f"{_content_text(messages.pop(0)['content'])}\n\n{text}"
     messages.insert(0, {"role": "system", "content": text})
@@ -118,7 +119,7 @@ def _content_text(content: Any) -> str:
 
 
 def _limit_strings(schema: Any) -> Any:
-    """A copy in which every free string has a greatest length."""
+    """Return a copy in which every unrestricted string has a maximum length."""
     if isinstance(schema, list):
         return [_limit_strings(item) for item in cast("Iterable[Any]", schema)]
     if not isinstance(schema, dict):
@@ -131,7 +132,7 @@ def _limit_strings(schema: Any) -> Any:
 
 
 class LocalChat(OpenAIChat):
-    """Chat completions for the embedded model: requests as `adapt` makes them, answers as any server's."""
+    """Chat completions for the embedded model: `adapt_body` changes the requests; responses are those of any server."""
 
     schema_dialect = LOCAL
 
@@ -141,6 +142,6 @@ class LocalChat(OpenAIChat):
     def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`. Raises `ValueError` for an empty stop sequence."""
         if not all(request.params.get("stop_sequences") or ()):
-            raise ValueError("The embedded model would stop at an empty stop sequence before it said anything.")
+            raise ValueError("The embedded model would stop at an empty stop sequence before its first token.")
         outgoing = super().encode(request)
         return EncodedRequest(outgoing.path, adapt_body(outgoing.body), outgoing.headers)

@@ -1,11 +1,11 @@
 """What models accept, as data: one row for each group of models that accept the same.
 
-`MODELS` has the models of each vendor, newest first. A row is their names without dates, and the fields of `Features`
-that are known of them; fields that are left out are not known. A name is read as a family and a version, so that
-"claude-opus-4-0", "claude-4-opus" and "claude-opus-4@20250514" are one model. A model that has no row is taken for the
-closest older one in its family (see `features`), so a new model needs a row only if it differs.
+`MODELS` lists the models of each vendor, newest first. A row has their names without dates, and the known fields of
+`Features`; fields that are left out are not known. A name is parsed as a family and a version, so "claude-opus-4-0",
+"claude-4-opus" and "claude-opus-4@20250514" are one model. A model without a row gets the row of the closest older one
+in its family (see `features`), so a new model needs a row only if it differs.
 
-`PATTERNS` has what is known of models elsewhere, by regular expressions; the first that matches the whole name counts.
+`PATTERNS` lists what is known of models elsewhere, by regular expression; the first that matches the whole name counts.
 
 Sources: OpenAI's guides on models, reasoning and function calling, Anthropic's pages on models, thinking, effort and
 structured outputs, xAI's page on reasoning, the request types of the vendors' packages, and pydantic-ai's profiles.
@@ -26,11 +26,11 @@ NAME_PATTERNS: Mapping[str, str] = {
     "anthropic": r".*?(claude-[^@:]+?)(?:-v\d+)?(?:[@:].*)?",
     "xai": r"(grok-.+)",
 }
-"""How each vendor's models are named: a pattern of all of a name, whose group is the base model's name. Around it stand
-`ft:` and the names of a fine-tuning job, or what clouds put before and behind. Open weights (gpt-oss) are anybody's."""
+"""Each vendor's model names: a pattern for a whole name, whose group is the base model's name. Before and after it are
+`ft:` and the names of a fine-tuning job, or what clouds add. Open weights (gpt-oss) belong to no vendor."""
 
 SAME_MODELS: Mapping[str, str] = {"azure": "openai"}
-"""Servers that have another vendor's models under the same names. Their own names are never guessed from."""
+"""Servers that serve another vendor's models under the same names. Nothing is guessed for their own names."""
 
 DECIMAL_VERSIONS = frozenset({"xai"})
 """Vendors whose versions are decimals: Grok 4.20 came before 4.3. Elsewhere 4.20 is the one after 4.19."""
@@ -55,7 +55,7 @@ PRODUCT_WORDS = frozenset(
         "voice",
     ]
 )
-"""Words in models' names that mean a product of its own: nothing is guessed of it from models of other products."""
+"""Words in model names that denote a separate product: nothing is guessed for it from models of other products."""
 
 _STRICT: Facts = {"strict_format": True, "json_object": True, "strict_tools": True}
 
@@ -67,11 +67,11 @@ _AUDIO: Facts = {"sampling": True, "thinking": False, "responses": False}
 _SEARCH: Facts = {"sampling": False, "thinking": False, "responses": False}
 _REASONING: Facts = {**_STRICT, "sampling": False, "thinking": "effort", "efforts": ("low", "medium", "high")}
 _GPT_5: Facts = {**_REASONING, "efforts": ("minimal", "low", "medium", "high")}
-# These think only if they are asked to.
+# These think only if the request says so.
 _GPT_5_1: Facts = {**_REASONING, "sampling": "unthinking", "efforts": ("none", "low", "medium", "high")}
 _GPT_5_2: Facts = {**_GPT_5_1, "efforts": ("none", "low", "medium", "high", "xhigh")}
 _GPT_5_4: Facts = {**_GPT_5_2, "thinking_with_tools": False}
-# These think unless they are told not to.
+# These think unless the request turns it off.
 _GPT_5_5: Facts = {**_GPT_5_4, "thinks_by_default": True}
 _GPT_5_6: Facts = {**_GPT_5_5, "efforts": ("none", "low", "medium", "high", "xhigh", "max")}
 # These always think.

@@ -1,16 +1,16 @@
-"""OpenAI chat completions, and the many servers that speak it with an accent: requests. `openai_chat_answers` reads
-what comes back.
+"""Requests of OpenAI chat completions, and of the many servers that speak a variant of it. `openai_chat_answers`
+decodes the responses.
 
-Source: platform.openai.com/docs/api-reference/chat, and each server's own pages for its accent, which is data: a
+Source: platform.openai.com/docs/api-reference/chat, and each server's own pages for its variant, which is data: a
 `ChatDialect`.
 
 Rules
-* System messages stay where they are. A tool's result is a message of its own, and stands before what the user says
-  with it; the images of a result follow as the user's, since results are text here.
-* An answer goes back to the model that gave it as it came, with signed thoughts; else its words and calls do. One that
-  says nothing is left out: some servers refuse it, and none is told anything by it.
-* Calls have ids, names and arguments that the server takes; which order of messages it takes is for `chat_order`.
-* Params that a server or model is known to refuse are left out with a warning.
+* System messages stay where they are. A tool result is a separate message, before the user content that comes with it;
+  the images of a result follow as user content, since results are text here.
+* A response goes back verbatim, with signed thoughts, to the model that gave it; to others go its text and calls. One
+  without content is left out: some servers refuse it, and it has no information.
+* Calls get ids, names and arguments that the server accepts; `chat_order` puts the messages in order.
+* Params that a server or model is known to refuse are omitted with a warning.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class OpenAIChat:
         match message:
             case SystemMessage():
                 return ({"role": "system", "content": message.content.text},)
-            case UserMessage(content=(c.Text(text),), name=None) if text:  # as most are
+            case UserMessage(content=(c.Text(text),), name=None) if text:  # the most common case
                 return ({"role": "user", "content": text},)
             case UserMessage():
                 return self._encode_user(message, request)
@@ -115,7 +115,7 @@ class OpenAIChat:
 
     def _encode_user(self, message: UserMessage, request: Request) -> Iterable[JsonObject]:
         outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
-        # Results stand first: they must follow the calls they answer without anything between.
+        # Results come first: they must directly follow their calls.
         for output in outputs:
             yield {
                 "role": "tool",
@@ -123,7 +123,7 @@ class OpenAIChat:
                 "content": _output_text(output),
             }
         parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
-        # The protocol has no images in results, so a result's images are shown by the user right after.
+        # The protocol has no images in results, so a result's images follow as user content.
         parts += [image for output in outputs for image in result_images(output.result)]
         if parts or not outputs:
             content = encode_user_content(parts, lambda part: self._encode_part(part, request))
@@ -180,12 +180,12 @@ class OpenAIChat:
         return encoded
 
     def _encode_raw_message(self, raw: Mapping[str, Any]) -> JsonObject:
-        """An answer as it came, but for what the server does not take back of its own calls."""
+        """Return a response as it came, except for parts of its own calls that the server does not accept back."""
         calls = raw.get("tool_calls")
         return {**raw, "tool_calls": [self._make_valid_call(call) for call in calls]} if calls else dict(raw)
 
     def _make_valid_call(self, call: Mapping[str, Any]) -> JsonObject:
-        """A call that the server takes."""
+        """Return a call in a form that the server accepts."""
         valid: JsonObject = {**call, "id": self._call_ids.make_valid(call["id"])}
         if "function" in call:
             function: Mapping[str, Any] = call["function"]
@@ -220,7 +220,8 @@ class OpenAIChat:
 
 
 def _resolve_effort(request: Request) -> str | None:
-    """Return the effort to send. A model that cannot think beside tools is asked not to, if it can be asked."""
+    """Return the effort to send. If a model cannot think beside tools, thinking is turned off where that is
+    possible."""
     features = request.features
     if not (request.tools and features.thinking_with_tools is False and is_thinking_enabled(request)):
         return supported_effort(request)
@@ -231,7 +232,7 @@ def _resolve_effort(request: Request) -> str | None:
 def _add_tool_params(request: Request, body: JsonObject) -> None:
     choice, features = supported_tool_choice(request), request.features
     if isinstance(choice, Mapping) and features.tool_choice == "words":
-        # Of one tool, "required" is the choice.
+        # With a single tool, "required" selects it.
         body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice["name"]]
         body["tool_choice"] = "required"
     elif isinstance(choice, Mapping):

@@ -1,13 +1,12 @@
-"""OpenAI chat completions, and the many servers that speak it with an accent: answers.
+"""Responses of OpenAI chat completions, and of the many servers that speak a variant of it.
 
 Source: platform.openai.com/docs/api-reference/chat, and recorded traffic for what servers send beyond it.
 
 Rules
-* A whole answer is decoded as a stream of one delta: one state machine for both.
-* Only the first choice is read; `n` > 1 is for callers of the raw answer.
-* Nothing is trusted to be there: fields are absent, null, or filled with zero values by some servers.
-* `raw_message` keeps the fields that a server needs to see again (reasoning with signatures, images, the id of spoken
-  words), and no others.
+* A non-streamed response is decoded as a stream of one delta: one state machine for both.
+* Only the first choice is decoded; `n` > 1 is for callers who read the raw response.
+* No field is assumed to be there: fields are absent, null, or filled with zero values by some servers.
+* `raw_message` keeps only the fields that a server needs back (reasoning with signatures, images, the id of audio).
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ from .sse import EventDecoder
 __all__ = ["ChatDecoder"]
 
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
-_AUDIO_DELTA_FIELDS = ("data", "transcript")  # of which each delta brings more
-# What most messages and deltas do not have beside their content.
+_AUDIO_DELTA_FIELDS = ("data", "transcript")  # each delta adds to these
+# Fields that most messages and deltas do not have.
 _OTHER_FIELDS = (
     *_THOUGHT_FIELDS,
     "reasoning_details",
@@ -63,28 +62,29 @@ _OTHER_FIELDS = (
 
 
 class _RawMessageBuilder:
-    """The message as the server would have sent it whole, from its deltas."""
+    """Builds the message of a non-streamed response from deltas."""
 
     def __init__(self) -> None:
         self.calls = ToolCalls()
         self.images: list[JsonObject] = []
         self._audio: dict[str, list[Any]] = {}
-        self._parts: list[tuple[str, list[Any]]] = []  # kinds, and the pieces of a part, or parts of no kind
+        self._parts: list[tuple[str, list[Any]]] = []  # kinds, and the pieces of a part; kind "": raw parts
         self._strings: dict[str, list[str]] = {}
         self._details: list[JsonObject] = []
 
     def add_text(self, field: str, piece: str) -> None:
-        """More of a field that is text."""
+        """Add a piece of a text field."""
         self._strings.setdefault(field, []).append(piece)
 
     def add_part(self, kind: str, piece: str | JsonObject) -> None:
-        """More of a part of `content`: text, or a thought (Mistral). What is of no kind goes back as it came."""
+        """Add a piece of a part of `content`: text, or a thought (Mistral). A part with kind "" goes back as it
+        came."""
         if not self._parts or self._parts[-1][0] != kind:
             self._parts.append((kind, []))
         self._parts[-1][1].append(piece)
 
     def add_detail(self, detail: JsonObject) -> None:
-        """One piece of reasoning: pieces of one index and type join, their texts one after the other."""
+        """Add a piece of reasoning: pieces of one index and type are merged, their texts concatenated."""
         last = self._details[-1] if self._details else None
         if last is None or any(last.get(key) != detail.get(key) for key in ("index", "type")):
             self._details.append(dict(detail))
@@ -96,20 +96,20 @@ class _RawMessageBuilder:
                 last[name] = value
 
     def add_audio(self, audio: JsonObject) -> None:
-        """More of what is said aloud. Fields without a value say nothing."""
+        """Add a piece of the audio output. Fields without a value are ignored."""
         for name, value in audio.items():
             if value and (name not in _AUDIO_DELTA_FIELDS or isinstance(value, str)):
                 self._audio.setdefault(name, []).append(value)
 
     def build_audio(self) -> JsonObject:
-        """What was said aloud, as the server would have sent it whole; empty if nothing was."""
+        """Return the audio output as in a non-streamed response; empty if there is none."""
         texts = {name: "".join(pieces) for name, pieces in self._audio.items() if name in _AUDIO_DELTA_FIELDS}
         if "data" in texts:
             texts["data"] = _merge_base64(texts["data"])
         return {name: texts.get(name, values[-1]) for name, values in self._audio.items()}
 
     def build(self) -> JsonObject:
-        """The message."""
+        """Return the message."""
         raw: JsonObject = {"role": "assistant", "content": self._build_content()}
         raw.update({name: "".join(pieces) for name, pieces in self._strings.items()})
         if self.calls:
@@ -137,19 +137,19 @@ def _merge_pieces(kind: str, pieces: list[Any]) -> list[JsonObject]:
 
 
 class ChatDecoder(EventDecoder):
-    """Deltas in, chunks out."""
+    """Decodes deltas to chunks."""
 
     def __init__(self, dialect: ChatDialect) -> None:
         super().__init__()
         self._ends_with = dialect.ends_with
         self._has_message = False
-        self._open_part: str | None = None  # "text", "thought" or nothing
+        self._open_part: str | None = None  # "text", "thought" or `None`
         self._raw = _RawMessageBuilder()
         self._info: tuple[str | None, str | None] = (None, None)
         self._usage: JsonObject | None = None
         self._finish_raw: str | None = None
         self._is_refusal = False
-        self._is_legacy = True  # whether `tool_calls` has not been seen, which replaces `function_call`
+        self._is_legacy = True  # no `tool_calls` has come yet, which replaces `function_call`
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
         if text.strip() == "[DONE]":
@@ -168,7 +168,7 @@ class ChatDecoder(EventDecoder):
         self._finish(body, chunks)
 
     def _decode_body(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
-        """Take in one event, or a whole answer (`key` says where the message is)."""
+        """Decode one event, or a non-streamed response (`key` is the message's field)."""
         raise_for_error(body)
         if self.is_complete:
             return
@@ -187,11 +187,11 @@ class ChatDecoder(EventDecoder):
                 self._note_finish_reason(native)
 
     def _finish(self, response: object, chunks: list[Chunk]) -> None:
-        """The answer is whole, and this is what was `said`: close what is open, and say how it ended."""
+        """End the complete `response`: close the open part, and append usage, finish reason and raw message."""
         if self.is_complete:
             return
         if not self._has_message:
-            raise MalformedResponseError("the answer has no choices", str(response))
+            raise MalformedResponseError("the response has no choices", str(response))
         self._switch_part(None, chunks)
         self._raw.calls.end(chunks)
         self.is_complete = True
@@ -203,7 +203,7 @@ class ChatDecoder(EventDecoder):
         chunks.append(RawMessageChunk(self._raw.build()))
 
     def _note_finish_reason(self, raw_reason: str) -> None:
-        """The last word counts, but a failure is not taken back: some servers end every stream with "stop"."""
+        """Keep the last finish reason, but never replace a known failure: some servers end every stream with "stop"."""
         if raw_reason and not is_known_incomplete(self._finish_raw):
             self._finish_raw = raw_reason
 
@@ -241,7 +241,7 @@ class ChatDecoder(EventDecoder):
             chunks.append(ProviderChunk(c.ProviderBlock(kind="image", raw=image)))
 
     def _decode_reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
-        # Servers that send both say the same in both.
+        # Servers that send both fields send the same text in both.
         thoughts = {name: piece for name in _THOUGHT_FIELDS if (piece := as_text(message.get(name)))}
         for name, piece in thoughts.items():
             self._raw.add_text(name, piece)
@@ -307,14 +307,15 @@ class ChatDecoder(EventDecoder):
 
 
 def _number_tool_calls(message: JsonObject) -> JsonObject:
-    """A whole message, its tool calls numbered as the deltas of a stream are, so that each is one call."""
+    """Return a non-streamed message with its tool calls numbered like the deltas of a stream, so that each is one
+    call."""
     if not message.get("tool_calls"):
         return message
     return {**message, "tool_calls": [{**call, "index": i} for i, call in enumerate(message["tool_calls"])]}
 
 
 def _merge_base64(text: str) -> str:
-    """Base64 texts, one after the other, as one: each may have been padded by itself."""
+    """Merge concatenated Base64 texts into one: each may have its own padding."""
     pieces = re.findall("[^=]+=*", text)
     if len(pieces) < 2 or any(len(piece) % 4 for piece in pieces):
         return text

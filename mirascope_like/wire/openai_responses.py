@@ -1,13 +1,13 @@
-"""OpenAI's Responses API, and the servers that speak it (Azure, xAI, DeepSeek, OpenRouter, Bedrock): requests.
-`openai_responses_answers` reads what comes back.
+"""Requests of OpenAI's Responses API, and of the servers that speak it (Azure, xAI, DeepSeek, OpenRouter, Bedrock).
+`openai_responses_answers` decodes the responses.
 
 Source: platform.openai.com/docs/api-reference/responses, the request types of OpenAI's SDK, and recorded traffic.
 
 Rules
-* Nothing is stored with the provider: the whole conversation goes along, encrypted reasoning included. Items go back
-  without the ids that a server would look up in vain.
-* System messages are items with role "system", where they stand: all servers take these, "developer" only some.
-* A tool's result is an item of its own, and stands before what the user says with it.
+* Nothing is stored with the provider: each request has the whole conversation, encrypted reasoning included. Items go
+  back without the ids that a server would fail to find.
+* System messages are items with role "system", in their place: all servers accept these, "developer" only some.
+* A tool result is a separate item, before the user content that comes with it.
 * Tools are not strict unless they say so: the protocol's own default would refuse most schemas.
 """
 
@@ -52,7 +52,7 @@ _TYPES_WITHOUT_ID = frozenset(("message", "function_call", "custom_tool_call"))
 
 
 class OpenAIResponses:
-    """The codec; one for all servers."""
+    """The codec; the same for all servers."""
 
     schema_dialect = OPENAI
 
@@ -79,7 +79,7 @@ class OpenAIResponses:
 
     def _encode_input(self, request: Request) -> list[JsonObject]:
         items: list[JsonObject] = []
-        call_types: dict[str, str] = {}  # the type of each call, by its id: answers to it are of the same kind
+        call_types: dict[str, str] = {}  # call types by call id: an output has the type of its call
         for message in request.messages:
             match message:
                 case SystemMessage():
@@ -104,7 +104,7 @@ class OpenAIResponses:
 
 def _encode_user(message: UserMessage, call_types: Mapping[str, str], request: Request) -> Iterable[JsonObject]:
     outputs = [part for part in message.content if isinstance(part, c.ToolOutput)]
-    # Results stand first: they answer the calls just before.
+    # Results come first: they belong to the calls just before.
     for output in outputs:
         yield _encode_call_output(output, call_types.get(_CALL_IDS.make_valid(output.id), "function_call"))
     parts = [part for part in message.content if not isinstance(part, c.ToolOutput)]
@@ -149,14 +149,14 @@ def _encode_document(source: c.Base64DocumentSource | c.TextDocumentSource | c.U
 
 
 def _encode_call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
-    """The answer to a call of a kind."""
+    """Return the output item for a call of type `kind`."""
     if kind in ("function_call", "custom_tool_call"):
         return {
             "type": f"{kind}_output",
             "call_id": _CALL_IDS.make_valid(output.id),
             "output": _encode_output(output.result),
         }
-    # A built-in tool's result is its output in the form of the API, or a dict of all that the API asks for.
+    # A built-in tool's result is its output in the API's form, or a dict of all fields that the API requires.
     result: Any = output.result
     fields = cast("JsonObject", result) if isinstance(result, dict) else {"output": result}
     id_name = "id" if kind == "local_shell_call" else "call_id"
@@ -176,8 +176,8 @@ def _encode_call(part: c.ToolCall) -> JsonObject:
 
 
 def _encode_raw_items(items: Iterable[Any]) -> list[JsonObject]:
-    """Output items as input. Reasoning of which there is but an id, or that leads to nothing, is refused: left out, as
-    are messages without content."""
+    """Return output items as input. Left out are items that the API refuses: reasoning with only an id, trailing
+    reasoning, and messages without content."""
     encoded = [_encode_raw_item(item) for item in items if _has_content(item)]
     while encoded and encoded[-1].get("type") == "reasoning":
         encoded.pop()

@@ -1,13 +1,13 @@
-"""OpenAI's Responses API, and the servers that speak it (Azure, xAI, DeepSeek, OpenRouter, Bedrock): answers.
+"""Responses of OpenAI's Responses API, and of the servers that speak it (Azure, xAI, DeepSeek, OpenRouter, Bedrock).
 
-Source: platform.openai.com/docs/api-reference/responses-streaming, and recorded traffic for what others make of it.
+Source: platform.openai.com/docs/api-reference/responses-streaming, and recorded traffic for other servers' variants.
 
 Rules
-* Output items are said one after the other, in the order of the answer. Deltas are said as they come while their item
-  has its turn; what is done early, or was never streamed, is said when its turn comes, at the latest when the last
-  event brings the whole answer. So a stream that is read from its middle says nothing until then, and then everything.
-* Where the last event does not bring the answer, what was heard of items that were not done is kept.
-* A whole answer is decoded as that last event: one way to say an item for both.
+* Chunks follow the order of the output items. Deltas of the current item are written as they come; an item that is done
+  early, or was never streamed, is written when its turn comes, at the latest when the last event brings the whole
+  response. So a stream that is read from its middle gives no chunks until then, and then all of them.
+* If the last event does not bring the response, what came of unfinished items is kept.
+* A non-streamed response is decoded as that last event: one way to write an item for both.
 * `raw_message` is the list of output items as the server wrote them.
 """
 
@@ -46,7 +46,7 @@ from .sse import EventDecoder
 
 __all__ = ["ResponsesDecoder"]
 
-# The items that can be told by a delta alone: a call needs its name.
+# The items that a delta alone identifies: a call needs its name.
 _ITEM_TYPE_BY_DELTA = {
     "response.output_text.delta": "message",
     "response.refusal.delta": "message",
@@ -62,16 +62,16 @@ _ITEM_EVENTS = {
 
 
 class ResponsesDecoder(EventDecoder):
-    """Events in, chunks out."""
+    """Decodes events to chunks."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._done_items: list[JsonObject] = []  # what has been said, item by item
-        self._early_items: dict[int, JsonObject] = {}  # done before its turn
-        self._current_item: OutputItem | None = None  # the item that has its turn, once it has begun
+        self._done_items: list[JsonObject] = []  # items that are written
+        self._early_items: dict[int, JsonObject] = {}  # items that were done before their turn
+        self._current_item: OutputItem | None = None  # the item that is written now, once it has begun
         self._added_items: dict[int, JsonObject] = {}  # items that began before their turn
         self._pending_events: dict[int, list[JsonObject]] = {}  # events that came before their item had its turn
-        self._truncated_items: list[JsonObject] = []  # what was not done at the end
+        self._truncated_items: list[JsonObject] = []  # items that were not done at the end
         self._positions = ItemPositions()
         self._ids = UniqueIds("call_")
         self._info: tuple[str | None, str | None] = (None, None)
@@ -99,7 +99,7 @@ class ResponsesDecoder(EventDecoder):
             case _ if kind in _ITEM_EVENTS:
                 self._add_event(self._positions.find_item(event), event, chunks)
             case _ if kind in (None, "error"):
-                # What happened is told again, and better, by the event that follows, if one does.
+                # If another event follows, it describes the error again, in more detail.
                 self._error = _decode_error(event)
             case _:
                 self._note_info(as_object(event.get("response")), chunks)
@@ -109,7 +109,7 @@ class ResponsesDecoder(EventDecoder):
             raise self._error
 
     def on_response(self, body: Any, chunks: list[Chunk]) -> None:
-        # What has not been said, and how it ended.
+        # Write what has not been written, and how the response ended.
         response = as_object(body)
         raise_for_error(body)
         if response.get("status") == "failed":
@@ -117,7 +117,7 @@ class ResponsesDecoder(EventDecoder):
         if "output" not in response and not (
             self._done_items or self._current_item or self._added_items or self._pending_events
         ):
-            raise MalformedResponseError("the answer has no output", str(response))
+            raise MalformedResponseError("the response has no output", str(response))
         self._note_info(response, chunks)
         final_output = as_objects(response.get("output"))
         output = final_output or [*self._done_items, *(item for _, item in sorted(self._early_items.items()))]
@@ -152,14 +152,14 @@ class ResponsesDecoder(EventDecoder):
             self._pending_events.setdefault(position, []).append(event)
 
     def _write_ready_items(self, chunks: list[Chunk]) -> None:
-        """Say what has its turn."""
+        """Write the items whose turn has come."""
         while (position := len(self._done_items)) in self._early_items:
             self._write_item(self._early_items.pop(position), chunks)
         if self._current_item is None and position in self._added_items:
             self._begin_item(self._added_items.pop(position), self._pending_events.pop(position, ()), chunks)
 
     def _begin_item(self, raw: JsonObject, events: Iterable[JsonObject], chunks: list[Chunk]) -> OutputItem:
-        """Begin an item, and say what came of it before its turn."""
+        """Begin an item, and write the events that came before its turn."""
         self._current_item = item = make_item(raw, self._ids)
         item.begin(chunks)
         for event in events:
@@ -167,7 +167,7 @@ class ResponsesDecoder(EventDecoder):
         return item
 
     def _write_item(self, raw: JsonObject, chunks: list[Chunk]) -> None:
-        """Say all that was not said yet of an item that is complete."""
+        """Write the rest of an item that is complete."""
         if self._current_item is not None and raw.get("type") not in (None, self._current_item.kind):
             if self._current_item.kind in CLIENT_CALLS:
                 raise MalformedResponseError(
@@ -179,7 +179,7 @@ class ResponsesDecoder(EventDecoder):
         item.done(raw, chunks)
 
     def _write_open_item(self, item: OutputItem, chunks: list[Chunk]) -> None:
-        """Say an item that is not complete, as far as it came."""
+        """Write an item that is not complete, as far as it came."""
         if self._positions.has_done_item and not item.has_enough_content:
             raise MalformedResponseError("a tool call began and never ended", str(item.raw))
         self._current_item = None
@@ -188,7 +188,7 @@ class ResponsesDecoder(EventDecoder):
         item.done(item.raw, chunks)
 
     def _write_remaining_items(self, chunks: list[Chunk]) -> None:
-        """Say the items whose turn never came: as they were done, or else as far as they had come."""
+        """Write the items whose turn never came: in their final form, else as far as they came."""
         for position in sorted({*self._early_items, *self._added_items, *self._pending_events}):
             if position in self._early_items:
                 self._write_item(self._early_items[position], chunks)
@@ -205,8 +205,8 @@ class ResponsesDecoder(EventDecoder):
 
 
 def _unwritten_items(output: Sequence[JsonObject], written: Sequence[JsonObject]) -> Sequence[JsonObject]:
-    """Return the items of the whole answer that were not said yet. Raises `MalformedResponseError` if it lacks a call
-    that was."""
+    """Return the items of the final response that are not written yet. Raises `MalformedResponseError` if it lacks a
+    call that is written."""
     if not output or all(map(_is_same_item, written, output)):
         return output[len(written) :]
     known = Counter(map(_item_key, written))
@@ -217,19 +217,19 @@ def _unwritten_items(output: Sequence[JsonObject], written: Sequence[JsonObject]
 
 
 def _is_same_item(written: JsonObject, item: JsonObject) -> bool:
-    """Whether an item of the whole answer is one that was said."""
+    """Return whether an item of the final response is one that was written."""
     return can_be_same_item(written, item) and (
         written.get("type") not in CLIENT_CALLS or item_arguments(written) == item_arguments(item)
     )
 
 
 def _item_key(item: JsonObject) -> str:
-    """What tells an item from others."""
+    """Return a key that identifies an item."""
     return repr([item.get(name) for name in ("type", "call_id", "id", "name", "arguments", "input")])
 
 
 def _remove_key(known: Counter[str], key: str) -> bool:
-    """Take a key out, if it is there."""
+    """Remove one occurrence of a key; return whether there was one."""
     if not known[key]:
         return False
     known[key] -= 1
@@ -237,7 +237,7 @@ def _remove_key(known: Counter[str], key: str) -> bool:
 
 
 def _infer_item_start(events: Sequence[JsonObject]) -> JsonObject:
-    """Return how an item began of which only these events came. Raises `MalformedResponseError` for a call without a
+    """Return the start of an item of which only these events came. Raises `MalformedResponseError` for a call without a
     name."""
     for event in events:
         if kind := _ITEM_TYPE_BY_DELTA.get(event["type"]):
@@ -252,7 +252,7 @@ def _infer_item_start(events: Sequence[JsonObject]) -> JsonObject:
 
 
 def _decode_error(event: JsonObject) -> ReportedError | None:
-    """What an `error` event, or one without a type, says went wrong."""
+    """Return the error in an `error` event, or in an event without a type; `None` if there is none."""
     if not event.get("error") and "type" not in event:
         return None
     return parse_error_value({name: value for name, value in event.items() if name != "type"})
@@ -272,15 +272,15 @@ def _finish_reason(response: JsonObject, output: Sequence[JsonObject]) -> Finish
 
 
 def _final_status(response: JsonObject, event: str) -> object:
-    """Return how a stream ended: its last event stands in for a status that is absent, or better than the event."""
+    """Return how a stream ended: its last event replaces a status that is absent or more favourable."""
     status = response.get("status", event)
     return event if event != "completed" and parse_finish_reason(str(status or "")) is None else status
 
 
 def _is_complete(item: JsonObject) -> bool:
-    """Return whether an output item may be acted on; true of all that are not calls for the caller to run.
+    """Return whether an output item may be acted on; true for all items that are not calls for the caller to run.
 
-    A call that a program of the model makes is in progress until it is answered, though its arguments are complete.
+    A call made by a program of the model is in progress until it gets its result, though its arguments are complete.
     """
     if item.get("type") not in CLIENT_CALLS or has_run_in_container(item):
         return True

@@ -1,4 +1,4 @@
-"""The output items of OpenAI's Responses API, from their events: see `openai_responses_answers` for the answer."""
+"""The output items of OpenAI's Responses API, decoded from events: see `openai_responses_answers` for the response."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ __all__ = [
 _ARGUMENT_DELTAS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
 _ARGUMENT_ENDS = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
 ARGUMENT_EVENTS = frozenset((*_ARGUMENT_DELTAS, *_ARGUMENT_ENDS))
-"""The events that bring arguments of calls."""
+"""The events that carry arguments of calls."""
 
-# Calls that the caller answers. The provider's own among them say in other fields than a function's what is to be done.
+# Calls for the caller to run. The provider's own tools among them have their arguments in other fields than functions.
 CLIENT_CALLS = frozenset(
     ("function_call", "custom_tool_call", "shell_call", "local_shell_call", "apply_patch_call", "computer_call")
 )
@@ -61,10 +61,9 @@ _OTHER_ARGUMENT_FIELDS = ("queries", "code", "revised_prompt")
 
 
 class OutputItem:
-    """An output item that has its turn. This class keeps what it does not know; the others say it.
+    """The output item that is written now. This class keeps unknown items; subclasses write text, thoughts and calls.
 
-    `raw` is the item as it began. `begin` says that it did, `delta` what an event brings, `done` all that has not been
-    said yet.
+    `raw` is the item as it began. `begin` handles its start, `delta` an event, and `done` writes the rest.
     """
 
     def __init__(self, raw: JsonObject) -> None:
@@ -82,7 +81,7 @@ class OutputItem:
 
     @property
     def has_enough_content(self) -> bool:
-        """Whether the item can be taken as far as it came, where others were complete and it was not."""
+        """Whether the item can be used as far as it came, if others were complete and it was not."""
         return True
 
     @property
@@ -92,7 +91,7 @@ class OutputItem:
 
 
 class _PartsItem(OutputItem):
-    """An item that has texts or thoughts, one after the other."""
+    """An item with consecutive parts of text or thought."""
 
     _start: ClassVar[type[TextStartChunk | ThoughtStartChunk]]
     _piece: ClassVar[type[TextChunk | ThoughtChunk]]
@@ -100,13 +99,14 @@ class _PartsItem(OutputItem):
 
     def __init__(self, raw: JsonObject) -> None:
         super().__init__(raw)
-        self._index = 0  # of the part that is open, or the next
+        self._index = 0  # of the open part, or the next one
         self._is_open = False
         self._pieces: list[str] = []
-        self._length = 0  # of what was said of the open part, in characters
+        self._length = 0  # characters of the open part so far
 
     def write(self, index: int, text: str, chunks: list[Chunk]) -> bool:
-        """Say more of a part. Parts that do not follow the one before wait until the item is done."""
+        """Write more of a part; return false if it must wait. Parts that do not follow the previous one wait until the
+        item is done."""
         if self._is_open and index == self._index + 1:
             self.close_part(chunks)
         if index != self._index:
@@ -121,14 +121,14 @@ class _PartsItem(OutputItem):
         return True
 
     def write_rest(self, index: int, text: str, chunks: list[Chunk]) -> None:
-        """Say what has not been said of a part."""
+        """Write what has not been written of a part."""
         is_open = self._is_open and index == self._index
         length = self._length if is_open else 0
         if len(text) > length and (not is_open or text.startswith("".join(self._pieces))):
             self.write(index, text[length:], chunks)
 
     def close_part(self, chunks: list[Chunk]) -> None:
-        """The part that is next to say, open or not, is complete."""
+        """End the current part, open or not."""
         if self._is_open:
             chunks.append(self._end())
         self._is_open = False
@@ -138,15 +138,15 @@ class _PartsItem(OutputItem):
 
 
 class _MessageItem(_PartsItem):
-    """Texts with their sources. Since a source may come after its text, the next text waits until this one is known to
-    be whole."""
+    """Texts with their citations. A citation may come after its text, so the next text waits until this one is known to
+    be complete."""
 
     _start, _piece, _end = TextStartChunk, TextChunk, TextEndChunk
 
     def __init__(self, raw: JsonObject) -> None:
         super().__init__(raw)
         self._cited_count = 0
-        self._is_part_complete = False  # whether the open part has all its sources
+        self._is_part_complete = False  # whether the open part has all its citations
 
     def write(self, index: int, text: str, chunks: list[Chunk]) -> bool:
         if index > self._index and not self._is_part_complete:
@@ -183,7 +183,7 @@ class _MessageItem(_PartsItem):
             self.close_part(chunks)
 
     def _write_part(self, index: int, part: JsonObject, chunks: list[Chunk]) -> bool:
-        """Say what has not been said of a part, if it is a text."""
+        """Write what is missing of a part; return whether it is text."""
         text = part.get("text") or part.get("refusal")
         if not isinstance(text, str):
             return False
@@ -199,8 +199,8 @@ class _MessageItem(_PartsItem):
 
 
 class _ReasoningItem(_PartsItem):
-    """The thoughts themselves; their summaries where there are none, as of most models. Thoughts come before what sums
-    them up: so a stream, which says what comes first, says what the whole answer does."""
+    """The thoughts themselves, or their summaries if there are none, as for most models. Thoughts come before their
+    summaries, so a stream, which writes what comes first, gives the same as the non-streamed response."""
 
     _start, _piece, _end = ThoughtStartChunk, ThoughtChunk, ThoughtEndChunk
     _FIELDS: ClassVar[Mapping[str, tuple[str, str]]] = {
@@ -229,7 +229,7 @@ class _ReasoningItem(_PartsItem):
 
 
 class _CallItem(OutputItem):
-    """A call for the caller to run. It begins once its id and name are known. What comes later and is of another call
+    """A call for the caller to run. It begins once its id and name are known. Later data that belongs to another call
     raises `MalformedResponseError`."""
 
     def __init__(self, raw: JsonObject, ids: UniqueIds) -> None:
@@ -259,7 +259,7 @@ class _CallItem(OutputItem):
                 raise MalformedResponseError(
                     f"a tool call changed its {field} from {self.raw[field]!r}", str(item[field])
                 )
-        if item is not self.raw or item_arguments(item) != "{}":  # with which a call may begin
+        if item is not self.raw or item_arguments(item) != "{}":  # a call may begin with "{}"
             self._add_missing_args(item_arguments(item))
         if not self._id:
             self._write_start({**self.raw, **{name: value for name, value in item.items() if value}}, chunks)
@@ -281,7 +281,7 @@ class _CallItem(OutputItem):
         chunks.append(ToolCallStartChunk(self._id, str(item.get("name") or self.kind)))
 
     def _add_missing_args(self, args: str) -> None:
-        """Add what is missing of the complete arguments."""
+        """Add the rest of the complete arguments."""
         if not args or self._args.has_same_value(args):
             return
         so_far = self._args.text
@@ -304,7 +304,7 @@ def has_run_in_container(item: JsonObject) -> bool:
 
 
 def make_item(raw: JsonObject, ids: UniqueIds) -> OutputItem:
-    """Return the item that begins so. `ids` are those of the calls of its answer."""
+    """Return the output item that begins with `raw`. `ids` holds the ids of the response's calls."""
     kind = raw.get("type")
     if kind == "message":
         return _MessageItem(raw)
@@ -326,7 +326,7 @@ def _decode_server_call(item: JsonObject) -> c.ServerToolCall:
 
 
 def item_arguments(item: JsonObject) -> str:
-    """What a call asks for, as JSON text (the text of a custom tool's call is any)."""
+    """Return a call's arguments as JSON text (for a custom tool, any text)."""
     arguments = next((item[name] for name in _ARGUMENT_FIELDS if item.get(name)), None)
     if isinstance(arguments, str):
         return arguments
@@ -337,7 +337,7 @@ def item_arguments(item: JsonObject) -> str:
 def _delta_text(event: JsonObject) -> str:
     delta: object = event.get("delta") or ""
     if not isinstance(delta, str):
-        raise TypeError("a delta is no text")
+        raise TypeError("a delta is not text")
     return delta
 
 

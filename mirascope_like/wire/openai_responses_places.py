@@ -1,9 +1,9 @@
-"""Which output item an event of OpenAI's Responses API is about.
+"""Finds the output item that an event of OpenAI's Responses API is about.
 
 Rules
-* An item's place is its `output_index`. If several items have one index, all but the first go behind the others.
+* An item's position is its `output_index`. If several items have one index, all but the first come after the others.
 * Other events belong to the item at their `output_index`, since some servers send another `item_id` in each event. The
-  `item_id` decides if the index is missing or is shared; if neither helps, the newest open item is meant.
+  `item_id` decides if the index is missing or shared; if neither helps, the newest open item is meant.
 * Arguments of calls that cannot be attributed by these rules raise `MalformedResponseError`.
 """
 
@@ -18,17 +18,17 @@ __all__ = ["ItemPositions", "can_be_same_item"]
 
 
 class ItemPositions:
-    """The places of the items of one answer."""
+    """The positions of the items of one response."""
 
     def __init__(self) -> None:
-        self._items: dict[int, JsonObject] = {}  # as they began
+        self._items: dict[int, JsonObject] = {}  # by position, as they began or were done
         self._open = OpenParts[int]()
         self._open_calls = OpenParts[int]()
         self._done: set[int] = set()
         self._by_index: dict[object, int] = {}
         self._by_id: dict[object, int | None] = {}  # `None`: several items have this id
-        self._shared_indexes: set[object] = set()  # indexes of several items
-        self._next = 0  # behind all places that are taken
+        self._shared_indexes: set[object] = set()  # indexes that several items have
+        self._next = 0  # after all used positions
 
     @property
     def has_done_item(self) -> bool:
@@ -36,7 +36,7 @@ class ItemPositions:
         return bool(self._done)
 
     def add_item(self, event: JsonObject) -> int:
-        """Return the place of an item that begins."""
+        """Return the position of an item that begins."""
         item, index = as_object(event.get("item")), normalize_index(event.get("output_index"))
         position = self._by_index.get(index)
         if position is None or (position in self._items and not self._has_begun_as(position, item)):
@@ -48,7 +48,7 @@ class ItemPositions:
         return position
 
     def finish_item(self, event: JsonObject) -> int:
-        """Return the place of an item that is complete."""
+        """Return the position of an item that is complete."""
         item, index = as_object(event.get("item")), normalize_index(event.get("output_index"))
         position = self._matching_position(index, item)
         if position is None:
@@ -61,11 +61,11 @@ class ItemPositions:
         return position
 
     def find_item(self, event: JsonObject) -> int:
-        """Return the place of the item that an event brings more of. Arguments whose call is not clear raise
-        `MalformedResponseError`."""
+        """Return the position of the item that an event belongs to. Raises `MalformedResponseError` for arguments whose
+        call is not clear."""
         index, by_id = normalize_index(event.get("output_index")), self._by_id.get(event.get("item_id"))
         if by_id in self._done:
-            by_id = None  # the id of several items, most likely
+            by_id = None  # most likely several items have this id
         if index is None or index in self._shared_indexes:
             return self._newest_position(event) if by_id is None else by_id
         position = self._by_index.get(index)
@@ -77,14 +77,15 @@ class ItemPositions:
         return position
 
     def _newest_position(self, event: JsonObject) -> int:
-        """Return the place of the item that is most likely meant by an event without a useful index or id."""
+        """Return the position of the item that an event without a useful index or id most likely belongs to."""
         items = self._open_calls if event["type"] in ARGUMENT_EVENTS else self._open
         if items is self._open_calls and len(items) > 1:
             raise MalformedResponseError("arguments came without the index or id of their call", str(event))
         return self._next if items.newest is None else items.newest
 
     def _matching_position(self, index: object, item: JsonObject) -> int | None:
-        """Return the place of the item that a complete one may be: by its index, its id, or as the newest."""
+        """Return the position of the open item that a complete one belongs to: by its index, its id, or as the
+        newest."""
         by_index = self._by_index.get(index)
         by_ids = (self._by_id.get(item.get("call_id")), self._by_id.get(item.get("id")))
         newest = self._open.newest if index is None else None
@@ -100,7 +101,7 @@ class ItemPositions:
         return next((position for position in repeated if position is not None and self._items[position] == item), None)
 
     def _has_begun_as(self, position: int, item: JsonObject) -> bool:
-        """Whether an item that begins has begun before at this place."""
+        """Return whether an item that begins has already begun at this position."""
         known = self._items[position]
         ids = [(known[name], item[name]) for name in ("call_id", "id") if known.get(name) and item.get(name)]
         return position in self._open and bool(ids) and all(one == other for one, other in ids)
@@ -127,6 +128,7 @@ class ItemPositions:
 
 
 def can_be_same_item(began: JsonObject, item: JsonObject) -> bool:
-    """Whether an item may be the complete form of one that began. Its `id` does not tell: some servers change it."""
+    """Return whether an item may be the complete form of one that began. The `id` does not decide: some servers change
+    it."""
     pairs = ((began.get(name), item.get(name)) for name in ("type", "call_id", "name"))
     return all(not a or not b or a == b for a, b in pairs)

@@ -1,7 +1,8 @@
-"""JSON that a server sent, read fast where that can be, and as Python reads it always.
+"""Parses JSON from servers: fast where possible, and as Python's `json` parses it otherwise.
 
-Nothing is trusted to be there: `as_object`, `as_objects` and `as_text` read fields that may be absent, null, or of
-another type than they should be."""
+No field is assumed to be there: `as_object`, `as_objects` and `as_text` read fields that may be absent, null, or of an
+unexpected type.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ __all__ = ["as_object", "as_objects", "as_text", "parse_json"]
 
 
 def parse_json(data: bytes) -> object:
-    """The value of a JSON text. Raises `ValueError`, and `RecursionError` for what is nested without end.
+    """Return the value of a JSON text. Raises `ValueError`, and `RecursionError` for endless nesting.
 
-    Halves of surrogate pairs are taken: some servers cut a character between two events. So are other encodings than
-    UTF-8, and `NaN`."""
-    import jiter  # not before there is something to read
+    Halves of surrogate pairs are accepted, since some servers split a character between two events. So are encodings
+    other than UTF-8, and `NaN`.
+    """
+    import jiter  # imported when first used
 
     try:
         value: object = jiter.from_json(data)
@@ -34,11 +36,11 @@ def as_object(value: object) -> JsonObject:
 
 
 def as_objects(value: object) -> list[JsonObject]:
-    """Return the JSON objects in a value if it is a list, else none."""
+    """Return the JSON objects in a value if it is a list, else an empty list."""
     items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
     return [cast("JsonObject", item) for item in items if isinstance(item, dict)]
 
 
 def as_text(value: object) -> str:
-    """Return a value if it is a text, else an empty one."""
+    """Return a value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Params that are sent or, where they are known to be refused, left out with a warning."""
+"""Adds params to requests, or omits them with a warning where they are known to be unsupported."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def add_sampling_params(
     names: Collection[str] = ("temperature", "top_p"),
     unsupported: Collection[str] = (),
 ) -> None:
-    """Add the sampling params that the model accepts; leave out the others with a warning. Those in `refused` are
-    always left out."""
+    """Add the sampling params that the model accepts; omit the others with a warning. Those in `unsupported` are always
+    omitted."""
     support = request.features.sampling
     for name in names:
         if (value := request.params.get(name)) is None:
@@ -39,7 +39,7 @@ def add_sampling_params(
 
 
 def add_param(request: Request, body: JsonObject, name: str, is_supported: bool | None, sent_as: str = "") -> None:
-    """Add a param, by another name if need be. If it is known not to be `taken`, warn in its place."""
+    """Add a param, as `sent_as` if that is given. If `is_supported` is false, warn instead."""
     value: Any = request.params.get(name)
     if isinstance(value, list | tuple):
         value = list(cast("Sequence[Any]", value)) or None
@@ -52,8 +52,8 @@ def add_param(request: Request, body: JsonObject, name: str, is_supported: bool 
 
 
 def supported_tool_choice(request: Request) -> ToolChoice | None:
-    """Return the choice of a tool to send; `None` for none. Warns if the model is known to refuse the caller's: then it
-    is left to the model which tools it calls."""
+    """Return the tool choice to send; `None` for none. If the model is known not to support the caller's choice, warn
+    and return "auto", which leaves the choice to the model, or `None` if it supports no tool choice."""
     choice, features = request.params.get("tool_choice"), request.features
     if choice is None:
         return None
@@ -69,7 +69,7 @@ def supported_tool_choice(request: Request) -> ToolChoice | None:
 
 
 def can_send_strict(tool: ToolSchema, request: Request) -> bool:
-    """Return whether `strict` can be sent with a tool. Warns if it cannot, and the tool is to be strict."""
+    """Return whether `strict` can be sent with a tool. Warns if it cannot and the tool is strict."""
     if request.features.strict_tools is not False:
         return True
     if tool.strict:

@@ -1,11 +1,11 @@
-"""Keys that a server's words repeat: "Incorrect API key provided: sk-…". They are cut out before anybody reads them.
+"""Redacts secrets that a server's text repeats ("Incorrect API key provided: sk-…") before anybody reads the text.
 
 Rules
-* What the request itself carried in a header or a field of its query that is named like a secret is cut out wherever
-  it appears, also if the server writes its punctuation in another way: percent-encoded, or as JSON or HTML escape it.
+* A value that the request carried in a header or query field with a name like a secret's is redacted wherever it
+  appears, even if the server writes its punctuation in another way: percent-encoded, or escaped for JSON or HTML.
 * So are the whole values of other headers, unless they are known to be harmless or look like ordinary words.
-* So is what looks like a key of a known maker, for keys that only a user's own client knows.
-* A text is shortened after that, never before: half a key cannot be recognised, and is still a secret.
+* So is text that looks like the key of a known vendor, for keys that only a user's own client knows.
+* Text is truncated after redaction, never before: half a key cannot be recognised, and is still a secret.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _KNOWN_KEY = re.compile(r"\b(?:sk-|gsk_|xai-|nvapi-|hf_|AIza)[A-Za-z0-9_-]{16,}"
 
 
 def find_secrets(headers: Mapping[str, str], url: str = "") -> list[str]:
-    """The secrets that the headers and the query of a request carry, longest first."""
+    """Return the secrets in the headers and the query of a request, longest first."""
     fields = [*headers.items(), *parse_qsl(urlsplit(url).query)]
     named = [word for name, value in fields if _SECRET_NAME.search(name) for word in _secret_candidates(value)]
     others = (value.strip() for name, value in headers.items() if _is_unclassified(name))
@@ -49,29 +49,29 @@ def find_secrets(headers: Mapping[str, str], url: str = "") -> list[str]:
 
 
 def _is_unclassified(name: str) -> bool:
-    """Whether a header's name does not tell if its value is a secret."""
+    """Return whether a header's name does not show if its value is a secret."""
     return not (_SECRET_NAME.search(name) or _HARMLESS_NAME.fullmatch(name))
 
 
 def _secret_candidates(value: str) -> list[str]:
-    """The words of a value, and the values of its pairs as in `a=1; b=2`; of `Basic …`, the password too."""
+    """Return the words of a value, the values of its pairs as in `a=1; b=2`, and the password in a `Basic …` value."""
     words = value.split()
     pairs = [pair.partition("=")[2] for pair in re.split(r"[\s;,]+", value)]
     if len(words) == 2 and words[0].lower() == "basic":
         with contextlib.suppress(ValueError):
             name, _, password = base64.b64decode(words[1]).decode().partition(":")
-            words.append(password or name)  # some services take a key as the name
+            words.append(password or name)  # some services accept a key as the name
     return [*words, *pairs]
 
 
 def redact_and_truncate(text: str, secrets: Iterable[str], max_length: int) -> str:
-    """The beginning of a text, without these secrets."""
+    """Return the first `max_length` characters of a text, after these secrets are redacted."""
     redacted: str = redact(text, secrets)
     return redacted[:max_length]
 
 
 def redact(value: Any, secrets: Iterable[str]) -> Any:
-    """A JSON value or text without these secrets, and without keys of known makers."""
+    """Return a JSON value or text without these secrets, and without keys of known vendors."""
     if isinstance(value, str):
         for secret in secrets:
             value = re.sub(_spelling_pattern(secret), REDACTED, value)
@@ -85,12 +85,12 @@ def redact(value: Any, secrets: Iterable[str]) -> Any:
 
 
 def _spelling_pattern(secret: str) -> str:
-    """A pattern of all ways in which servers write a secret."""
+    """Return a pattern for all the ways in which servers write a secret."""
     return "".join(char if char.isascii() and char.isalnum() else _character_pattern(char) for char in secret)
 
 
 def _character_pattern(char: str) -> str:
-    """A pattern of a character: as it is, percent-encoded (perhaps twice), and as JSON and HTML escape it."""
+    """Return a pattern for a character: as it is, percent-encoded (perhaps twice), or escaped for JSON or HTML."""
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in char.encode(errors="surrogatepass"))
     code = ord(char)
     ways = [rf"\\?{re.escape(char)}", percent, rf"\\u{code:04x}", f"&#0*{code};", f"&#x0*{code:x};"]

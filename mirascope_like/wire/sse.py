@@ -1,9 +1,9 @@
-"""Server-sent events: bytes in, events out, however the bytes are cut.
+"""Parses server-sent events, whichever way the bytes are split.
 
 Follows the parsing rules of the WHATWG HTML standard, section "Server-sent events": lines end with LF, CR or CR LF; a
 byte-order mark at the start, comments and unknown fields are ignored; several `data` lines join with LF. One rule is
-relaxed on purpose: an event that the end of the stream leaves without its blank line is delivered by `end`, since
-some servers omit it. Whether the answer is then complete is for the decoder to say.
+relaxed on purpose: a last event without its blank line is returned by `end`, since some servers omit that line. The
+decoder decides whether the response is then complete.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLANK = b" \t\r\n" + _BOM
 
 
 class SSEParser:
-    """An incremental parser. Work is linear in the bytes, also when one line comes in many pieces."""
+    """An incremental parser. Work is linear in the bytes, even if one line comes in many pieces."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # of the line that has not ended yet
@@ -35,7 +35,7 @@ class SSEParser:
         self._data: list[str] = []
 
     def feed(self, data: bytes) -> list[tuple[str, str]]:
-        """The (event name, data) pairs that are complete with these bytes. The name is '' if there was none."""
+        """Return the (event name, data) pairs that these bytes complete. The name is '' if there was none."""
         if self._after_cr and data:
             self._after_cr = False
             data = data.removeprefix(b"\n")
@@ -49,7 +49,7 @@ class SSEParser:
         return self._parse_lines(lines)
 
     def end(self) -> list[tuple[str, str]]:
-        """The event that the end of the stream cut short of its blank line, if any."""
+        """Return the last event if the stream ended without its blank line."""
         return self._parse_lines([b"".join(self._pieces), b""])
 
     def _parse_lines(self, lines: list[bytes]) -> list[tuple[str, str]]:
@@ -76,11 +76,11 @@ class SSEParser:
 
 
 class EventDecoder:
-    """Base of decoders of JSON over server-sent events: subclasses say what an event means and what ends a stream.
+    """Base of decoders of JSON over server-sent events: subclasses define what an event means and what ends a stream.
 
-    `complete` is set by the subclass once the answer is known to be whole. Some servers answer with one JSON value
-    though a stream was asked for, above all when they report a failure: it is read as the whole answer that it is.
-    Events without data say nothing, unless their name does.
+    The subclass sets `is_complete` once the response is known to be complete. Some servers send one JSON value though a
+    stream was requested, mostly to report an error: it is decoded as a non-streamed response. Events without data are
+    ignored, unless they are named "error".
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class EventDecoder:
         self.raw_events: list[str] = []
         self.is_complete = False
         self._has_begun = False
-        self._body: list[bytes] | None = None  # of an answer that is no stream
+        self._body: list[bytes] | None = None  # of a response that is not a stream
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
@@ -121,11 +121,11 @@ class EventDecoder:
         try:
             self._decode_events(self._sse.end(), chunks)
         except MalformedResponseError as error:
-            # Half an event: the cut, not the server, made it so.
+            # The event is incomplete because the connection closed, not because the server sent it so.
             raise _attach_chunks(TruncatedStreamError("the last event is cut off"), error.chunks) from None
         self.on_end(chunks)
         if not self.is_complete:
-            reason = "the connection closed before the answer was announced complete"
+            reason = "the connection closed before the server marked the response as complete"
             raise _attach_chunks(TruncatedStreamError(reason), chunks)
         return chunks
 
@@ -142,27 +142,28 @@ class EventDecoder:
             raise _attach_chunks(make_malformed_error(self.raw_events[-1], error), chunks) from error
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
-        """Append what an event says to `chunks`."""
+        """Append the chunks of an event to `chunks`."""
         raise NotImplementedError
 
     def on_response(self, body: Any, chunks: list[Chunk]) -> None:
-        """Append all that a whole answer says to `chunks`."""
+        """Append the chunks of a non-streamed response to `chunks`."""
         raise NotImplementedError
 
     def on_end(self, chunks: list[Chunk]) -> None:
-        """The bytes have ended: append what is still owed, and set `complete` if the answer is whole after all."""
+        """Handle the end of the bytes: append what is still missing, and set `is_complete` if the response is
+        complete."""
 
     @staticmethod
     def parse_event(text: str) -> dict[str, Any]:
-        """The JSON object of an event's data; `MalformedResponseError` if it is none, but for a list that tells of an
-        error."""
+        """Return the JSON object of an event's data. Raises `MalformedResponseError` if it is none, and `ReportedError`
+        for a list that reports an error."""
         try:
             value = parse_json(text.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            raise MalformedResponseError("an event is no JSON", text) from error
+            raise MalformedResponseError("an event is not JSON", text) from error
         if not isinstance(value, dict):
             raise_for_error(value)
-            raise MalformedResponseError("an event is no JSON object", text)
+            raise MalformedResponseError("an event is not a JSON object", text)
         return cast("dict[str, Any]", value)
 
 

@@ -1,7 +1,7 @@
-"""How much a model thinks: from the caller's level to an effort that the model has.
+"""How much a model thinks: maps the caller's level to an effort that the model supports.
 
-The effort is the level itself if the model has it or its efforts are not known. Else it is the nearest lower one with
-which the model still thinks, and a warning says so. If there is none lower, it is the nearest.
+The effort is the level itself if the model supports it or its efforts are not known. Else it is the nearest lower one
+with which the model still thinks, with a warning. If there is no lower one, it is the nearest.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .history import warn_omitted
 __all__ = ["EFFORTS", "is_thinking_enabled", "nearest_effort", "supported_effort", "warn_thinking_omitted"]
 
 EFFORTS: Sequence[str] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""From the least to the most."""
+"""All efforts, lowest first."""
 
 
 def supported_effort(request: Request, efforts: Sequence[str] | None = None) -> str | None:
-    """Return the effort to send with a request; `None` for the model's default. `efforts` are those of the vendor, for
-    a model whose own are not known. Warns if it is lower than the level that was asked for."""
+    """Return the effort to send with a request; `None` for the model's default. `efforts` are the vendor's, for a model
+    whose own are not known. Warns if the effort is lower than the requested level."""
     if not (thinking := request.params.get("thinking")):
         return None
     level, known = thinking["level"], request.features.efforts
@@ -36,13 +36,13 @@ def supported_effort(request: Request, efforts: Sequence[str] | None = None) -> 
 
 
 def nearest_effort(level: str, efforts: Sequence[str] | None) -> str | None:
-    """Return the effort that a level becomes, of those that a model has; `None` for the model's default."""
+    """Return the effort for a level, out of a model's efforts; `None` for the model's default."""
     if level == "default" or (efforts is not None and not efforts):
         return None
     if efforts is None or level in efforts:
         return level
     lower = [effort for effort in efforts if effort != "none" and _rank(effort) < _rank(level)]
-    # Of two that are equally near, the higher.
+    # If two are equally near, take the higher.
     return min(reversed(lower or efforts), key=lambda effort: abs(_rank(effort) - _rank(level)))
 
 
@@ -51,13 +51,13 @@ def _rank(effort: str) -> int:
 
 
 def warn_thinking_omitted(request: Request, what: str = "thinking") -> None:
-    """Warn that a request's thinking is left out, if it asks for any."""
+    """Warn that a request's thinking is omitted, if it sets any."""
     if (thinking := request.params.get("thinking")) and thinking["level"] not in ("none", "default"):
         warn_omitted(what, request)
 
 
 def is_thinking_enabled(request: Request) -> bool:
-    """Return whether the model thinks before it answers a request, as far as is known."""
+    """Return whether the model thinks before it responds to a request, as far as is known."""
     features = request.features
     if features.thinking is False:
         return False

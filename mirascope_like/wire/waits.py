@@ -1,7 +1,7 @@
-"""How long a server asks to wait before the request is sent again.
+"""How long a server asks to wait before a retry.
 
-Servers say it in headers, in the details of an error (Google), and in its message (OpenAI, whose errors inside of
-streams have no headers). Some say it twice, rounded or as 0 in one place: the longest wait counts.
+Servers say it in headers, in the details of an error (Google), and in its message (OpenAI, whose errors inside streams
+have no headers). Some say it twice, rounded or as 0 in one place: the longest wait counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IN_MESSAGE = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_PART}[\s,]*
 
 
 def parse_retry_after(headers: Mapping[str, str], body: object, message: str) -> float | None:
-    """Return the longest wait, in seconds, that a failed response names; `None` if it names none that is valid."""
+    """Return the longest wait, in seconds, that a failed response names; `None` if it names no valid one."""
     waits = [*_waits_in_headers(headers), *_waits_in_details(body), *_waits_in_message(message)]
     return max((seconds for seconds in waits if 0 <= seconds < math.inf), default=None)
 
@@ -48,7 +48,7 @@ def _waits_in_message(message: str) -> Generator[float]:
 
 
 def _parse_duration(text: str) -> float:
-    """Return the seconds of "2.5s", "6m0s", "250ms" or "20 seconds". Raises `ValueError` for what is none of these."""
+    """Return the seconds of "2.5s", "6m0s", "250ms" or "20 seconds". Raises `ValueError` for other text."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f"not a duration: {text!r}")
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in re.findall(_PART, text, re.IGNORECASE))
@@ -59,14 +59,14 @@ def _parse_milliseconds(value: str) -> float:
 
 
 def _parse_seconds_or_date(value: str) -> float:
-    """Return the seconds that a `Retry-After` says (RFC 9110, 10.2.3), until its date if it is one."""
+    """Return the seconds of a `Retry-After` value (RFC 9110, 10.2.3), until its date if it is one."""
     if value.replace(".", "", 1).isdigit():
         return float(value)
     from datetime import UTC, datetime
     from email.utils import parsedate_to_datetime
 
     date = parsedate_to_datetime(value)
-    if date.tzinfo is None:  # one that ends in -0000, or has the form of C's asctime: both are in UTC
+    if date.tzinfo is None:  # a date that ends in -0000 or has the form of C's asctime is in UTC
         date = date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
 

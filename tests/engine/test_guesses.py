@@ -216,7 +216,7 @@ def test_a_schema_that_is_refused_goes_into_a_tool(
         response = await ask(colour, stream, wire.model(name), format=Book)
         assert response.parse() == Book(title="Emma")
 
-    with pytest.warns(llm.CapabilityWarning, match="a schema for the answer"):
+    with pytest.warns(llm.CapabilityWarning, match="a schema for the response"):
         colour.run(scenario)
     assert len(server.received) == 2
 

@@ -100,7 +100,7 @@ class Echo(EventDecoder):
 
 def test_what_is_no_json_object_is_malformed() -> None:
     for data in (b"data: {\n\n", b"data: []\n\n", b"data: 5\n\n", b"data: plain words\n\n"):
-        with pytest.raises(MalformedResponseError, match="no JSON"):
+        with pytest.raises(MalformedResponseError, match="an event is not (a )?JSON"):
             Echo().feed(data)
 
 
@@ -119,7 +119,7 @@ def test_an_error_carries_what_came_before_it() -> None:
 def test_the_end_of_the_bytes_is_not_the_end_of_the_answer() -> None:
     decoder = Echo()
     assert decoder.feed(b'data: {"say": "A"}\n\n') == [TextChunk("a")]
-    with pytest.raises(TruncatedStreamError, match="before the answer"):
+    with pytest.raises(TruncatedStreamError, match="before the server marked the response as complete"):
         decoder.end()
     assert decoder.raw_events == ['{"say": "A"}']
 
