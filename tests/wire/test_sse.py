@@ -100,7 +100,7 @@ class Echo(EventDecoder):
 
 def test_what_is_no_json_object_is_malformed() -> None:
     for data in (b"data: {\n\n", b"data: []\n\n", b"data: 5\n\n", b"data: plain words\n\n"):
-        with pytest.raises(MalformedResponseError, match="an event is not (a )?JSON"):
+        with pytest.raises(MalformedResponseError, match=r"an event is not (a )?JSON"):
             Echo().feed(data)
 
 
