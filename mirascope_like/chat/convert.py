@@ -221,7 +221,7 @@ def _part_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
     if _comes_back(plain, part):
         return plain
     data = serial.to_dict(part)
-    if isinstance(part, c.ToolOutput) and _comes_back(plain, serial.from_dict(data)):  # a result of the user's own type
+    if isinstance(part, c.ToolOutput) and _comes_back(plain, serial.from_dict(data)):  # of the user's own type
         return plain
     return replace(plain, provider_metadata={OWN: data})
 
