@@ -42,11 +42,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .values.tool_errors import Error, ToolError, ToolExecutionError, ToolNotFoundError
+from .types.tool_errors import Error, ToolError, ToolExecutionError, ToolNotFoundError
 
 if TYPE_CHECKING:
-    from .values.chunks import Reply
-    from .values.model_like import ModelLike
+    from .types.chunks import Reply
+    from .types.model_like import ModelLike
 
 __all__ = [
     "APIError",

@@ -20,16 +20,16 @@ PACKAGE = Path(mirascope_like.__file__).parent
 
 # Layers, from the bottom: what each may import of the package, beside itself.
 ALLOWED = {
-    "errors": {"values"},  # values that errors hold, and the errors that values hold
-    "values": {"errors"},
-    "schema": {"errors", "values"},
-    "wire": {"errors", "values", "schema"},
+    "errors": {"types"},  # values that errors hold, and the errors that values hold
+    "types": {"errors"},
+    "schema": {"errors", "types"},
+    "wire": {"errors", "types", "schema"},
     "transport": {"errors"},
-    "engine": {"errors", "values", "schema", "wire", "transport"},
+    "engine": {"errors", "types", "schema", "wire", "transport"},
     "lazy": set[str](),
-    "log": {"errors", "values", "schema", "engine"},
-    "llm": {"lazy", "errors", "values", "schema", "wire", "transport", "engine", "log"},
-    "chat": {"lazy", "errors", "values", "schema", "wire", "transport", "engine", "log"},
+    "log": {"errors", "types", "schema", "engine"},
+    "llm": {"lazy", "errors", "types", "schema", "wire", "transport", "engine", "log"},
+    "chat": {"lazy", "errors", "types", "schema", "wire", "transport", "engine", "log"},
 }
 # Who may look at a clock or share with threads, beside transports and the log: the runtime, its alarm clock and
 # threads, a count that threads share, and what measures calls.

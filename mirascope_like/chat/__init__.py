@@ -28,50 +28,18 @@ if TYPE_CHECKING:
         ToolCallLimitExceeded as ToolCallLimitExceeded,
         UnknownModelError as UnknownModelError,
     )
-    from ..log import (
-        log as log,
-        open_log as open_log,
-    )
-    from ..values.context import (
-        Context as Context,
-    )
-    from ..values.retries import (
-        RetryConfig as RetryConfig,
-    )
-    from ..values.timeouts import (
-        Timeout as Timeout,
-    )
-    from .attachments import (
-        Attachment as Attachment,
-    )
-    from .chains import (
-        AsyncChainResponse as AsyncChainResponse,
-        ChainResponse as ChainResponse,
-    )
-    from .conversations import (
-        AsyncConversation as AsyncConversation,
-        Conversation as Conversation,
-    )
-    from .convert import (
-        from_llm as from_llm,
-        to_llm as to_llm,
-    )
-    from .fragments import (
-        Fragment as Fragment,
-    )
-    from .logs import (
-        load_async_conversation as load_async_conversation,
-        load_conversation as load_conversation,
-    )
-    from .models import (
-        AsyncKeyModel as AsyncKeyModel,
-        AsyncModel as AsyncModel,
-        KeyModel as KeyModel,
-        Model as Model,
-    )
-    from .options import (
-        Options as Options,
-    )
+    from ..log import log as log, open_log as open_log
+    from ..types.context import Context as Context
+    from ..types.retry import RetryConfig as RetryConfig
+    from ..types.timeout import Timeout as Timeout
+    from .attachments import Attachment as Attachment
+    from .chains import AsyncChainResponse as AsyncChainResponse, ChainResponse as ChainResponse
+    from .conversations import AsyncConversation as AsyncConversation, Conversation as Conversation
+    from .convert import from_llm as from_llm, to_llm as to_llm
+    from .fragments import Fragment as Fragment
+    from .logs import load_async_conversation as load_async_conversation, load_conversation as load_conversation
+    from .models import AsyncKeyModel as AsyncKeyModel, AsyncModel as AsyncModel, KeyModel as KeyModel, Model as Model
+    from .options import Options as Options
     from .parts import (
         AttachmentPart as AttachmentPart,
         Message as Message,
@@ -86,16 +54,9 @@ if TYPE_CHECKING:
         tool_message as tool_message,
         user as user,
     )
-    from .pauses import (
-        resume as resume,
-        resume_async as resume_async,
-    )
-    from .plugins import (
-        hookimpl as hookimpl,
-    )
-    from .prompts import (
-        Prompt as Prompt,
-    )
+    from .pauses import resume as resume, resume_async as resume_async
+    from .plugins import hookimpl as hookimpl
+    from .prompts import Prompt as Prompt
     from .registry import (
         ModelWithAliases as ModelWithAliases,
         get_async_model as get_async_model,
@@ -111,20 +72,10 @@ if TYPE_CHECKING:
         set_alias as set_alias,
         set_default_model as set_default_model,
     )
-    from .responses import (
-        AsyncResponse as AsyncResponse,
-        Response as Response,
-    )
-    from .schemas import (
-        schema_dsl as schema_dsl,
-    )
-    from .templates import (
-        Template as Template,
-    )
-    from .toolbox import (
-        ServerSideTool as ServerSideTool,
-        Toolbox as Toolbox,
-    )
+    from .responses import AsyncResponse as AsyncResponse, Response as Response
+    from .schemas import schema_dsl as schema_dsl
+    from .templates import Template as Template
+    from .toolbox import ServerSideTool as ServerSideTool, Toolbox as Toolbox
     from .tools import (
         CancelToolCall as CancelToolCall,
         PauseChain as PauseChain,
@@ -133,9 +84,7 @@ if TYPE_CHECKING:
         ToolOutput as ToolOutput,
         ToolResult as ToolResult,
     )
-    from .usage import (
-        Usage as Usage,
-    )
+    from .usage import Usage as Usage
 else:
     __all__, __getattr__, __dir__ = _lazy.exports(
         __name__,
@@ -145,9 +94,9 @@ else:
                 ParseError ProviderError StreamClosedError StreamRestarted ToolCallLimitExceeded UnknownModelError
             """,
             "..log": "log open_log",
-            "..values.context": "Context",
-            "..values.retries": "RetryConfig",
-            "..values.timeouts": "Timeout",
+            "..types.context": "Context",
+            "..types.retry": "RetryConfig",
+            "..types.timeout": "Timeout",
             ".attachments": "Attachment",
             ".chains": "AsyncChainResponse ChainResponse",
             ".conversations": "AsyncConversation Conversation",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime
-from ..values.chunks import Chunk
+from ..types.chunks import Chunk
 from .parts import Message, StreamEvent
 
 if TYPE_CHECKING:

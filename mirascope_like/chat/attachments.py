@@ -19,8 +19,8 @@ from typing import Any, cast
 
 from ..engine.downloads import HTTPDownloader
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
-from ..values import media
-from ..values.content import (
+from ..types import media_types
+from ..types.content import (
     Audio,
     Base64AudioSource,
     Base64DocumentSource,
@@ -52,7 +52,7 @@ _SAME_TYPES = {"audio/wave": "audio/wav", "audio/x-wav": "audio/wav", "audio/mp3
 _MEDIA_NAMES = {"audio/mpeg": "audio/mp3"}
 
 TYPES_BY_SUFFIX = {
-    **media.DOCUMENT_TYPES,
+    **media_types.DOCUMENT_TYPES,
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -71,7 +71,7 @@ TYPES_BY_SUFFIX = {
 }
 """The MIME types of files, by the ends of their names."""
 
-media.set_downloader(HTTPDownloader())
+media_types.set_downloader(HTTPDownloader())
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -167,10 +167,10 @@ async def _bytes(runtime: Runtime, attachment: Attachment) -> bytes:
 
 def _reading(runtime: Runtime, attachment: Attachment) -> Callable[[], Any]:
     if attachment.path:
-        return partial(media.read_file, attachment.path, MAX_BYTES)
+        return partial(media_types.read_file, attachment.path, MAX_BYTES)
     if attachment.url:
-        rules = media.DownloadRules(MAX_BYTES, allow_private=attachment.allow_private)
-        return partial(media.download_async if runtime is NATIVE else media.download, attachment.url, rules)
+        rules = media_types.DownloadRules(MAX_BYTES, allow_private=attachment.allow_private)
+        return partial(media_types.download_async if runtime is NATIVE else media_types.download, attachment.url, rules)
     raise ValueError("This attachment is empty: give it content=, path= or url=.")
 
 
@@ -191,7 +191,7 @@ def type_at_hand(attachment: Attachment) -> str | None:
 
 
 def _told_type(data: bytes, name: str | None) -> str:
-    for tell in (media.image_type, media.audio_type, media.document_type):
+    for tell in (media_types.image_type, media_types.audio_type, media_types.document_type):
         with contextlib.suppress(ValueError):
             kind = tell(data)
             return _SAME_TYPES.get(kind, kind)
@@ -255,7 +255,7 @@ def _of_content(data: bytes, kind: str) -> Image | Audio | Document:
             return Image(Base64ImageSource(_base64(data), kind))
         case "audio":
             return Audio(Base64AudioSource(_base64(data), _MEDIA_NAMES.get(kind, kind)))
-        case _ if media.is_text_type(kind):
+        case _ if media_types.is_text_type(kind):
             return Document(TextDocumentSource(data.decode("utf-8"), kind))
         case _:
             return Document(Base64DocumentSource(_base64(data), kind))

@@ -17,7 +17,7 @@ from typing_extensions import TypeVar, Unpack
 from ..engine.loop import Rounds
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..errors import ChainLimitExceeded, StreamClosedError
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 from .history import pending_calls
 from .parts import AttachmentPart, Message, StreamEvent
 from .prompts import Prompt, PromptArgs, SchemaSpec, result_part

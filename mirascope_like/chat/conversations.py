@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias
 
 from typing_extensions import TypeVar, Unpack
 
-from ..values.messages import Message as LLMMessage
+from ..types.messages import Message as LLMMessage
 from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
 from .convert import args_text, to_llm
 from .history import trimmed

@@ -18,10 +18,10 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from ..errors import ToolExecutionError, error_text
-from ..values import content as c, messages as m, serial
-from ..values.lineage import get_call_id, set_call_id
-from ..values.result_text import result_text
-from ..values.results import result_images
+from ..types import content as c, messages as m, serialization
+from ..types.lineage import get_call_id, set_call_id
+from ..types.result_text import result_text
+from ..types.tool_results import result_images
 from .attachments import from_media, to_media
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 
@@ -126,7 +126,7 @@ def _part_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
     data = (part.provider_metadata or {}).get(OWN)
     if data is None:
         return _plain_to_llm(part)
-    original = serial.from_dict(data)
+    original = serialization.from_dict(data)
     return original if _says_same(part, original) else _plain_to_llm(part)
 
 
@@ -220,8 +220,8 @@ def _part_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
     plain = _plain_from_llm(part)
     if _comes_back(plain, part):
         return plain
-    data = serial.to_dict(part)
-    if isinstance(part, c.ToolOutput) and _comes_back(plain, serial.from_dict(data)):  # of the user's own type
+    data = serialization.to_dict(part)
+    if isinstance(part, c.ToolOutput) and _comes_back(plain, serialization.from_dict(data)):  # of the user's own type
         return plain
     return replace(plain, provider_metadata={OWN: data})
 

@@ -20,9 +20,9 @@ from ..engine.streams import LiveStream
 from ..errors import StreamClosedError
 from ..schema.dialects import PLAIN, Dialect
 from ..schema.formats import AnyFormat
-from ..values.chunks import Chunk, FinishReasonChunk, Usage, UsageChunk
-from ..values.messages import Message as LLMMessage
-from ..values.params import Params
+from ..types.chunks import Chunk, FinishReasonChunk, Usage, UsageChunk
+from ..types.messages import Message as LLMMessage
+from ..types.params import Params
 from ..wire import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter

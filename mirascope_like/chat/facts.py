@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 from .ids import new_id
 from .tools import ToolCall
 from .usage import Usage, usage_text

@@ -13,11 +13,11 @@ from ..engine.exchanges import Endpoint
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime, run
 from ..engine.streams import LiveStream
-from ..values.chunks import Chunk, Reply, Usage
-from ..values.headers import check_headers
-from ..values.media import is_text_type
-from ..values.messages import Message as LLMMessage
-from ..values.params import Params, check_params
+from ..types.chunks import Chunk, Reply, Usage
+from ..types.headers import check_headers
+from ..types.media_types import is_text_type
+from ..types.messages import Message as LLMMessage
+from ..types.params import Params, check_params
 from ..wire.features import features_of
 from .assembly import ChunkReader
 from .attachments import TYPES_BY_SUFFIX, loaded

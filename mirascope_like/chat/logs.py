@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from ..engine.endings import why_unfinished
 from ..log import LoggedConversation, LogReader, open_log
-from ..values.lineage import get_call_id, set_call_id
+from ..types.lineage import get_call_id, set_call_id
 from .conversations import AsyncConversation, Conversation
 from .convert import from_llm
 from .history import pending_calls

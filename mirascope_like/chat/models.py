@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from typing_extensions import TypeVar, Unpack
 
 from ..errors import NeedsKeyException
-from ..values.retries import RetryConfig
+from ..types.retry import RetryConfig
 from .attachments import check_types
 from .chains import AsyncChainResponse, ChainResponse
 from .conversations import AsyncConversation, Conversation

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
-from ..values.lineage import HasCallId, get_call_id, set_call_id
-from ..values.media import check_stored_url
+from ..types.lineage import HasCallId, get_call_id, set_call_id
+from ..types.media_types import check_stored_url
 from .attachments import Attachment, without_path
 from .serial import AttachmentDict, MessageDict, PartDict
 from .stored import AllowFiles, allowed_path

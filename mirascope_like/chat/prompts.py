@@ -17,9 +17,9 @@ from ..errors import error_text
 from ..schema.formats import AnyFormat, Format, make_format
 from ..schema.given import RawSchema
 from ..schema.tools import ProviderTool
-from ..values.context import Context
-from ..values.params import Params, check_params
-from ..values.timeouts import Timeout
+from ..types.context import Context
+from ..types.params import Params, check_params
+from ..types.timeout import Timeout
 from .attachments import Attachment
 from .fragments import joined, joined_system
 from .history import answered, with_system, without_files, without_results

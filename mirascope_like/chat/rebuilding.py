@@ -9,16 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..schema.formats import AnyFormat, Format, OutputParser
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 from .convert import args_text
-from .parts import (
-    Message,
-    ReasoningPart,
-    StreamEvent,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
+from .parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from .prompts import Prompt
 from .records import check_form, prompt_args, usage_from_dict
 from .stored import AllowFiles

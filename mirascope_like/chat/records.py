@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from ..schema.given import RawSchema
 from ..schema.typed import ENVELOPE, type_schema
-from ..values.timeouts import Timeout
+from ..types.timeout import Timeout
 from .parts import AttachmentPart, Message, part_from_dict
 from .serial import VERSION, MessageDict, PartDict
 from .stored import AllowFiles, allowed_options

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar, Unpack
 
 from ..engine.runtime import BLOCKING, NATIVE, run
 from ..engine.tools import DEFAULT_LIMIT
-from ..values.messages import Message as LLMMessage
+from ..types.messages import Message as LLMMessage
 from .convert import to_llm
 from .parts import Message, StreamEvent
 from .prompts import PromptArgs, SchemaSpec

@@ -23,10 +23,10 @@ from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run
 from ..errors import ToolExecutionError, ToolNotFoundError, error_text
 from ..schema import tools as schema
 from ..schema.functions import FunctionDocs, function_name, is_async, json_schema
-from ..values import content as c
-from ..values.context import Context
-from ..values.results import materialize_result, result_images, result_text_without_images
-from ..values.timeouts import Timeout, as_timeout
+from ..types import content as c
+from ..types.context import Context
+from ..types.timeout import Timeout, as_timeout
+from ..types.tool_results import materialize_result, result_images, result_text_without_images
 from .attachments import Attachment, from_media
 from .convert import args_text
 from .parts import Message

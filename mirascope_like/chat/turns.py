@@ -28,7 +28,7 @@ from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
-from ..values.lineage import set_call_id
+from ..types.lineage import set_call_id
 from .answers import Answering
 from .facts import Facts, new_call_id, with_id
 from .history import client_calls, identified

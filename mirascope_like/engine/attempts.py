@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
-from ..values.model_like import ModelLike
-from ..values.params import Params
-from ..values.retries import RetryConfig
+from ..types.model_like import ModelLike
+from ..types.params import Params
+from ..types.retry import RetryConfig
 from .budget import FREE, Payment, budget
 from .endpoints import Provider, registry
 from .limits import Limits

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import ParseError, RetryFailure
 from ..schema.formats import FORMAT_TOOL
-from ..values.chunks import (
+from ..types.chunks import (
     Accumulator,
     Chunk,
     FinishReason,
@@ -24,7 +24,7 @@ from ..values.chunks import (
     ToolCallEndChunk,
     ToolCallStartChunk,
 )
-from ..values.content import ToolCall
+from ..types.content import ToolCall
 from .attempts import Attempts
 from .continuations import Joint
 from .exchanges import WholeAnswer

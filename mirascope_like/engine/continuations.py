@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..schema.formats import AnyFormat
-from ..values.chunks import Chunk, MetaChunk, Reply, TextChunk, TextEndChunk, TextStartChunk
-from ..values.content import Text
-from ..values.messages import AssistantMessage
-from ..values.params import Params
+from ..types.chunks import Chunk, MetaChunk, Reply, TextChunk, TextEndChunk, TextStartChunk
+from ..types.content import Text
+from ..types.messages import AssistantMessage
+from ..types.params import Params
 from ..wire.features import Features
 
 __all__ = ["Joint", "beginning_of", "goes_on", "with_beginning"]

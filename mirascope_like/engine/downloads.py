@@ -21,7 +21,7 @@ from ..transport import ByteStream
 from ..transport.addresses import is_public, resolve_host
 from ..transport.download import BlockingGet, FileURL, NativeGet, Route
 from ..transport.failures import copy_error
-from ..values.media import DownloadRules
+from ..types.media_types import DownloadRules
 from ..wire.secrets import find_secrets, redact_and_truncate
 from .runtime import BLOCKING, NATIVE, Runtime, run
 from .threads import Late

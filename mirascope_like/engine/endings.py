@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 from ..errors import StreamClosedError, ToolCallLimitExceeded, ToolExecutionError
 from ..schema.tools import make_failure
-from ..values.chunks import FinishReason
-from ..values.content import ToolCall, ToolOutput
+from ..types.chunks import FinishReason
+from ..types.content import ToolCall, ToolOutput
 
 __all__ = [
     "DEFAULT_CALL_LIMIT",

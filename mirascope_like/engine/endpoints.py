@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
 from ..transport import Transport
-from ..values.content import Audio
-from ..values.headers import check_headers, merge_headers
-from ..values.messages import Message, UserMessage
+from ..types.content import Audio
+from ..types.headers import check_headers, merge_headers
+from ..types.messages import Message, UserMessage
 from ..wire import Codec
 from .exchanges import Endpoint, HTTPEndpoint
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ProviderError
 from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
-from ..values.chunks import Chunk
-from ..values.headers import check_headers, merge_headers
-from ..values.timeouts import as_timeout
+from ..types.chunks import Chunk
+from ..types.headers import check_headers, merge_headers
+from ..types.timeout import as_timeout
 from ..wire import Codec, Decoder, MalformedResponseError, Request, WireError
 from ..wire.parsing import parse_json
 from ..wire.secrets import find_secrets

@@ -28,7 +28,7 @@ from ..wire.secrets import redact, redact_and_truncate
 from ..wire.waits import parse_retry_after
 
 if TYPE_CHECKING:
-    from ..values.chunks import Reply
+    from ..types.chunks import Reply
 
 __all__ = ["FAILURES", "check_status", "in_our_words"]
 

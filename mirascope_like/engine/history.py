@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from ..values.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContentPart
-from ..values.messages import AssistantMessage, Message, UserMessage
-from ..values.results import result_images, result_text_without_images
+from ..types.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContentPart
+from ..types.messages import AssistantMessage, Message, UserMessage
+from ..types.tool_results import result_images, result_text_without_images
 
 __all__ = ["sendable"]
 

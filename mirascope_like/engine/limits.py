@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from ..errors import TimeoutError, ToolExecutionError
-from ..values.params import Params
-from ..values.timeouts import Timeout, as_timeout
+from ..types.params import Params
+from ..types.timeout import Timeout, as_timeout
 from .runtime import Job, Runtime
 from .scopes import Scope, ScopedVariable
 from .threads import Late

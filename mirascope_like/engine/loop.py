@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, Self, TypeVar
 
 from ..errors import ChainLimitExceeded, StreamClosedError
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 from .endings import ends_loop
 from .runtime import Runtime
 

@@ -24,9 +24,9 @@ from time import perf_counter
 from typing import Any, TypeAlias
 from weakref import WeakMethod
 
-from ..values.chunks import Reply
-from ..values.content import ToolCall
-from ..values.messages import AssistantMessage
+from ..types.chunks import Reply
+from ..types.content import ToolCall
+from ..types.messages import AssistantMessage
 from .plan import Plan, Prepared
 from .scopes import ScopedVariable
 

@@ -14,13 +14,13 @@ from ..errors import FeatureNotSupportedError, ProviderError
 from ..schema.dialects import InexpressibleError
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import AnyTool, Toolkit, ToolSchema
-from ..values.chunks import Reply
-from ..values.content import Text
-from ..values.context import Context
-from ..values.messages import AssistantMessage, Message, SystemMessage
-from ..values.params import Params
-from ..values.retries import RetryConfig
-from ..values.timeouts import as_timeout
+from ..types.chunks import Reply
+from ..types.content import Text
+from ..types.context import Context
+from ..types.messages import AssistantMessage, Message, SystemMessage
+from ..types.params import Params
+from ..types.retry import RetryConfig
+from ..types.timeout import as_timeout
 from ..wire import Request
 from .capabilities import taught
 from .continuations import goes_on, with_beginning

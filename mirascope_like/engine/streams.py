@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RetryFailure, StreamClosedError, StreamRestarted
-from ..values.chunks import (
+from ..types.chunks import (
     Accumulator,
     Chunk,
     ContentChunk,

@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 
 from ..errors import ToolExecutionError, ToolNotFoundError
 from ..schema.tools import AnyTool, Toolkit, make_failure
-from ..values.content import ToolCall, ToolOutput
-from ..values.context import Context
-from ..values.results import stream_finisher
+from ..types.content import ToolCall, ToolOutput
+from ..types.context import Context
+from ..types.tool_results import stream_finisher
 from .limits import invoke_within
 from .observers import within_tool
 from .runtime import Job, Runtime

@@ -17,14 +17,8 @@ from .. import lazy as _lazy
 
 if TYPE_CHECKING:
     from ..engine.budget import set_retry_budget as set_retry_budget
-    from ..engine.endpoints import (
-        HTTPProvider as HTTPProvider,
-        Provider as Provider,
-    )
-    from ..engine.exchanges import (
-        Endpoint as Endpoint,
-        HTTPEndpoint as HTTPEndpoint,
-    )
+    from ..engine.endpoints import HTTPProvider as HTTPProvider, Provider as Provider
+    from ..engine.exchanges import Endpoint as Endpoint, HTTPEndpoint as HTTPEndpoint
     from ..errors import (
         APIError as APIError,
         AuthenticationError as AuthenticationError,
@@ -82,8 +76,8 @@ if TYPE_CHECKING:
         ToolParameterSchema as ToolParameterSchema,
         WebSearchTool as WebSearchTool,
     )
-    from ..values import messages as messages
-    from ..values.chunks import (
+    from ..types import messages as messages
+    from ..types.chunks import (
         AssistantContentChunk as AssistantContentChunk,
         CitationChunk as CitationChunk,
         FinishReason as FinishReason,
@@ -100,7 +94,7 @@ if TYPE_CHECKING:
         ToolCallStartChunk as ToolCallStartChunk,
         Usage as Usage,
     )
-    from ..values.content import (
+    from ..types.content import (
         AssistantContent as AssistantContent,
         AssistantContentPart as AssistantContentPart,
         Base64AudioSource as Base64AudioSource,
@@ -119,30 +113,23 @@ if TYPE_CHECKING:
         UserContent as UserContent,
         UserContentPart as UserContentPart,
     )
-    from ..values.context import Context as Context
-    from ..values.messages import (
+    from ..types.context import Context as Context
+    from ..types.messages import (
         AssistantMessage as AssistantMessage,
         Message as Message,
         SystemContent as SystemContent,
         SystemMessage as SystemMessage,
         UserMessage as UserMessage,
     )
-    from ..values.params import (
-        Params as Params,
-        ThinkingConfig as ThinkingConfig,
-        ThinkingLevel as ThinkingLevel,
-    )
-    from ..values.retries import (
-        RetryArgs as RetryArgs,
-        RetryConfig as RetryConfig,
-    )
-    from ..values.serial import (
+    from ..types.params import Params as Params, ThinkingConfig as ThinkingConfig, ThinkingLevel as ThinkingLevel
+    from ..types.retry import RetryArgs as RetryArgs, RetryConfig as RetryConfig
+    from ..types.serialization import (
         dump_messages as dump_messages,
         from_dict as from_dict,
         load_messages as load_messages,
         to_dict as to_dict,
     )
-    from ..values.timeouts import Timeout as Timeout
+    from ..types.timeout import Timeout as Timeout
     from .calls import (
         AsyncCall as AsyncCall,
         AsyncContextCall as AsyncContextCall,
@@ -151,15 +138,8 @@ if TYPE_CHECKING:
         ContextCall as ContextCall,
         call as call,
     )
-    from .formats import (
-        format as format,
-        output_parser as output_parser,
-    )
-    from .media import (
-        Audio as Audio,
-        Document as Document,
-        Image as Image,
-    )
+    from .formats import format as format, output_parser as output_parser
+    from .media import Audio as Audio, Document as Document, Image as Image
     from .models import (
         AnyResponse as AnyResponse,
         AsyncContextResponse as AsyncContextResponse,
@@ -184,24 +164,15 @@ if TYPE_CHECKING:
         PromptDecorator as PromptDecorator,
         prompt as prompt,
     )
-    from .providers import (
-        register_provider as register_provider,
-        reset_provider_registry as reset_provider_registry,
-    )
+    from .providers import register_provider as register_provider, reset_provider_registry as reset_provider_registry
     from .retries import (
         RetryDecorator as RetryDecorator,
         RetryModelArgs as RetryModelArgs,
         retry as retry,
         retry_model as retry_model,
     )
-    from .testing import (
-        ScriptedModel as ScriptedModel,
-        scripted as scripted,
-    )
-    from .tools import (
-        ToolDecorator as ToolDecorator,
-        tool as tool,
-    )
+    from .testing import ScriptedModel as ScriptedModel, scripted as scripted
+    from .tools import ToolDecorator as ToolDecorator, tool as tool
     from .views import (
         AsyncTextStream as AsyncTextStream,
         AsyncThoughtStream as AsyncThoughtStream,
@@ -229,23 +200,23 @@ else:
             "..schema.tools": """
                 AsyncContextTool AsyncTool ContextTool ProviderTool Tool Toolkit ToolParameterSchema WebSearchTool
             """,
-            "..values": "messages",
-            "..values.chunks": """
+            "..types": "messages",
+            "..types.chunks": """
                 AssistantContentChunk CitationChunk FinishReason ProviderChunk ProviderToolUsage
                 TextChunk TextEndChunk TextStartChunk ThoughtChunk ThoughtEndChunk ThoughtStartChunk
                 ToolCallChunk ToolCallEndChunk ToolCallStartChunk Usage
             """,
-            "..values.content": """
+            "..types.content": """
                 AssistantContent AssistantContentPart Base64AudioSource Base64DocumentSource Base64ImageSource
                 Citation ProviderBlock ServerToolCall Text TextDocumentSource Thought ToolCall ToolOutput
                 URLDocumentSource URLImageSource UserContent UserContentPart
             """,
-            "..values.context": "Context",
-            "..values.messages": "AssistantMessage Message SystemContent SystemMessage UserMessage",
-            "..values.params": "Params ThinkingConfig ThinkingLevel",
-            "..values.retries": "RetryArgs RetryConfig",
-            "..values.serial": "dump_messages from_dict load_messages to_dict",
-            "..values.timeouts": "Timeout",
+            "..types.context": "Context",
+            "..types.messages": "AssistantMessage Message SystemContent SystemMessage UserMessage",
+            "..types.params": "Params ThinkingConfig ThinkingLevel",
+            "..types.retry": "RetryArgs RetryConfig",
+            "..types.serialization": "dump_messages from_dict load_messages to_dict",
+            "..types.timeout": "Timeout",
             ".calls": "AsyncCall AsyncContextCall Call CallDecorator ContextCall call",
             ".formats": "format output_parser",
             ".media": "Audio Document Image",

@@ -18,10 +18,10 @@ from typing_extensions import TypeVar, Unpack
 
 from ..schema.formats import Format, FormatSpec, make_format
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
-from ..values.context import Context
-from ..values.messages import Message, PromptContent
-from ..values.params import Params
-from ..values.retries import RetryConfig
+from ..types.context import Context
+from ..types.messages import Message, PromptContent
+from ..types.params import Params
+from ..types.retry import RetryConfig
 from .models import (
     AsyncContextResponse,
     AsyncContextStreamResponse,

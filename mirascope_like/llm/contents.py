@@ -12,13 +12,13 @@ from ..engine.streams import LiveStream
 from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
 from ..schema.tools import Toolkit
-from ..values.chunks import FinishReason, TextChunk, TextEndChunk, Usage
-from ..values.content import AssistantContentPart, Text, Thought, ToolCall
-from ..values.context import Context
-from ..values.lineage import set_call_id
-from ..values.messages import AssistantMessage, Message
-from ..values.params import Params
-from ..values.retries import RetryConfig
+from ..types.chunks import FinishReason, TextChunk, TextEndChunk, Usage
+from ..types.content import AssistantContentPart, Text, Thought, ToolCall
+from ..types.context import Context
+from ..types.lineage import set_call_id
+from ..types.messages import AssistantMessage, Message
+from ..types.params import Params
+from ..types.retry import RetryConfig
 from .views import PartialValue, pretty
 
 if TYPE_CHECKING:

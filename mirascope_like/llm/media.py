@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..engine.downloads import HTTPDownloader
-from ..values.content import Audio, Document, Image
-from ..values.media import set_downloader
+from ..types.content import Audio, Document, Image
+from ..types.media_types import set_downloader
 
 __all__ = ["Audio", "Document", "Image"]
 

@@ -25,11 +25,11 @@ from ..engine.scopes import ScopedVariable
 from ..engine.streams import open_stream
 from ..schema.formats import FormatSpec, make_format
 from ..schema.tools import ToolsLike, make_toolkit
-from ..values.content import UserContent
-from ..values.context import Context
-from ..values.messages import PromptContent, promote
-from ..values.params import Params, check_params
-from ..values.retries import RetryConfig
+from ..types.content import UserContent
+from ..types.context import Context
+from ..types.messages import PromptContent, promote
+from ..types.params import Params, check_params
+from ..types.retry import RetryConfig
 from .responses import (
     AwaitedMethods,
     AwaitedMethodsWithContext,

@@ -18,18 +18,12 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import (
-    behave_like,
-    bind_function,
-    function_name,
-    is_async,
-    pickle_reference,
-)
+from ..schema.functions import behave_like, bind_function, function_name, is_async, pickle_reference
 from ..schema.signatures import ContextParameter, context_parameter, unwrap_method
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
-from ..values.context import Context
-from ..values.messages import Message, PromptContent, promote_to_messages
-from ..values.retries import RetryConfig
+from ..types.context import Context
+from ..types.messages import Message, PromptContent, promote_to_messages
+from ..types.retry import RetryConfig
 from .models import (
     AsyncContextResponse,
     AsyncContextStreamResponse,

@@ -9,7 +9,7 @@ from typing import Any, cast
 from ..engine.capabilities import forget
 from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..transport import Transport
-from ..values.headers import merge_headers
+from ..types.headers import merge_headers
 
 __all__ = ["register_provider", "reset_provider_registry"]
 

@@ -22,13 +22,13 @@ from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
 from ..schema.formats import Format, Partial
-from ..values.chunks import ContentChunk, FinishReason
-from ..values.content import ToolOutput, UserContent
-from ..values.context import Context
-from ..values.messages import Message, promote
-from ..values.params import Params
-from ..values.retries import RetryConfig
-from ..values.timeouts import as_timeout
+from ..types.chunks import ContentChunk, FinishReason
+from ..types.content import ToolOutput, UserContent
+from ..types.context import Context
+from ..types.messages import Message, promote
+from ..types.params import Params
+from ..types.retry import RetryConfig
+from ..types.timeout import as_timeout
 from .contents import Contents
 from .views import (
     AsyncTextStream,

@@ -14,8 +14,8 @@ from typing import Any, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
-from ..values.params import Params
-from ..values.retries import RetryArgs, RetryConfig
+from ..types.params import Params
+from ..types.retry import RetryArgs, RetryConfig
 from .calls import BaseCall
 from .models import Model
 from .prompts import BasePrompt

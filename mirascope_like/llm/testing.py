@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 from ..engine.exchanges import HTTPEndpoint
 from ..transport import HttpReply, HttpRequest
 from ..transport.memory import MemoryTransport, Pieces
-from ..values.chunks import FinishReason, Usage
-from ..values.content import AssistantContentPart
-from ..values.messages import AssistantMessage, Message, assistant
+from ..types.chunks import FinishReason, Usage
+from ..types.content import AssistantContentPart
+from ..types.messages import AssistantMessage, Message, assistant
 from ..wire.chat_server import encode_events, encode_response, encode_unfinished_events
 from ..wire.features import Features, chat_dialect
 from ..wire.openai_chat import OpenAIChat

@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 from ..engine.runtime import run
 from ..engine.streams import LiveStream, Reader
 from ..schema.formats import Format
-from ..values.chunks import (
+from ..types.chunks import (
     CitationChunk,
     ContentChunk,
     ProviderChunk,
@@ -29,7 +29,7 @@ from ..values.chunks import (
     ToolCallEndChunk,
     ToolCallStartChunk,
 )
-from ..values.content import AssistantContentPart, Citation, ServerToolCall, Text, Thought, ToolCall
+from ..types.content import AssistantContentPart, Citation, ServerToolCall, Text, Thought, ToolCall
 
 __all__ = [
     "AsyncTextStream",

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from ..errors import LogError
-from ..values.serial import dump_messages
+from ..types.serialization import dump_messages
 from .entries import check_tenant
 from .messages import dump_json
 from .reader import LoggedResponse, LogReader, open_log

@@ -10,8 +10,8 @@ from ..engine.plan import Plan
 from ..errors import error_text
 from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
-from ..values.chunks import Usage
-from ..values.lineage import get_call_id
+from ..types.chunks import Usage
+from ..types.lineage import get_call_id
 from .messages import StoredMessage, chain_messages, dump_json, hash_json
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any, cast
 
-from ..values.content import Text
-from ..values.messages import Message
-from ..values.serial import from_dict, to_dict
-from ..values.timeouts import Timeout
+from ..types.content import Text
+from ..types.messages import Message
+from ..types.serialization import from_dict, to_dict
+from ..types.timeout import Timeout
 
 __all__ = [
     "Attachment",

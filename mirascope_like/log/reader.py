@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..errors import LogError
-from ..values.chunks import FinishReason, ProviderToolUsage, Usage
-from ..values.lineage import set_call_id
-from ..values.messages import AssistantMessage, Message
+from ..types.chunks import FinishReason, ProviderToolUsage, Usage
+from ..types.lineage import set_call_id
+from ..types.messages import AssistantMessage, Message
 from .database import connect, has_search_index
 from .entries import check_tenant, tenant_conversation_id
 from .messages import hash_bytes, hash_json, hash_message, load_message

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TextIO, cast
 from unicodedata import category, combining, east_asian_width
 
-from ..values.content import (
+from ..types.content import (
     Audio,
     Base64AudioSource,
     Base64DocumentSource,
@@ -25,8 +25,8 @@ from ..values.content import (
     ToolCall,
     ToolOutput,
 )
-from ..values.messages import Message
-from ..values.result_text import result_text
+from ..types.messages import Message
+from ..types.result_text import result_text
 from .reader import LoggedResponse
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, c
 from typing_extensions import TypeForm, TypeVar
 
 from ..errors import ParseError
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 from .dialects import COMMON, PLAIN, Dialect
 from .functions import behave_like, bind_function, pickle_reference
 from .reading import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error

@@ -19,12 +19,7 @@ from ..errors import ToolExecutionError
 from .hidden import remove_marks
 from .layers import layer_parameter_names, layers
 from .offers import AllowedNames
-from .pydantic_internals import (
-    extra_fields_annotation,
-    marking_schema_generator,
-    readable_names,
-    schema_generator,
-)
+from .pydantic_internals import extra_fields_annotation, marking_schema_generator, readable_names, schema_generator
 from .signatures import cache_per_function, typed_parameters, underlying_function, unwrap_method
 
 if TYPE_CHECKING:

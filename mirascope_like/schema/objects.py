@@ -9,20 +9,8 @@ from functools import cached_property
 from typing import Any, cast, get_origin
 
 from .frames import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
-from .members import (
-    AttributeMapping,
-    FieldTypes,
-    annotate,
-    field_from_hint,
-    read_field_infos,
-    resolve_hints,
-)
-from .pydantic_internals import (
-    complete_model,
-    get_dataclass_fields,
-    has_only_field_validation,
-    make_model_instance,
-)
+from .members import AttributeMapping, FieldTypes, annotate, field_from_hint, read_field_infos, resolve_hints
+from .pydantic_internals import complete_model, get_dataclass_fields, has_only_field_validation, make_model_instance
 from .shapes import LiteralPlan, PlanResolver, TypePlan
 from .typed import ENVELOPE
 

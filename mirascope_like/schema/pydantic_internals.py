@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ..values.context import Context
+from ..types.context import Context
 from .hidden import HIDDEN
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ParseError
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 
 __all__ = ["incomplete_error", "is_closed_json", "is_like_json", "json_candidates", "read_json", "unusable_error"]
 

@@ -29,7 +29,7 @@ from weakref import WeakKeyDictionary
 import typing_extensions
 from typing_extensions import Format, ReadOnly, get_annotations
 
-from ..values.context import Context
+from ..types.context import Context
 
 __all__ = [
     "ContextParameter",

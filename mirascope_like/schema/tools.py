@@ -27,10 +27,10 @@ from typing import (
 from typing_extensions import TypeVar
 
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError, error_text
-from ..values.content import ToolCall, ToolOutput
-from ..values.context import Context
-from ..values.results import materialize_result, result_text_without_images
-from ..values.timeouts import check_seconds
+from ..types.content import ToolCall, ToolOutput
+from ..types.context import Context
+from ..types.timeout import check_seconds
+from ..types.tool_results import materialize_result, result_text_without_images
 from .dialects import COMMON
 from .functions import (
     FunctionDocs,

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..values.chunks import Chunk
-from ..values.messages import Message
-from ..values.params import Params
+from ..types.chunks import Chunk
+from ..types.messages import Message
+from ..types.params import Params
 
 if TYPE_CHECKING:
     from ..schema.dialects import Dialect

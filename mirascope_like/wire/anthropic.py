@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
 from ..schema.dialects import ANTHROPIC
-from ..values import content as c
-from ..values.chunks import Chunk
-from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..values.result_text import result_text
-from ..values.results import result_images
+from ..types import content as c
+from ..types.chunks import Chunk
+from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from ..types.result_text import result_text
+from ..types.tool_results import result_images
 from . import EncodedRequest, JsonObject, Request
 from .anthropic_answers import MessagesDecoder
 from .history import (
@@ -48,7 +48,7 @@ from .thinking import supported_effort, warn_thinking_omitted
 
 if TYPE_CHECKING:
     from ..schema.tools import ProviderTool, ToolSchema
-    from ..values.params import ThinkingConfig
+    from ..types.params import ThinkingConfig
 
 __all__ = ["AnthropicMessages"]
 

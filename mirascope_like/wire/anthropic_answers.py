@@ -20,8 +20,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..values import content as c
-from ..values.chunks import (
+from ..types import content as c
+from ..types.chunks import (
     Chunk,
     CitationChunk,
     FinishReason,

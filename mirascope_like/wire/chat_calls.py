@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..values.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
+from ..types.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
 from . import JsonObject, MalformedResponseError
 from .calls import ArgumentsBuffer, UniqueIds, arguments_text, normalize_index
 from .parsing import as_object, as_text

@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from ..values.chunks import FinishReason, Usage
-from ..values.content import AssistantContentPart, Citation, Text, Thought, ToolCall
+from ..types.chunks import FinishReason, Usage
+from ..types.content import AssistantContentPart, Citation, Text, Thought, ToolCall
 from . import JsonObject
 
 __all__ = ["encode_events", "encode_response", "encode_unfinished_events"]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from ..values.chunks import FinishReason
+from ..types.chunks import FinishReason
 
 __all__ = ["is_known_incomplete", "parse_finish_reason"]
 

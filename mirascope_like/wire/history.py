@@ -17,9 +17,9 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from ..errors import UnsupportedParamWarning
-from ..values.chunks import Accumulator, Chunk
-from ..values.content import AssistantContentPart, Text, Thought, ToolCall, UserContentPart
-from ..values.messages import AssistantMessage
+from ..types.chunks import Accumulator, Chunk
+from ..types.content import AssistantContentPart, Text, Thought, ToolCall, UserContentPart
+from ..types.messages import AssistantMessage
 from . import JsonObject, Request, WireError
 
 __all__ = [

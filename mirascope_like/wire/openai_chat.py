@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
 from ..schema.dialects import OPENAI
-from ..values import content as c
-from ..values.chunks import Chunk
-from ..values.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..values.results import result_images, result_text_without_images
+from ..types import content as c
+from ..types.chunks import Chunk
+from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from ..types.tool_results import result_images, result_text_without_images
 from . import EncodedRequest, JsonObject, Request
 from .chat_order import order_messages
 from .features import ChatDialect

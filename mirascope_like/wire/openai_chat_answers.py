@@ -16,8 +16,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Any, cast
 
-from ..values import content as c
-from ..values.chunks import (
+from ..types import content as c
+from ..types.chunks import (
     Chunk,
     CitationChunk,
     FinishReason,

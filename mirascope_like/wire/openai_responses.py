@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import FeatureNotSupportedError
 from ..schema.dialects import OPENAI
-from ..values import content as c
-from ..values.chunks import Chunk
-from ..values.messages import AssistantMessage, SystemMessage, UserMessage
-from ..values.result_text import result_text
-from ..values.results import result_images
+from ..types import content as c
+from ..types.chunks import Chunk
+from ..types.messages import AssistantMessage, SystemMessage, UserMessage
+from ..types.result_text import result_text
+from ..types.tool_results import result_images
 from . import EncodedRequest, JsonObject, Request
 from .history import (
     NO_TEXT,

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..values.chunks import (
+from ..types.chunks import (
     Chunk,
     FinishReason,
     FinishReasonChunk,

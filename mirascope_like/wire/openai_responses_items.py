@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ..values import content as c
-from ..values.chunks import (
+from ..types import content as c
+from ..types.chunks import (
     Chunk,
     CitationChunk,
     ProviderChunk,

@@ -11,7 +11,7 @@ from .thinking import is_thinking_enabled
 
 if TYPE_CHECKING:
     from ..schema.tools import ToolSchema
-    from ..values.params import ToolChoice
+    from ..types.params import ToolChoice
 
 __all__ = ["add_param", "add_sampling_params", "can_send_strict", "supported_tool_choice"]
 

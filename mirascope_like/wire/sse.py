@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ..values.chunks import Chunk
+from ..types.chunks import Chunk
 from . import MalformedResponseError, TruncatedStreamError, WireError
 from .failures import SHAPE_ERRORS, make_malformed_error, raise_for_error
 from .parsing import parse_json

@@ -14,8 +14,8 @@ from mirascope_like.chat.assembly import Assembler, ChunkReader, ChunkWriter
 from mirascope_like.chat.convert import OWN, from_llm
 from mirascope_like.chat.parts import Message, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from mirascope_like.chat.tools import ToolCall
-from mirascope_like.values import chunks as ch, content as c
-from mirascope_like.values.messages import AssistantMessage
+from mirascope_like.types import chunks as ch, content as c
+from mirascope_like.types.messages import AssistantMessage
 
 from ..values import strategies as llm
 

@@ -26,9 +26,9 @@ from mirascope_like.chat.parts import (
     user,
 )
 from mirascope_like.chat.serial import MessageDict
-from mirascope_like.values import messages as llm_messages
-from mirascope_like.values.content import Audio, Citation, Image, ProviderBlock, Text, Thought, ToolOutput
-from mirascope_like.values.messages import AssistantMessage
+from mirascope_like.types import messages as llm_messages
+from mirascope_like.types.content import Audio, Citation, Image, ProviderBlock, Text, Thought, ToolOutput
+from mirascope_like.types.messages import AssistantMessage
 
 from ..values import strategies as llm
 

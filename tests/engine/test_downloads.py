@@ -19,7 +19,7 @@ import pytest
 from mirascope_like import chat, llm
 from mirascope_like.engine.downloads import HTTPDownloader
 from mirascope_like.transport import environment
-from mirascope_like.values.media import DownloadRules
+from mirascope_like.types.media_types import DownloadRules
 
 from ..conftest import PATIENCE, Colour
 from ..transport.server import Exchange, Server

@@ -17,7 +17,7 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.engine.alarms import Alarms
-from mirascope_like.values.timeouts import Timeout
+from mirascope_like.types.timeout import Timeout
 
 from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import pieces, register, saying

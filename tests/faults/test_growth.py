@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from mirascope_like import chat, llm
 from mirascope_like.chat.assembly import Assembler, ChunkWriter
 from mirascope_like.chat.history import answered
-from mirascope_like.values.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
+from mirascope_like.types.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.failures import parse_error_value
 from mirascope_like.wire.lessons import find_adjustment
 

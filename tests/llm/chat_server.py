@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mirascope_like import llm
-from mirascope_like.values.content import AssistantContentPart
+from mirascope_like.types.content import AssistantContentPart
 from mirascope_like.wire.chat_server import encode_events, encode_response
 
 from ..transport.server import Exchange, Server

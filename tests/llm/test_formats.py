@@ -17,7 +17,7 @@ from mirascope_like import llm
 from mirascope_like.engine.calls import ChunkFilter
 from mirascope_like.engine.plan import prepare
 from mirascope_like.schema.formats import FORMAT_TOOL
-from mirascope_like.values.chunks import (
+from mirascope_like.types.chunks import (
     Chunk,
     TextChunk,
     TextEndChunk,

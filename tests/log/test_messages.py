@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from mirascope_like import llm
 from mirascope_like.log.messages import Attachment, StoredMessage, chain_messages, dump_json, hash_message, load_message
-from mirascope_like.values.messages import Message
+from mirascope_like.types.messages import Message
 
 from ..values import strategies
 from .databases import opened

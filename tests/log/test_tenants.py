@@ -17,7 +17,7 @@ import pytest
 
 from mirascope_like import chat, llm
 from mirascope_like.__main__ import main
-from mirascope_like.values.lineage import call_of
+from mirascope_like.types.lineage import call_of
 
 from ..conftest import PATIENCE, Colour
 from ..test_docs import played

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mirascope_like.errors import ToolError, ToolExecutionError, ToolNotFoundError
-from mirascope_like.values import content as c
-from mirascope_like.values.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from mirascope_like.types import content as c
+from mirascope_like.types.messages import AssistantMessage, Message, SystemMessage, UserMessage
 
 odd_words = ["naïve café", "日本語", "🌍👩\u200d👧", "\u2028", "", " ", "a\x00b", '"quoted"\\']
 words = st.text(max_size=12) | st.sampled_from(odd_words)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from mirascope_like.values.chunks import (
+from mirascope_like.types.chunks import (
     Accumulator,
     Chunk,
     CitationChunk,
@@ -30,7 +30,7 @@ from mirascope_like.values.chunks import (
     Usage,
     UsageChunk,
 )
-from mirascope_like.values.content import Citation, ProviderBlock, Text, Thought, ToolCall
+from mirascope_like.types.content import Citation, ProviderBlock, Text, Thought, ToolCall
 
 from . import strategies
 

@@ -14,7 +14,7 @@ from hypothesis import given
 
 from mirascope_like import errors
 from mirascope_like.errors import Error, ToolError, ToolExecutionError, ToolNotFoundError
-from mirascope_like.values import content as c
+from mirascope_like.types import content as c
 
 from . import strategies
 

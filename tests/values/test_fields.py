@@ -10,7 +10,7 @@ from hypothesis import given
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mirascope_like import llm
-from mirascope_like.values.serial import to_dict
+from mirascope_like.types.serialization import to_dict
 
 from . import strategies
 

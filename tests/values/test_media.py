@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirascope_like.values.media import audio_type, document_type, document_type_by_name, image_type
+from mirascope_like.types.media_types import audio_type, document_type, document_type_by_name, image_type
 
 IMAGES = {
     "image/png": [b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"],

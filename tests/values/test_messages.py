@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.values import content as c
-from mirascope_like.values.messages import (
+from mirascope_like.types import content as c
+from mirascope_like.types.messages import (
     AssistantMessage,
     SystemMessage,
     UserMessage,

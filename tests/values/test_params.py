@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.values.params import Params, check_params
+from mirascope_like.types.params import Params, check_params
 
 
 def test_params_that_are_known_pass_as_they_are() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mirascope_like.errors import ToolExecutionError, ToolNotFoundError
-from mirascope_like.values import content as c
-from mirascope_like.values.messages import Message, assistant, system, user
-from mirascope_like.values.serial import dump_messages, from_dict, load_messages, to_dict
+from mirascope_like.types import content as c
+from mirascope_like.types.messages import Message, assistant, system, user
+from mirascope_like.types.serialization import dump_messages, from_dict, load_messages, to_dict
 
 from . import strategies
 

@@ -20,10 +20,10 @@ from hypothesis import given, strategies as st
 
 from mirascope_like.errors import FeatureNotSupportedError, ToolError, UnsupportedParamWarning
 from mirascope_like.schema.tools import WebSearchTool
-from mirascope_like.values import content as c
-from mirascope_like.values.chunks import Accumulator, Chunk, FinishReason, ProviderToolUsage, Reply
-from mirascope_like.values.messages import AssistantMessage, Message, assistant, system, user
-from mirascope_like.values.params import Params
+from mirascope_like.types import content as c
+from mirascope_like.types.chunks import Accumulator, Chunk, FinishReason, ProviderToolUsage, Reply
+from mirascope_like.types.messages import AssistantMessage, Message, assistant, system, user
+from mirascope_like.types.params import Params
 from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import UNKNOWN, Features, features_of

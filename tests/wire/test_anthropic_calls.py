@@ -11,8 +11,8 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mirascope_like.values import content as c
-from mirascope_like.values.chunks import Reply
+from mirascope_like.types import content as c
+from mirascope_like.types.chunks import Reply
 from mirascope_like.wire import JsonObject, MalformedReply
 from mirascope_like.wire.anthropic import AnthropicMessages
 

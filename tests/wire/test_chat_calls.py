@@ -12,8 +12,8 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mirascope_like.values import content as c
-from mirascope_like.values.chunks import Chunk, Reply, ToolCallChunk, ToolCallStartChunk
+from mirascope_like.types import content as c
+from mirascope_like.types.chunks import Chunk, Reply, ToolCallChunk, ToolCallStartChunk
 from mirascope_like.wire import JsonObject, MalformedResponseError
 from mirascope_like.wire.features import chat_dialect
 from mirascope_like.wire.openai_chat import OpenAIChat

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.values.chunks import FinishReason, Reply
-from mirascope_like.values.content import ToolCall
+from mirascope_like.types.chunks import FinishReason, Reply
+from mirascope_like.types.content import ToolCall
 from mirascope_like.wire import Codec, MalformedResponseError, ReportedError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import chat_dialect

@@ -13,10 +13,10 @@ from hypothesis import given, strategies as st
 
 from mirascope_like.errors import FeatureNotSupportedError, ToolError, UnsupportedParamWarning
 from mirascope_like.schema.tools import WebSearchTool
-from mirascope_like.values import content as c
-from mirascope_like.values.chunks import FinishReason, Reply, TextChunk
-from mirascope_like.values.messages import Message, assistant, system, user
-from mirascope_like.values.params import Params
+from mirascope_like.types import content as c
+from mirascope_like.types.chunks import FinishReason, Reply, TextChunk
+from mirascope_like.types.messages import Message, assistant, system, user
+from mirascope_like.types.params import Params
 from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.failures import parse_error_body
 from mirascope_like.wire.features import UNKNOWN, Features, chat_dialect

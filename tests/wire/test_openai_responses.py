@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from mirascope_like.errors import FeatureNotSupportedError, UnsupportedParamWarning
 from mirascope_like.schema.formats import Format
 from mirascope_like.schema.tools import ProviderTool, Tool, WebSearchTool
-from mirascope_like.values.chunks import (
+from mirascope_like.types.chunks import (
     FinishReason,
     ProviderToolUsage,
     Reply,
@@ -21,7 +21,7 @@ from mirascope_like.values.chunks import (
     ToolCallChunk,
     ToolCallStartChunk,
 )
-from mirascope_like.values.content import (
+from mirascope_like.types.content import (
     Audio,
     Base64AudioSource,
     Base64DocumentSource,
@@ -37,7 +37,7 @@ from mirascope_like.values.content import (
     ToolCall,
     ToolOutput,
 )
-from mirascope_like.values.messages import AssistantMessage, Message, assistant, system, user
+from mirascope_like.types.messages import AssistantMessage, Message, assistant, system, user
 from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.features import features_of
 from mirascope_like.wire.openai_responses import OpenAIResponses

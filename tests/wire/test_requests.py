@@ -17,9 +17,9 @@ from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
 
 from mirascope_like.errors import FeatureNotSupportedError, UnsupportedParamWarning
-from mirascope_like.values import content as c
-from mirascope_like.values.messages import AssistantMessage, Message, assistant, user
-from mirascope_like.values.params import Params
+from mirascope_like.types import content as c
+from mirascope_like.types.messages import AssistantMessage, Message, assistant, user
+from mirascope_like.types.params import Params
 from mirascope_like.wire import Codec, Request
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import UNKNOWN, chat_dialect, features_of

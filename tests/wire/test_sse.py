@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from mirascope_like.values.chunks import Chunk, TextChunk
-from mirascope_like.values.content import Text
+from mirascope_like.types.chunks import Chunk, TextChunk
+from mirascope_like.types.content import Text
 from mirascope_like.wire import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
 from mirascope_like.wire.anthropic import AnthropicMessages
 from mirascope_like.wire.features import chat_dialect

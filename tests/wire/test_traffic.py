@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.values.chunks import Chunk, Reply
-from mirascope_like.values.content import ProviderBlock, Text, Thought, ToolCall
+from mirascope_like.types.chunks import Chunk, Reply
+from mirascope_like.types.content import ProviderBlock, Text, Thought, ToolCall
 from mirascope_like.wire import Codec, Decoder, ReportedError, TruncatedStreamError, WireError
 
 from . import traffic

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.values.chunks import Accumulator, Chunk, Reply
-from mirascope_like.values.content import ProviderBlock, ServerToolCall, Text, Thought, ToolCall
+from mirascope_like.types.chunks import Accumulator, Chunk, Reply
+from mirascope_like.types.content import ProviderBlock, ServerToolCall, Text, Thought, ToolCall
 from mirascope_like.wire import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
 from mirascope_like.wire.failures import parse_error_body
 from mirascope_like.wire.features import chat_dialect

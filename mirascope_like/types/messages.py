@@ -26,9 +26,9 @@ from .content import (
     UserContent,
     UserContentPart,
 )
-from .fields import PydanticField
 from .json_forms import MESSAGES
 from .lineage import HasCallId
+from .pydantic_fields import PydanticField
 
 __all__ = [
     "AssistantMessage",

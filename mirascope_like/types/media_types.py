@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Protocol, cast
 
-from .timeouts import check_seconds
+from .timeout import check_seconds
 
 __all__ = [
     "DOCUMENT_TYPES",

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
-from . import json_forms, media
-from .fields import PydanticField
+from . import json_forms, media_types
+from .pydantic_fields import PydanticField
 from .tool_errors import ToolError
 
 __all__ = [
@@ -93,25 +93,25 @@ class Image(PydanticField):
     @classmethod
     def from_url(cls, url: str) -> Image:
         """Make an image that the provider fetches itself; it is not downloaded here. Raises `ValueError` for a path."""
-        return cls(URLImageSource(media.check_url(url)))
+        return cls(URLImageSource(media_types.check_url(url)))
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+    def from_bytes(cls, data: bytes, *, max_size: int = media_types.MAX_IMAGE_BYTES) -> Image:
         """Make an image from its bytes. Raises `ValueError` if its type is unknown or it has over `max_size` bytes."""
-        return cls(Base64ImageSource(*media.encode_base64(data, media.image_type, max_size)))
+        return cls(Base64ImageSource(*media_types.encode_base64(data, media_types.image_type, max_size)))
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_IMAGE_BYTES) -> Image:
+    def from_file(cls, path: str | PathLike[str], *, max_size: int = media_types.MAX_IMAGE_BYTES) -> Image:
         """Make an image from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
-        return cls.from_bytes(media.read_file(path, max_size), max_size=max_size)
+        return cls.from_bytes(media_types.read_file(path, max_size), max_size=max_size)
 
     @classmethod
     def download(
         cls,
         url: str,
         *,
-        max_size: int = media.MAX_IMAGE_BYTES,
-        timeout: float = media.DOWNLOAD_SECONDS,
+        max_size: int = media_types.MAX_IMAGE_BYTES,
+        timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Image:
         """Download an image now: over http:// or https://, from a public address, following up to ten redirects.
@@ -120,21 +120,21 @@ class Image(PydanticField):
         also allows addresses of private networks and of this machine, and proxies of the environment, which look up
         addresses themselves. Raises `DownloadError` if these rules forbid it or it has too many bytes,
         `ConnectionError`, `TimeoutError`, and `ValueError` for bytes of another type."""
-        rules = media.DownloadRules(max_size, timeout, allow_private)
-        return cls.from_bytes(media.download(url, rules), max_size=max_size)
+        rules = media_types.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(media_types.download(url, rules), max_size=max_size)
 
     @classmethod
     async def download_async(
         cls,
         url: str,
         *,
-        max_size: int = media.MAX_IMAGE_BYTES,
-        timeout: float = media.DOWNLOAD_SECONDS,
+        max_size: int = media_types.MAX_IMAGE_BYTES,
+        timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Image:
         """See `download`."""
-        rules = media.DownloadRules(max_size, timeout, allow_private)
-        return cls.from_bytes(await media.download_async(url, rules), max_size=max_size)
+        rules = media_types.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(await media_types.download_async(url, rules), max_size=max_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,40 +154,40 @@ class Audio(PydanticField):
     source: Base64AudioSource
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+    def from_bytes(cls, data: bytes, *, max_size: int = media_types.MAX_AUDIO_BYTES) -> Audio:
         """Make audio from its bytes. Raises `ValueError` if its type is unknown or it has over `max_size` bytes."""
-        return cls(Base64AudioSource(*media.encode_base64(data, media.audio_type, max_size)))
+        return cls(Base64AudioSource(*media_types.encode_base64(data, media_types.audio_type, max_size)))
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str], *, max_size: int = media.MAX_AUDIO_BYTES) -> Audio:
+    def from_file(cls, path: str | PathLike[str], *, max_size: int = media_types.MAX_AUDIO_BYTES) -> Audio:
         """Make audio from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
-        return cls.from_bytes(media.read_file(path, max_size), max_size=max_size)
+        return cls.from_bytes(media_types.read_file(path, max_size), max_size=max_size)
 
     @classmethod
     def download(
         cls,
         url: str,
         *,
-        max_size: int = media.MAX_AUDIO_BYTES,
-        timeout: float = media.DOWNLOAD_SECONDS,
+        max_size: int = media_types.MAX_AUDIO_BYTES,
+        timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Audio:
         """Download audio now; arguments and errors as of `Image.download`."""
-        rules = media.DownloadRules(max_size, timeout, allow_private)
-        return cls.from_bytes(media.download(url, rules), max_size=max_size)
+        rules = media_types.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(media_types.download(url, rules), max_size=max_size)
 
     @classmethod
     async def download_async(
         cls,
         url: str,
         *,
-        max_size: int = media.MAX_AUDIO_BYTES,
-        timeout: float = media.DOWNLOAD_SECONDS,
+        max_size: int = media_types.MAX_AUDIO_BYTES,
+        timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Audio:
         """See `download`."""
-        rules = media.DownloadRules(max_size, timeout, allow_private)
-        return cls.from_bytes(await media.download_async(url, rules), max_size=max_size)
+        rules = media_types.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(await media_types.download_async(url, rules), max_size=max_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,31 +229,31 @@ class Document(PydanticField):
         and for `download=True`: use `Document.download` instead."""
         if download:
             raise ValueError("To download a document, write Document.download(url), or await download_async(url).")
-        return cls(URLDocumentSource(media.check_url(url)))
+        return cls(URLDocumentSource(media_types.check_url(url)))
 
     @classmethod
     def from_bytes(
-        cls, data: bytes, *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+        cls, data: bytes, *, mime_type: str | None = None, max_size: int = media_types.MAX_DOCUMENT_BYTES
     ) -> Document:
         """Make a document from its bytes. Without `mime_type` it must be a PDF; text types must be UTF-8.
 
         Raises `ValueError` if the type is unknown, text is not UTF-8, or there are over `max_size` bytes."""
-        media.check_bytes(data)
-        media.check_size(len(data), max_size)
-        mime_type = mime_type or media.document_type(data)
-        if media.is_text_type(mime_type):
-            return cls(TextDocumentSource(media.decode_text(data), mime_type))
-        return cls(Base64DocumentSource(*media.encode_base64(data, lambda _: mime_type, max_size)))
+        media_types.check_bytes(data)
+        media_types.check_size(len(data), max_size)
+        mime_type = mime_type or media_types.document_type(data)
+        if media_types.is_text_type(mime_type):
+            return cls(TextDocumentSource(media_types.decode_text(data), mime_type))
+        return cls(Base64DocumentSource(*media_types.encode_base64(data, lambda _: mime_type, max_size)))
 
     @classmethod
     def from_file(
-        cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media.MAX_DOCUMENT_BYTES
+        cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media_types.MAX_DOCUMENT_BYTES
     ) -> Document:
         """Make a document from a regular file. Its type is `mime_type`, or PDF by its bytes, or text by its extension.
         Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
-        data = media.read_file(path, max_size)
+        data = media_types.read_file(path, max_size)
         try:
-            kind = mime_type or media.document_type_of_file(path, data)
+            kind = mime_type or media_types.document_type_of_file(path, data)
             return cls.from_bytes(data, mime_type=kind, max_size=max_size)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
@@ -264,13 +264,13 @@ class Document(PydanticField):
         url: str,
         *,
         mime_type: str | None = None,
-        max_size: int = media.MAX_DOCUMENT_BYTES,
-        timeout: float = media.DOWNLOAD_SECONDS,
+        max_size: int = media_types.MAX_DOCUMENT_BYTES,
+        timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Document:
         """Download a document now; arguments and errors as of `Image.download` and `from_bytes`."""
-        rules = media.DownloadRules(max_size, timeout, allow_private)
-        return cls.from_bytes(media.download(url, rules), mime_type=mime_type, max_size=max_size)
+        rules = media_types.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(media_types.download(url, rules), mime_type=mime_type, max_size=max_size)
 
     @classmethod
     async def download_async(
@@ -278,13 +278,13 @@ class Document(PydanticField):
         url: str,
         *,
         mime_type: str | None = None,
-        max_size: int = media.MAX_DOCUMENT_BYTES,
-        timeout: float = media.DOWNLOAD_SECONDS,
+        max_size: int = media_types.MAX_DOCUMENT_BYTES,
+        timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Document:
         """See `download`."""
-        rules = media.DownloadRules(max_size, timeout, allow_private)
-        return cls.from_bytes(await media.download_async(url, rules), mime_type=mime_type, max_size=max_size)
+        rules = media_types.DownloadRules(max_size, timeout, allow_private)
+        return cls.from_bytes(await media_types.download_async(url, rules), mime_type=mime_type, max_size=max_size)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: Python 3.11 cannot make `ToolOutput[int](...)` with them

@@ -13,7 +13,7 @@ from math import isfinite
 from types import NoneType
 from typing import Any, cast
 
-from .media import check_stored_url
+from .media_types import check_stored_url
 from .result_text import result_text
 from .tool_errors import ToolError, ToolExecutionError, ToolNotFoundError
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Required, TypeAlias, cast, get_args
 from typing_extensions import TypedDict
 
 from .headers import check_headers
-from .timeouts import Timeout, TimeoutLike, check_seconds
+from .timeout import Timeout, TimeoutLike, check_seconds
 
 __all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
 
