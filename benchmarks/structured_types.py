@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, Dialect, InexpressibleError
+from mirascope_like.schema.dialects.definitions import ANTHROPIC, COMMON, LOCAL, OPENAI, Dialect, InexpressibleError
 from mirascope_like.schema.formats import Format
 from tests.schema.everyday import SIXTEEN
 from tests.schema.test_compile import broken_rules

@@ -18,7 +18,7 @@ from ..engine.plan import Plan
 from ..engine.runtime import Runtime
 from ..engine.streams import LiveStream
 from ..errors import StreamClosedError
-from ..schema.dialects import PLAIN, Dialect
+from ..schema.dialects.definitions import PLAIN, Dialect
 from ..schema.formats import AnyFormat
 from ..types.chunks import Chunk, FinishReasonChunk, Usage, UsageChunk
 from ..types.messages import Message as LLMMessage

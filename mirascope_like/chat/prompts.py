@@ -15,7 +15,7 @@ from typing_extensions import TypeForm, TypeVar
 
 from ..errors import error_text
 from ..schema.formats import AnyFormat, Format, make_format
-from ..schema.given import RawSchema
+from ..schema.raw_schema import RawSchema
 from ..schema.tools import ProviderTool
 from ..types.context import Context
 from ..types.params import Params, check_params

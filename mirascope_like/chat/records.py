@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
-from ..schema.given import RawSchema
-from ..schema.typed import ENVELOPE, type_schema
+from ..schema.raw_schema import RawSchema
+from ..schema.type_schema import ENVELOPE, type_schema
 from ..types.timeout import Timeout
 from .parts import AttachmentPart, Message, part_from_dict
 from .serial import VERSION, MessageDict, PartDict

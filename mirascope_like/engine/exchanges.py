@@ -24,7 +24,7 @@ from .failures import check_status
 from .runtime import Runtime
 
 if TYPE_CHECKING:
-    from ..schema.dialects import Dialect
+    from ..schema.dialects.definitions import Dialect
     from ..wire.features import Features
 
 __all__ = ["ChunkSource", "Endpoint", "Exchange", "HTTPEndpoint", "HTTPExchange", "WholeAnswer"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import FeatureNotSupportedError, ProviderError
-from ..schema.dialects import InexpressibleError
+from ..schema.dialects.definitions import InexpressibleError
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
 from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..types.chunks import Reply
@@ -186,7 +186,7 @@ def _tools(plan: Plan, format: AnyFormat | None, endpoint: Endpoint) -> Sequence
 
 
 def _strict(tool: AnyTool, plan: Plan, endpoint: Endpoint) -> ToolSchema:
-    from ..schema.compile import encode_schema
+    from ..schema.dialects.encode import encode_schema
 
     try:
         parameters = encode_schema(tool.parameters, endpoint.schema_dialect).schema

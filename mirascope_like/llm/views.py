@@ -82,7 +82,7 @@ def text_pieces(sep: str) -> Step[str]:
 def partials(format: Format[T]) -> Step[T]:
     """After each piece of text that changes it, the value so far: the same object, which grows. At the end, the valid
     value."""
-    from ..schema.partial import GrowingValue
+    from ..schema.partial.value import GrowingValue
 
     growing = GrowingValue(format)
 

@@ -17,10 +17,10 @@ from typing_extensions import TypeForm, TypeVar
 
 from ..errors import ParseError
 from ..types.chunks import FinishReason
-from .dialects import COMMON, PLAIN, Dialect
+from .dialects.definitions import COMMON, PLAIN, Dialect
 from .functions import behave_like, bind_function, pickle_reference
-from .reading import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
-from .typed import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
+from .json_extract import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
+from .type_schema import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..types.context import Context
-from .hidden import HIDDEN
+from .hidden_names import HIDDEN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -31,7 +31,8 @@ from ..types.content import ToolCall, ToolOutput
 from ..types.context import Context
 from ..types.timeout import check_seconds
 from ..types.tool_results import materialize_result, result_text_without_images
-from .dialects import COMMON
+from .dialects.definitions import COMMON
+from .function_layers import bound_keywords
 from .functions import (
     FunctionDocs,
     ToolArguments,
@@ -44,8 +45,7 @@ from .functions import (
     pickle_reference,
     tool_arguments,
 )
-from .given_arguments import RawSchemaArguments
-from .layers import bound_keywords
+from .raw_schema_arguments import RawSchemaArguments
 from .signatures import (
     ContextParameter,
     context_parameter,
@@ -56,7 +56,7 @@ from .signatures import (
 )
 
 if TYPE_CHECKING:
-    from .compile import EncodedSchema
+    from .dialects.encode import EncodedSchema
 
 __all__ = [
     "AnyTool",
@@ -211,7 +211,7 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def _encoded_parameters(self) -> EncodedSchema:
-        from .compile import encode_schema
+        from .dialects.encode import encode_schema
 
         return encode_schema(self.parameters, COMMON)
 

@@ -21,7 +21,7 @@ from ..types.messages import Message
 from ..types.params import Params
 
 if TYPE_CHECKING:
-    from ..schema.dialects import Dialect
+    from ..schema.dialects.definitions import Dialect
     from ..schema.formats import Format
     from ..schema.tools import ProviderTool, ToolSchema
     from .features import Features

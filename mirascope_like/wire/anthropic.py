@@ -25,7 +25,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
-from ..schema.dialects import ANTHROPIC
+from ..schema.dialects.definitions import ANTHROPIC
 from ..types import content as c
 from ..types.chunks import Chunk
 from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage

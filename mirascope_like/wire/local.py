@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from ..schema.dialects import LOCAL
+from ..schema.dialects.definitions import LOCAL
 from . import EncodedRequest, Request
 from .features import chat_dialect
 from .openai_chat import OpenAIChat

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import FeatureNotSupportedError
-from ..schema.dialects import OPENAI
+from ..schema.dialects.definitions import OPENAI
 from ..types import content as c
 from ..types.chunks import Chunk
 from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage

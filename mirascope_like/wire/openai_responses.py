@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import FeatureNotSupportedError
-from ..schema.dialects import OPENAI
+from ..schema.dialects.definitions import OPENAI
 from ..types import content as c
 from ..types.chunks import Chunk
 from ..types.messages import AssistantMessage, SystemMessage, UserMessage

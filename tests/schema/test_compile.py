@@ -15,11 +15,19 @@ from pydantic import BaseModel, Field, RootModel, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.schema.compile import encode_schema
-from mirascope_like.schema.dialects import ANTHROPIC, COMMON, LOCAL, OPENAI, PLAIN, Dialect, InexpressibleError
+from mirascope_like.schema.dialects.definitions import (
+    ANTHROPIC,
+    COMMON,
+    LOCAL,
+    OPENAI,
+    PLAIN,
+    Dialect,
+    InexpressibleError,
+)
+from mirascope_like.schema.dialects.encode import encode_schema
+from mirascope_like.schema.dialects.size import measure_size
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import GrowingValue
-from mirascope_like.schema.size import measure_size
+from mirascope_like.schema.partial.value import GrowingValue
 
 from .everyday import SIXTEEN, VALUES, Bounded, Cat, Pair, Place, Size, Tree
 

@@ -11,10 +11,10 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel, Field
 
 from mirascope_like import llm
-from mirascope_like.schema.dialects import OPENAI
+from mirascope_like.schema.dialects.definitions import OPENAI
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import GrowingValue
-from mirascope_like.schema.reading import read_json
+from mirascope_like.schema.json_extract import read_json
+from mirascope_like.schema.partial.value import GrowingValue
 
 VALID = [
     "[]", "[[]   ]", '[""]', "[123e65]", "[0e+1]", "[0e1]", "[ 4]", "[-0]", "[-0.0]", "[20e1]", "[1E-2]",

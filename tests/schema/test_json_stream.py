@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from mirascope_like.schema.json_stream import MAX_DEPTH, JsonStream, JsonSyntaxError
+from mirascope_like.schema.partial.json_stream import MAX_DEPTH, JsonStream, JsonSyntaxError
 
 
 class Tree:

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from mirascope_like import llm
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import GrowingValue
+from mirascope_like.schema.partial.value import GrowingValue
 
 T = TypeVar("T")
 

@@ -29,10 +29,10 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.schema.compile import encode_schema
-from mirascope_like.schema.dialects import OPENAI
+from mirascope_like.schema.dialects.definitions import OPENAI
+from mirascope_like.schema.dialects.encode import encode_schema
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial import GrowingValue
+from mirascope_like.schema.partial.value import GrowingValue
 
 T = TypeVar("T")
 

@@ -31,7 +31,7 @@ from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.schema.hidden import HIDDEN
+from mirascope_like.schema.hidden_names import HIDDEN
 from mirascope_like.schema.pydantic_internals import (
     complete_model,
     extra_fields_annotation,

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import Any, Protocol, cast
 
 from ..errors import ToolExecutionError
+from .function_layers import layer_parameter_names
 from .functions import UNKNOWN_ARGUMENT, arguments_error
-from .layers import layer_parameter_names
-from .offers import AllowedNames
+from .offered_names import AllowedNames
 from .signatures import parameter_names
 
 __all__ = ["RawSchemaArguments"]

@@ -19,9 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from .dialects import PLAIN, Dialect, InexpressibleError
-from .given import references
-from .inverse import (
+from ..raw_schema import references
+from .decode import (
     BOX,
     IDENTITY,
     ArrayDecoder,
@@ -35,6 +34,7 @@ from .inverse import (
     ValueDecoder,
     json_type,
 )
+from .definitions import PLAIN, Dialect, InexpressibleError
 from .size import check_size
 
 __all__ = ["EncodedSchema", "encode_schema"]

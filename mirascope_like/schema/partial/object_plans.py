@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast, get_origin
 
-from .frames import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
-from .members import AttributeMapping, FieldTypes, annotate, field_from_hint, read_field_infos, resolve_hints
-from .pydantic_internals import complete_model, get_dataclass_fields, has_only_field_validation, make_model_instance
-from .shapes import LiteralPlan, PlanResolver, TypePlan
-from .typed import ENVELOPE
+from ..class_fields import AttributeMapping, FieldTypes, annotate, field_from_hint, read_field_infos, resolve_hints
+from ..pydantic_internals import complete_model, get_dataclass_fields, has_only_field_validation, make_model_instance
+from ..type_schema import ENVELOPE
+from .containers import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
+from .type_plans import LiteralPlan, PlanResolver, TypePlan
 
 __all__ = [
     "DataclassPlan",

@@ -26,7 +26,7 @@ from functools import cached_property
 from typing import Any, TypeAlias, cast, get_origin
 from uuid import UUID
 
-from .frames import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer
+from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer
 
 __all__ = [
     "AnyPlan",

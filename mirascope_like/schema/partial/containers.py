@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from .typed import ENVELOPE
+from ..type_schema import ENVELOPE
 
 __all__ = [
     "ArrayContainer",

@@ -12,13 +12,13 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from ..errors import ParseError
-from .formats import Format
-from .frames import RootContainer
+from ...errors import ParseError
+from ..formats import Format
+from ..json_extract import is_closed_json
+from .containers import RootContainer
 from .json_stream import JsonStream, JsonSyntaxError
-from .kinds import plan_for
-from .objects import EnvelopePlan
-from .reading import is_closed_json
+from .object_plans import EnvelopePlan
+from .type_dispatch import plan_for
 
 __all__ = ["GrowingValue"]
 

@@ -28,9 +28,9 @@ from typing import (
 
 from typing_extensions import NoDefault, ReadOnly, TypeAliasType, is_typeddict
 
-from .members import fill_type_parameters, resolve_hints
-from .objects import DataclassPlan, ModelPlan, RootModelPlan, TypedDictPlan, UnionPlan
-from .shapes import AnyPlan, ArrayPlan, DictPlan, LiteralPlan, StringPlan, TuplePlan, TypePlan
+from ..class_fields import fill_type_parameters, resolve_hints
+from .object_plans import DataclassPlan, ModelPlan, RootModelPlan, TypedDictPlan, UnionPlan
+from .type_plans import AnyPlan, ArrayPlan, DictPlan, LiteralPlan, StringPlan, TuplePlan, TypePlan
 
 __all__ = ["plan_for"]
 

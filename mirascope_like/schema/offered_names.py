@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from .hidden import HIDDEN
+from .hidden_names import HIDDEN
 
 __all__ = ["AllowedNames", "UnknownMember"]
 

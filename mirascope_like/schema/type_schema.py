@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, get_type_hints
 
-from .dialects import Dialect
-from .given import RawSchema
+from .dialects.definitions import Dialect
 from .pydantic_internals import schema_generator
+from .raw_schema import RawSchema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from .compile import EncodedSchema
+    from .dialects.encode import EncodedSchema
 
 __all__ = ["ENVELOPE", "TypeSchema", "UndefinedNameError", "type_schema"]
 
@@ -43,7 +43,7 @@ class TypeSchema:
     def encode(self, dialect: Dialect) -> EncodedSchema:
         """Return the schema encoded in a dialect. Raises `InexpressibleError`."""
         if dialect not in self._encoded:
-            from .compile import encode_schema
+            from .dialects.encode import encode_schema
 
             self._encoded[dialect] = encode_schema(self.schema, dialect)
         return self._encoded[dialect]

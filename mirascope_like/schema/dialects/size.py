@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias, cast
 
-from .dialects import Dialect, InexpressibleError, SizeLimits
+from .definitions import Dialect, InexpressibleError, SizeLimits
 
 __all__ = ["check_size", "measure_size"]
 

@@ -1,0 +1,1 @@
+"""Values that grow while their JSON arrives."""
