@@ -28,7 +28,7 @@ from mirascope_like.engine.exchanges import HTTPEndpoint
 from mirascope_like.transport.memory import MemoryTransport, Pieces
 from mirascope_like.types.messages import Message
 from mirascope_like.wire.features import Features, chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 PIECE = 8  # characters
 SIZES = (3_000, 12_000, 48_000, 192_000, 1_000_000)  # characters of JSON

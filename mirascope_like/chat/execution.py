@@ -23,7 +23,7 @@ from ..schema.formats import AnyFormat
 from ..types.chunks import Chunk, FinishReasonChunk, Usage, UsageChunk
 from ..types.messages import Message as LLMMessage
 from ..types.params import Params
-from ..wire import Request
+from ..wire.codec import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
 from .attachments import Attachment, loaded, to_media

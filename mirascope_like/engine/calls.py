@@ -35,7 +35,7 @@ from .plan import Plan, Prepared, prepare
 from .runtime import Runtime
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Adjustment
+    from ..wire.refusals import Adjustment
 
 __all__ = ["Answer", "ChunkFilter", "Parsable", "ask", "validated"]
 

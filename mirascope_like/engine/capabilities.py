@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .exchanges import Endpoint, HTTPEndpoint
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Adjustment
+    from ..wire.refusals import Adjustment
 
 __all__ = ["forget", "remember", "taught"]
 

@@ -22,7 +22,7 @@ from ..transport.addresses import is_public, resolve_host
 from ..transport.download import BlockingGet, FileURL, NativeGet, Route
 from ..transport.failures import copy_error
 from ..types.media_types import DownloadRules
-from ..wire.secrets import find_secrets, redact_and_truncate
+from ..wire.redaction import find_secrets, redact_and_truncate
 from .runtime import BLOCKING, NATIVE, Runtime, run
 from .threads import Late
 

@@ -18,7 +18,7 @@ from ..transport import Transport
 from ..types.content import Audio
 from ..types.headers import check_headers, merge_headers
 from ..types.messages import Message, UserMessage
-from ..wire import Codec
+from ..wire.codec import Codec
 from .exchanges import Endpoint, HTTPEndpoint
 
 if TYPE_CHECKING:
@@ -213,13 +213,13 @@ def _chat(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str
 @cache
 def _chat_codec(provider_id: str) -> Codec:
     from ..wire.features import chat_dialect
-    from ..wire.openai_chat import OpenAIChat
+    from ..wire.openai_chat.codec import OpenAIChat
 
     return OpenAIChat(chat_dialect(provider_id))
 
 
 def _responses(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
-    from ..wire.openai_responses import OpenAIResponses
+    from ..wire.openai_responses.codec import OpenAIResponses
 
     return OpenAIResponses(), name.removesuffix(":responses")
 
@@ -240,14 +240,14 @@ def _openai(provider_id: str, name: str, messages: Sequence[Message]) -> tuple[C
 
 
 def _anthropic(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
-    from ..wire.anthropic import AnthropicMessages
+    from ..wire.anthropic.codec import AnthropicMessages
 
     return AnthropicMessages(), name
 
 
 def _local(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
+    from ..local.codec import LocalChat
     from ..transport.weights import MODEL_NAME, is_model_name
-    from ..wire.local import LocalChat
 
     if not is_model_name(name):
         raise NotFoundError(f"The embedded model is 'local/{MODEL_NAME}'.", provider=provider_id, model=name)

@@ -17,9 +17,9 @@ from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..types.chunks import Chunk
 from ..types.headers import check_headers, merge_headers
 from ..types.timeout import as_timeout
-from ..wire import Codec, Decoder, MalformedResponseError, Request, WireError
-from ..wire.parsing import parse_json
-from ..wire.secrets import find_secrets
+from ..wire.codec import Codec, Decoder, MalformedResponseError, Request, WireError
+from ..wire.json_parsing import parse_json
+from ..wire.redaction import find_secrets
 from .failures import check_status
 from .runtime import Runtime
 

@@ -22,10 +22,10 @@ from ..errors import (
     error_text,
 )
 from ..transport.failures import copy_error
-from ..wire import MalformedResponseError, ReportedError, TruncatedStreamError, WireError
-from ..wire.failures import parse_error_body
-from ..wire.secrets import redact, redact_and_truncate
-from ..wire.waits import parse_retry_after
+from ..wire.codec import MalformedResponseError, ReportedError, TruncatedStreamError, WireError
+from ..wire.error_bodies import parse_error_body
+from ..wire.redaction import redact, redact_and_truncate
+from ..wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from ..types.chunks import Reply

@@ -14,14 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CapabilityWarning, FeatureNotSupportedError
-from ..wire import ReportedError
-from ..wire.secrets import redact_and_truncate
+from ..wire.codec import ReportedError
+from ..wire.redaction import redact_and_truncate
 from .capabilities import remember
 from .exchanges import HTTPExchange
 from .plan import Prepared
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Adjustment
+    from ..wire.refusals import Adjustment
 
 __all__ = ["sent"]
 
@@ -53,7 +53,7 @@ async def sent(
 
 
 def _learned(failure: ReportedError, prepared: Prepared) -> Adjustment | None:
-    from ..wire.lessons import find_adjustment
+    from ..wire.refusals import find_adjustment
 
     return find_adjustment(failure, prepared.request)
 

@@ -21,7 +21,7 @@ from ..types.messages import AssistantMessage, Message, SystemMessage
 from ..types.params import Params
 from ..types.retry import RetryConfig
 from ..types.timeout import as_timeout
-from ..wire import Request
+from ..wire.codec import Request
 from .capabilities import taught
 from .continuations import goes_on, with_beginning
 from .endpoints import Provider, registry
@@ -31,7 +31,7 @@ from .history import sendable
 
 if TYPE_CHECKING:
     from ..wire.features import Features
-    from ..wire.lessons import Adjustment
+    from ..wire.refusals import Adjustment
 
 __all__ = ["Plan", "Prepared", "prepare"]
 

@@ -42,7 +42,7 @@ from .plan import Plan, Prepared, prepare
 from .runtime import Runtime, Spawner
 
 if TYPE_CHECKING:
-    from ..wire.lessons import Adjustment
+    from ..wire.refusals import Adjustment
 
 __all__ = ["LiveStream", "Reader", "open_stream"]
 

@@ -22,9 +22,9 @@ from ..transport.memory import MemoryTransport, Pieces
 from ..types.chunks import FinishReason, Usage
 from ..types.content import AssistantContentPart
 from ..types.messages import AssistantMessage, Message, assistant
-from ..wire.chat_server import encode_events, encode_response, encode_unfinished_events
 from ..wire.features import Features, chat_dialect
-from ..wire.openai_chat import OpenAIChat
+from ..wire.openai_chat.codec import OpenAIChat
+from ..wire.openai_chat.server import encode_events, encode_response, encode_unfinished_events
 from .models import Model
 
 __all__ = ["ScriptedModel", "ScriptedReply", "scripted"]

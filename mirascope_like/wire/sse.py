@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..types.chunks import Chunk
-from . import MalformedResponseError, TruncatedStreamError, WireError
-from .failures import SHAPE_ERRORS, make_malformed_error, raise_for_error
-from .parsing import parse_json
+from .codec import MalformedResponseError, TruncatedStreamError, WireError
+from .error_bodies import SHAPE_ERRORS, make_malformed_error, raise_for_error
+from .json_parsing import parse_json
 
 __all__ = ["EventDecoder", "SSEParser"]
 

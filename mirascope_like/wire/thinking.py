@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Sequence
 
 from ..errors import UnsupportedParamWarning
-from . import Request
-from .history import warn_omitted
+from .codec import Request
+from .message_encoding import warn_omitted
 
 __all__ = ["EFFORTS", "is_thinking_enabled", "nearest_effort", "supported_effort", "warn_thinking_omitted"]
 

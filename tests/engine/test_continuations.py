@@ -12,9 +12,9 @@ from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
 from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
-from mirascope_like.wire.chat_server import encode_events, encode_response, encode_unfinished_events
 from mirascope_like.wire.features import Features, chat_dialect, features_of
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
+from mirascope_like.wire.openai_chat.server import encode_events, encode_response, encode_unfinished_events
 
 from ..conftest import Colour
 from ..llm import messages_server

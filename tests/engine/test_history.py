@@ -16,7 +16,7 @@ from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport
 from mirascope_like.types.params import Params
 from mirascope_like.wire.features import ChatDialect
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from ..wire.wire_rules import chat_breaches, messages_breaches, responses_breaches
 

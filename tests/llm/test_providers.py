@@ -17,9 +17,9 @@ import pytest
 from mirascope_like import llm
 from mirascope_like.transport import HttpReply, HttpRequest
 from mirascope_like.transport.memory import MemoryTransport, Pieces
-from mirascope_like.wire.chat_server import encode_response
 from mirascope_like.wire.features import UNKNOWN, chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
+from mirascope_like.wire.openai_chat.server import encode_response
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Received, Server

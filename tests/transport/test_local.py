@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from mirascope_like import errors
+from mirascope_like.local.codec import adapt_body
 from mirascope_like.transport import Channel, HttpRequest
 from mirascope_like.transport.local import LocalTransport, server_pid
 from mirascope_like.transport.weights import find_weights
-from mirascope_like.wire.local import adapt_body
 
 from .conftest import drive, run
 

@@ -24,8 +24,8 @@ from mirascope_like.types import content as c
 from mirascope_like.types.chunks import Accumulator, Chunk, FinishReason, ProviderToolUsage, Reply
 from mirascope_like.types.messages import AssistantMessage, Message, assistant, system, user
 from mirascope_like.types.params import Params
-from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
-from mirascope_like.wire.anthropic import AnthropicMessages
+from mirascope_like.wire.anthropic.codec import AnthropicMessages
+from mirascope_like.wire.codec import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.features import UNKNOWN, Features, features_of
 
 CODEC = AnthropicMessages()

@@ -13,8 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from mirascope_like.types import content as c
 from mirascope_like.types.chunks import Reply
-from mirascope_like.wire import JsonObject, MalformedReply
-from mirascope_like.wire.anthropic import AnthropicMessages
+from mirascope_like.wire.anthropic.codec import AnthropicMessages
+from mirascope_like.wire.codec import JsonObject, MalformedReply
 
 from .test_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, cut, runnable
 from .traffic import decode_stream, fold

@@ -14,9 +14,9 @@ from hypothesis import given, settings, strategies as st
 
 from mirascope_like.types import content as c
 from mirascope_like.types.chunks import Chunk, Reply, ToolCallChunk, ToolCallStartChunk
-from mirascope_like.wire import JsonObject, MalformedResponseError
+from mirascope_like.wire.codec import JsonObject, MalformedResponseError
 from mirascope_like.wire.features import chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from .traffic import fold
 

@@ -9,11 +9,11 @@ import pytest
 
 from mirascope_like.types.chunks import FinishReason, Reply
 from mirascope_like.types.content import ToolCall
-from mirascope_like.wire import Codec, MalformedResponseError, ReportedError
-from mirascope_like.wire.anthropic import AnthropicMessages
+from mirascope_like.wire.anthropic.codec import AnthropicMessages
+from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError
 from mirascope_like.wire.features import chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
-from mirascope_like.wire.openai_responses import OpenAIResponses
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
+from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
 from .traffic import decode_stream, fold
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.wire.local import MAX_STRING_LENGTH, MAX_TOKENS, PREFILL, SYSTEM_PROMPT, adapt_body
+from mirascope_like.local.codec import MAX_STRING_LENGTH, MAX_TOKENS, PREFILL, SYSTEM_PROMPT, adapt_body
 
 Json = dict[str, Any]
 

@@ -17,10 +17,10 @@ from mirascope_like.types import content as c
 from mirascope_like.types.chunks import FinishReason, Reply, TextChunk
 from mirascope_like.types.messages import Message, assistant, system, user
 from mirascope_like.types.params import Params
-from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
-from mirascope_like.wire.failures import parse_error_body
+from mirascope_like.wire.codec import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
+from mirascope_like.wire.error_bodies import parse_error_body
 from mirascope_like.wire.features import UNKNOWN, Features, chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from .traffic import decode_stream, fold
 

@@ -38,9 +38,9 @@ from mirascope_like.types.content import (
     ToolOutput,
 )
 from mirascope_like.types.messages import AssistantMessage, Message, assistant, system, user
-from mirascope_like.wire import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
+from mirascope_like.wire.codec import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.features import features_of
-from mirascope_like.wire.openai_responses import OpenAIResponses
+from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
 from .traffic import decode_stream, fold
 

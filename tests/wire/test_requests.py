@@ -20,11 +20,11 @@ from mirascope_like.errors import FeatureNotSupportedError, UnsupportedParamWarn
 from mirascope_like.types import content as c
 from mirascope_like.types.messages import AssistantMessage, Message, assistant, user
 from mirascope_like.types.params import Params
-from mirascope_like.wire import Codec, Request
-from mirascope_like.wire.anthropic import AnthropicMessages
+from mirascope_like.wire.anthropic.codec import AnthropicMessages
+from mirascope_like.wire.codec import Codec, Request
 from mirascope_like.wire.features import UNKNOWN, chat_dialect, features_of
-from mirascope_like.wire.openai_chat import OpenAIChat
-from mirascope_like.wire.openai_responses import OpenAIResponses
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
+from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
 from ..values import strategies
 from . import traffic

@@ -13,8 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from mirascope_like.types import content as c
 from mirascope_like.types.chunks import Reply
-from mirascope_like.wire import JsonObject, MalformedResponseError
-from mirascope_like.wire.openai_responses import OpenAIResponses
+from mirascope_like.wire.codec import JsonObject, MalformedResponseError
+from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
 from .test_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, calls, cut, runnable
 from .traffic import decode_stream, fold

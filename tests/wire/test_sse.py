@@ -11,11 +11,11 @@ from hypothesis import given, strategies as st
 
 from mirascope_like.types.chunks import Chunk, TextChunk
 from mirascope_like.types.content import Text
-from mirascope_like.wire import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
-from mirascope_like.wire.anthropic import AnthropicMessages
+from mirascope_like.wire.anthropic.codec import AnthropicMessages
+from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
 from mirascope_like.wire.features import chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
-from mirascope_like.wire.openai_responses import OpenAIResponses
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
+from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 from mirascope_like.wire.sse import EventDecoder, SSEParser
 
 from .traffic import decode_stream, fold

@@ -16,7 +16,7 @@ import pytest
 
 from mirascope_like.types.chunks import Chunk, Reply
 from mirascope_like.types.content import ProviderBlock, Text, Thought, ToolCall
-from mirascope_like.wire import Codec, Decoder, ReportedError, TruncatedStreamError, WireError
+from mirascope_like.wire.codec import Codec, Decoder, ReportedError, TruncatedStreamError, WireError
 
 from . import traffic
 from .exceptions import DIFFERENT

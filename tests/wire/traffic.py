@@ -21,10 +21,10 @@ import pytest
 
 from mirascope_like.types.chunks import Accumulator, Chunk, Reply
 from mirascope_like.types.content import ProviderBlock, ServerToolCall, Text, Thought, ToolCall
-from mirascope_like.wire import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
-from mirascope_like.wire.failures import parse_error_body
+from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
+from mirascope_like.wire.error_bodies import parse_error_body
 from mirascope_like.wire.features import chat_dialect
-from mirascope_like.wire.openai_chat import OpenAIChat
+from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from .exceptions import DIFFERENT
 
@@ -36,13 +36,13 @@ Record = dict[str, Any]
 
 
 def _messages(provider: str) -> Codec:
-    from mirascope_like.wire.anthropic import AnthropicMessages
+    from mirascope_like.wire.anthropic.codec import AnthropicMessages
 
     return AnthropicMessages()
 
 
 def _responses(provider: str) -> Codec:
-    from mirascope_like.wire.openai_responses import OpenAIResponses
+    from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
     return OpenAIResponses()
 

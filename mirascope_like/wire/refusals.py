@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
-from . import ReportedError, Request
+from .codec import ReportedError, Request
 from .features import Features
 from .thinking import EFFORTS, is_thinking_enabled
 

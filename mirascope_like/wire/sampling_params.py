@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from . import JsonObject, Request
-from .history import warn_omitted
+from .codec import JsonObject, Request
+from .message_encoding import warn_omitted
 from .thinking import is_thinking_enabled
 
 if TYPE_CHECKING:

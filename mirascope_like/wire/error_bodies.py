@@ -18,7 +18,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from . import MalformedResponseError, ReportedError
+from .codec import MalformedResponseError, ReportedError
 
 __all__ = [
     "SHAPE_ERRORS",

@@ -9,10 +9,10 @@ Rules
 
 from __future__ import annotations
 
-from . import JsonObject, MalformedResponseError
-from .calls import OpenParts, normalize_index
-from .openai_responses_items import ARGUMENT_EVENTS, CLIENT_CALLS
-from .parsing import as_object
+from ..codec import JsonObject, MalformedResponseError
+from ..json_parsing import as_object
+from ..tool_calls import OpenParts, normalize_index
+from .output_items import ARGUMENT_EVENTS, CLIENT_CALLS
 
 __all__ = ["ItemPositions", "can_be_same_item"]
 

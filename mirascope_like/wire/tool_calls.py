@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from os import urandom
 from typing import Generic, TypeVar
 
-from .parsing import parse_json
+from .json_parsing import parse_json
 
 __all__ = ["ArgumentsBuffer", "OpenParts", "UniqueIds", "arguments_text", "normalize_index"]
 

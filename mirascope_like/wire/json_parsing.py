@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import cast
 
-from . import JsonObject
+from .codec import JsonObject
 
 __all__ = ["as_object", "as_objects", "as_text", "parse_json"]
 

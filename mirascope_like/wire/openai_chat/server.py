@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from ..types.chunks import FinishReason, Usage
-from ..types.content import AssistantContentPart, Citation, Text, Thought, ToolCall
-from . import JsonObject
+from ...types.chunks import FinishReason, Usage
+from ...types.content import AssistantContentPart, Citation, Text, Thought, ToolCall
+from ..codec import JsonObject
 
 __all__ = ["encode_events", "encode_response", "encode_unfinished_events"]
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
-from . import JsonObject
-from .features import ChatDialect
-from .history import NO_TEXT, tag_system_text
+from ..codec import JsonObject
+from ..features import ChatDialect
+from ..message_encoding import NO_TEXT, tag_system_text
 
 __all__ = ["order_messages"]
 

@@ -20,8 +20,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..types import content as c
-from ..types.chunks import (
+from ...types import content as c
+from ...types.chunks import (
     Chunk,
     CitationChunk,
     FinishReason,
@@ -42,12 +42,12 @@ from ..types.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject, MalformedResponseError
-from .calls import ArgumentsBuffer, OpenParts, UniqueIds, arguments_text, normalize_index
-from .endings import parse_finish_reason
-from .failures import parse_error_body, raise_for_error
-from .history import arguments_object
-from .sse import EventDecoder
+from ..codec import JsonObject, MalformedResponseError
+from ..error_bodies import parse_error_body, raise_for_error
+from ..finish_reasons import parse_finish_reason
+from ..message_encoding import arguments_object
+from ..sse import EventDecoder
+from ..tool_calls import ArgumentsBuffer, OpenParts, UniqueIds, arguments_text, normalize_index
 
 __all__ = ["MessagesDecoder"]
 

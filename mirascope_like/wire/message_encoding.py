@@ -20,7 +20,7 @@ from ..errors import UnsupportedParamWarning
 from ..types.chunks import Accumulator, Chunk
 from ..types.content import AssistantContentPart, Text, Thought, ToolCall, UserContentPart
 from ..types.messages import AssistantMessage
-from . import JsonObject, Request, WireError
+from .codec import JsonObject, Request, WireError
 
 __all__ = [
     "NO_TEXT",

@@ -16,15 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import FeatureNotSupportedError
-from ..schema.dialects.definitions import OPENAI
-from ..types import content as c
-from ..types.chunks import Chunk
-from ..types.messages import AssistantMessage, SystemMessage, UserMessage
-from ..types.result_text import result_text
-from ..types.tool_results import result_images
-from . import EncodedRequest, JsonObject, Request
-from .history import (
+from ...errors import FeatureNotSupportedError
+from ...schema.dialects.definitions import OPENAI
+from ...types import content as c
+from ...types.chunks import Chunk
+from ...types.messages import AssistantMessage, SystemMessage, UserMessage
+from ...types.result_text import result_text
+from ...types.tool_results import result_images
+from ..codec import EncodedRequest, JsonObject, Request
+from ..message_encoding import (
     NO_TEXT,
     CallIdFormat,
     can_send_verbatim,
@@ -34,13 +34,13 @@ from .history import (
     message_text,
     warn_omitted,
 )
-from .openai_responses_answers import ResponsesDecoder
-from .sampling import add_param, add_sampling_params, can_send_strict, supported_tool_choice
-from .thinking import supported_effort, warn_thinking_omitted
+from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..thinking import supported_effort, warn_thinking_omitted
+from .decoder import ResponsesDecoder
 
 if TYPE_CHECKING:
-    from ..schema.formats import Format
-    from ..schema.tools import ProviderTool, ToolSchema
+    from ...schema.formats import Format
+    from ...schema.tools import ProviderTool, ToolSchema
 
 __all__ = ["OpenAIResponses"]
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ..types import content as c
-from ..types.chunks import (
+from ...types import content as c
+from ...types.chunks import (
     Chunk,
     CitationChunk,
     ProviderChunk,
@@ -21,10 +21,10 @@ from ..types.chunks import (
     ToolCallEndChunk,
     ToolCallStartChunk,
 )
-from . import JsonObject, MalformedResponseError
-from .calls import ArgumentsBuffer, UniqueIds, arguments_text
-from .endings import parse_finish_reason
-from .parsing import as_object, as_objects
+from ..codec import JsonObject, MalformedResponseError
+from ..finish_reasons import parse_finish_reason
+from ..json_parsing import as_object, as_objects
+from ..tool_calls import ArgumentsBuffer, UniqueIds, arguments_text
 
 __all__ = [
     "ARGUMENT_EVENTS",

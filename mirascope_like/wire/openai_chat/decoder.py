@@ -16,8 +16,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Any, cast
 
-from ..types import content as c
-from ..types.chunks import (
+from ...types import content as c
+from ...types.chunks import (
     Chunk,
     CitationChunk,
     FinishReason,
@@ -36,13 +36,13 @@ from ..types.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject, MalformedResponseError
-from .chat_calls import ToolCalls
-from .endings import is_known_incomplete, parse_finish_reason
-from .failures import parse_error_body, raise_for_error
-from .features import ChatDialect
-from .parsing import as_object, as_text
-from .sse import EventDecoder
+from ..codec import JsonObject, MalformedResponseError
+from ..error_bodies import parse_error_body, raise_for_error
+from ..features import ChatDialect
+from ..finish_reasons import is_known_incomplete, parse_finish_reason
+from ..json_parsing import as_object, as_text
+from ..sse import EventDecoder
+from .tool_calls import ToolCalls
 
 __all__ = ["ChatDecoder"]
 

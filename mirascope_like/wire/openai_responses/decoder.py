@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..types.chunks import (
+from ...types.chunks import (
     Chunk,
     FinishReason,
     FinishReasonChunk,
@@ -27,11 +27,14 @@ from ..types.chunks import (
     Usage,
     UsageChunk,
 )
-from . import JsonObject, MalformedResponseError, ReportedError
-from .calls import UniqueIds
-from .endings import parse_finish_reason
-from .failures import parse_error_value, raise_for_error
-from .openai_responses_items import (
+from ..codec import JsonObject, MalformedResponseError, ReportedError
+from ..error_bodies import parse_error_value, raise_for_error
+from ..finish_reasons import parse_finish_reason
+from ..json_parsing import as_object, as_objects
+from ..sse import EventDecoder
+from ..tool_calls import UniqueIds
+from .item_lookup import ItemPositions, can_be_same_item
+from .output_items import (
     ARGUMENT_EVENTS,
     CLIENT_CALLS,
     SERVER_CALLS,
@@ -40,9 +43,6 @@ from .openai_responses_items import (
     item_arguments,
     make_item,
 )
-from .openai_responses_places import ItemPositions, can_be_same_item
-from .parsing import as_object, as_objects
-from .sse import EventDecoder
 
 __all__ = ["ResponsesDecoder"]
 

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from ..schema.dialects.definitions import LOCAL
-from . import EncodedRequest, Request
-from .features import chat_dialect
-from .openai_chat import OpenAIChat
+from ..wire.codec import EncodedRequest, Request
+from ..wire.features import chat_dialect
+from ..wire.openai_chat.codec import OpenAIChat
 
 __all__ = ["MAX_STRING_LENGTH", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "LocalChat", "adapt_body"]
 

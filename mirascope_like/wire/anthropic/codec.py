@@ -24,16 +24,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from ..errors import FeatureNotSupportedError
-from ..schema.dialects.definitions import ANTHROPIC
-from ..types import content as c
-from ..types.chunks import Chunk
-from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..types.result_text import result_text
-from ..types.tool_results import result_images
-from . import EncodedRequest, JsonObject, Request
-from .anthropic_answers import MessagesDecoder
-from .history import (
+from ...errors import FeatureNotSupportedError
+from ...schema.dialects.definitions import ANTHROPIC
+from ...types import content as c
+from ...types.chunks import Chunk
+from ...types.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from ...types.result_text import result_text
+from ...types.tool_results import result_images
+from ..codec import EncodedRequest, JsonObject, Request
+from ..message_encoding import (
     NO_TEXT,
     CallIdFormat,
     arguments_object,
@@ -43,12 +42,13 @@ from .history import (
     tag_system_text,
     warn_omitted,
 )
-from .sampling import add_param, add_sampling_params, can_send_strict, supported_tool_choice
-from .thinking import supported_effort, warn_thinking_omitted
+from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..thinking import supported_effort, warn_thinking_omitted
+from .decoder import MessagesDecoder
 
 if TYPE_CHECKING:
-    from ..schema.tools import ProviderTool, ToolSchema
-    from ..types.params import ThinkingConfig
+    from ...schema.tools import ProviderTool, ToolSchema
+    from ...types.params import ThinkingConfig
 
 __all__ = ["AnthropicMessages"]
 

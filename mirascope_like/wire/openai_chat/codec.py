@@ -19,16 +19,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from ..errors import FeatureNotSupportedError
-from ..schema.dialects.definitions import OPENAI
-from ..types import content as c
-from ..types.chunks import Chunk
-from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ..types.tool_results import result_images, result_text_without_images
-from . import EncodedRequest, JsonObject, Request
-from .chat_order import order_messages
-from .features import ChatDialect
-from .history import (
+from ...errors import FeatureNotSupportedError
+from ...schema.dialects.definitions import OPENAI
+from ...types import content as c
+from ...types.chunks import Chunk
+from ...types.messages import AssistantMessage, Message, SystemMessage, UserMessage
+from ...types.tool_results import result_images, result_text_without_images
+from ..codec import EncodedRequest, JsonObject, Request
+from ..features import ChatDialect
+from ..message_encoding import (
     CallIdFormat,
     arguments_object,
     can_send_verbatim,
@@ -38,13 +37,14 @@ from .history import (
     message_text,
     warn_omitted,
 )
-from .openai_chat_answers import ChatDecoder
-from .sampling import add_param, add_sampling_params, can_send_strict, supported_tool_choice
-from .thinking import is_thinking_enabled, supported_effort, warn_thinking_omitted
+from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..thinking import is_thinking_enabled, supported_effort, warn_thinking_omitted
+from .decoder import ChatDecoder
+from .message_order import order_messages
 
 if TYPE_CHECKING:
-    from ..schema.formats import Format
-    from ..schema.tools import ToolSchema
+    from ...schema.formats import Format
+    from ...schema.tools import ToolSchema
 
 __all__ = ["OpenAIChat"]
 

@@ -22,10 +22,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..types.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
-from . import JsonObject, MalformedResponseError
-from .calls import ArgumentsBuffer, UniqueIds, arguments_text, normalize_index
-from .parsing import as_object, as_text
+from ...types.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
+from ..codec import JsonObject, MalformedResponseError
+from ..json_parsing import as_object, as_text
+from ..tool_calls import ArgumentsBuffer, UniqueIds, arguments_text, normalize_index
 
 __all__ = ["ToolCalls"]
 

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, which most compatible servers speak."""
