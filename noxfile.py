@@ -129,7 +129,7 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(away), silent=True)
     (built,) = away.glob("*.whl")
     session.run("python", "-m", "zipfile", "-e", str(built), str(away / "content"), silent=True)
-    for needed in ("py.typed", "transport/local_template.jinja"):
+    for needed in ("py.typed", "local/template.jinja"):
         if not (away / "content" / "mirascope_like" / needed).is_file():
             session.error(f"{needed} is not in {built.name}")
     session.install("--force-reinstall", "--no-deps", str(built))

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 
 from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
-from mirascope_like.transport.memory import MemoryTransport, Pieces
+from mirascope_like.transport.in_memory import MemoryTransport, Pieces
 from mirascope_like.types.messages import Message
 from mirascope_like.wire.features import Features, chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat

@@ -25,7 +25,7 @@ import scenarios
 from scenarios import QUESTION, base_url, burst, clock, memory_of_streams, repeated
 
 from mirascope_like import llm
-from mirascope_like.transport import Channel, HttpReply, HttpRequest, Transport
+from mirascope_like.transport.base import Channel, HttpReply, HttpRequest, Transport
 from mirascope_like.transport.http import HttpTransport
 
 HERE = Path(__file__).parent

@@ -75,7 +75,7 @@ def _run_logs(options: argparse.Namespace) -> int:
 
 
 def _run_weights(options: argparse.Namespace) -> int:
-    from .transport.weights import fetch_weights, find_weights
+    from .local.weights import fetch_weights, find_weights
 
     try:
         print(find_weights())

@@ -114,14 +114,14 @@ def test_layers(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_few_touch_the_world(path: Path) -> None:
-    if layer_of(path) in ("transport", "log") or name_of(path) in TIMED:
+    if layer_of(path) in ("transport", "local", "log") or name_of(path) in TIMED:
         return
     assert not roots(path) & (CLOCKS_LOOPS_AND_THREADS | CLIENTS)
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_vendors_are_imported_only_where_their_clients_are_used(path: Path) -> None:
-    allowed = {"transport.sdk": {"anthropic", "openai"}, "transport.local_server": {"xllamacpp"}}
+    allowed = {"transport.sdk_clients": {"anthropic", "openai"}, "local.server": {"xllamacpp"}}
     assert roots(path) & VENDORS <= allowed.get(name_of(path), set())
 
 

@@ -132,7 +132,7 @@ def test_testing_calls() -> None:
 @pytest.mark.local
 def test_tour() -> None:
     try:
-        from mirascope_like.transport.weights import find_weights
+        from mirascope_like.local.weights import find_weights
 
         find_weights()
     except errors.ProviderError as missing:

@@ -61,7 +61,7 @@ REACHED = {
 NAMED_TUPLE = {"_make", "_fields", "_field_defaults", "_asdict", "_replace"}
 
 # Run by path, never imported.
-SCRIPTS = {"transport.local_server"}
+SCRIPTS = {"local.server"}
 
 
 def public(owner: object) -> dict[str, Any]:

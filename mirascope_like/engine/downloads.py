@@ -17,10 +17,10 @@ from functools import partial
 from typing import Protocol, TypeVar, cast
 
 from ..errors import ConnectionError, DownloadError, ProviderError, TimeoutError, error_text
-from ..transport import ByteStream
-from ..transport.addresses import is_public, resolve_host
+from ..transport.base import ByteStream
+from ..transport.connection_errors import copy_error
 from ..transport.download import BlockingGet, FileURL, NativeGet, Route
-from ..transport.failures import copy_error
+from ..transport.public_addresses import is_public, resolve_host
 from ..types.media_types import DownloadRules
 from ..wire.redaction import find_secrets, redact_and_truncate
 from .runtime import BLOCKING, NATIVE, Runtime, run

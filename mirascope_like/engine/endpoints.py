@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
-from ..transport import Transport
+from ..transport.base import Transport
 from ..types.content import Audio
 from ..types.headers import check_headers, merge_headers
 from ..types.messages import Message, UserMessage
@@ -247,7 +247,7 @@ def _anthropic(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec
 
 def _local(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
     from ..local.codec import LocalChat
-    from ..transport.weights import MODEL_NAME, is_model_name
+    from ..local.weights import MODEL_NAME, is_model_name
 
     if not is_model_name(name):
         raise NotFoundError(f"The embedded model is 'local/{MODEL_NAME}'.", provider=provider_id, model=name)
@@ -256,7 +256,7 @@ def _local(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, st
 
 @cache
 def _local_transport() -> Transport:
-    from ..transport.local import LocalTransport
+    from ..local.transport import LocalTransport
 
     return LocalTransport()
 

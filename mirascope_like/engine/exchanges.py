@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ProviderError
-from ..transport import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
+from ..transport.base import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..types.chunks import Chunk
 from ..types.headers import check_headers, merge_headers
 from ..types.timeout import as_timeout

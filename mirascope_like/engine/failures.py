@@ -21,7 +21,7 @@ from ..errors import (
     api_error,
     error_text,
 )
-from ..transport.failures import copy_error
+from ..transport.connection_errors import copy_error
 from ..wire.codec import MalformedResponseError, ReportedError, TruncatedStreamError, WireError
 from ..wire.error_bodies import parse_error_body
 from ..wire.redaction import redact, redact_and_truncate

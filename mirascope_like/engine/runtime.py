@@ -21,8 +21,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from ..transport import Channel, Transport
-from ..transport.loops import asyncio_loop
+from ..transport.base import Channel, Transport
+from ..transport.loop_local import asyncio_loop
 from ..transport.threads import run_in_thread
 from .admission import admitted
 from .alarms import alarms

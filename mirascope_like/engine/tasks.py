@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ..transport.loops import LoopVar
+from ..transport.loop_local import LoopVar
 from ..transport.threads import run_in_thread, thread_limiters
 from .threads import Late
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ..engine.capabilities import forget
 from ..engine.endpoints import HTTPProvider, Provider, registry
-from ..transport import Transport
+from ..transport.base import Transport
 from ..types.headers import merge_headers
 
 __all__ = ["register_provider", "reset_provider_registry"]
@@ -84,7 +84,7 @@ def _customised(provider: HTTPProvider, scopes: Sequence[str], given: Mapping[st
 
 def _sent_through(provider: HTTPProvider, client: Any) -> HTTPProvider:
     from ..transport.clients import ClientTransport, is_http_client
-    from ..transport.sdk import SDKTransport, is_sdk_client
+    from ..transport.sdk_clients import SDKTransport, is_sdk_client
 
     clients = cast("Sequence[Any]", client) if isinstance(client, list | tuple) else (client,)
     if all(is_sdk_client(each) for each in clients):
@@ -111,7 +111,7 @@ def _authenticates(client: Any, provider: HTTPProvider) -> bool:
 
 def _check_sdk(provider: HTTPProvider, clients: Sequence[Any]) -> None:
     """A client posts to paths of its own protocol."""
-    from ..transport.sdk import find_sdk
+    from ..transport.sdk_clients import find_sdk
 
     if wrong := [each for each in clients if provider.sdk not in (None, find_sdk(each))]:
         kinds = ", ".join(type(each).__name__ for each in wrong)

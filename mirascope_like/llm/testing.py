@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..engine.exchanges import HTTPEndpoint
-from ..transport import HttpReply, HttpRequest
-from ..transport.memory import MemoryTransport, Pieces
+from ..transport.base import HttpReply, HttpRequest
+from ..transport.in_memory import MemoryTransport, Pieces
 from ..types.chunks import FinishReason, Usage
 from ..types.content import AssistantContentPart
 from ..types.messages import AssistantMessage, Message, assistant

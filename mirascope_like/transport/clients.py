@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import ByteStream, Channel, HttpReply, HttpRequest
-from .channels import BlockingChannel, NativeChannel, read_reply
+from .base import ByteStream, Channel, HttpReply, HttpRequest
+from .httpx_channel import BlockingChannel, NativeChannel, read_reply
 from .threads import run_in_thread, thread_limiters
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ..errors import ConnectionError, DownloadError
-from . import HttpRequest, Timeouts
-from .channels import CONNECT_TIMEOUT, BlockingByteStream, NativeByteStream, translate_exception
-from .failures import describe_error
+from .base import HttpRequest, Timeouts
+from .connection_errors import describe_error
+from .httpx_channel import CONNECT_TIMEOUT, BlockingByteStream, NativeByteStream, translate_exception
 from .httpx_internals import NetworkStream, opened_stream, shut_down
 
 if TYPE_CHECKING:

@@ -16,9 +16,16 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import Channel
-from .channels import CONNECT_TIMEOUT, KEEPALIVE_TIMEOUT, READ_TIMEOUT, BlockingChannel, NativeChannel, close_quietly
-from .loops import Closer, LoopResource, asyncio_loop
+from .base import Channel
+from .httpx_channel import (
+    CONNECT_TIMEOUT,
+    KEEPALIVE_TIMEOUT,
+    READ_TIMEOUT,
+    BlockingChannel,
+    NativeChannel,
+    close_quietly,
+)
+from .loop_local import Closer, LoopResource, asyncio_loop
 
 if TYPE_CHECKING:
     import httpx2
@@ -86,7 +93,7 @@ def _make_native_channel(
 
         proxies = environment_proxies() if trust_env else dict[str, str]()
         if not any(url.startswith("socks") for url in proxies.values()):  # which aiohttp does not speak
-            from .aio import AiohttpChannel, Connections
+            from .aiohttp_channel import AiohttpChannel, Connections
 
             connections = Connections(uds)
             return AiohttpChannel(connections, proxies, owner), connections.close

@@ -19,7 +19,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from .loops import LoopVar, asyncio_loop
+from .loop_local import LoopVar, asyncio_loop
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mirascope_like import chat, llm
-from mirascope_like.transport import HttpReply, HttpRequest
-from mirascope_like.transport.memory import MemoryTransport
+from mirascope_like.transport.base import HttpReply, HttpRequest
+from mirascope_like.transport.in_memory import MemoryTransport
 from mirascope_like.wire.openai_chat.server import encode_events, encode_response
 
 from ..conftest import Colour

@@ -10,8 +10,8 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
-from mirascope_like.transport import HttpReply, HttpRequest
-from mirascope_like.transport.memory import MemoryTransport, Pieces
+from mirascope_like.transport.base import HttpReply, HttpRequest
+from mirascope_like.transport.in_memory import MemoryTransport, Pieces
 from mirascope_like.wire.features import Features, chat_dialect, features_of
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_chat.server import encode_events, encode_response, encode_unfinished_events

@@ -13,8 +13,8 @@ import openai
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.transport import HttpReply, HttpRequest
-from mirascope_like.transport.memory import MemoryTransport, Pieces
+from mirascope_like.transport.base import HttpReply, HttpRequest
+from mirascope_like.transport.in_memory import MemoryTransport, Pieces
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server

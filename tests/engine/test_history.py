@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mirascope_like import llm
-from mirascope_like.transport import HttpReply, HttpRequest
-from mirascope_like.transport.memory import MemoryTransport
+from mirascope_like.transport.base import HttpReply, HttpRequest
+from mirascope_like.transport.in_memory import MemoryTransport
 from mirascope_like.types.params import Params
 from mirascope_like.wire.features import ChatDialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat

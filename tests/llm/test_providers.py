@@ -15,8 +15,8 @@ import openai
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.transport import HttpReply, HttpRequest
-from mirascope_like.transport.memory import MemoryTransport, Pieces
+from mirascope_like.transport.base import HttpReply, HttpRequest
+from mirascope_like.transport.in_memory import MemoryTransport, Pieces
 from mirascope_like.wire.features import UNKNOWN, chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_chat.server import encode_response

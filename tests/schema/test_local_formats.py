@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.transport.weights import find_weights
+from mirascope_like.local.weights import find_weights
 
 from .everyday import Cat, Color, Dog, Owner, Point, Size
 

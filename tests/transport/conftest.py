@@ -14,10 +14,10 @@ import openai
 import pytest
 import trio
 
-from mirascope_like.transport import Channel, HttpRequest, Timeouts, Transport
+from mirascope_like.transport.base import Channel, HttpRequest, Timeouts, Transport
 from mirascope_like.transport.clients import ClientTransport
 from mirascope_like.transport.http import HttpTransport
-from mirascope_like.transport.sdk import SDKTransport
+from mirascope_like.transport.sdk_clients import SDKTransport
 
 from .server import Server
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mirascope_like.transport import Timeouts
+from mirascope_like.transport.base import Timeouts
 
 PATIENCE = 10.0  # seconds after which something that should happen counts as not happening
 UNREAD = 1.0  # seconds after which a client that does not read is not going to

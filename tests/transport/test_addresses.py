@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirascope_like.transport.addresses import is_public
+from mirascope_like.transport.public_addresses import is_public
 
 PUBLIC = ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
 INTERNAL = {

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from mirascope_like import errors
-from mirascope_like.transport import HttpRequest, Timeouts
+from mirascope_like.transport.base import HttpRequest, Timeouts
 from mirascope_like.transport.environment import make_proxy_finder
 from mirascope_like.transport.http import HttpTransport
 

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from mirascope_like import errors
-from mirascope_like.transport import HttpRequest, Timeouts
+from mirascope_like.transport.base import HttpRequest, Timeouts
 from mirascope_like.transport.clients import ClientTransport, is_http_client
 
 from .conftest import NO_TLS, drive, run

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from mirascope_like import errors
-from mirascope_like.transport import ByteStream, Channel
+from mirascope_like.transport.base import ByteStream, Channel
 
 from .conftest import Wire
 from .server import PATIENCE, Exchange, Server

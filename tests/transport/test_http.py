@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from mirascope_like import errors
-from mirascope_like.transport import ByteStream, Channel, HttpRequest, Transport
+from mirascope_like.transport.base import ByteStream, Channel, HttpRequest, Transport
 from mirascope_like.transport.http import HttpTransport
 
 from .conftest import drive, run
@@ -277,7 +277,7 @@ def in_fresh_python(code: str) -> str:
 
 def test_importing_loads_no_client() -> None:
     code = """
-import sys, mirascope_like.transport.clients, mirascope_like.transport.http, mirascope_like.transport.sdk
+import sys, mirascope_like.transport.clients, mirascope_like.transport.http, mirascope_like.transport.sdk_clients
 print({"httpx2", "httpx", "anyio", "asyncio", "ssl", "openai", "anthropic"} & set(sys.modules))
 """
     assert in_fresh_python(code) == "set()\n"

@@ -17,9 +17,9 @@ import pytest
 
 from mirascope_like import errors
 from mirascope_like.local.codec import adapt_body
-from mirascope_like.transport import Channel, HttpRequest
-from mirascope_like.transport.local import LocalTransport, server_pid
-from mirascope_like.transport.weights import find_weights
+from mirascope_like.local.transport import LocalTransport, server_pid
+from mirascope_like.local.weights import find_weights
+from mirascope_like.transport.base import Channel, HttpRequest
 
 from .conftest import drive, run
 
@@ -166,7 +166,7 @@ def test_a_child_that_died_is_started_again() -> None:
 SCRIPT = """
 import json, os, sys, threading
 from mirascope_like.transport import HttpRequest
-from mirascope_like.transport.local import LocalTransport, server_pid
+from mirascope_like.local.transport import LocalTransport, server_pid
 
 def run(coroutine):
     try:

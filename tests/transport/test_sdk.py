@@ -18,9 +18,9 @@ from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
 from anthropic.lib.vertex import AnthropicVertex
 
 from mirascope_like import errors
-from mirascope_like.transport import ByteStream, HttpRequest, Timeouts
-from mirascope_like.transport.aws_events import EventStreamDecoder
-from mirascope_like.transport.sdk import SDKTransport, find_sdk, is_sdk_client
+from mirascope_like.transport.aws_event_stream import EventStreamDecoder
+from mirascope_like.transport.base import ByteStream, HttpRequest, Timeouts
+from mirascope_like.transport.sdk_clients import SDKTransport, find_sdk, is_sdk_client
 
 from .conftest import NO_TLS, drive, run
 from .server import PATIENCE, PATIENT, Exchange, Server

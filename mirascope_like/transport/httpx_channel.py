@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import errors
-from . import ByteStream, HttpReply, HttpRequest, failures
+from . import connection_errors
+from .base import ByteStream, HttpReply, HttpRequest
 from .httpx_internals import iterate_body, response_stream, shut_down
 
 if TYPE_CHECKING:
@@ -314,27 +315,27 @@ def translate_error(exc: Exception, request: HttpRequest) -> Exception:
 
 
 def _library_error(exc: Exception, request: HttpRequest) -> Exception:
-    reason = failures.describe_error(exc)
+    reason = connection_errors.describe_error(exc)
     if _is_httpx_error(exc, "ConnectTimeout"):
-        return failures.connect_timeout_error(request, exc)
+        return connection_errors.connect_timeout_error(request, exc)
     if _is_httpx_error(exc, "PoolTimeout"):
-        return failures.pool_timeout_error(request, exc)
+        return connection_errors.pool_timeout_error(request, exc)
     if _is_httpx_error(exc, "TimeoutException"):
-        return failures.read_timeout_error(request, exc)
+        return connection_errors.read_timeout_error(request, exc)
     if isinstance(exc, UnicodeEncodeError) and exc.encoding == "utf-8":
-        return failures.invalid_text_error(request)
+        return connection_errors.invalid_text_error(request)
     if _is_httpx_error(exc, "LocalProtocolError") or isinstance(exc, UnicodeEncodeError):
-        return failures.invalid_header_error(request)
+        return connection_errors.invalid_header_error(request)
     if _is_httpx_error(exc, "UnsupportedProtocol", "InvalidURL"):
-        return failures.invalid_url_error(request, reason)
+        return connection_errors.invalid_url_error(request, reason)
     if _is_httpx_error(exc, "DecodingError"):
-        return failures.decoding_error(reason, exc)
+        return connection_errors.decoding_error(reason, exc)
     if _is_httpx_error(exc, "ProxyError"):
-        return failures.connect_error(request, f"the proxy responded {reason}", exc)
+        return connection_errors.connect_error(request, f"the proxy responded {reason}", exc)
     if _is_httpx_error(exc, "ConnectError"):
-        return failures.connect_error(request, reason, exc)
+        return connection_errors.connect_error(request, reason, exc)
     if _is_httpx_error(exc, "RequestError", "StreamError") or isinstance(exc, OSError):
-        return failures.broken_connection_error(request, reason, exc)
+        return connection_errors.broken_connection_error(request, reason, exc)
     return exc
 
 

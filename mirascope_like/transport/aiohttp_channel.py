@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from .. import errors
-from . import HttpReply, HttpRequest, failures
+from . import connection_errors
 from .aiohttp_internals import (
     CONNECTION_LOST,
     CheckedConnector,
@@ -33,8 +33,9 @@ from .aiohttp_internals import (
     is_connection_lost,
     read_buffered,
 )
-from .channels import CONNECT_TIMEOUT, KEEPALIVE_TIMEOUT, READ_TIMEOUT
+from .base import HttpReply, HttpRequest
 from .environment import make_proxy_finder, tls_context
+from .httpx_channel import CONNECT_TIMEOUT, KEEPALIVE_TIMEOUT, READ_TIMEOUT
 from .threads import run_in_thread
 
 __all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
@@ -134,7 +135,7 @@ class AiohttpChannel:
 
     def _send(self, request: HttpRequest) -> Awaitable[aiohttp.ClientResponse]:
         if not _is_sendable(request.headers):
-            raise failures.invalid_header_error(request)
+            raise connection_errors.invalid_header_error(request)
         read = request.timeouts.read or READ_TIMEOUT
         return self._session.post(
             request.url,
@@ -263,25 +264,27 @@ def _library_error(exc: Exception, request: HttpRequest) -> Exception:
     """Return the error without its cause. Where the repr of aiohttp's exception shows the request's headers or the
     proxy's password, the original exception is that exception's own cause."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
-        return failures.connect_timeout_error(request, exc)
+        return connection_errors.connect_timeout_error(request, exc)
     if isinstance(exc, TimeoutError):
-        return failures.read_timeout_error(request, exc)
+        return connection_errors.read_timeout_error(request, exc)
     if isinstance(exc, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-        return failures.invalid_url_error(request, "It must be a valid http:// or https:// URL.")
+        return connection_errors.invalid_url_error(request, "It must be a valid http:// or https:// URL.")
     if (encoding_error := find_encoding_error(exc)) is not None:
-        return failures.decoding_error(encoding_error.message, encoding_error)
+        return connection_errors.decoding_error(encoding_error.message, encoding_error)
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return failures.connect_error(request, f"the proxy responded {exc.status} {exc.message}", exc.__cause__)
+        return connection_errors.connect_error(
+            request, f"the proxy responded {exc.status} {exc.message}", exc.__cause__
+        )
     if isinstance(exc, aiohttp.ClientProxyConnectionError):
-        return failures.connect_error(
+        return connection_errors.connect_error(
             request, f"the proxy {exc.host}:{exc.port} cannot be reached: {exc.os_error}", exc.os_error
         )
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return failures.connect_error(request, str(exc.__cause__ or exc), exc.__cause__)
+        return connection_errors.connect_error(request, str(exc.__cause__ or exc), exc.__cause__)
     if isinstance(exc, aiohttp.ClientResponseError):
-        return failures.broken_connection_error(request, exc.message, exc.__cause__)
+        return connection_errors.broken_connection_error(request, exc.message, exc.__cause__)
     if is_connection_lost(exc):
-        return failures.broken_connection_error(request, CONNECTION_LOST, exc)
+        return connection_errors.broken_connection_error(request, CONNECTION_LOST, exc)
     if isinstance(exc, aiohttp.ClientError | OSError):
-        return failures.broken_connection_error(request, str(exc) or type(exc).__name__, exc)
+        return connection_errors.broken_connection_error(request, str(exc) or type(exc).__name__, exc)
     return exc

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import HttpReply, HttpRequest
+from .base import HttpReply, HttpRequest
 
 __all__ = ["MemoryTransport", "Pieces"]
 

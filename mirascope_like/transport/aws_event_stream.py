@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import errors
-from . import ByteStream
+from .base import ByteStream
 
 __all__ = ["AWSByteStream", "EventStreamDecoder"]
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from .. import errors
-from . import HttpRequest
+from .base import HttpRequest
 
 __all__ = [
     "broken_connection_error",

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .. import errors
-from . import ByteStream, Channel, HttpReply, HttpRequest
-from .http import HttpTransport
-from .threads import run_in_thread
+from ..transport.base import ByteStream, Channel, HttpReply, HttpRequest
+from ..transport.http import HttpTransport
+from ..transport.threads import run_in_thread
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -226,7 +226,7 @@ def _spawn_process(log: Any) -> Popen[bytes]:
     import subprocess
 
     return subprocess.Popen(
-        [sys.executable, "-I", str(Path(__file__).with_name("local_server.py"))],
+        [sys.executable, "-I", str(Path(__file__).with_name("server.py"))],
         bufsize=0,  # a buffer has a lock, which a fork could copy while it is held
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -240,7 +240,7 @@ def _server_settings(server: _Server, site: str, model: Path, directory: Path) -
     return {
         "site": site,
         "model": str(model),
-        "template": Path(__file__).with_name("local_template.jinja").read_text(encoding="utf-8"),
+        "template": Path(__file__).with_name("template.jinja").read_text(encoding="utf-8"),
         "alias": model.stem,
         "host": server.host,
         "key": server.key,

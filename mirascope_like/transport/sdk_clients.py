@@ -17,9 +17,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
-from . import ByteStream, HttpReply, HttpRequest
-from .aws_events import AWSByteStream
-from .channels import (
+from .aws_event_stream import AWSByteStream
+from .base import ByteStream, HttpReply, HttpRequest
+from .clients import ClientPair, ThreadedChannel, has_base
+from .httpx_channel import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
     BlockingByteStream,
@@ -28,7 +29,6 @@ from .channels import (
     read_reply,
     translate_exception,
 )
-from .clients import ClientPair, ThreadedChannel, has_base
 from .sdk_internals import ASYNC_BASE, SYNC_BASE, find_httpx, omit_own_headers
 
 if TYPE_CHECKING:
