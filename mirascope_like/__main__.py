@@ -69,7 +69,7 @@ def _parse_count(text: str) -> int:
 
 
 def _run_logs(options: argparse.Namespace) -> int:
-    from .log.command import run_logs_command
+    from .log.cli import run_logs_command
 
     return run_logs_command(options)
 

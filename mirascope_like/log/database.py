@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LogError
-from .permissions import create_private, make_private, protect_side_files
+from .file_permissions import create_private, make_private, protect_side_files
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,8 +17,8 @@ from ..types.chunks import FinishReason, ProviderToolUsage, Usage
 from ..types.lineage import set_call_id
 from ..types.messages import AssistantMessage, Message
 from .database import connect, has_search_index
-from .entries import check_tenant, tenant_conversation_id
-from .messages import hash_bytes, hash_json, hash_message, load_message
+from .message_store import hash_bytes, hash_json, hash_message, load_message
+from .rows import check_tenant, tenant_conversation_id
 
 if TYPE_CHECKING:
     import sqlite3

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from ..engine.observers import FinishedCall, observe, set_tenant, unfinished_calls
 from ..errors import LogError
 from .database import connect, has_search_index, is_busy
-from .entries import check_tenant, write_call
+from .rows import check_tenant, write_call
 
 if TYPE_CHECKING:
     import sqlite3

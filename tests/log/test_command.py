@@ -13,7 +13,7 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.__main__ import main
-from mirascope_like.log.terminal import format_age, format_message, replace_control_characters, truncate
+from mirascope_like.log.cli_output import format_age, format_message, replace_control_characters, truncate
 
 
 @pytest.fixture(autouse=True)

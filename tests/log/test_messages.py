@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mirascope_like import llm
-from mirascope_like.log.messages import Attachment, StoredMessage, chain_messages, dump_json, hash_message, load_message
+from mirascope_like.log.message_store import (
+    Attachment,
+    StoredMessage,
+    chain_messages,
+    dump_json,
+    hash_message,
+    load_message,
+)
 from mirascope_like.types.messages import Message
 
 from ..values import strategies

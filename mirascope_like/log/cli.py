@@ -18,10 +18,10 @@ from typing import Any, TextIO
 
 from ..errors import LogError
 from ..types.serialization import dump_messages
-from .entries import check_tenant
-from .messages import dump_json
+from .cli_output import Style, describe_response, format_message, format_row, replace_control_characters
+from .message_store import dump_json
 from .reader import LoggedResponse, LogReader, open_log
-from .terminal import Style, describe_response, format_message, format_row, replace_control_characters
+from .rows import check_tenant
 
 __all__ = ["run_logs_command"]
 

@@ -12,7 +12,7 @@ from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
 from ..types.chunks import Usage
 from ..types.lineage import get_call_id
-from .messages import StoredMessage, chain_messages, dump_json, hash_json
+from .message_store import StoredMessage, chain_messages, dump_json, hash_json
 
 if TYPE_CHECKING:
     import sqlite3
