@@ -49,7 +49,7 @@ PYDANTIC_INTERNALS = re.compile(
     r"__(?:get_)?pydantic\w*__|__private_attributes__|\bpydantic(?:_core)?\._\w+|\bPydanticUndefined\b"
     r"|\bGenerateJsonSchema\b|\bcore_schema\b|\bSchemaValidator\b|\bdefault_factory_takes_validated_data\b"
 )
-MAY_USE = {"values.fields": {"__get_pydantic_core_schema__", "core_schema"}}
+MAY_USE = {"types.pydantic_fields": {"__get_pydantic_core_schema__", "core_schema"}}
 
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60

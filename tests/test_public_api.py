@@ -38,7 +38,7 @@ UNTYPED = {"from_dict", "Response.raw", "Toolkit.execute"}
 
 # Private names of objects of the same class, of the standard library, and a hook that aiohttp documents.
 REACHED = {
-    "super()._bind",
+    "super()._bind_arguments",
     "super()._stand_for",
     "bound._stand_for",
     "response._resumed",
