@@ -6,10 +6,11 @@ A failure here means that a library has changed such a part. The message says wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -46,6 +47,17 @@ from .server import PATIENCE, Exchange, Server
 T = TypeVar("T")
 
 
+@contextlib.contextmanager
+def saying(broken: str) -> Iterator[None]:
+    """Say what is broken if a library raises something unexpected."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(f"{broken} ({error!r})") from error
+
+
 class CountingConnector(CheckedTCPConnector):
     """Counts the connections that it opens."""
 
@@ -70,6 +82,7 @@ def with_session(
 # aiohttp: connections
 
 
+@saying("the connector cannot keep track of connections")
 def test_aiohttp_gives_the_protocol_of_a_connection(server: Server) -> None:
     async def scenario(session: aiohttp.ClientSession) -> None:
         protocols: list[Any] = []
@@ -121,6 +134,7 @@ def test_aiohttp_asks_the_connector_for_a_connection_per_request(kind: str, serv
             with_session(lambda session: scenario(session, "http://host"), lambda: CheckedUnixConnector(path))
 
 
+@saying("connections cannot be opened with a time limit")
 def test_aiohttp_opens_connections_by_create_connection(server: Server) -> None:
     async def scenario(session: aiohttp.ClientSession) -> None:
         for _ in range(2):
@@ -133,6 +147,7 @@ def test_aiohttp_opens_connections_by_create_connection(server: Server) -> None:
     with_session(scenario, CountingConnector)
 
 
+@saying("abandoned connections cannot be closed")
 def test_aiohttp_closes_a_connector_without_awaiting(server: Server) -> None:
     async def main() -> None:
         connector = CheckedTCPConnector()
@@ -150,6 +165,7 @@ def test_aiohttp_closes_a_connector_without_awaiting(server: Server) -> None:
 # aiohttp: responses
 
 
+@saying("what arrived before a failure cannot be read")
 def test_aiohttp_keeps_what_arrived_before_a_failure(server: Server) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.start()
@@ -169,6 +185,7 @@ def test_aiohttp_keeps_what_arrived_before_a_failure(server: Server) -> None:
     with_session(scenario)
 
 
+@saying("a response does not fail with its connection")
 def test_a_response_fails_with_its_connection(server: Server) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.start()
@@ -189,6 +206,7 @@ def test_a_response_fails_with_its_connection(server: Server) -> None:
     with_session(scenario)
 
 
+@saying("a read after the connection was lost is not recognised")
 def test_aiohttp_reports_a_read_after_the_connection_was_lost(server: Server) -> None:
     async def scenario(session: aiohttp.ClientSession) -> None:
         server.answer = lambda exchange: exchange.start()
@@ -219,6 +237,7 @@ def test_aiohttp_names_a_wrong_content_encoding(server: Server) -> None:
 # aiohttp: request bodies
 
 
+@saying("a large body cannot be sent in slices")
 def test_aiohttp_lets_a_payload_write_its_slices(server: Server) -> None:
     writers: list[Any] = []
 
@@ -264,6 +283,7 @@ def test_a_response_gives_its_connection_and_shutting_it_down_wakes_a_reader(fam
             next(pieces)
 
 
+@saying("a download cannot be closed while it waits")
 def test_httpx2_traces_the_connection_that_it_opens(server: Server) -> None:
     opened: list[NetworkStream] = []
 
