@@ -164,8 +164,8 @@ class _ServerCallBlock(_Block):
         args = self.end_input()
         chunks.append(ProviderChunk(c.ServerToolCall(id=self.id, name=self.name, args=args, raw=self.raw)))
 
-    def begins_again(self, raw: Mapping[str, Any]) -> bool:
-        """Whether the start event of a block tells of the same call."""
+    def is_repeated_by(self, raw: Mapping[str, Any]) -> bool:
+        """Return whether a block's start event repeats this call's."""
         return all(raw.get(name) == self.start_event.get(name) for name in ("type", "id", "name"))
 
     def end_input(self) -> str:
@@ -224,7 +224,7 @@ class MessagesDecoder(EventDecoder):
         self._open_blocks: dict[object, _Block] = {}  # by index
         self._open_indexes = OpenParts[object]()
         self._indexes_without_args = OpenParts[object]()  # open calls without arguments so far
-        self._ended_indexes: set[object] = {None}  # of blocks that have ended; a block without an index has None
+        self._ended_indexes: set[object] = {None}  # of blocks that have ended; `None` could be any of them
         self._stray_indexes: set[object] = set()  # indexes of arguments that came before their call
         self._queue = deque[_Block]()  # blocks that are not fully written; the first is written now
         self._content: list[JsonObject] = []
@@ -298,7 +298,7 @@ class MessagesDecoder(EventDecoder):
     def _start_block(self, index: object, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if index in self._indexes_without_args:
             raise MalformedResponseError("a block begins in place of a tool call that has no arguments yet", str(raw))
-        if isinstance(block := self._open_blocks.get(index), _ServerCallBlock) and block.begins_again(raw):
+        if isinstance(block := self._open_blocks.get(index), _ServerCallBlock) and block.is_repeated_by(raw):
             raise MalformedResponseError("a tool call begins twice", str(raw))
         self._stop_without_event(index, chunks)
         self._open_blocks[index] = block = _BLOCK_TYPES.get(raw["type"], _Block)(raw, self._ids)
@@ -323,7 +323,7 @@ class MessagesDecoder(EventDecoder):
                     "arguments have no index, and several tool calls wait for theirs", str(delta)
                 )
             if block is None and index in self._ended_indexes:
-                raise MalformedResponseError("arguments came behind the end of their tool call", str(delta))
+                raise MalformedResponseError("arguments came after the end of their tool call", str(delta))
             self._indexes_without_args.remove(index)
             (self._stray_indexes.add if block is None else self._stray_indexes.discard)(index)
         kind = _BLOCK_BY_DELTA.get(delta.get("type", ""))
