@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -91,7 +91,6 @@ class Streams(RuleBasedStateMachine):
             self.response = await self.colour.got(self.colour.stream(model, "Hi"))
 
     def _opened(self) -> Source:
-        assert self.requests_at_end is None, "a request was sent after a final state"
         self.requests += 1
         opening = self.openings.pop(0) if self.openings else "opened"
         if opening == "failed":
@@ -217,8 +216,8 @@ class Streams(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.response is not None)
     def close(self) -> None:
-        self._do(self._close)
         self.requests_at_end = self.requests
+        self._do(self._close)
 
     async def _close(self) -> None:
         await self.colour.close(self.response)
@@ -246,6 +245,8 @@ class Streams(RuleBasedStateMachine):
             self._do(self._forget)
             self._check_closed()
             assert self.requests <= self.retries + 1, "requests beyond the policy"
+            assert self.requests_at_end in (None, self.requests), "a request was sent after a final state"
+            assert not any(source.read_after_close for source in self.sources), "a source was read after it was closed"
             assert self.rows() - self.rows_before == 1, "one finished call for each that was started"
         finally:
             for reader in self.readers:
@@ -325,6 +326,8 @@ def test_streams_keep_the_laws(colour: Colour, rows: Callable[[], int]) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
+                phases=[Phase.generate],  # add Phase.shrink for the shortest failure, which takes minutes
+                report_multiple_bugs=False,
                 max_examples=EXAMPLES,
                 stateful_step_count=STEPS,
                 derandomize=True,
