@@ -189,7 +189,12 @@ class Streams(RuleBasedStateMachine):
 
     def _end(self, reader: Reader, ending: str) -> None:
         reader.ending = ending
-        self.requests_at_end = self.requests
+        self._note_end()
+
+    def _note_end(self) -> None:
+        """The stream is in a final state, or about to be: from now on nothing is sent."""
+        if self.requests_at_end is None:
+            self.requests_at_end = self.requests
 
     @rule(data=st.data())
     @precondition(lambda self: any(map(self._waits, self.readers)))
@@ -216,7 +221,7 @@ class Streams(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.response is not None)
     def close(self) -> None:
-        self.requests_at_end = self.requests
+        self._note_end()
         self._do(self._close)
 
     async def _close(self) -> None:
