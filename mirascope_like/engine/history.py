@@ -112,17 +112,17 @@ def _paired(
     for index, message in enumerate(messages):
         for place, part in enumerate(_parts(message)):
             if isinstance(part, ToolCall):
-                messages_with_calls = unanswered.setdefault(part.id, [])
-                if not messages_with_calls or messages_with_calls[-1][0][0] != index:
-                    messages_with_calls.append(deque())
-                messages_with_calls[-1].append((index, place))
+                by_message = unanswered.setdefault(part.id, [])
+                if not by_message or by_message[-1][0][0] != index:
+                    by_message.append(deque())
+                by_message[-1].append((index, place))
             elif isinstance(part, ToolOutput):
                 strays[index, place] = ()
-                if messages_with_calls := unanswered.get(part.id):
-                    nearest = messages_with_calls[-1]
+                if by_message := unanswered.get(part.id, []):
+                    nearest = by_message[-1]
                     answers[nearest.popleft()] = part
                     if not nearest:
-                        messages_with_calls.pop()
+                        by_message.pop()
                 elif part.id not in last or _told(part) != _told(last[part.id]):
                     strays[index, place] = _told(part)
                 last[part.id] = part
