@@ -69,8 +69,9 @@ class Streams(RuleBasedStateMachine):
         after_output=st.sampled_from(["raise", "restart", "continue"]),
         openings=st.lists(st.sampled_from(["opened", "opened", "refused", "failed"]), max_size=3),
         slow=st.booleans(),
+        until_close=st.integers(0, 15),
     )
-    def open(self, retries: int, after_output: Any, openings: list[str], slow: bool) -> None:
+    def open(self, retries: int, after_output: Any, openings: list[str], slow: bool, until_close: int) -> None:
         self.sources: list[Source] = []
         self.requests, self.texts, self.restarts = 0, 0, 0
         self.readers: list[Reader] = []
@@ -79,6 +80,7 @@ class Streams(RuleBasedStateMachine):
         self.slow = slow and self.colour.is_async  # the wait for a further attempt does not end by itself
         self.openings = [] if self.slow else openings
         self.retries = retries
+        self.until_close = until_close  # steps before the stream may be closed or forgotten, so that much happens
         self.rows_before = self.rows()
         delay = 50.0 if self.slow else 0.0
         retry = llm.RetryConfig(max_retries=retries, initial_delay=delay, jitter=0, after_output=after_output)
@@ -219,7 +221,7 @@ class Streams(RuleBasedStateMachine):
         reader.chunks = None
 
     @rule()
-    @precondition(lambda self: self.response is not None)
+    @precondition(lambda self: self.response is not None and self.until_close <= 0)
     def close(self) -> None:
         self._note_end()
         self._do(self._close)
@@ -228,7 +230,7 @@ class Streams(RuleBasedStateMachine):
         await self.colour.close(self.response)
 
     @rule()
-    @precondition(lambda self: self.response is not None and not any(map(self._waits, self.readers)))
+    @precondition(lambda self: self.until_close <= 0 and not any(map(self._waits, self.readers)))
     def forget(self) -> None:
         """Drop the response and all its readers."""
         self._do(self._forget)
@@ -293,6 +295,7 @@ class Streams(RuleBasedStateMachine):
 
     def _do(self, step: Callable[..., Any], *args: Any) -> None:
         """Run a step in the colour, and what it wakes."""
+        self.until_close -= 1
         if not self.colour.is_async:
             self.colour.run(lambda: step(*args))
             return
