@@ -320,27 +320,40 @@ def rows(tmp_path: Path) -> Iterator[Callable[[], int]]:
         yield counted
 
 
-def test_streams_keep_the_laws(colour: Colour, rows: Callable[[], int]) -> None:
+@pytest.fixture
+def streams(colour: Colour, rows: Callable[[], int]) -> Iterator[type[Streams]]:
+    """The state machine in a colour."""
     gc.collect()
     gc.freeze()  # what is there already is not looked through again
     with contextlib.ExitStack() as stack:
         stack.callback(gc.unfreeze)
         portal = stack.enter_context(start_blocking_portal(colour.name)) if colour.is_async else None
-        machine = type(
-            "StreamsIn" + colour.name.title(),
-            (Streams,),
-            {"colour": colour, "portal": portal, "rows": staticmethod(rows)},
-        )
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                phases=[Phase.generate],  # add Phase.shrink for the shortest failure, which takes minutes
-                report_multiple_bugs=False,
-                max_examples=EXAMPLES,
-                stateful_step_count=STEPS,
-                derandomize=True,
-                database=None,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        members = {"colour": colour, "portal": portal, "rows": staticmethod(rows)}
+        yield type(f"StreamsIn{colour.name.title()}", (Streams,), members)
+
+
+def test_a_stream_that_is_closed_between_attempts_sends_nothing(streams: type[Streams]) -> None:
+    machine = streams()
+    machine.open(retries=1, after_output="raise", openings=[], slow=True, until_close=0)
+    machine.begin_reading()
+    if machine.slow:
+        machine.read_all()
+        machine.fail()
+    machine.close()
+    machine.teardown()
+
+
+def test_streams_keep_the_laws(streams: type[Streams]) -> None:
+    run_state_machine_as_test(
+        streams,
+        settings=settings(
+            phases=[Phase.generate],  # add Phase.shrink for the shortest failure, which takes minutes
+            report_multiple_bugs=False,
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
