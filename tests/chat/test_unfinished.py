@@ -331,7 +331,7 @@ def test_too_many_calls_are_not_run(colour: Colour, server: Server, wipe: Wipe, 
     async def scenario() -> None:
         conversation = model_of(colour).conversation(tools=[wipe.tool], stream=stream)
         for prompt in ("Go", None):  # neither at once nor when it goes on
-            with pytest.raises(chat.ToolCallLimitExceeded, match="129 tool calls; at most 128"):
+            with pytest.raises(chat.ToolCallLimitExceeded, match="129 tool calls, but at most 128"):
                 await colour.got(conversation.chain(prompt).text())
         assert wipe.ran == []
         server.answer = in_turn(calling(CHAT, None, stream, *calls), saying(CHAT, "Done.", stream))
@@ -347,7 +347,7 @@ def test_the_limit_holds_for_models_of_ones_own(colour: Colour, wipe: Wipe) -> N
         calls = [call("wipe", f"call_{number}", path="/tmp") for number in range(2)]
         model = scripted(colour, calls, calls, "Done.")
         chain = model.chain("Go", tools=[wipe.tool], options={"tool_call_limit": 1})
-        with pytest.raises(chat.ToolCallLimitExceeded, match="2 tool calls; at most 1 "):
+        with pytest.raises(chat.ToolCallLimitExceeded, match="2 tool calls, but at most 1 "):
             await colour.got(chain.text())
         assert wipe.ran == []
         chain = model.chain("Go", tools=[wipe.tool], tool_call_limit=2)

@@ -243,7 +243,7 @@ def test_too_many_calls_are_not_run(
     async def scenario() -> None:
         response = await asked(colour, stream, tools=[wipe.tool])
         for unfinished in ("refuse", "run"):
-            with pytest.raises(llm.ToolCallLimitExceeded, match="129 tool calls; at most 128") as caught:
+            with pytest.raises(llm.ToolCallLimitExceeded, match="129 tool calls, but at most 128") as caught:
                 await colour.got(response.execute_tools(unfinished=unfinished))
             assert (caught.value.count, caught.value.limit) == (129, 128)
         assert wipe.ran == []
@@ -262,7 +262,7 @@ def test_the_limit_of_calls_can_be_changed(colour: Colour, server: Server, wipe:
     async def scenario() -> None:
         await colour.got((await called(129, 129)).execute_tools())
         assert len(wipe.ran) == 129
-        with pytest.raises(llm.ToolCallLimitExceeded, match="2 tool calls; at most 1 "):
+        with pytest.raises(llm.ToolCallLimitExceeded, match="2 tool calls, but at most 1 "):
             await colour.got((await called(2, 1)).execute_tools())
         assert len(wipe.ran) == 129
 
