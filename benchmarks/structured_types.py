@@ -12,7 +12,7 @@ from typing import Any
 from mirascope_like.schema.dialects.definitions import ANTHROPIC, COMMON, LOCAL, OPENAI, Dialect, InexpressibleError
 from mirascope_like.schema.formats import Format
 from tests.schema.everyday import SIXTEEN
-from tests.schema.test_compile import broken_rules
+from tests.schema.test_dialects import broken_rules
 
 DIALECTS = (OPENAI, ANTHROPIC, COMMON, LOCAL)
 

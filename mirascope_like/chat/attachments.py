@@ -1,8 +1,8 @@
 """Files that go with a prompt: by content, by path, or by URL.
 
 Making an attachment, and giving it to a prompt, reads no file and opens no connection. What it holds is found out when
-it is asked for; the `_async` forms do so without blocking the event loop. Kinds are told by `values.media`: from the
-first bytes, or by the name for text documents, which have no signature.
+it is asked for; the `_async` forms do so without blocking the event loop. `types.media_types` tells file types:
+by the first bytes, or by the name for text documents, which have no signature.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Messages of this face as the library's own, and back.
 
 Every library message goes here and back unchanged: what this face has no field for (citations, a call's exact text, the
-provider's raw message with its signatures) is kept under `OWN` in `provider_metadata`, in the form of `values.serial`.
+provider's raw message with its signatures) is kept under `OWN` in `provider_metadata`, in its JSON form.
 It counts only while the part still says what it said then, so what a user edits is sent as edited.
 
 The other way, an answer of a model that a user wrote keeps its metadata in the raw message, with `OWN` as the provider.

@@ -1,2 +1,2 @@
 """Python types and functions ↔ JSON Schema. Pydantic is loaded here at first use, and only here and in
-`values.result_text`."""
+`types.result_text`."""

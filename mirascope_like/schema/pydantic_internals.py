@@ -162,7 +162,7 @@ def schema_generator() -> Any:
 
 @functools.cache
 def marking_schema_generator() -> Any:
-    """Return a `schema_generator` that also marks each object with its hidden names (see `hidden`)."""
+    """Return a `schema_generator` that also marks each object with its hidden names (see `hidden_names`)."""
 
     class Marking(schema_generator()):  # type: ignore[misc]
         def model_fields_schema(self, schema: Any) -> Any:

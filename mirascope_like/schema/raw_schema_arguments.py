@@ -1,7 +1,7 @@
 """Tool arguments checked against a JSON Schema that the user gives instead of the function's own.
 
-Values must fit the schema. Names must be allowed by it (see `offers`), and never be those of the function's other
-parameters.
+Values must fit the schema. Names must be allowed by it (see `offered_names`), and never be those of the function's
+other parameters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The JSON forms of messages, parts and sources: a registry of their classes, and the conversion in both directions.
 
-The modules that define these classes register them here, so this module imports none of them. `serial` has the public
-functions and describes the form.
+The modules that define these classes register them here, so this module imports none of them. `serialization` has the
+public functions and describes the form.
 """
 
 from __future__ import annotations

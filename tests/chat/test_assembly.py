@@ -17,7 +17,7 @@ from mirascope_like.chat.tools import ToolCall
 from mirascope_like.types import chunks as ch, content as c
 from mirascope_like.types.messages import AssistantMessage
 
-from ..values import strategies as llm
+from ..types import strategies as llm
 
 
 def assembled(*events: StreamEvent, calls: Sequence[ToolCall] = ()) -> list[list[Part]]:

@@ -30,7 +30,7 @@ from mirascope_like.types import messages as llm_messages
 from mirascope_like.types.content import Audio, Citation, Image, ProviderBlock, Text, Thought, ToolOutput
 from mirascope_like.types.messages import AssistantMessage
 
-from ..values import strategies as llm
+from ..types import strategies as llm
 
 DECLARED = TypeAdapter(MessageDict)
 

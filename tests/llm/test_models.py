@@ -230,7 +230,7 @@ def test_a_script_says_why_an_answer_ended_and_what_it_took(colour: Colour) -> N
     [
         (llm.messages.assistant(llm.ProviderBlock(kind="audio")), TypeError, "not a ProviderBlock"),
         (["Tea.", llm.ServerToolCall(id="1", name="web_search", args="{}")], TypeError, "not a ServerToolCall"),
-        (["Tea.", llm.FinishReason.PAUSE], ValueError, "not by pause"),
+        (["Tea.", llm.FinishReason.PAUSE], ValueError, "not with pause"),
     ],
 )
 def test_a_script_loses_nothing_unseen(reply: Any, error: type[Exception], told: str) -> None:

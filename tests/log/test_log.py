@@ -27,7 +27,7 @@ from mirascope_like.llm import LogError
 from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import register
 from ..transport.server import Server
-from ..values.strategies import messages as any_messages
+from ..types.strategies import messages as any_messages
 from .databases import opened
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")

@@ -17,7 +17,7 @@ import pytest
 
 from mirascope_like import chat, llm
 from mirascope_like.__main__ import main
-from mirascope_like.types.lineage import call_of
+from mirascope_like.types.lineage import get_call_id
 
 from ..conftest import PATIENCE, Colour
 from ..test_docs import played
@@ -377,7 +377,7 @@ def test_a_pause_of_another(colour: Colour, path: Path, forged: bool) -> None:
             assert forged or f"paid by {tenant}" in repr(conversation.messages)
             mine = [each.id for each in reader.responses(conversation=id)][::-1]
             assert len(mine) == len(list(reader.responses())) == (3 if tenant == "a" else 2)
-            from_calls = [call_of(each) for each in conversation.messages if each.role == "assistant"]
+            from_calls = [get_call_id(each) for each in conversation.messages if each.role == "assistant"]
             assert [call for call in from_calls if call is not None] == mine
     with llm.open_log(path) as reader:
         assert sorted(str(each.tenant) for each in reader.conversations()) == ["None", "a", "b"]

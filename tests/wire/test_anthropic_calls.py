@@ -14,9 +14,9 @@ from hypothesis import given, settings, strategies as st
 from mirascope_like.types import content as c
 from mirascope_like.types.chunks import Reply
 from mirascope_like.wire.anthropic.codec import AnthropicMessages
-from mirascope_like.wire.codec import JsonObject, MalformedReply
+from mirascope_like.wire.codec import JsonObject, MalformedResponseError
 
-from .test_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, cut, runnable
+from .test_openai_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, cut, runnable
 from .traffic import decode_stream, fold
 
 BEGIN: JsonObject = {"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": []}}
@@ -65,7 +65,7 @@ CONTRADICTORY: dict[str, list[JsonObject]] = {
 
 @pytest.mark.parametrize("events", CONTRADICTORY.values(), ids=CONTRADICTORY)
 def test_arguments_that_cannot_be_attributed_are_an_error(events: list[JsonObject]) -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(MalformedResponseError):
         read(*events)
 
 
@@ -175,7 +175,7 @@ CALLS = st.lists(st.tuples(st.sampled_from(TOOLS), ARGS), min_size=1, max_size=4
 def test_no_call_gets_the_arguments_of_another(made: list[Call], style: Style, dice: random.Random) -> None:
     try:
         reply = read(*style.events(made, dice))
-    except MalformedReply:
+    except MalformedResponseError:
         assert not style.is_clear
         return
     got = calls(reply)

@@ -26,7 +26,7 @@ from mirascope_like.wire.features import UNKNOWN, chat_dialect, features_of
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
-from ..values import strategies
+from ..types import strategies
 from . import traffic
 from .exceptions import DIFFERENT
 from .traffic import Record, codec_of

@@ -1,6 +1,6 @@
 """The subset of JSON Schema that each provider supports for constrained output, as data.
 
-A dialect says which keywords are supported; `compile` encodes schemas in it. All dialects but `PLAIN` are
+A dialect says which keywords are supported; `encode` writes schemas in it. All dialects but `PLAIN` are
 closed: objects have the properties that are named, and no others.
 
 Sources: platform.openai.com/docs/guides/structured-outputs, "Supported schemas" (with the limits of size);

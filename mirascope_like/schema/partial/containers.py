@@ -27,7 +27,7 @@ __all__ = [
 
 
 class ValuePlan(Protocol):
-    """What a container needs to know about the type of a value in it. `shapes` implements it for each kind of type."""
+    """What a container needs to know about the type of a value in it. `type_plans` has one for each kind of type."""
 
     @property
     def can_grow(self) -> bool:

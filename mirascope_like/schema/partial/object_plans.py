@@ -1,4 +1,4 @@
-"""Type plans for classes with fields, for unions and for the envelope; see `shapes`."""
+"""Type plans for classes with fields, for unions and for the envelope; see `type_plans`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing the type plan for a type; see `shapes`."""
+"""Choosing the type plan for a type; see `type_plans`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of Anthropic's Messages API. `anthropic_answers` decodes the responses.
+"""Requests of Anthropic's Messages API. `decoder` decodes the responses.
 
 Source: docs.claude.com (Messages, streaming, thinking, effort, prompt caching, structured outputs, mid-conversation
 system messages), and recorded traffic.

@@ -1,4 +1,4 @@
-"""Responses of Anthropic's Messages API: see `anthropic` for the requests.
+"""Responses of Anthropic's Messages API: see `codec` for the requests.
 
 Rules
 * A non-streamed response is decoded as a stream of complete blocks: one state machine for both.

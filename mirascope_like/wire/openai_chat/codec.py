@@ -1,4 +1,4 @@
-"""Requests of OpenAI chat completions, and of the many servers that speak a variant of it. `openai_chat_answers`
+"""Requests of OpenAI chat completions, and of the many servers that speak a variant of it. `decoder`
 decodes the responses.
 
 Source: platform.openai.com/docs/api-reference/chat, and each server's own pages for its variant, which is data: a
@@ -9,7 +9,7 @@ Rules
   the images of a result follow as user content, since results are text here.
 * A response goes back verbatim, with signed thoughts, to the model that gave it; to others go its text and calls. One
   without content is left out: some servers refuse it, and it has no information.
-* Calls get ids, names and arguments that the server accepts; `chat_order` puts the messages in order.
+* Calls get ids, names and arguments that the server accepts; `message_order` puts the messages in order.
 * Params that a server or model is known to refuse are omitted with a warning.
 """
 

@@ -1,5 +1,5 @@
 """Requests of OpenAI's Responses API, and of the servers that speak it (Azure, xAI, DeepSeek, OpenRouter, Bedrock).
-`openai_responses_answers` decodes the responses.
+`decoder` decodes the responses.
 
 Source: platform.openai.com/docs/api-reference/responses, the request types of OpenAI's SDK, and recorded traffic.
 

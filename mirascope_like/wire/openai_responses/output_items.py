@@ -1,4 +1,4 @@
-"""The output items of OpenAI's Responses API, decoded from events: see `openai_responses_answers` for the response."""
+"""The output items of OpenAI's Responses API, decoded from events: see `decoder` for the response."""
 
 from __future__ import annotations
 

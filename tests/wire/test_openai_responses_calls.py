@@ -16,7 +16,7 @@ from mirascope_like.types.chunks import Reply
 from mirascope_like.wire.codec import JsonObject, MalformedResponseError
 from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
-from .test_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, calls, cut, runnable
+from .test_openai_chat_calls import ARGS, LEFT_OUT, ONE, TOOLS, TWO, Call, calls, cut, runnable
 from .traffic import decode_stream, fold
 
 CREATED: JsonObject = {"type": "response.created", "response": {"id": "resp_1", "model": "m", "output": []}}

@@ -20,7 +20,7 @@ from mirascope_like.log.message_store import (
 )
 from mirascope_like.types.messages import Message
 
-from ..values import strategies
+from ..types import strategies
 from .databases import opened
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
