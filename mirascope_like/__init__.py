@@ -1,6 +1,6 @@
 """Typed calls of language models, from plain Python functions.
 
-Two faces on one engine: `llm` (decorators) and `chat` (lazy models). Importing this package loads neither.
+Two APIs on one engine: `llm` (decorators) and `chat` (lazy models). Importing this package loads neither.
 """
 
 from __future__ import annotations

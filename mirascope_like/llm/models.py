@@ -1,12 +1,20 @@
 """Models, and the responses that their calls return.
 
-A `Model` names a model and holds params; nothing is looked up until a call. Inside `with model:` that model, with its
-params, stands in for the model of every decorated call and of every `resume`, in this thread or task and the tasks
-started from it, and in no other. A new thread has it only if it is given the context variables, as `asyncio.to_thread`
-and `contextvars.copy_context().run` do.
+A `Model` is a model id with params; the provider is looked up when a call is made. `with model:` overrides the model of
+every decorated call and of every `resume` in the block, with its params. This applies to the block's thread or task
+and to tasks started in it. A new thread has it only if it runs in a copy of the context, as with `asyncio.to_thread`
+and `contextvars.copy_context().run`.
 
-Leaving the block ends the override, in whatever task or thread it is left. While a generator is suspended inside the
-block, code that iterates over it sees the override too.
+Leaving the block ends the override, whichever task or thread leaves it. While a generator is suspended in the block,
+code that iterates over the generator sees the override too.
+
+There are eight response classes:
+
+    whole     Response        AsyncResponse        ContextResponse        AsyncContextResponse
+    streamed  StreamResponse  AsyncStreamResponse  ContextStreamResponse  AsyncContextStreamResponse
+
+`contents` has what can be read of a response, `responses` what a response does. The classes are defined here because a
+response has a model, and a model returns responses.
 """
 
 from __future__ import annotations
@@ -64,11 +72,11 @@ D = TypeVar("D")
 
 
 class BaseResponse(ResponseMethods[V]):
-    """What any response has: its contents, and the call that would go on from it."""
+    """The base of all responses: content, usage, the parsed value, and the model that continues the conversation."""
 
     @property
     def model(self) -> Model:
-        """The model that `resume` asks: the one of the enclosing `with model:`, else the one that answered."""
+        """The model that `resume` calls: that of the enclosing `with model:`, else the model of this response."""
         plan = self._source.plan
         return use_model(Model(plan.model_id, provider=plan.provider, retry=plan.retry, **plan.params))
 
@@ -77,44 +85,44 @@ class BaseResponse(ResponseMethods[V]):
 
 
 class Response(BlockingMethods[V], WholeResponse[V], BaseResponse[V]):
-    """The answer to a blocking call."""
+    """The response to a blocking call."""
 
 
 class AsyncResponse(AwaitedMethods[V], WholeResponse[V], BaseResponse[V]):
-    """The answer to an async call."""
+    """The response to an async call."""
 
 
 class ContextResponse(BlockingMethodsWithContext[D, V], Response[V], Generic[D, V]):
-    """The answer to a blocking call with a context. The context is remembered; another may be passed at any step."""
+    """The response to a blocking call with a context. It keeps the context; you can pass another one to any method."""
 
 
 class AsyncContextResponse(AwaitedMethodsWithContext[D, V], AsyncResponse[V], Generic[D, V]):
-    """The answer to an async call with a context. The context is remembered; another may be passed at any step."""
+    """The response to an async call with a context. It keeps the context; you can pass another one to any method."""
 
 
 class StreamResponse(BlockingStream[V], BaseResponse[V]):
-    """The answer to a blocking call, as it comes.
+    """The streamed response to a blocking call.
 
-    Each iterator starts at the beginning, and several may read at once. Use `with response:`, or read to the end: the
-    connection is closed at the end, on errors, and when the last iterator is dropped before the end. After that,
-    reading on raises; what had arrived stays in the properties, and `resume` goes on from it.
+    Each iterator starts at the beginning, and several can read at once. Use `with response:`, or read to the end: the
+    connection is closed at the end, on errors, and when the last iterator is dropped before the end. Reading further
+    then raises; the content so far stays in the properties, and `resume` continues from it.
     """
 
 
 class AsyncStreamResponse(AwaitedStream[V], BaseResponse[V]):
-    """The answer to an async call, as it comes. See `StreamResponse`."""
+    """The streamed response to an async call. See `StreamResponse`."""
 
 
 class ContextStreamResponse(BlockingMethodsWithContext[D, V], StreamResponse[V], Generic[D, V]):
-    """A streamed answer to a blocking call with a context. See `StreamResponse` and `ContextResponse`."""
+    """The streamed response to a blocking call with a context. See `StreamResponse` and `ContextResponse`."""
 
 
 class AsyncContextStreamResponse(AwaitedMethodsWithContext[D, V], AsyncStreamResponse[V], Generic[D, V]):
-    """A streamed answer to an async call with a context. See `StreamResponse` and `ContextResponse`."""
+    """The streamed response to an async call with a context. See `StreamResponse` and `ContextResponse`."""
 
 
 AnyResponse: TypeAlias = BaseResponse[Any]
-"""What all responses are: for functions that take any of them, such as output parsers."""
+"""Any response: for functions that accept all of them, such as output parsers."""
 
 _overrides: ScopedVariable[Model] = ScopedVariable("mirascope_like_models")
 
@@ -122,9 +130,9 @@ _overrides: ScopedVariable[Model] = ScopedVariable("mirascope_like_models")
 class Model:
     """A model id such as "openai/gpt-6-luna", with params for its calls.
 
-    `provider` asks that provider in place of the one registered for the id; `retry` says when to ask again, and of whom
-    else (by default calls are made once). Raises `ValueError` for an id without a slash, `TypeError` for one that is no
-    text and for an unknown param.
+    `provider` is used instead of the provider registered for the id. `retry` sets when a failed call is retried, and
+    which fallback models are tried (default: never). Raises `ValueError` for an id without a slash, `TypeError` for an
+    id that is not a str and for an unknown param.
     """
 
     def __init__(
@@ -142,13 +150,13 @@ class Model:
         self.params: Params = check_params(params)
 
     def with_retry(self, retry: RetryConfig | None) -> Self:
-        """The same model, asked again as `retry` says, and no longer as it said before."""
+        """Return the same model with `retry` in place of its retry settings."""
         other = copy(self)
         other.retry_config = _checked(retry)
         return other
 
     def or_retry(self, retry: RetryConfig | None) -> Self:
-        """The same model, asked again as `retry` says unless it has its own word on it."""
+        """Return the same model with `retry` as its retry settings, unless it has its own."""
         return self if retry is None or self.retry_config is not None else self.with_retry(retry)
 
     def plan(
@@ -159,7 +167,7 @@ class Model:
         format: FormatSpec[Any] | None = None,
         ctx: Context[Any] | None = None,
     ) -> Plan:
-        """The call that asking this model would make, without making it."""
+        """Return the plan of a call to this model, without sending it."""
         toolkit = make_toolkit(tools)
         toolkit.check_bound()
         return Plan(
@@ -175,15 +183,15 @@ class Model:
 
     @property
     def provider(self) -> Provider:
-        """Who would be asked now: it is looked up each time. Raises `NoRegisteredProviderError`."""
+        """The provider that a call would use now; looked up each time. Raises `NoRegisteredProviderError`."""
         return registry.find(self.model_id, self.provider_override)[0]
 
     @property
     def provider_id(self) -> str:
-        """The name of `provider`."""
+        """The id of `provider`."""
         return self.provider.id
 
-    # -- one question -------------------------------------------------------------------------------------------------
+    # -- calls --------------------------------------------------------------------------------------------------------
 
     def call(
         self,
@@ -192,10 +200,10 @@ class Model:
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
     ) -> Response[F]:
-        """Ask, and wait for the whole answer.
+        """Send a request and wait for the whole response.
 
-        `content`: text, a part, a sequence of these, or messages. `tools`: what the model may call. `format`: the type
-        that `response.parse()` gives. Raises the errors of `mirascope_like.errors`.
+        `content` is text, a content part, a sequence of these, or messages. `tools` are the tools that the model may
+        call. `format` is the type that `response.parse()` returns. Raises the errors of `mirascope_like.errors`.
         """
         return Response(run(ask(BLOCKING, self.plan(content, tools=tools, format=format))))
 
@@ -216,7 +224,7 @@ class Model:
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
     ) -> StreamResponse[F]:
-        """Ask, and return when the answer begins. Arguments as for `call`."""
+        """Send a request and return when the response begins. The arguments are those of `call`."""
         return StreamResponse(run(open_stream(BLOCKING, self.plan(content, tools=tools, format=format))))
 
     async def stream_async(
@@ -239,7 +247,7 @@ class Model:
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
     ) -> ContextResponse[D, F]:
-        """As `call`, with a context for the tools, which the response remembers."""
+        """Like `call`, with a context for the tools. The response keeps it."""
         return ContextResponse(run(ask(BLOCKING, self.plan(content, tools=tools, format=format, ctx=ctx))))
 
     async def context_call_async(
@@ -261,7 +269,7 @@ class Model:
         tools: ToolsLike | None = None,
         format: FormatSpec[F] | None = None,
     ) -> ContextStreamResponse[D, F]:
-        """As `stream`, with a context for the tools, which the response remembers."""
+        """Like `stream`, with a context for the tools. The response keeps it."""
         plan = self.plan(content, tools=tools, format=format, ctx=ctx)
         return ContextStreamResponse(run(open_stream(BLOCKING, plan)))
 
@@ -277,11 +285,11 @@ class Model:
         plan = self.plan(content, tools=tools, format=format, ctx=ctx)
         return AsyncContextStreamResponse(await open_stream(NATIVE, plan))
 
-    # -- going on from a response -------------------------------------------------------------------------------------
+    # -- continuing a response ----------------------------------------------------------------------------------------
 
     def resume(self, *, response: BaseResponse[F], content: UserContent) -> Response[F]:
-        """The next answer in a response's conversation, from this model. Tools, format and context are the
-        response's."""
+        """Send `content` as the next message of a response's conversation, to this model. Tools, format and context
+        are those of the response."""
         return Response(run(ask(BLOCKING, response.next_plan(content, model=self))))
 
     async def resume_async(self, *, response: BaseResponse[F], content: UserContent) -> AsyncResponse[F]:
@@ -289,7 +297,7 @@ class Model:
         return AsyncResponse(await ask(NATIVE, response.next_plan(content, model=self)))
 
     def resume_stream(self, *, response: BaseResponse[F], content: UserContent) -> StreamResponse[F]:
-        """As `resume`, streamed."""
+        """Like `resume`, streamed."""
         return StreamResponse(run(open_stream(BLOCKING, response.next_plan(content, model=self))))
 
     async def resume_stream_async(self, *, response: BaseResponse[F], content: UserContent) -> AsyncStreamResponse[F]:
@@ -299,7 +307,7 @@ class Model:
     def context_resume(
         self, *, ctx: Context[D], response: BaseResponse[F], content: UserContent
     ) -> ContextResponse[D, F]:
-        """As `resume`, with a context in place of the response's."""
+        """Like `resume`, with a context instead of the response's."""
         return ContextResponse(run(ask(BLOCKING, response.next_plan(content, ctx, model=self))))
 
     async def context_resume_async(
@@ -311,7 +319,7 @@ class Model:
     def context_resume_stream(
         self, *, ctx: Context[D], response: BaseResponse[F], content: UserContent
     ) -> ContextStreamResponse[D, F]:
-        """As `context_resume`, streamed."""
+        """Like `context_resume`, streamed."""
         return ContextStreamResponse(run(open_stream(BLOCKING, response.next_plan(content, ctx, model=self))))
 
     async def context_resume_stream_async(
@@ -321,7 +329,7 @@ class Model:
         plan = response.next_plan(content, ctx, model=self)
         return AsyncContextStreamResponse(await open_stream(NATIVE, plan))
 
-    # -- standing in for others ---------------------------------------------------------------------------------------
+    # -- overriding other models --------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         _overrides.enter(self, _caller())
@@ -362,18 +370,18 @@ def _checked(retry: RetryConfig | None) -> RetryConfig | None:
 
 
 def model(model_id: str, **params: Unpack[Params]) -> Model:
-    """A model, to be written `with llm.model("provider/name"): …`."""
+    """Return a model, for `with llm.model("provider/name"): …`."""
     return Model(model_id, **params)
 
 
 def model_from_context() -> Model | None:
-    """The model of the innermost enclosing `with model:`."""
+    """Return the model of the innermost enclosing `with model:`, or None."""
     return _overrides.innermost
 
 
 def use_model(model: Model | str, **params: Unpack[Params]) -> Model:
-    """The model of the innermost enclosing `with model:`, whole; where there is none, the one that is passed. A model
-    that does not say when it is asked again takes that from the one it stands in for.
+    """Return the model of the innermost enclosing `with model:` with its params, or else the model that is passed. A
+    model without its own retry settings uses those of the model it replaces.
 
     Raises `TypeError` for params beside a `Model`, which has its own.
     """

@@ -104,7 +104,7 @@ class ResponseMethods(Contents[F]):
         Without content the plan asks again to continue this response. Raises `ValueError` if it is complete.
         """
         plan = self._source.plan
-        said, beginning = self._going_on() if content is None else ((self._message, *promote(content)), None)
+        said, beginning = self._continuation() if content is None else ((self._message, *promote(content)), None)
         next_model = model or self._next_model()
         return replace(
             plan,
@@ -119,25 +119,25 @@ class ResponseMethods(Contents[F]):
             labels={} if beginning is None else {"replies_to": str(self._source.call_id)},
         )
 
-    def _going_on(self) -> tuple[Sequence[Message], str | None]:
+    def _continuation(self) -> tuple[Sequence[Message], str | None]:
         """Return the messages that continue this response, and the text to continue from. A paused response is sent
         back as it is."""
         reason = self.finish_reason
         if reason is FinishReason.PAUSE:
             return (self._message,), None
-        if self._unfinished() or reason not in (None, FinishReason.REFUSAL):
+        if self._is_unfinished() or reason not in (None, FinishReason.REFUSAL):
             return (), beginning_of(self._source.reply)
-        raise ValueError("The answer is complete: resume(…) needs what to say to it.")
+        raise ValueError("The response is complete: pass content to resume(…).")
 
-    def _unfinished(self) -> bool:
+    def _is_unfinished(self) -> bool:
         """Return whether reading this response ended before the response did."""
         return False
 
-    async def _resumed(self, content: object = None, context: Context[Any] | None = None) -> Self:
+    async def _resume(self, content: object = None, context: Context[Any] | None = None) -> Self:
         await self._settle()
         return type(self)(await self._ask(self.next_plan(content, context)))
 
-    async def _tools_run(
+    async def _run_tools(
         self, context: Context[Any] | None, limit: int, unfinished: Unfinished
     ) -> list[ToolOutput[Any]]:
         check_unfinished(unfinished)
@@ -153,9 +153,9 @@ class ResponseMethods(Contents[F]):
     def _why_unfinished(self) -> str | None:
         return why_unfinished(self.finish_reason)
 
-    async def _validated(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
+    async def _validate(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
         async def again(response: Self, message: str) -> Self:
-            resumed = await response._resumed(message, context)
+            resumed = await response._resume(message, context)
             await resumed._settle()
             return resumed
 
@@ -171,39 +171,39 @@ class BlockingMethods(ResponseMethods[F]):
     def execute_tools(
         self, *, max_concurrency: int = DEFAULT_LIMIT, unfinished: Unfinished = "refuse"
     ) -> list[ToolOutput[Any]]:
-        """Run all tool calls, together; outputs in the order of the calls, to be passed to `resume`.
+        """Run all tool calls at the same time, and return their outputs in the order of the calls, for `resume`.
 
-        What goes wrong in a tool does not raise: it becomes an output that tells the model, with `error` set. Async
-        tools run on a background event loop, several sync ones in threads (see `inline` of `llm.tool` for those that
-        must not). At most `max_concurrency` run at a time.
+        An error in a tool is not raised: it becomes an output that reports it to the model, with `error` set. Async
+        tools run on a background event loop, several sync tools in threads (see `inline` of `llm.tool` for tools that
+        must not). At most `max_concurrency` tools run at a time.
 
-        If the response did not end well (it was cut off, refused or filtered, it failed, or its stream was closed), its
-        calls may be incomplete: none is run, and each output is an error that tells the model why. `unfinished="run"`
-        runs them all the same.
+        If the response did not end well (it was truncated, refused or filtered, it failed, or its stream was closed),
+        its calls may be incomplete: no tool runs, and each output is an error that tells the model why.
+        `unfinished="run"` runs them all the same.
 
-        Raises `TypeError` if a tool wants a context and none was passed, `ToolCallLimitExceeded` if there are more
+        Raises `TypeError` if a tool needs a context and none was passed, `ToolCallLimitExceeded` if there are more
         calls than the param `tool_call_limit` allows.
         """
-        return run(self._tools_run(None, max_concurrency, unfinished))
+        return run(self._run_tools(None, max_concurrency, unfinished))
 
     def resume(self, content: UserContent | None = None) -> Self:
-        """The next answer, to a user message with `content`: tool outputs, text, or other parts. Tools, format and
-        context stay; the model is that of an enclosing `with model:`, else the same.
+        """Send `content` (tool outputs, text, or other parts) as the next user message, and return the new response.
+        Tools, format and context stay the same, and so does the model, except in a `with model:` block.
 
-        Without content an answer that broke off (a stream that failed or was closed, a limit) is gone on with:
-        `continues` of the new answer says how. One that the provider paused goes on in the next message. Raises
-        `ValueError` if there is nothing to go on with.
+        Without content, a response that broke off (a stream that failed or was closed, a token limit) is continued;
+        `continues` of the new response says how. A response that the provider paused is continued in the next message.
+        Raises `ValueError` if the response is complete.
         """
-        return run(self._resumed(content))
+        return run(self._resume(content))
 
     def validate(self, max_retries: int = 1) -> tuple[F, Self]:
-        """The parsed value, and the response that it is from.
+        """Return the parsed value, and the response that it comes from.
 
-        An answer that is not of the format goes back to the model with what is wrong, up to `max_retries` times; then
-        `ParseError` is raised. One that did not simply end (a limit, a refusal, a pause) is not asked for again. Raises
-        `ValueError` while tool calls are unanswered.
+        If the text does not fit the format, the model gets the errors and tries again, up to `max_retries` times; then
+        `ParseError` is raised. A response that ended otherwise (a token limit, a refusal, a pause) is not retried.
+        Raises `ValueError` while tool calls have no outputs.
         """
-        return run(self._validated(max_retries))
+        return run(self._validate(max_retries))
 
 
 class AwaitedMethods(ResponseMethods[F]):
@@ -215,15 +215,15 @@ class AwaitedMethods(ResponseMethods[F]):
         self, *, max_concurrency: int = DEFAULT_LIMIT, unfinished: Unfinished = "refuse"
     ) -> list[ToolOutput[Any]]:
         """See `Response.execute_tools`. Sync tools run in worker threads, so the event loop is never blocked."""
-        return await self._tools_run(None, max_concurrency, unfinished)
+        return await self._run_tools(None, max_concurrency, unfinished)
 
     async def resume(self, content: UserContent | None = None) -> Self:
         """See `Response.resume`."""
-        return await self._resumed(content)
+        return await self._resume(content)
 
     async def validate(self, max_retries: int = 1) -> tuple[F, Self]:
         """See `Response.validate`."""
-        return await self._validated(max_retries)
+        return await self._validate(max_retries)
 
 
 class BlockingMethodsWithContext(BlockingMethods[F], Generic[D, F]):
@@ -237,23 +237,23 @@ class BlockingMethodsWithContext(BlockingMethods[F], Generic[D, F]):
         unfinished: Unfinished = "refuse",
     ) -> list[ToolOutput[Any]]:
         """See `Response.execute_tools`."""
-        return run(self._tools_run(ctx, max_concurrency, unfinished))
+        return run(self._run_tools(ctx, max_concurrency, unfinished))
 
     @overload
     def resume(self, content: UserContent | None = None) -> Self: ...
     @overload
     def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     def resume(self, *args: Any, **kwargs: Any) -> Self:
-        """See `Response.resume`; a context may stand before the content."""
-        return run(self._resumed(*_with_context("content", None, *args, **kwargs)))
+        """See `Response.resume`; you can pass a context before the content."""
+        return run(self._resume(*_with_context("content", None, *args, **kwargs)))
 
     @overload
     def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
     @overload
     def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
     def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
-        """See `Response.validate`; a context may stand first."""
-        return run(self._validated(*_with_context("max_retries", 1, *args, **kwargs)))
+        """See `Response.validate`; you can pass a context first."""
+        return run(self._validate(*_with_context("max_retries", 1, *args, **kwargs)))
 
 
 class AwaitedMethodsWithContext(AwaitedMethods[F], Generic[D, F]):
@@ -267,36 +267,36 @@ class AwaitedMethodsWithContext(AwaitedMethods[F], Generic[D, F]):
         unfinished: Unfinished = "refuse",
     ) -> list[ToolOutput[Any]]:
         """See `AsyncResponse.execute_tools`."""
-        return await self._tools_run(ctx, max_concurrency, unfinished)
+        return await self._run_tools(ctx, max_concurrency, unfinished)
 
     @overload
     async def resume(self, content: UserContent | None = None) -> Self: ...
     @overload
     async def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     async def resume(self, *args: Any, **kwargs: Any) -> Self:
-        """See `Response.resume`; a context may stand before the content."""
-        return await self._resumed(*_with_context("content", None, *args, **kwargs))
+        """See `Response.resume`; you can pass a context before the content."""
+        return await self._resume(*_with_context("content", None, *args, **kwargs))
 
     @overload
     async def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
     @overload
     async def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
     async def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
-        """See `Response.validate`; a context may stand first."""
-        return await self._validated(*_with_context("max_retries", 1, *args, **kwargs))
+        """See `Response.validate`; you can pass a context first."""
+        return await self._validate(*_with_context("max_retries", 1, *args, **kwargs))
 
 
 def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, Context[Any] | None]:
-    """Of arguments that may be a context and what is called `name`: first the one, then the context."""
+    """Return the argument `name`, or `value` if it is missing, and the context, of arguments in either order."""
     placed: list[tuple[str, Any]] = [("ctx" if isinstance(arg, Context) else name, arg) for arg in args]
     given: dict[str, Any] = {**dict(placed), **kwargs}
     context = given.get("ctx")
     if len(given) < len(args) + len(kwargs) or given.keys() - {"ctx", name} or not isinstance(context, Context | None):
-        raise TypeError(f"Here go the {name}, or a context and the {name}, each of them once.")
+        raise TypeError(f"Pass the {name}, or a context and the {name}, each of them once.")
     return given.get(name, value), cast("Any", context)
 
 
-# -- where an answer comes from ---------------------------------------------------------------------------------------
+# -- whole or streamed -----------------------------------------------------------------------------------------------
 
 
 class WholeResponse(ResponseMethods[F]):
@@ -306,7 +306,7 @@ class WholeResponse(ResponseMethods[F]):
 
     @property
     def raw(self) -> Any:
-        """The provider's answer as it came: parsed JSON."""
+        """The provider's response body, as parsed JSON."""
         return self._source.raw
 
     async def _ask(self, plan: Plan) -> Answer:
@@ -318,21 +318,21 @@ class _StreamedResponse(ResponseMethods[F]):
 
     @property
     def chunks(self) -> Sequence[ContentChunk]:
-        """The chunks that have come so far."""
+        """The chunks so far."""
         return tuple(self._source.chunks)
 
     @property
     def raw_stream_events(self) -> Sequence[str]:
-        """The provider's events that have come so far, as JSON text."""
+        """The provider's events so far, as JSON text."""
         return tuple(self._source.raw)
 
     @property
     def consumed(self) -> bool:
-        """Whether the answer is complete. A stream that failed or was closed never is."""
+        """Whether the stream was read to its end. A stream that failed or was closed never is."""
         return self._source.finished
 
     def _partial(self, format: Format[Any]) -> Any:
-        chunks = self._source.chunks  # another list when the answer begins anew
+        chunks = self._source.chunks  # another list after a restart
         reading: PartialValue[Any] | None = self.__dict__.pop("_reading", None)  # one thread at a time
         if reading is None or reading.chunks is not chunks:
             reading = PartialValue(format, chunks)
@@ -344,19 +344,19 @@ class _StreamedResponse(ResponseMethods[F]):
         return await open_stream(self._runtime, plan)
 
     async def _settle(self) -> None:
-        # A stream that was closed or cut goes on from what had arrived.
+        # A stream that failed or was closed continues from the content so far.
         if self._source.failure is None:
             await self._source.finish()
 
-    def _unfinished(self) -> bool:
+    def _is_unfinished(self) -> bool:
         return self._source.failure is not None
 
     def _why_unfinished(self) -> str | None:
         return why_unfinished(self.finish_reason, self._source.failure)
 
     def _unread(self) -> str | None:
-        if self._unfinished():
-            return "The stream broke off, or was closed, before its end: resume() goes on with it."
+        if self._is_unfinished():
+            return "The stream failed or was closed before its end: resume() continues it."
         return None if self.consumed else "The stream is not read to its end yet: finish() it first."
 
     def _partials(self) -> Step[Partial[F]]:
@@ -364,7 +364,7 @@ class _StreamedResponse(ResponseMethods[F]):
         if format is None:
             raise ValueError("structured_stream() needs a call with format=….")
         if format.parser is not None:
-            raise NotImplementedError("An output parser takes whole answers: use finish() and parse().")
+            raise NotImplementedError("An output parser needs the whole response: use finish() and parse().")
         return partials(format)
 
     def _state(self) -> list[str]:
@@ -380,24 +380,24 @@ class BlockingStream(BlockingMethods[F], _StreamedResponse[F]):
     """The methods of `StreamResponse`."""
 
     def chunk_stream(self) -> View[ContentChunk]:
-        """The chunks: starts, deltas and ends of parts."""
+        """Iterate over the chunks: starts, deltas and ends of parts."""
         return View(self._source, chunks)
 
     def streams(self) -> View[TextStream | ThoughtStream | ToolCallStream]:
-        """A sub-stream for each part, at its start; each can be iterated, collected or skipped. Tool calls that arrive
-        together each have their own."""
+        """Iterate over a sub-stream for each part, as the part begins; each can be iterated, collected or skipped. Tool
+        calls that arrive interleaved each have their own."""
         return part_streams(self._source)
 
     def text_stream(self, sep: str = "\n") -> View[str]:
-        """The text as it comes, `sep` between two texts; joined, it is `text(sep)`."""
+        """Iterate over pieces of the text, with `sep` between two texts; joined, they are `text(sep)`."""
         return View(self._source, text_pieces(sep))
 
     def pretty_stream(self) -> View[str]:
-        """All of it as it comes, for a person to read; joined, it is `pretty()`."""
+        """Iterate over pieces of everything, for people to read; joined, they are `pretty()`."""
         return View(self._source, pretty_pieces())
 
     def structured_stream(self) -> View[Partial[F]]:
-        """The value of the call's format as it grows: after each piece of text that changes it.
+        """Iterate over the partial value of the call's format: after each piece of text that changes it.
 
         Raises `ValueError` if the call has no format, `NotImplementedError` for output parsers."""
         return View(self._source, self._partials())
@@ -407,7 +407,7 @@ class BlockingStream(BlockingMethods[F], _StreamedResponse[F]):
         run(self._source.finish())
 
     def close(self) -> None:
-        """Give up what has not come yet, and the connection."""
+        """Stop reading and close the connection. The content so far stays readable."""
         run(self._source.close())
 
     def __enter__(self) -> Self:
@@ -445,7 +445,7 @@ class AwaitedStream(AwaitedMethods[F], _StreamedResponse[F]):
         await self._source.finish()
 
     async def aclose(self) -> None:
-        """Give up what has not come yet, and the connection."""
+        """Stop reading and close the connection. The content so far stays readable."""
         await self._source.close()
 
     async def __aenter__(self) -> Self:
