@@ -15,9 +15,10 @@ from typing import Any, cast
 __all__ = ["parse_retry_after"]
 
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = r"(\d+(?:\.\d+)?)\s*(ms|milli|[smhd])[a-z]*"
-_DURATION = re.compile(rf"(?:{_PART}[\s,]*)+", re.IGNORECASE)
-_IN_MESSAGE = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_PART}[\s,]*)+)", re.IGNORECASE)
+# Nothing in these patterns backtracks: servers may write long texts.
+_PART = r"(?>(\d++(?:\.\d++)?)\s*+(ms|milli|[smhd])[a-z]*+)"
+_DURATION = re.compile(rf"(?:{_PART}[\s,]*+)++", re.IGNORECASE)
+_IN_MESSAGE = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_PART}[\s,]*+)++)", re.IGNORECASE)
 
 
 def parse_retry_after(headers: Mapping[str, str], body: object, message: str) -> float | None:

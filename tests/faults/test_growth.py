@@ -19,6 +19,7 @@ from mirascope_like.chat.history import answered
 from mirascope_like.types.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.error_bodies import parse_error_value
 from mirascope_like.wire.refusals import find_adjustment
+from mirascope_like.wire.retry_after import parse_retry_after
 
 SIZE = 2_000  # repetitions in the shorter text
 MOST = 24.0
@@ -35,6 +36,10 @@ def parse(text: str) -> None:
 
 def refuse(**error: object) -> None:
     find_adjustment(parse_error_value({"error": {"message": "not supported", **error}}, status=400))
+
+
+def read_wait(delay: str = "1s", message: str = "") -> None:
+    assert parse_retry_after({}, {"error": {"details": [{"retryDelay": delay}]}}, message) is None or delay == "1s"
 
 
 def fold_calls(count: int) -> None:
@@ -101,6 +106,8 @@ READS: dict[str, Callable[[int], None]] = {
     "backslashes": lambda n: parse('{"a": "' + "\\" * n),
     "a long name in a refusal": lambda n: refuse(param="effort " * n),
     "a long code in a refusal": lambda n: refuse(code="tools reasoning_effort " * n),
+    "a wait in an error's details": lambda n: read_wait(delay="1ms" * n + "!"),
+    "a wait in an error's message": lambda n: read_wait(message="try again in " + "1ms" * n + "!"),
     "a long refusal": lambda n: refuse(message="thinking must be " * n),
     "tool calls that arrive together": fold_calls,
     "tool calls, each read from a sub-stream": read_parts,
