@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .exchanges import Endpoint, HTTPEndpoint
 
 if TYPE_CHECKING:
-    from ..wire.refusals import Adjustment
+    from ..wire.unsupported_params import Adjustment
 
 __all__ = ["forget", "remember", "taught"]
 

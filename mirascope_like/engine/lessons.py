@@ -21,7 +21,7 @@ from .exchanges import HTTPExchange
 from .plan import Prepared
 
 if TYPE_CHECKING:
-    from ..wire.refusals import Adjustment
+    from ..wire.unsupported_params import Adjustment
 
 __all__ = ["sent"]
 
@@ -53,7 +53,7 @@ async def sent(
 
 
 def _learned(failure: ReportedError, prepared: Prepared) -> Adjustment | None:
-    from ..wire.refusals import find_adjustment
+    from ..wire.unsupported_params import find_adjustment
 
     return find_adjustment(failure, prepared.request)
 

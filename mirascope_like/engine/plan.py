@@ -31,7 +31,7 @@ from .history import sendable
 
 if TYPE_CHECKING:
     from ..wire.features import Features
-    from ..wire.refusals import Adjustment
+    from ..wire.unsupported_params import Adjustment
 
 __all__ = ["Plan", "Prepared", "prepare"]
 

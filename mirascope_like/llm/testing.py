@@ -24,7 +24,7 @@ from ..types.content import AssistantContentPart
 from ..types.messages import AssistantMessage, Message, assistant
 from ..wire.features import Features, chat_dialect
 from ..wire.openai_chat.codec import OpenAIChat
-from ..wire.openai_chat.server import encode_events, encode_response, encode_unfinished_events
+from ..wire.openai_chat.scripted_responses import encode_events, encode_response, encode_unfinished_events
 from .models import Model
 
 __all__ = ["ScriptedModel", "ScriptedReply", "scripted"]

@@ -16,9 +16,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from ..errors import ToolExecutionError
+from .allowed_names import AllowedNames
 from .function_layers import layer_parameter_names, layers
 from .hidden_names import remove_marks
-from .offered_names import AllowedNames
 from .pydantic_internals import extra_fields_annotation, marking_schema_generator, readable_names, schema_generator
 from .signatures import cache_per_function, typed_parameters, underlying_function, unwrap_method
 

@@ -1,6 +1,6 @@
 """Hidden names: Pydantic reads them, but the JSON Schema does not list them, as with fields with `SkipJsonSchema`.
 
-While a schema is made, each object in it is marked with its hidden names. `offered_names` reads the marks; they are
+While a schema is made, each object in it is marked with its hidden names. `allowed_names` reads the marks; they are
 removed before a model sees the schema.
 """
 

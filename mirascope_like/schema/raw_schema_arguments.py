@@ -1,6 +1,6 @@
 """Tool arguments checked against a JSON Schema that the user gives instead of the function's own.
 
-Values must fit the schema. Names must be allowed by it (see `offered_names`), and never be those of the function's
+Values must fit the schema. Names must be allowed by it (see `allowed_names`), and never be those of the function's
 other parameters.
 """
 
@@ -13,9 +13,9 @@ from itertools import chain
 from typing import Any, Protocol, cast
 
 from ..errors import ToolExecutionError
+from .allowed_names import AllowedNames
 from .function_layers import layer_parameter_names
 from .functions import UNKNOWN_ARGUMENT, arguments_error
-from .offered_names import AllowedNames
 from .signatures import parameter_names
 
 __all__ = ["RawSchemaArguments"]

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import chat, llm
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response
 
 from ..conftest import Colour
 from ..llm.chat_server import saying

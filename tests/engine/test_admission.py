@@ -12,7 +12,7 @@ import pytest
 from mirascope_like import chat, llm
 from mirascope_like.transport.base import HttpReply, HttpRequest
 from mirascope_like.transport.in_memory import MemoryTransport
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response
 
 from ..conftest import Colour
 

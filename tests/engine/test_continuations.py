@@ -14,7 +14,7 @@ from mirascope_like.transport.base import HttpReply, HttpRequest
 from mirascope_like.transport.in_memory import MemoryTransport, Pieces
 from mirascope_like.wire.features import Features, chat_dialect, features_of
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response, encode_unfinished_events
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response, encode_unfinished_events
 
 from ..conftest import Colour
 from ..llm import messages_server

@@ -10,7 +10,7 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.transport.http import HttpTransport
-from mirascope_like.wire.openai_chat.server import encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_response
 
 from ..conftest import Colour
 from ..llm.chat_server import pieces

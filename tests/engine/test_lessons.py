@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from mirascope_like import llm
 from mirascope_like.wire.error_bodies import parse_error_body
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response
-from mirascope_like.wire.refusals import find_adjustment
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response
+from mirascope_like.wire.unsupported_params import find_adjustment
 
 from ..conftest import Colour
 from ..llm.chat_server import register

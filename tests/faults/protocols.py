@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mirascope_like import llm
-from mirascope_like.wire.openai_chat import server as chat_server
+from mirascope_like.wire.openai_chat import scripted_responses as chat_server
 
 from ..llm import messages_server, responses_server
 from ..transport.server import Server

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import llm
-from mirascope_like.wire.openai_chat import server as chat_server
+from mirascope_like.wire.openai_chat import scripted_responses as chat_server
 
 from ..conftest import Colour
 from ..llm import messages_server

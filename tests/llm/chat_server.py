@@ -8,7 +8,7 @@ from typing import Any
 
 from mirascope_like import llm
 from mirascope_like.types.content import AssistantContentPart
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response
 
 from ..transport.server import Exchange, Server
 

@@ -26,7 +26,7 @@ from mirascope_like.types.chunks import (
     ToolCallEndChunk,
     ToolCallStartChunk,
 )
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server

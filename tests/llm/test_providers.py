@@ -19,7 +19,7 @@ from mirascope_like.transport.base import HttpReply, HttpRequest
 from mirascope_like.transport.in_memory import MemoryTransport, Pieces
 from mirascope_like.wire.features import UNKNOWN, chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
-from mirascope_like.wire.openai_chat.server import encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_response
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Received, Server

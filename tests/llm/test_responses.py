@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.wire.openai_chat.server import encode_events, encode_response
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server

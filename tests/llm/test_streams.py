@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from mirascope_like import llm
 from mirascope_like.transport.base import HttpRequest
 from mirascope_like.transport.in_memory import MemoryTransport, Pieces
-from mirascope_like.wire.openai_chat.server import encode_events
+from mirascope_like.wire.openai_chat.scripted_responses import encode_events
 
 from ..conftest import PATIENCE, Colour
 

@@ -21,7 +21,7 @@ from mirascope_like.local.transport import LocalTransport, server_pid
 from mirascope_like.local.weights import find_weights
 from mirascope_like.transport.base import Channel, HttpRequest
 
-from .conftest import drive, run
+from ..transport.conftest import drive, run
 
 pytestmark = pytest.mark.local
 
