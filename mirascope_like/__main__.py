@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mirascope_like", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="command")
-    weights = commands.add_parser("weights", help="download the embedded model's weights (98 MB), unless they are here")
+    weights = commands.add_parser("weights", help="download the embedded model's weights (98 MB) if they are missing")
     weights.add_argument("--where", action="store_true", help="only print the path of the weights")
     weights.set_defaults(run=_run_weights)
     _add_logs_options(commands.add_parser("logs", help="show the calls in a log"))

@@ -1,9 +1,9 @@
 """All errors that the library raises, as a tree with the cause of each.
 
     Error
-    ├── ProviderError                      talking to a model server failed
-    │   ├── APIError                       the server answered with an error
-    │   │   ├── BadRequestError            400, 413, 422: the request (ours or the caller's)
+    ├── ProviderError                      a request to a model server failed
+    │   ├── APIError                       the server responded with an error
+    │   │   ├── BadRequestError            400, 413, 422: the server rejected the request
     │   │   ├── AuthenticationError        401: the API key
     │   │   ├── PermissionError            403: the account        (also a builtins.PermissionError)
     │   │   ├── NotFoundError              404: no such model or URL
@@ -11,7 +11,7 @@
     │   │   └── ServerError                5xx: the server; 408, 409, 425: temporary
     │   ├── ConnectionError                no connection, or lost  (also a builtins.ConnectionError)
     │   │   └── IncompleteStreamError      a stream ended before the provider ended it; has `.partial`
-    │   ├── TimeoutError                   a timeout has passed    (also a builtins.TimeoutError)
+    │   ├── TimeoutError                   a time limit passed     (also a builtins.TimeoutError)
     │   └── ResponseValidationError        a response that violates the protocol
     ├── RetriesExhausted                   all attempts failed; has `.failures`
     ├── StreamRestarted                    a stream broke and is restarted: read it from its start
@@ -28,7 +28,7 @@
     ├── UnknownModelError                  no model of this name           (also a KeyError)
     ├── ChainLimitExceeded                 more rounds of tool calls than allowed (also a ValueError)
     ├── ToolCallLimitExceeded              more tool calls in one response than allowed
-    └── ModelError                         for models that users write
+    └── ModelError                         raised by models that users write
         └── NeedsKeyException              such a model's key is not set
 
 The three errors that share a name with a built-in inherit from it, so `except TimeoutError` catches either.
@@ -88,7 +88,7 @@ __all__ = [
 
 
 class ProviderError(Error):
-    """Talking to a model server failed.
+    """A request to a model server failed.
 
     `provider` and `model` name the server (`None` until known), and `request_id` is for the provider's support (`None`
     if no response had begun). `original_exception`, which is also the `__cause__`, is a copy of the exception that was
@@ -120,7 +120,7 @@ class ProviderError(Error):
 
 
 class APIError(ProviderError):
-    """The server answered with an error.
+    """The server responded with an error.
 
     `status_code` is the HTTP status (for an error inside a response that began with 200: the status that the error
     names or means, else `None`). `code` and `type` are the provider's own words. `body` is its JSON or text without
@@ -231,7 +231,7 @@ class RetriesExhausted(Error):
         count = len(self.failures)
         head = "The attempt failed" if count == 1 else f"All {count} attempts failed"
         lines = "".join(f"\n- {failure}" for failure in self.failures)
-        super().__init__(f"{head}.{f' No other was made: {reason}' if reason else ''}{lines}")
+        super().__init__(f"{head}.{f' No further attempt was made: {reason}' if reason else ''}{lines}")
 
     @property
     def partial(self) -> Reply | None:
@@ -262,7 +262,7 @@ class ParseError(Error):
     """The response does not have the requested type.
 
     `original_exception` says why, `text` is what the model wrote. `retry_message()` is the feedback for the model. If
-    `cut_off`, a limit (of tokens, of the context) ended the response before it was complete: the model did not err.
+    `cut_off` (truncated), a limit of tokens or of the context ended the response: the model did not err.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class ParseError(Error):
         *,
         text: str = "",
         original_exception: BaseException | None = None,
-        advice: str = "Answer again, correcting this. Write only the answer, in the format that was asked for.",
+        advice: str = "Correct this and answer again. Write only the answer, in the requested format.",
         cut_off: bool = False,
     ) -> None:
         super().__init__(message)
@@ -363,7 +363,7 @@ class ToolCallLimitExceeded(Error):
 
 
 class ModelError(Error):
-    """For models that users write: they may raise it for their own failures."""
+    """Raised by user-defined models for their own failures."""
 
 
 class NeedsKeyException(ModelError):
@@ -399,11 +399,12 @@ def error_text(error: BaseException) -> str:
     return type(error).__name__
 
 
-def api_error(status: int | None, message: str, *, meaning: int | None = None, **details: Any) -> APIError:
+def api_error(status: int | None, message: str, *, implied_status: int | None = None, **details: Any) -> APIError:
     """Return the error for an HTTP status; `details` are `APIError`'s keyword arguments.
 
-    `meaning` is the status that the server's error text implies, where it is more exact than the status itself."""
-    effective = meaning or status
+    `implied_status` is the status that the server's error text implies, if that is more exact than `status`.
+    """
+    effective = implied_status or status
     kind = _ERROR_BY_STATUS.get(effective or 0)
     if kind is None:
         kind = APIError if effective is None or effective < 400 else BadRequestError if effective < 500 else ServerError

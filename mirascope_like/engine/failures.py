@@ -101,7 +101,7 @@ def _reported(failure: ReportedError) -> APIError:
     return api_error(
         failure.status,
         redact_and_truncate(failure.message, failure.secrets, _LONGEST_MESSAGE),
-        meaning=failure.implied_status,
+        implied_status=failure.implied_status,
         type=failure.type,
         code=failure.code,
         body=failure.body,
@@ -114,7 +114,7 @@ def _reported(failure: ReportedError) -> APIError:
 def _should_retry(failure: ReportedError) -> bool | None:
     """Return whether the server says that a retry may help; `None` if it does not say."""
     said = _SHOULD_RETRY.get(failure.headers.get("x-should-retry", "").strip().lower())
-    return False if failure.is_lasting else said
+    return False if failure.is_permanent else said
 
 
 _SHOULD_RETRY = {"true": True, "false": False}

@@ -78,12 +78,12 @@ class BaseCall(Decorated, Generic[F]):
 
     @property
     def model(self) -> Model:
-        """The model that would be asked now."""
+        """The model that a call would use now."""
         return use_model(self.default_model)
 
     @property
     def retry_config(self) -> RetryConfig | None:
-        """When the call is made again, and of whom else; `None`: never. Set by `llm.retry`."""
+        """The retry policy and fallback models, set by `llm.retry`; `None`: no retries."""
         return self.default_model.retry_config
 
     def options(
@@ -116,7 +116,7 @@ class Call(BaseCall[F], Generic[P, F]):
         return cast("Prompt[P, F]", self._prompt)
 
     def messages(self, /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
-        """What the model would be told."""
+        """Return the messages that would be sent."""
         return self.prompt.messages(*args, **kwargs)
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:

@@ -1,4 +1,4 @@
-"""What can be read of a response, of any kind: its content, how it ended, its usage, and its value."""
+"""The properties of all responses: content, finish reason, usage, and the parsed value."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Contents(Generic[F]):
 
     @property
     def model_id(self) -> str:
-        """The model id that was asked for."""
+        """The model id of the call."""
         return self._source.plan.model_id
 
     @property

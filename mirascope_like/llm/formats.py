@@ -19,8 +19,8 @@ def format(formattable: TypeForm[F], *, mode: FormattingMode | None = None) -> F
 
 
 def output_parser(*, formatting_instructions: str) -> Callable[[Callable[..., F]], OutputParser[F]]:
-    """Use a function that makes a value of a response as a format. `formatting_instructions` is what the model is told.
-    Methods work too.
+    """Use a function that makes a value of a response as a format. The model gets the
+    `formatting_instructions`. Methods work too.
 
     What the function raises becomes a `ParseError`.
     """

@@ -13,8 +13,8 @@ There are eight response classes:
     whole     Response        AsyncResponse        ContextResponse        AsyncContextResponse
     streamed  StreamResponse  AsyncStreamResponse  ContextStreamResponse  AsyncContextStreamResponse
 
-`contents` has what can be read of a response, `responses` what a response does. The classes are defined here because a
-response has a model, and a model returns responses.
+`contents` has the properties of responses, `responses` their methods. The classes are defined here because responses
+and models refer to each other.
 """
 
 from __future__ import annotations
@@ -93,11 +93,13 @@ class AsyncResponse(AwaitedMethods[V], WholeResponse[V], BaseResponse[V]):
 
 
 class ContextResponse(BlockingMethodsWithContext[D, V], Response[V], Generic[D, V]):
-    """The response to a blocking call with a context. It keeps the context; you can pass another one to any method."""
+    """The response to a blocking call with a context. It keeps the context; `execute_tools`, `resume` and `validate`
+    accept another one."""
 
 
 class AsyncContextResponse(AwaitedMethodsWithContext[D, V], AsyncResponse[V], Generic[D, V]):
-    """The response to an async call with a context. It keeps the context; you can pass another one to any method."""
+    """The response to an async call with a context. It keeps the context; `execute_tools`, `resume` and `validate`
+    accept another one."""
 
 
 class StreamResponse(BlockingStream[V], BaseResponse[V]):
@@ -356,10 +358,12 @@ def _caller() -> int:
 
 def _check_id(model_id: str) -> None:
     if not isinstance(cast("object", model_id), str):
-        raise TypeError(f"A model id is text, such as 'openai/gpt-6-luna', not {model_id!r}.")
+        raise TypeError(f"A model id must be a str such as 'openai/gpt-6-luna', not {model_id!r}.")
     scope, slash, name = model_id.partition("/")
     if not (scope and slash and name):
-        raise ValueError(f"A model id is 'provider/name', such as 'openai/gpt-6-luna'; got {model_id!r}.")
+        raise ValueError(
+            f"A model id must have the form 'provider/name', such as 'openai/gpt-6-luna'; got {model_id!r}."
+        )
 
 
 def _checked(retry: RetryConfig | None) -> RetryConfig | None:
@@ -383,11 +387,14 @@ def use_model(model: Model | str, **params: Unpack[Params]) -> Model:
     """Return the model of the innermost enclosing `with model:` with its params, or else the model that is passed. A
     model without its own retry settings uses those of the model it replaces.
 
-    Raises `TypeError` for params beside a `Model`, which has its own.
+    Raises `TypeError` for params together with a `Model`, which has its own.
     """
     override = model_from_context()
     if not isinstance(model, Model):
         return override or Model(model, **params)
     if params:
-        raise TypeError(f"Params go with a model's id, or into the Model itself: Model(…, {next(iter(params))}=…).")
+        raise TypeError(
+            "Params cannot be passed together with a Model. Pass them to its constructor: "
+            f"Model(…, {next(iter(params))}=…)."
+        )
     return model if override is None else override.or_retry(model.retry_config)

@@ -1,4 +1,4 @@
-"""`@llm.prompt`: a function that returns what to say, to be asked of any model.
+"""`@llm.prompt`: a function that returns a prompt, which you can send to any model.
 
     @llm.prompt
     def recommend(genre: str): return f"Recommend a {genre} book."
@@ -6,7 +6,7 @@
     recommend("openai/gpt-6-luna", "fantasy")
 
 The function may be plain or async, a method, a class method or a callable object, and may take a `Context` first. What
-it returns is promoted to messages (see `values.messages.promote`).
+it returns is promoted to messages (see `types.messages.promote`).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def context_at(place: int) -> Callable[[M], M]:
 
 
 class BasePrompt(Decorated, Generic[F]):
-    """A prompt function with its tools and format. `retry_config` says when it is asked again; set by `llm.retry`."""
+    """A prompt function with its tools and format. `retry_config` is its retry policy, set by `llm.retry`."""
 
     retry_config: RetryConfig | None = None
 
@@ -128,7 +128,7 @@ class BasePrompt(Decorated, Generic[F]):
         self._stand_for(fn)
 
     def with_retry(self, retry: RetryConfig | None) -> Self:
-        """The same prompt, asked again as `retry` says, of models that do not say it themselves."""
+        """Return the same prompt with `retry` as its policy, for models without their own."""
         other = type(self)(self.fn, self.toolkit, self.format)
         other.retry_config = retry
         return other
@@ -143,7 +143,7 @@ class BasePrompt(Decorated, Generic[F]):
             return functools.partial(self.fn, **{self.context_parameter.name: ctx})
         return functools.partial(self.fn, ctx)
 
-    def _asked(self, model: Model | str) -> Model:
+    def _model_with_retry(self, model: Model | str) -> Model:
         return as_model(model).or_retry(self.retry_config)
 
 
@@ -153,16 +153,20 @@ class Prompt(BasePrompt[F], Generic[P, F]):
     fn: Callable[P, Any]
 
     def messages(self, /, *args: P.args, **kwargs: P.kwargs) -> list[Message]:
-        """What the model would be told."""
+        """Return the messages that would be sent."""
         return promote_to_messages(self.fn(*args, **kwargs))
 
     def call(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """Ask a model, given as such or by id, and wait for the whole answer."""
-        return self._asked(model).call(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
+        return self._model_with_retry(model).call(
+            self.messages(*args, **kwargs), tools=self.toolkit, format=self.format
+        )
 
     def stream(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> StreamResponse[F]:
         """Ask a model, and return when the answer begins."""
-        return self._asked(model).stream(self.messages(*args, **kwargs), tools=self.toolkit, format=self.format)
+        return self._model_with_retry(model).stream(
+            self.messages(*args, **kwargs), tools=self.toolkit, format=self.format
+        )
 
     def __call__(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> Response[F]:
         """See `call`."""
@@ -208,12 +212,12 @@ class AsyncPrompt(BasePrompt[F], Generic[P, F]):
     async def call(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Prompt.call`."""
         messages = await self.messages(*args, **kwargs)
-        return await self._asked(model).call_async(messages, tools=self.toolkit, format=self.format)
+        return await self._model_with_retry(model).call_async(messages, tools=self.toolkit, format=self.format)
 
     async def stream(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> AsyncStreamResponse[F]:
         """See `Prompt.stream`."""
         messages = await self.messages(*args, **kwargs)
-        return await self._asked(model).stream_async(messages, tools=self.toolkit, format=self.format)
+        return await self._model_with_retry(model).stream_async(messages, tools=self.toolkit, format=self.format)
 
     async def __call__(self, model: Model | str, /, *args: P.args, **kwargs: P.kwargs) -> AsyncResponse[F]:
         """See `Prompt.call`."""
@@ -271,7 +275,7 @@ class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
     def call(self, model: Model | str, ctx: Context[D], /, *args: P.args, **kwargs: P.kwargs) -> ContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = self.messages(ctx, *args, **kwargs)
-        return self._asked(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return self._model_with_retry(model).context_call(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
     @context_at(1)
     def stream(
@@ -279,7 +283,7 @@ class ContextPrompt(BasePrompt[F], Generic[P, D, F]):
     ) -> ContextStreamResponse[D, F]:
         """See `Prompt.stream`."""
         messages = self.messages(ctx, *args, **kwargs)
-        return self._asked(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return self._model_with_retry(model).context_stream(messages, ctx=ctx, tools=self.toolkit, format=self.format)
 
     @context_at(1)
     def __call__(
@@ -308,7 +312,9 @@ class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
     ) -> AsyncContextResponse[D, F]:
         """See `Prompt.call`."""
         messages = await self.messages(ctx, *args, **kwargs)
-        return await self._asked(model).context_call_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return await self._model_with_retry(model).context_call_async(
+            messages, ctx=ctx, tools=self.toolkit, format=self.format
+        )
 
     @context_at(1)
     async def stream(
@@ -316,7 +322,9 @@ class AsyncContextPrompt(BasePrompt[F], Generic[P, D, F]):
     ) -> AsyncContextStreamResponse[D, F]:
         """See `Prompt.stream`."""
         messages = await self.messages(ctx, *args, **kwargs)
-        return await self._asked(model).context_stream_async(messages, ctx=ctx, tools=self.toolkit, format=self.format)
+        return await self._model_with_retry(model).context_stream_async(
+            messages, ctx=ctx, tools=self.toolkit, format=self.format
+        )
 
     @context_at(1)
     async def __call__(
@@ -404,7 +412,7 @@ def prompt(*, tools: ToolsLike | None = None, format: FormatSpec[F] | None = Non
 def prompt(
     fn: Callable[..., Any] | None = None, /, *, tools: ToolsLike | None = None, format: FormatSpec[Any] | None = None
 ) -> Any:
-    """Make a function a prompt, to be asked of any model: `@llm.prompt`, or `@llm.prompt(tools=[…], format=Book)`.
+    """Turn a function into a prompt for any model: `@llm.prompt`, or `@llm.prompt(tools=[…], format=Book)`.
 
     The object keeps the function's signature, after the model: `recommend("openai/gpt-6-luna", "fantasy")`. Beside
     calling it there are `.stream(model, …)` and `.messages(…)`.

@@ -78,11 +78,11 @@ class ModelSettings(Protocol):
     def retry_config(self) -> RetryConfig | None: ...
 
 
-# -- what a response does, written once for both colours --------------------------------------------------------------
+# -- methods that sync and async responses share -----------------------------------------------------------------------
 
 
 class ResponseMethods(Contents[F]):
-    """What sync and async responses share. Subclasses name the runtime, send plans (`_ask`), and have a model."""
+    """Methods of all responses. Subclasses define the runtime, how plans are sent (`_send`), and the model."""
 
     _runtime: ClassVar[Runtime]
 
@@ -101,10 +101,12 @@ class ResponseMethods(Contents[F]):
     ) -> Plan:
         """Return the plan that continues the conversation with `content`, without sending it.
 
-        Without content the plan asks again to continue this response. Raises `ValueError` if it is complete.
+        Without content, the plan continues this response. Raises `ValueError` if it is complete.
         """
         plan = self._source.plan
-        said, beginning = self._continuation() if content is None else ((self._message, *promote(content)), None)
+        new_messages, beginning = (
+            self._continuation() if content is None else ((self._message, *promote(content)), None)
+        )
         next_model = model or self._next_model()
         return replace(
             plan,
@@ -112,10 +114,10 @@ class ResponseMethods(Contents[F]):
             provider=next_model.provider_override,
             retry=next_model.retry_config,
             params=next_model.params,
-            messages=(*plan.messages, *said),
+            messages=(*plan.messages, *new_messages),
             context=plan.context if ctx is None else ctx,
             beginning=beginning,
-            # The messages tell which call this one continues, except for a response that broke off: it is not in them.
+            # A log finds the continued call by its messages. A response that broke off is not one: a label names it.
             labels={} if beginning is None else {"replies_to": str(self._source.call_id)},
         )
 
@@ -177,9 +179,9 @@ class BlockingMethods(ResponseMethods[F]):
         tools run on a background event loop, several sync tools in threads (see `inline` of `llm.tool` for tools that
         must not). At most `max_concurrency` tools run at a time.
 
-        If the response did not end well (it was truncated, refused or filtered, it failed, or its stream was closed),
-        its calls may be incomplete: no tool runs, and each output is an error that tells the model why.
-        `unfinished="run"` runs them all the same.
+        If the response did not end normally (it was truncated, refused or filtered, it failed, or its stream was
+        closed), its calls may be incomplete: no tool runs, and each output is an error that tells the model why.
+        `unfinished="run"` runs them anyway.
 
         Raises `TypeError` if a tool needs a context and none was passed, `ToolCallLimitExceeded` if there are more
         calls than the param `tool_call_limit` allows.
@@ -292,15 +294,15 @@ def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any
     given: dict[str, Any] = {**dict(placed), **kwargs}
     context = given.get("ctx")
     if len(given) < len(args) + len(kwargs) or given.keys() - {"ctx", name} or not isinstance(context, Context | None):
-        raise TypeError(f"Pass the {name}, or a context and the {name}, each of them once.")
+        raise TypeError(f"Expected at most one {name} and one context.")
     return given.get(name, value), cast("Any", context)
 
 
-# -- whole or streamed -----------------------------------------------------------------------------------------------
+# -- non-streamed or streamed ------------------------------------------------------------------------------------------
 
 
 class WholeResponse(ResponseMethods[F]):
-    """A response that came whole."""
+    """A response that was not streamed."""
 
     _source: Answer
 
@@ -356,8 +358,8 @@ class _StreamedResponse(ResponseMethods[F]):
 
     def _unread(self) -> str | None:
         if self._is_unfinished():
-            return "The stream failed or was closed before its end: resume() continues it."
-        return None if self.consumed else "The stream is not read to its end yet: finish() it first."
+            return "The stream failed or was closed before its end: call resume() to continue it."
+        return None if self.consumed else "The stream is not finished: call finish() first."
 
     def _partials(self) -> Step[Partial[F]]:
         format = self.format

@@ -36,7 +36,7 @@ class RetryDecorator:
         self.config = config
 
     def __call__(self, target: T, /) -> T:
-        """The same call, prompt or model, asked again as the config says."""
+        """Return the same call, prompt or model with this retry policy."""
         if not isinstance(cast("object", target), BaseCall | BasePrompt | Model):
             raise TypeError(f"llm.retry goes above @llm.call or @llm.prompt, or takes a Model; not {target!r}.")
         return cast("T", target.with_retry(self.config))
@@ -58,7 +58,7 @@ def retry(target: Any = None, /, **args: Unpack[RetryArgs]) -> Any:
 
 
 def retry_model(model_id: str, **args: Unpack[RetryModelArgs]) -> Model:
-    """A model that is asked again when asking fails: its params, and the arguments of `RetryConfig`."""
+    """Return a model that retries failed calls, from its params and the arguments of `RetryConfig`."""
     retrying = {name: value for name, value in args.items() if name in RetryArgs.__annotations__}
     params = {name: value for name, value in args.items() if name not in RetryArgs.__annotations__}
     return Model(model_id, retry=RetryConfig(**cast("RetryArgs", retrying)), **cast("Params", params))

@@ -1,11 +1,11 @@
-"""A model that says what it is told to: for tests of code that calls models, without a network.
+"""A model with scripted responses, to test code that calls models without a network.
 
     model = llm.scripted([llm.ToolCall(id="1", name="fetch_weather", args='{"city": "Tokyo"}')], "It is sunny.")
     with model:
         response = weather_assistant("What's the weather in Tokyo?")
     assert model.requests[0]["messages"] == [...]
 
-Replies are said over the real wire protocol, whole or streamed as the call asks, so everything but the network is real.
+Responses use the real wire protocol, streamed if the call streams, so everything but the network is real.
 """
 
 from __future__ import annotations

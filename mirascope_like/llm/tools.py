@@ -76,8 +76,8 @@ def tool(
     `name`, `description`: in place of the function's. `strict`: ask the provider to hold the model to the schema.
     `inline`: run a sync tool on the thread of the call (in async calls: on the event loop, which it then blocks), one
     at a time, for functions that are tied to a thread. `max_concurrency`: how many calls of one answer run at once.
-    `timeout`: seconds that it may take; then an async tool is cancelled, a sync one is left to itself, and the model is
-    told. It goes before the call's `Timeout(tool=…)`.
+    `timeout`: seconds that it may take; then an async tool is cancelled, a sync one continues in its thread, and
+    the model gets an error. It takes precedence over the call's `Timeout(tool=…)`.
     """
     decorator: Any = ToolDecorator(
         name=name,

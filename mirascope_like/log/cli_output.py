@@ -73,13 +73,13 @@ def format_row(response: LoggedResponse, now: datetime, style: Style, *, model_w
         f"{_format_tokens(response):>11}  {_format_duration(response.duration):>6}  "
     )
     prompt = " ".join(replace_control_characters(response.prompt).split()) or "(tool outputs)"
-    answer = " ".join(replace_control_characters(_outcome_text(response)).split())
+    outcome = " ".join(replace_control_characters(_outcome_text(response)).split())
     room = None if width is None else max(20, width - len(head) - 3)
     shown_prompt = truncate(prompt, 48 if room is None else room // 2)
-    shown_answer = truncate(answer, 48 if room is None else room - _display_width(shown_prompt))
+    shown_outcome = truncate(outcome, 48 if room is None else room - _display_width(shown_prompt))
     if response.error_type:
-        shown_answer = style.red(shown_answer)
-    return f"{style.dim(head)}{style.bold(shown_prompt)} │ {shown_answer}"
+        shown_outcome = style.red(shown_outcome)
+    return f"{style.dim(head)}{style.bold(shown_prompt)} │ {shown_outcome}"
 
 
 def describe_response(response: LoggedResponse, tools: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -155,7 +155,7 @@ def _outcome_text(response: LoggedResponse) -> str:
     if response.error_type:
         return f"{response.error_type}: {response.error}"
     if response.message is None:
-        return "(no answer)"
+        return "(no response)"
     return response.text or format_message(response.message)
 
 

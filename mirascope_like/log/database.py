@@ -1,6 +1,6 @@
 """The database file of a log: its tables, migrations, and connections.
 
-    conversations  a thread of messages; `tip` is its last message, `name` the beginning of its first prompt, `tenant`
+    conversations  a conversation; `tip` is its last message, `name` the beginning of its first prompt, `tenant`
                    the tenant of all its responses
     responses      one call: the model, time, duration, token counts, and result
     messages       one message, stored once; `parent` is the one before it, `text` its text, `message` its JSON form

@@ -78,7 +78,7 @@ class LoggedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedConversation:
-    """A thread of messages. `model_id` and `params` are of its last call, `name` is the start of its first prompt."""
+    """A conversation. `model_id` and `params` are those of its last call; `name` is the start of its first prompt."""
 
     id: str
     name: str
@@ -141,8 +141,8 @@ class LogReader:
     def messages(self, id: str) -> list[Message]:
         """Return the messages that a call sent, and its response message."""
         whole_id = self._complete_id("responses", id)
-        asked = "SELECT coalesce(tip, prompt_tip), conversation FROM responses WHERE id = ?"
-        ((tip, conversation),) = self._query(asked, whole_id)
+        query = "SELECT coalesce(tip, prompt_tip), conversation FROM responses WHERE id = ?"
+        ((tip, conversation),) = self._query(query, whole_id)
         return self._read_messages(tip, conversation)
 
     def tools(self, id: str) -> list[LoggedTool]:
@@ -286,15 +286,15 @@ class LogReader:
 
     def _matching_ids(self, table: str, end: str) -> list[str]:
         """Return up to two ids of a table with this end, an exact match first."""
-        mine = "(:tenant IS NULL OR tenant = :tenant)"
-        ends_so = "(id = :end OR substr(id, -length(:end)) = :end)"
-        query = f"SELECT id FROM {table} WHERE {mine} AND {ends_so} ORDER BY id = :end DESC LIMIT 2"
+        is_visible = "(:tenant IS NULL OR tenant = :tenant)"
+        matches_id = "(id = :end OR substr(id, -length(:end)) = :end)"
+        query = f"SELECT id FROM {table} WHERE {is_visible} AND {matches_id} ORDER BY id = :end DESC LIMIT 2"
         return [id for (id,) in self._query(query, end=end, tenant=self.tenant)] if end else []
 
     def _read_messages(self, tip: str | None, conversation: str) -> list[Message]:
         """Return the messages up to a tip. The responses among them carry the ids of their calls."""
-        asked = "SELECT tip, id FROM responses WHERE conversation = ? AND tip IS NOT NULL ORDER BY number"
-        calls: dict[str, str] = dict(self._query(asked, conversation))
+        query = "SELECT tip, id FROM responses WHERE conversation = ? AND tip IS NOT NULL ORDER BY number"
+        calls: dict[str, str] = dict(self._query(query, conversation))
         return [
             set_call_id(self._load_message(text), calls.get(hash)) for hash, text in self._query(_SELECT_CHAIN, tip)
         ]

@@ -1,4 +1,4 @@
-"""Convert a finished call to rows. Writing the same call again changes nothing."""
+"""Write a finished call to the tables of a log. Writing the same call again changes nothing."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool,
         return
     prompt = list(chain_messages(call.plan.messages))
     prompt_tip = prompt[-1].hash if prompt else None
-    answer = list(chain_messages([call.message], prompt_tip)) if call.message is not None else []
-    _write_messages(connection, [*prompt, *answer])
+    response = list(chain_messages([call.message], prompt_tip)) if call.message is not None else []
+    _write_messages(connection, [*prompt, *response])
     row = {
         **_request_columns(call),
         **_response_columns(call),
         "conversation": _find_or_create_conversation(connection, call, prompt),
         "tenant": call.tenant,
         "prompt_tip": prompt_tip,
-        "tip": answer[-1].hash if answer else None,
+        "tip": response[-1].hash if response else None,
         "format": _write_format(connection, call.plan.format),
         "raw": dump_json(call.raw) if raw and call.raw else None,
     }
     number = _insert(connection, "responses", row)
     _write_tools(connection, call)
-    if answer and call.error is None:
+    if response and call.error is None:
         connection.execute("UPDATE conversations SET tip = ? WHERE id = ?", (row["tip"], row["conversation"]))
     if index:
-        words = (number, _last_text(prompt), _last_text(answer))
-        connection.execute("INSERT INTO responses_search (rowid, prompt, response) VALUES (?, ?, ?)", words)
+        search_row = (number, _last_text(prompt), _last_text(response))
+        connection.execute("INSERT INTO responses_search (rowid, prompt, response) VALUES (?, ?, ?)", search_row)
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int | None:
@@ -137,8 +137,8 @@ def _find_or_create_conversation(
 ) -> str:
     """Return the conversation that a call continues (by its labels, else by its lineage), or a new one."""
     found = _labelled_conversation(connection, call) or _continued_conversation(connection, call) or call.id
-    words = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
-    _insert(connection, "conversations", {"id": found, "name": _shorten_name(words), "tenant": call.tenant})
+    first_prompt = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
+    _insert(connection, "conversations", {"id": found, "name": _shorten_name(first_prompt), "tenant": call.tenant})
     return found
 
 
@@ -161,8 +161,8 @@ def _continued_conversation(connection: sqlite3.Connection, call: FinishedCall) 
     """Return the conversation of the last call that this one continues, if that call is in the log. If the conversation
     has later calls, this call begins a new one (a fork)."""
     for id in _continued_call_ids(call.plan):
-        asked = "SELECT conversation, number FROM responses WHERE id = ? AND tenant IS ?"
-        if (row := connection.execute(asked, (id, call.tenant)).fetchone()) is not None:
+        query = "SELECT conversation, number FROM responses WHERE id = ? AND tenant IS ?"
+        if (row := connection.execute(query, (id, call.tenant)).fetchone()) is not None:
             later = "SELECT 1 FROM responses WHERE conversation = ? AND number > ? AND error_type IS NULL LIMIT 1"
             return None if connection.execute(later, row).fetchone() else str(row[0])
     return None

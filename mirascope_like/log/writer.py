@@ -1,8 +1,8 @@
 """Write a log: calls are passed to a thread, which writes them.
 
-Each process starts its own thread at the first call: after a fork the child writes its own calls, and the parent those
-it had made. While a process forks, no connection is open: SQLite would mistake the parent's locks for the child's. A
-write that another process's lock prevents is repeated until it succeeds.
+Each process starts its own thread at the first call: after a fork, each process writes the calls that it made itself.
+While a process forks, no connection is open, since SQLite would confuse the locks of parent and child. Writes wait for
+the locks of other processes.
 """
 
 from __future__ import annotations

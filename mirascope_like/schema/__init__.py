@@ -1,2 +1,1 @@
-"""Python types and functions ↔ JSON Schema. Pydantic is loaded here at first use, and only here and in
-`types.result_text`."""
+"""Python types and functions ↔ JSON Schema. Pydantic is imported when it is first used, not with this package."""

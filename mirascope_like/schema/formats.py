@@ -1,7 +1,6 @@
 """Output formats: a Python type, how the model is constrained to it, and how its text is parsed into a value.
 
-A model may write a value as requested (in an envelope, in the forms of a dialect) or as the type itself has it: both
-are accepted.
+Models write values as requested (in an envelope, in a dialect's form) or in the type's own form; both are accepted.
 """
 
 from __future__ import annotations
@@ -169,17 +168,18 @@ class Format(Generic[F]):
     def value_of(
         self, response: object, text: str, *, ended: FinishReason | None = None, pending: str | None = None
     ) -> F:
-        """Return the value of an answer: parsed from its text, or by the parser from the whole response.
+        """Return the value of a response: parsed from its text, or by the parser from the whole response.
 
-        `ended` is the finish reason if the answer did not end normally; `pending` is what it waits for, in words. Then
-        only closed JSON is accepted, since 12 may be the start of 1234. In mode "tool" not even that, since some
-        providers close the arguments of a call that was cut off. Raises `ParseError` with the reason.
+        `ended`: the finish reason, if the response did not end normally. `pending`: why the response is not complete
+        yet (error text). In both cases only closed JSON is accepted, since 12 may be the start of 1234. In mode "tool"
+        a truncated response is never accepted, since some providers close the arguments of a truncated call. Raises
+        `ParseError` with the reason.
         """
         try:
             if self.parser is not None:
                 return _run_parser(self.parser, response, text)
             if (ended or pending) and not (is_closed_json(text) and self._is_complete(ended)):
-                raise ParseError("The JSON in the answer is not closed.", text=text)
+                raise ParseError("The JSON in the response is not closed.", text=text)
             return self.parse(text)
         except ParseError as error:
             if ended is None and pending is None:

@@ -26,20 +26,22 @@ _MAX_EXCERPT = 80  # characters
 
 _END_MESSAGES = {
     FinishReason.MAX_TOKENS: (
-        "The answer was cut off at the limit of tokens before it was complete (finish_reason is max_tokens). "
-        "Raise max_tokens, or ask for less."
+        "The response was truncated at the token limit (finish_reason is max_tokens). Raise max_tokens, or ask for "
+        "less."
     ),
     FinishReason.CONTEXT_LENGTH_EXCEEDED: (
-        "The answer was cut off before it was complete: there was no more room in the model's context "
-        "(finish_reason is context_length_exceeded). Shorten the conversation, or ask for less."
+        "The response was truncated: the model's context is full (finish_reason is context_length_exceeded). Shorten "
+        "the conversation, or ask for less."
     ),
-    FinishReason.REFUSAL: "The model or a filter refused (finish_reason is refusal). It said: {text}",
-    FinishReason.PAUSE: "The provider paused the answer before it was complete (finish_reason is pause). Resume it.",
-    FinishReason.ERROR: "The provider failed before the answer was complete (finish_reason is error).",
-    FinishReason.CANCELLED: "The answer was cancelled before it was complete (finish_reason is cancelled).",
+    FinishReason.REFUSAL: "The model or a filter refused (finish_reason is refusal): {text}",
+    FinishReason.PAUSE: (
+        "The provider paused the response before it was complete (finish_reason is pause). Call resume() to continue."
+    ),
+    FinishReason.ERROR: "The provider failed before the response was complete (finish_reason is error).",
+    FinishReason.CANCELLED: "The response was cancelled before it was complete (finish_reason is cancelled).",
     FinishReason.UNKNOWN: (
-        "The answer may be incomplete: the provider did not say that it is complete (finish_reason is unknown, see "
-        "raw_finish_reason)."
+        "The response may be incomplete: the provider did not confirm that it is complete (finish_reason is unknown; "
+        "see raw_finish_reason)."
     ),
 }
 
@@ -128,7 +130,7 @@ def is_closed_json(text: str) -> bool:
 
 
 def incomplete_error(error: ParseError, ended: FinishReason | None, pending: str | None) -> ParseError:
-    """Return the error for an incomplete answer, by its finish reason (`ended`) or what it waits for (`pending`).
+    """Return the error for an incomplete response: `ended` is its finish reason, `pending` why it is not complete yet.
     `error` is the problem with the text so far."""
     why = pending if ended is None else _END_MESSAGES[ended].format(text=repr(error.text.strip()))
     return ParseError(
@@ -144,15 +146,15 @@ def unusable_error(text: str, wrong: Exception | None, broken: Exception | None)
     if wrong is not None:
         return ParseError(_describe_error(wrong), text=text, original_exception=wrong, advice=_FIX_ADVICE)
     if broken is not None:
-        message = f"The JSON in the answer is broken: {broken}."
+        message = f"The JSON in the response is broken: {broken}."
         return ParseError(message, text=text, original_exception=broken, advice=_JSON_ADVICE)
     excerpt = text if len(text) <= _MAX_EXCERPT else f"{text[:_MAX_EXCERPT]}…"
-    return ParseError(f"The answer contains no JSON: {excerpt!r}", text=text, advice=_JSON_ADVICE)
+    return ParseError(f"The response contains no JSON: {excerpt!r}", text=text, advice=_JSON_ADVICE)
 
 
 def _describe_error(error: Exception) -> str:
     errors: Any = getattr(error, "errors", None)
     if errors is None:
-        return "The JSON in the answer is nested too deeply." if isinstance(error, RecursionError) else str(error)
+        return "The JSON in the response is nested too deeply." if isinstance(error, RecursionError) else str(error)
     details = errors(include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'the answer'}: {d['msg']}" for d in details)
+    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'the response'}: {d['msg']}" for d in details)

@@ -45,8 +45,8 @@ class RawSchemaArguments:
         self._allowed_names = AllowedNames(self.schema)
         if both := sorted(self._allowed_names.listed_names & hidden):
             raise ValueError(
-                f"The schema of the tool {name!r} offers {', '.join(both)} to the model, but the program sets it. "
-                "Remove it from the schema, or do not set it."
+                f"The schema of the tool {name!r} lists {', '.join(both)}, which the program sets. "
+                "Remove them from the schema, or do not set them."
             )
 
     def parse_arguments(self, text: str) -> dict[str, Any]:

@@ -176,7 +176,9 @@ class BaseTool(Generic[P, R]):
     ) -> None:
         check_seconds("timeout", timeout)
         if inline and timeout is not None:
-            raise ValueError("An inline tool cannot have a timeout: it holds the thread that would have to end it.")
+            raise ValueError(
+                "An inline tool cannot have a timeout, because it runs on the thread that would have to stop it."
+            )
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}: at least one call must run at a time.")
         self.fn = fn
@@ -236,7 +238,7 @@ class BaseTool(Generic[P, R]):
 
     @cached_property
     def is_unbound(self) -> bool:
-        """Whether it is a method without its object, so that nobody can call it."""
+        """Whether it is an unbound method, which cannot be called."""
         return is_unbound(self.fn)
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
@@ -511,12 +513,12 @@ class Toolkit:
         return Toolkit([*tools, *self.provider_tools_dict.values()])
 
     def check_bound(self) -> None:
-        """Raise `TypeError` if a tool is a method without its object. A wrapper may have its object elsewhere."""
+        """Raise `TypeError` if a tool is an unbound method. A wrapper may have its object elsewhere."""
         for tool in self.tools_dict.values():
             if tool.is_unbound and not hasattr(tool.fn, "__wrapped__"):
                 raise TypeError(
-                    f"The tool {tool.name!r} is a method without its object. Pass it bound to one: "
-                    f"tools=[thing.{tool.name}]. Calls that are methods find those of their own class."
+                    f"The tool {tool.name!r} is an unbound method. Pass the bound method: "
+                    f"tools=[instance.{tool.name}]. A decorated method binds the tools of its own class by itself."
                 )
 
     def get(self, call: ToolCall) -> AnyTool:

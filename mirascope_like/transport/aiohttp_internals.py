@@ -1,6 +1,6 @@
-"""Everything private or undocumented that is used of aiohttp; no other module uses such parts.
+"""The only module that uses private or undocumented parts of aiohttp.
 
-`tests/transport/test_internals.py` says what breaks if aiohttp changes them.
+`tests/transport/test_internals.py` fails if aiohttp changes them.
 """
 
 from __future__ import annotations

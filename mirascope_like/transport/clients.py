@@ -119,7 +119,7 @@ class ClientPair:
         elif self._loop != token:
             raise RuntimeError(
                 f"This {type(self._async).__name__} is already used in another event loop, to which its connections "
-                "belong. Make one for each loop, or none: without a client, every loop gets its own by itself."
+                "belong. Create one client for each event loop, or pass none: then the library creates them."
             )
         return self._async
 

@@ -55,7 +55,7 @@ class FileURL:
         with contextlib.suppress(httpx2.InvalidURL, ValueError):
             to = self.parse(str(self.url.join(location)))
             return FileURL(to.url.copy_with(userinfo=self.url.userinfo if to.origin == self.origin else b""))
-        raise DownloadError(f"{self} redirects to something else than a valid http:// or https:// URL.")
+        raise DownloadError(f"{self} redirects to something other than a valid http:// or https:// URL.")
 
     @property
     def host(self) -> str:

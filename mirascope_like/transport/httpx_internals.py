@@ -1,7 +1,7 @@
-"""Everything private or undocumented that is used of httpx2 and httpcore2, or of the legacy httpx and httpcore; no
-other module uses such parts.
+"""The only module that uses private or undocumented parts of httpx2 and httpcore2, and of the legacy httpx and
+httpcore.
 
-`tests/transport/test_internals.py` says what breaks if these libraries change them.
+`tests/transport/test_internals.py` fails if these libraries change them.
 """
 
 from __future__ import annotations

@@ -25,10 +25,10 @@ class Pieces:
 
 
 class MemoryTransport:
-    """Responds to each request with what `answer` returns for it; exceptions of `answer` propagate."""
+    """Responds to each request with what `respond` returns for it; its exceptions propagate."""
 
-    def __init__(self, answer: Callable[[HttpRequest], HttpReply | Pieces]) -> None:
-        self._answer = answer
+    def __init__(self, respond: Callable[[HttpRequest], HttpReply | Pieces]) -> None:
+        self._respond = respond
 
     def blocking(self) -> MemoryTransport:
         """See `Transport`."""
@@ -40,27 +40,27 @@ class MemoryTransport:
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """See `Channel`."""
-        answer = self._answer(request)
-        if isinstance(answer, HttpReply):
-            return answer
-        if answer.error is not None:
-            raise answer.error
-        return HttpReply(answer.status, answer.headers, b"".join(answer.pieces))
+        reply = self._respond(request)
+        if isinstance(reply, HttpReply):
+            return reply
+        if reply.error is not None:
+            raise reply.error
+        return HttpReply(reply.status, reply.headers, b"".join(reply.pieces))
 
     async def open(self, request: HttpRequest) -> _MemoryStream:
         """See `Channel`."""
-        answer = self._answer(request)
-        if isinstance(answer, HttpReply):
-            answer = Pieces([answer.body], answer.status, answer.headers)
-        return _MemoryStream(answer)
+        reply = self._respond(request)
+        if isinstance(reply, HttpReply):
+            reply = Pieces([reply.body], reply.status, reply.headers)
+        return _MemoryStream(reply)
 
 
 class _MemoryStream:
-    def __init__(self, answer: Pieces) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self._error = answer.error
-        self._pieces = iter(answer.pieces)
+    def __init__(self, reply: Pieces) -> None:
+        self.status = reply.status
+        self.headers = reply.headers
+        self._error = reply.error
+        self._pieces = iter(reply.pieces)
 
     async def next(self) -> bytes | None:
         piece = next(self._pieces, None)

@@ -1,6 +1,6 @@
-"""Everything undocumented that is used of the `openai` and `anthropic` packages; no other module uses such parts.
+"""The only module that uses undocumented parts of the `openai` and `anthropic` packages.
 
-`tests/transport/test_internals.py` says what breaks if the packages change them.
+`tests/transport/test_internals.py` fails if the packages change them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The chunks that a response arrives in, and the accumulator that assembles them.
 
-Every response, streamed or whole, is a sequence of chunks; an `Accumulator` folds them into a `Reply`. So the streamed
-and the whole response to one request are equal by construction.
+Every response, streamed or not, is a sequence of chunks; an `Accumulator` assembles them into a `Reply`. So the
+streamed and the non-streamed response to one request are equal by construction.
 
 Order of chunks: each part has a start, deltas and an end. Text and thoughts come one at a time; several tool calls may
-be open at once, distinguished by `id`. A part whose end never came is kept if it is text or a thought, and left out if
-it is a tool call: an incomplete call can neither be run nor be sent back.
+be open at once, distinguished by `id`. Text or a thought that never ended is kept; a tool call that never ended is left
+out, since an incomplete call cannot be run or sent back.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class FinishReason(StrEnum):
 
     @property
     def cuts_off(self) -> bool:
-        """Whether a limit ended the response before it was complete."""
+        """Whether the response was truncated: a limit ended it before it was complete."""
         return self in (FinishReason.MAX_TOKENS, FinishReason.CONTEXT_LENGTH_EXCEEDED)
 
     @property
@@ -213,7 +213,7 @@ class ProviderChunk:
 
 @dataclass(frozen=True, slots=True)
 class UsageChunk:
-    """The tokens so far. The last chunk counts; they are not added."""
+    """The token counts so far. Each chunk replaces the one before."""
 
     type: ClassVar[Literal["usage_chunk"]] = "usage_chunk"
     usage: Usage

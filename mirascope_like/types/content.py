@@ -102,7 +102,8 @@ class Image(PydanticField):
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media_types.MAX_IMAGE_BYTES) -> Image:
-        """Make an image from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        """Make an image from a regular file. Reads it immediately, and blocks. Raises `OSError`, and the
+        errors of `from_bytes`."""
         return cls.from_bytes(media_types.read_file(path, max_size), max_size=max_size)
 
     @classmethod
@@ -160,7 +161,8 @@ class Audio(PydanticField):
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media_types.MAX_AUDIO_BYTES) -> Audio:
-        """Make audio from a regular file. Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        """Make audio from a regular file. Reads it immediately, and blocks. Raises `OSError`, and the
+        errors of `from_bytes`."""
         return cls.from_bytes(media_types.read_file(path, max_size), max_size=max_size)
 
     @classmethod
@@ -172,7 +174,7 @@ class Audio(PydanticField):
         timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Audio:
-        """Download audio now; arguments and errors as of `Image.download`."""
+        """Download audio now, with the arguments and errors of `Image.download`."""
         rules = media_types.DownloadRules(max_size, timeout, allow_private)
         return cls.from_bytes(media_types.download(url, rules), max_size=max_size)
 
@@ -250,7 +252,7 @@ class Document(PydanticField):
         cls, path: str | PathLike[str], *, mime_type: str | None = None, max_size: int = media_types.MAX_DOCUMENT_BYTES
     ) -> Document:
         """Make a document from a regular file. Its type is `mime_type`, or PDF by its bytes, or text by its extension.
-        Reads at once (blocking); errors as `from_bytes`, and `OSError`."""
+        Reads the file immediately, and blocks. Raises `OSError`, and the errors of `from_bytes`."""
         data = media_types.read_file(path, max_size)
         try:
             kind = mime_type or media_types.document_type_of_file(path, data)
@@ -268,7 +270,7 @@ class Document(PydanticField):
         timeout: float = media_types.DOWNLOAD_SECONDS,
         allow_private: bool = False,
     ) -> Document:
-        """Download a document now; arguments and errors as of `Image.download` and `from_bytes`."""
+        """Download a document now, with the arguments and errors of `Image.download` and `from_bytes`."""
         rules = media_types.DownloadRules(max_size, timeout, allow_private)
         return cls.from_bytes(media_types.download(url, rules), mime_type=mime_type, max_size=max_size)
 

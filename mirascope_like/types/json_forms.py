@@ -1,4 +1,4 @@
-"""The JSON forms of messages, parts and sources: a registry of their classes, and the conversion in both directions.
+"""The implementation of `serialization`: a registry of the classes with a JSON form, and the conversion both ways.
 
 The modules that define these classes register them here, so this module imports none of them. `serialization` has the
 public functions and describes the form.

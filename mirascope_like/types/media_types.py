@@ -239,7 +239,8 @@ _downloader: Downloader | None = None
 
 
 def set_downloader(downloader: Downloader) -> None:
-    """Set the downloader of URLs. Values do no I/O themselves, so the public APIs pass it in."""
+    """Set the downloader that `download` and `download_async` use. `types` has no HTTP client, so the public APIs pass
+    one in."""
     global _downloader
     _downloader = downloader
 

@@ -53,7 +53,7 @@ _ASSISTANT_PARTS = (Text, Thought, ToolCall, ServerToolCall, ProviderBlock)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemMessage(PydanticField):
-    """Instructions for the model, before and above all other messages."""
+    """Instructions for the model, which take precedence over the other messages."""
 
     role: ClassVar[Literal["system"]] = "system"
     content: Text
@@ -67,7 +67,7 @@ class SystemMessage(PydanticField):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage(PydanticField):
-    """A message of the user, or tool outputs. `name` distinguishes users, where a provider supports it."""
+    """A message from the user, or tool outputs. `name` distinguishes users, where a provider supports it."""
 
     role: ClassVar[Literal["user"]] = "user"
     content: Sequence[UserContentPart]
@@ -79,7 +79,7 @@ class UserMessage(PydanticField):
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class AssistantMessage(HasCallId, PydanticField):
-    """A message of the model.
+    """A message from the model.
 
     `raw_message` is the same message in the provider's own JSON form. It is sent back verbatim to the provider and
     model it came from (signatures and encrypted thoughts are only there) as long as it matches `content`: if you edit

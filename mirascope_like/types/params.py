@@ -153,19 +153,19 @@ def _check_thinking(thinking: object) -> None:
         raise ValueError(f"thinking needs a level, one of {', '.join(_LEVELS)}; got {thinking!r}.")
     if unknown := set(config) - set(ThinkingConfig.__annotations__):
         known = ", ".join(ThinkingConfig.__annotations__)
-        raise ValueError(f"thinking has no {', '.join(sorted(unknown))}; it has {known}.")
+        raise ValueError(f"Unknown keys in thinking: {', '.join(sorted(unknown))}; valid keys: {known}.")
 
 
 def _check_tool_choice(choice: object) -> None:
     given: Mapping[str, object] = cast("Mapping[str, object]", choice) if isinstance(choice, Mapping) else {}
     named = given.keys() == {"name"} and isinstance(given["name"], str)
     if not named and choice not in ("auto", "none", "required"):
-        raise ValueError(f"tool_choice is 'auto', 'none', 'required' or {{'name': 'the_tool'}}; got {choice!r}.")
+        raise ValueError(f"tool_choice must be 'auto', 'none', 'required' or {{'name': 'the_tool'}}; got {choice!r}.")
 
 
 def _unknown_param_message(name: str) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, _PARAM_NAMES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(_PARAM_NAMES))}."
-    return f"Unknown param {name!r}.{hint} What is not modelled goes into extra_body={{…}} or extra_headers={{…}}."
+    hint = f" Did you mean {close[0]!r}?" if close else f" Valid params: {', '.join(sorted(_PARAM_NAMES))}."
+    return f"Unknown param {name!r}.{hint} Pass provider-specific settings in extra_body={{…}} or extra_headers={{…}}."

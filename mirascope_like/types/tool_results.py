@@ -1,6 +1,6 @@
 """The conversion of tool results for the model: to values that can be sent again, to text, and to images.
 
-A tool may itself call a model: a response that it returns stands for its parsed value or text.
+A tool may itself call a model: a response that it returns is replaced by its parsed value or text.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ def materialize_result(result: Any) -> Any:
     """Return a result that can be read each time that it is sent: iterators become lists, a `Text` its text, and a
     response its parsed value or text, also inside of dicts, lists and tuples. Other results are returned unchanged.
 
-    Raises `TypeError` for a response that is unfinished, incomplete, or has tool calls that were not run, and for the
-    bytes of a file that no model would see there: it would read them as text, if at all. Raises the errors of a
-    response's `parse`."""
+    Raises `TypeError` for a response that is unfinished, incomplete, or has tool calls that were not run, and for
+    files that cannot be sent in a tool's result. Raises the errors of a response's `parse`."""
     try:
         return _materialize(result, _TOP_LEVEL)
     except RecursionError:  # for example a cycle, for which `result_text` raises
@@ -99,15 +98,15 @@ def _convert_part(value: Any, position: int) -> Any:
         return value
     if isinstance(value, Image | Audio | Document) and value.source.type.startswith("base64_"):
         raise TypeError(
-            f"A model cannot see this {type(value).__name__} in a tool's result: the only file that it sees is an "
-            "Image that is the result, or is in a list that is the result. Return the content as text."
+            f"A tool's result cannot contain this {type(value).__name__}. Only an Image can be sent, as the result "
+            "itself or as an item of a list that is the result. Return the file's content as text."
         )
     return value
 
 
 def _read_response(response: ResponseLike) -> Any:
     if stream_finisher(response) is not None:
-        raise TypeError("The response is not read to its end: call finish() before returning it.")
+        raise TypeError("The tool returned a stream that is not finished: call finish() before returning it.")
     if response.tool_calls:
         names = ", ".join(call.name for call in response.tool_calls)
         raise TypeError(f"The response has tool calls to run ({names}): execute them and resume before returning it.")

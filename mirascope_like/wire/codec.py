@@ -1,8 +1,8 @@
 """Wire protocols: codecs that turn requests into JSON and responses into chunks.
 
 Codecs are pure functions: they perform no I/O, import no vendor SDK, and are the same for sync and async. `encode`
-turns a `Request` into a JSON body; a response, streamed or not, becomes chunks. The engine folds those chunks, so each
-protocol has one way to express a thing, not two.
+turns a `Request` into a JSON body; a response, streamed or not, becomes chunks. So the engine assembles streamed and
+non-streamed responses in the same way.
 
 A codec raises `ReportedError` (the server reports a failure), `MalformedResponseError` (the response does not follow
 the protocol) or `TruncatedStreamError` (the bytes ended before the response did). The engine turns these into the
@@ -127,8 +127,8 @@ class ReportedError(WireError):
     """The server reports a failure: by its status, in the body, or inside a stream.
 
     `message` is the server's full text; secrets are removed before it is shown, then it is truncated. `implied_status`
-    is the HTTP status that the text implies, where it says more than the actual status. `is_lasting` is true if a retry
-    cannot help, because somebody has to pay or raise a limit first.
+    is the HTTP status that the text implies, where it says more than the actual status. `is_permanent`: a
+    retry cannot help until somebody pays or raises a limit.
     """
 
     def __init__(
@@ -136,31 +136,31 @@ class ReportedError(WireError):
         message: str,
         *,
         status: int | None = None,
-        meaning: int | None = None,
+        implied_status: int | None = None,
         type: str | None = None,
         code: str | None = None,
         body: object = None,
         request_id: str | None = None,
-        is_lasting: bool = False,
+        is_permanent: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
-        self.implied_status = meaning
+        self.implied_status = implied_status
         self.type = type
         self.code = code
         self.body = body
         self.request_id = request_id
-        self.is_lasting = is_lasting
+        self.is_permanent = is_permanent
 
 
 class MalformedResponseError(WireError):
     """The response does not follow the protocol. `response_text` is its full text; secrets are removed before it is
     shown, then it is truncated."""
 
-    def __init__(self, reason: str, quoted: str) -> None:
+    def __init__(self, reason: str, response_text: str) -> None:
         super().__init__(reason)
-        self.response_text = quoted
+        self.response_text = response_text
 
 
 class TruncatedStreamError(WireError):

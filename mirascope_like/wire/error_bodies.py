@@ -5,7 +5,7 @@ Shapes seen: `{"error": {"message", "type", "code", …}}` (OpenAI, Anthropic, O
 `{"detail": …}` (FastAPI servers), `{"message": …}`, and text or HTML from proxies on the way.
 
 Rules
-* A body that says it is an error is one, whatever its status.
+* A body that contains an error is treated as an error, even with status 200.
 * The status decides the kind of error. If there is none (a response that began with 200), or it is the 400 that some
   servers use for everything, the body decides: its code, else its type.
 """
@@ -87,7 +87,7 @@ _STATUS_BY_CODE = {
 }
 # Retries fail until somebody pays or raises a limit. OpenAI (the first five), older codes of OpenAI, Moonshot,
 # Anthropic.
-_LASTING_CODES = {
+_PERMANENT_CODES = {
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -132,16 +132,16 @@ def parse_error_value(value: object, *, status: int | None = None) -> ReportedEr
     kind = _as_text(fields.get("type")) or _as_text(fields.get("status"))
     status = status or _find_status(fields, outer)
     codes = [str(name).lower() for name in (code, kind, fields.get("status"), _detail_code(fields)) if name is not None]
-    meaning = _implied_status(status, codes, text)
+    implied_status = _implied_status(status, codes, text)
     return ReportedError(
         text,
-        status=status or meaning,
-        meaning=meaning,
+        status=status or implied_status,
+        implied_status=implied_status,
         type=kind,
         code=None if code is None else str(code),
         body=value,
         request_id=_as_text(outer.get("request_id")),
-        is_lasting=not _LASTING_CODES.isdisjoint(codes),
+        is_permanent=not _PERMANENT_CODES.isdisjoint(codes),
     )
 
 

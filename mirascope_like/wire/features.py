@@ -65,11 +65,14 @@ class Features:
     max_output_tokens: int | None = None
     """The maximum number of output tokens of one response."""
     seed: bool | None = None
+    """Whether `seed` is accepted."""
     stop: bool | None = None
+    """Whether stop sequences are accepted."""
     parallel_tools: bool | None = None
     """Whether a request can set if several tools may be called at a time."""
     tool_choice: Literal["words", False] | None = None
-    """How `tool_choice` is accepted: "words" if only as a word, never as a tool's name; `False` if not at all."""
+    """How `tool_choice` is accepted: "words" if only as a string, never as an object that names a tool; `False` if not
+    at all."""
     dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of the server's `ChatDialect` that differ from its provider's."""
 

@@ -7,7 +7,7 @@ Rules
 * A value that is not in the table is `UNKNOWN`: a response is complete only if the server says so by a known value.
 * Some servers send no value though the response is complete, and a stop sequence may end a text or cut a tool call.
   Then the tool calls decide: the response is incomplete if the arguments of one are not a JSON object.
-* Of two values, the router's and the model server's own, the worse counts if it is known.
+* If a router and the model server both send a value, a known failure takes precedence.
 * Case does not matter, nor does what follows a colon ("function_call_filter: MALFORMED_FUNCTION_CALL").
 """
 

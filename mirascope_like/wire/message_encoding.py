@@ -1,7 +1,7 @@
-"""What all codecs share when they encode messages: they decide which messages go back verbatim, write the others as
-text, and give calls ids and names that the server accepts.
+"""Helpers that all codecs use to encode messages: they decide which messages are sent back verbatim, write the others
+as text, and make the ids and names of calls valid for the server.
 
-A call's id is converted independently of other calls, so call and result agree, also in later requests.
+Each id is converted on its own, so a call and its result always match, also in later requests.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _is_unedited(message: AssistantMessage, decode: Callable[[], list[Chunk]]) -
 
 
 def message_text(message: AssistantMessage, request: Request) -> str:
-    """Return a message's texts as one, for a provider or model that did not write them.
+    """Return the message's text, for a provider or model that did not produce the message.
 
     Other providers cannot verify the signatures of thoughts, so thoughts are left out, or written as text if the caller
     requests it.
@@ -142,11 +142,12 @@ def data_url(mime_type: str, base64_text: str) -> str:
     return f"data:{mime_type};base64,{base64_text}"
 
 
-def warn_omitted(name: str, request: Request, beside: str = "", instead: str = "") -> None:
-    """Warn that the param `name` cannot be sent to this model, or not `beside` another param; `instead` is a sentence
-    on what the caller can do."""
-    what = f"{name!r} beside {beside!r}" if beside else repr(name)
-    text = f"{request.model_id or request.model} does not take {what}: it is left out of the request. {instead}"
+def warn_omitted(name: str, request: Request, together_with: str = "", instead: str = "") -> None:
+    """Warn that the param `name` cannot be sent to this model, or not `together_with` another param; `instead` is a
+    sentence on what the caller can do."""
+    what = f"{name!r} together with {together_with!r}" if together_with else repr(name)
+    model = request.model_id or request.model
+    text = f"{model} does not support {what}; {name!r} is left out of the request. {instead}"
     warnings.warn(text.rstrip(), UnsupportedParamWarning, stacklevel=2)
 
 

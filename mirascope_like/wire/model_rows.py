@@ -5,7 +5,7 @@
 "claude-4-opus" and "claude-opus-4@20250514" are one model. A model without a row gets the row of the closest older one
 in its family (see `features`), so a new model needs a row only if it differs.
 
-`PATTERNS` lists what is known of models elsewhere, by regular expression; the first that matches the whole name counts.
+`PATTERNS` lists models on other servers by regular expression; the first pattern that matches the whole name wins.
 
 Sources: OpenAI's guides on models, reasoning and function calling, Anthropic's pages on models, thinking, effort and
 structured outputs, xAI's page on reasoning, the request types of the vendors' packages, and pydantic-ai's profiles.

@@ -1,4 +1,4 @@
-"""The former name of `unsupported_params`, until the annotations of `engine.calls` and `engine.streams` use the new one."""
+"""The former name of `unsupported_params`, for the annotations of `engine.calls` and `engine.streams`."""
 
 from .unsupported_params import Adjustment
 

@@ -31,9 +31,9 @@ def add_sampling_params(
         if support is False or name in unsupported:
             warn_omitted(name, request)
         elif support == "unthinking" and is_thinking_enabled(request):
-            warn_omitted(name, request, beside="thinking", instead="Set thinking={'level': 'none'} to send it.")
+            warn_omitted(name, request, together_with="thinking", instead="Set thinking={'level': 'none'} to send it.")
         elif support == "one" and name == "top_p" and "temperature" in body:
-            warn_omitted(name, request, beside="temperature")
+            warn_omitted(name, request, together_with="temperature")
         else:
             body[name] = value
 
@@ -64,7 +64,7 @@ def supported_tool_choice(request: Request) -> ToolChoice | None:
         return choice
     if features.forced_tools == "unthinking" and not is_thinking_enabled(request):
         return choice
-    warn_omitted("tool_choice", request, beside="thinking" if features.forced_tools else "")
+    warn_omitted("tool_choice", request, together_with="thinking" if features.forced_tools else "")
     return "auto"
 
 

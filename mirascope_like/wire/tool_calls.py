@@ -1,4 +1,4 @@
-"""What all decoders need for tool calls: unique ids, and arguments that servers send in pieces or twice."""
+"""Helpers of all decoders: unique call ids, open parts, and arguments that arrive in pieces or twice."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Rules
 * Only a 400 or 422 counts, and only if its text both names a field and says that it is not supported. An error about a
   wrong value ("must be at most 2") does not count.
 * An adjustment changes what is known of the model or its server: its `Features`. Codecs do the rest.
-* If several fields are named, the first is meant; servers go on to name what to use instead.
+* If a text names several fields, the first is the unsupported one; later ones are suggested replacements.
 
 Sources of the patterns: error texts of OpenAI, Azure, Anthropic, Mistral, LM Studio, Ollama, vLLM, llama.cpp and of
 validators in front of servers (Pydantic's, ajv's).
@@ -63,7 +63,7 @@ def find_adjustment(error: ReportedError, request: Request | None = None) -> Adj
     # Servers use the same text whether they never accept temperature or only not beside an effort: try the lesser
     # change first.
     return (
-        _NO_SAMPLING_BESIDE_THINKING
+        _NO_SAMPLING_WITH_THINKING
         if adjustment is _NO_SAMPLING and request and is_thinking_enabled(request)
         else adjustment
     )
@@ -93,8 +93,8 @@ _INVALID_VALUE = (
 )
 
 _NO_SAMPLING = Adjustment(unsupported="'temperature' and 'top_p'", features={"sampling": False})
-_NO_SAMPLING_BESIDE_THINKING = Adjustment(
-    unsupported="'temperature' and 'top_p' beside 'thinking'", features={"sampling": "unthinking"}
+_NO_SAMPLING_WITH_THINKING = Adjustment(
+    unsupported="'temperature' and 'top_p' together with 'thinking'", features={"sampling": "unthinking"}
 )
 _NO_STRICT = Adjustment(unsupported="a schema for the response", features={"strict_format": False})
 _NO_EFFORT = Adjustment(unsupported="a thinking effort", features={"efforts": ()})
@@ -135,12 +135,13 @@ _BY_FIELD: Mapping[str, Adjustment] = {
 _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     (
         r"tools.{0,40}reasoning_effort.{0,20}not supported",
-        Adjustment(unsupported="'thinking' beside tools", features={"thinking_with_tools": False}),
+        Adjustment(unsupported="'thinking' together with tools", features={"thinking_with_tools": False}),
     ),
     (
         r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice",
         Adjustment(
-            unsupported="a 'tool_choice' that forces a call beside 'thinking'", features={"forced_tools": "unthinking"}
+            unsupported="a 'tool_choice' that forces a call together with 'thinking'",
+            features={"forced_tools": "unthinking"},
         ),
     ),
     (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
@@ -163,7 +164,7 @@ _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     ),
     (
         r"temperature\W{1,3}and \W?top_p\W.{0,20}cannot both",
-        Adjustment(unsupported="'top_p' beside 'temperature'", features={"sampling": "one"}),
+        Adjustment(unsupported="'top_p' together with 'temperature'", features={"sampling": "one"}),
     ),
     (
         r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string",

@@ -209,7 +209,7 @@ def test_only_valid_urls_of_http(colour: Colour, url: str) -> None:
 def test_redirects_lead_to_urls_of_http_only(colour: Colour, server: Server, place: str) -> None:
     server.answer = redirecting(moved=place)
     said = refusal(colour, f"{server.url}/moved")
-    assert said == f"{server.url}/moved redirects to something else than a valid http:// or https:// URL."
+    assert said == f"{server.url}/moved redirects to something other than a valid http:// or https:// URL."
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

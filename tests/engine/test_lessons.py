@@ -188,7 +188,7 @@ def test_temperature_beside_an_effort_is_refused_only_there(server: Server) -> N
         warnings.simplefilter("always")
         thinking.call("Hi")
         thinking.call("Hi")
-    assert "'temperature' and 'top_p' beside 'thinking', and is asked without" in str(warned[1].message)
+    assert "'temperature' and 'top_p' together with 'thinking', and is asked without" in str(warned[1].message)
     llm.Model("test/model", temperature=0.5).call("Hi")
     assert [received.json.get("temperature") for received in server.received] == [0.5, None, None, 0.5]
 

@@ -486,7 +486,7 @@ def test_a_schema_that_is_none_is_an_error(given: Callable[..., Any]) -> None:
 
 
 def test_a_schema_may_not_offer_what_the_program_sets() -> None:
-    with pytest.raises(ValueError, match="offers to to the model"):
+    with pytest.raises(ValueError, match="lists to, which the program sets"):
         llm.Tool(functools.partial(send, to="me"), parameters=TO)
-    with pytest.raises(ValueError, match="offers ctx to the model"):
+    with pytest.raises(ValueError, match="lists ctx, which the program sets"):
         llm.Tool(context_last, parameters={"properties": {"ctx": {}}})

@@ -381,7 +381,7 @@ def test_a_file_that_no_model_would_see_is_an_error(colour: Colour, result: obje
     (output,) = run_tools(colour, [show], calling("show"))
     assert isinstance(output.error, llm.ToolExecutionError)
     assert isinstance(output.error.tool_exception, TypeError)
-    assert "A model cannot see this" in output.result
+    assert "A tool's result cannot contain this" in output.result
 
 
 def test_what_a_model_can_see_stays_as_it_is_and_texts_are_their_words(colour: Colour) -> None:

@@ -87,9 +87,9 @@ def test_a_method_without_its_object_is_an_error_before_anything_is_sent(colour:
     async def scenario() -> None:
         model = llm.scripted(repeat=True)
         for tool in (Clerk.convert, Clerk.refund):
-            with pytest.raises(TypeError, match=rf"{tool.__name__}' is a method without its object"):
+            with pytest.raises(TypeError, match=rf"{tool.__name__}' is an unbound method"):
                 await colour.got(colour.ask(model, "Hi", tools=[tool]))
-        with pytest.raises(TypeError, match="a method without its object"), model:
+        with pytest.raises(TypeError, match="an unbound method"), model:
             Clerk.ask(Clerk(1), "Hi")
         assert not model.requests
 

@@ -417,7 +417,7 @@ def test_validate_does_not_ask_again_for_what_the_limit_cut_off(colour: Colour, 
     ("reason", "said"),
     [
         (llm.FinishReason.CONTEXT_LENGTH_EXCEEDED, "room in the model's context"),
-        (llm.FinishReason.REFUSAL, "refused.*It said: '12'"),
+        (llm.FinishReason.REFUSAL, "refused.*: '12'"),
     ],
 )
 def test_answers_that_did_not_simply_end(colour: Colour, kind: str, reason: llm.FinishReason, said: str) -> None:

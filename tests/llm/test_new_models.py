@@ -103,7 +103,7 @@ def test_a_level_that_is_lowered_warns(
 
 def test_an_effort_that_cannot_be_set_is_left_out(server: Server) -> None:
     GROK.play(server, said())
-    with pytest.warns(llm.UnsupportedParamWarning, match="does not take 'thinking level'"):
+    with pytest.warns(llm.UnsupportedParamWarning, match="does not support 'thinking level'"):
         GROK.model("grok-4.20", thinking={"level": "high"}).call("Hi")
     assert "reasoning_effort" not in bodies(server)[0]
 
@@ -204,7 +204,7 @@ def test_models_that_think_by_default_are_sampled_only_without_thinking(
     wire.play(server, said())
 
     async def scenario() -> None:
-        with pytest.warns(llm.UnsupportedParamWarning, match="'temperature' beside 'thinking'.* Set thinking="):
+        with pytest.warns(llm.UnsupportedParamWarning, match="'temperature' together with 'thinking'.* Set thinking="):
             await ask(colour, stream, wire.model(name, temperature=0.5))
         await ask(colour, stream, wire.model(name, temperature=0.5, top_p=0.9, thinking={"level": "none"}))
 
@@ -266,7 +266,7 @@ def test_chat_completions_take_tools_or_an_effort(
         warnings.simplefilter("always")
         colour.run(scenario)
     assert bodies(server)[0].get("reasoning_effort") == effort
-    assert ["'thinking' beside 'tools'" in str(each.message) for each in warned] == [True] * lost
+    assert ["'thinking' together with 'tools'" in str(each.message) for each in warned] == [True] * lost
 
 
 def test_the_responses_protocol_takes_tools_and_an_effort(server: Server) -> None:
@@ -300,4 +300,4 @@ def test_deepseek_takes_a_demanded_tool_only_without_thinking(
         warnings.simplefilter("always")
         DEEPSEEK.model("deepseek-v4-pro", tool_choice="required", **thinking).call("Hi", tools=[look])
     assert bodies(server)[0]["tool_choice"] == sent
-    assert [("'tool_choice' beside 'thinking'" in str(each.message)) for each in caught] == [True] * warned
+    assert [("'tool_choice' together with 'thinking'" in str(each.message)) for each in caught] == [True] * warned

@@ -270,8 +270,8 @@ def test_a_format_beside_strict_tools(colour: Colour) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("I do not know.", "The answer contains no JSON: 'I do not know.'"),
-        ('{"title": "a",', "The JSON in the answer is broken"),
+        ("I do not know.", "The response contains no JSON: 'I do not know.'"),
+        ('{"title": "a",', "The JSON in the response is broken"),
         ('{"title": 3, "pages": {}}', "title: Input should be a valid string"),
         ('{"pages": {}}', "title: Field required"),
         ('{"title": "a", "pages": {"x": NaN}}', "broken"),

@@ -410,7 +410,7 @@ def test_what_is_not_taken_is_left_out_aloud(params: Params, features: Features,
 
 def test_temperature_counts_where_one_way_to_sample_is_taken() -> None:
     both: Params = {"temperature": 0.5, "top_p": 0.9}
-    with pytest.warns(UnsupportedParamWarning, match="'top_p' beside 'temperature'"):
+    with pytest.warns(UnsupportedParamWarning, match="'top_p' together with 'temperature'"):
         body = encode(user("hi"), params=both, features=features_of("anthropic", "claude-sonnet-4-5"))
     assert (body["temperature"], "top_p" in body) == (0.5, False)
 

@@ -190,14 +190,14 @@ def test_params_are_worded_as_the_server_takes_them(provider: str, params: Any, 
     ],
 )
 def test_params_that_are_refused_are_left_out_with_a_warning(provider: str, features: Features, params: Any) -> None:
-    with pytest.warns(UnsupportedParamWarning, match=f"{provider}/m does not take '{next(iter(params))}'"):
+    with pytest.warns(UnsupportedParamWarning, match=f"{provider}/m does not support '{next(iter(params))}'"):
         body = sent(provider=provider, features=features, params=params)
     assert set(body) == {"model", "messages"}
 
 
 def test_temperature_counts_where_one_way_to_sample_is_taken() -> None:
     both: Params = {"temperature": 0.5, "top_p": 0.9}
-    with pytest.warns(UnsupportedParamWarning, match="'top_p' beside 'temperature'"):
+    with pytest.warns(UnsupportedParamWarning, match="'top_p' together with 'temperature'"):
         body = sent(features=Features(sampling="one"), params=both)
     assert (body["temperature"], "top_p" in body) == (0.5, False)
     assert sent(features=Features(sampling="one"), params={"top_p": 0.9})["top_p"] == 0.9
@@ -208,7 +208,7 @@ def test_who_does_not_think_may_be_sampled(level: Any) -> None:
     params: Params = {"temperature": 0.5, "thinking": {"level": level}}
     assert sent(features=Features(sampling="unthinking"), params=params)["temperature"] == 0.5
     params = {"temperature": 0.5, "thinking": {"level": "low"}}
-    with pytest.warns(UnsupportedParamWarning, match="'temperature' beside 'thinking'"):
+    with pytest.warns(UnsupportedParamWarning, match="'temperature' together with 'thinking'"):
         assert "temperature" not in sent(features=Features(sampling="unthinking"), params=params)
 
 

@@ -290,7 +290,7 @@ def test_params_that_would_be_refused_are_left_out(model: str, params: Any, left
 def test_who_does_not_think_may_be_sampled(model: str) -> None:
     for params in ({}, {"thinking": {"level": "none"}}, {"thinking": {"level": "default"}}):
         assert encode(model=model, params={"temperature": 0.2, **params})["temperature"] == 0.2
-    with pytest.warns(UnsupportedParamWarning, match="'temperature' beside 'thinking'"):
+    with pytest.warns(UnsupportedParamWarning, match="'temperature' together with 'thinking'"):
         assert "temperature" not in encode(model=model, params={"temperature": 0.2, "thinking": {"level": "high"}})
 
 

@@ -1,8 +1,8 @@
 """Decoding values from a dialect's forms to the forms of the type's own JSON Schema.
 
 Rules
-* A decoder never raises. It leaves unchanged what is not in its form, and validation judges that. So it also accepts
-  plain values and partial values.
+* A decoder never raises. A value that is not in the expected form is returned unchanged, and validation then accepts or
+  rejects it. So plain and partial values are accepted too.
 * All dialects share their forms, so a decoder need not know for which dialect a value was written.
 """
 

@@ -188,20 +188,20 @@ class RootContainer(_SlotContainer):
 
 
 class ObjectContainer(_SlotContainer):
-    """An object with known members. `members` has, by name in JSON, their key in `slots` and their plan. `present`
-    collects the slots that have a value."""
+    """An object with known members. `members` has, by name in JSON, their key in `slots` and their plan.
+    `filled_slots` collects the slots that have a value."""
 
     def __init__(
         self,
         value: Any,
         slots: MutableMapping[str, Any],
         members: Mapping[str, tuple[str, ValuePlan]],
-        present: set[str] | None = None,
+        filled_slots: set[str] | None = None,
     ) -> None:
         self.value = value
         self.slots = slots
         self._members = members
-        self._filled_slots = present
+        self._filled_slots = filled_slots
 
     def add_key(self, name: str) -> bool:
         """See `Sink.add_key`."""

@@ -326,9 +326,9 @@ class JsonStream:
         if self._sink.needs_whole_string:
             self._note_value(self._sink.complete(self._text_since(self._start_of_string)))
 
-    def _note_value(self, has_content: bool) -> None:
-        """Update the state after the sink received a value."""
-        if has_content:
+    def _note_value(self, is_shown: bool) -> None:
+        """Update the state after the sink received a value, which it shows or not."""
+        if is_shown:
             self.has_changed = self.has_content = True
         elif self._sink.is_undecided:
             self._switch_to_chosen_sink()

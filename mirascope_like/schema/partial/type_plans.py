@@ -77,8 +77,8 @@ class TypePlan:
         its owner: it mentions `Self` or a name of its module, or has a validator that needs other fields."""
         if text[:1] in "{[":
             value = json.loads(text)
-            if (decode := self.decode(value)) != value:
-                text = json.dumps(decode)
+            if (decoded := self.decode(value)) != value:
+                text = json.dumps(decoded)
         try:
             return self._validator.validate_json(text)
         except ValueError:

@@ -59,8 +59,8 @@ class GrowingValue(Generic[F]):
         text = self._stream.text
         if text.strip() == self._parsed_json or (self._stream.is_open and not is_closed_json(text)):
             return ()  # parsed already, or cut off; an open brace in a text that ends like JSON is part of a string
-        was_final, has_content = self._is_final, self._value
-        return (self._value,) if self._parse(text) and not (was_final and self._value == has_content) else ()
+        was_final, previous_value = self._is_final, self._value
+        return (self._value,) if self._parse(text) and not (was_final and self._value == previous_value) else ()
 
     def _skip_prose(self) -> None:
         """Read on behind text that is not JSON. It was prose, as long as no content was shown from it."""

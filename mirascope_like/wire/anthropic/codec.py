@@ -13,9 +13,9 @@ Rules
   text.
 * The prefix that calls share is marked for the cache: tools and `system`, and the history once there is one. The API
   ignores marks on a prefix that is too short.
-* `max_tokens` must be sent. Callers set it as the most they pay for, so the thinking budget is reduced to fit it, never
-  the reverse. If it is not set, it is 16,000 or the model's limit, and for unknown models the smallest limit of all.
-* Params that a model refuses, alone or beside others, are omitted with a warning.
+* The API requires `max_tokens`. It limits the caller's cost, so the thinking budget is reduced to fit it; `max_tokens`
+  is never raised. The default is 16,000 or the model's limit; for unknown models the smallest limit of all models.
+* Params that a model refuses, alone or together with others, are omitted with a warning.
 """
 
 from __future__ import annotations

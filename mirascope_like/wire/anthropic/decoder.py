@@ -176,7 +176,8 @@ class _ServerCallBlock(_Block):
         if start_input and not self.args.text:
             self.args.add(start_input)
         elif start_input and not self.args.has_same_value(start_input):
-            raise MalformedResponseError(f"tool call {self.name!r} has arguments twice", start_input)
+            reason = f"tool call {self.name!r} has different arguments in its start event and its deltas"
+            raise MalformedResponseError(reason, start_input)
         self.raw["input"] = arguments_object(self.args.text)
         return self.args.text or "{}"
 
@@ -320,7 +321,7 @@ class MessagesDecoder(EventDecoder):
                 and len(self._indexes_without_args) > 1
             ):
                 raise MalformedResponseError(
-                    "arguments have no index, and several tool calls wait for theirs", str(delta)
+                    "arguments have no index, and several tool calls have no arguments yet", str(delta)
                 )
             if block is None and index in self._ended_indexes:
                 raise MalformedResponseError("arguments came after the end of their tool call", str(delta))

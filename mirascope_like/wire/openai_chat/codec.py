@@ -225,7 +225,7 @@ def _resolve_effort(request: Request) -> str | None:
     features = request.features
     if not (request.tools and features.thinking_with_tools is False and is_thinking_enabled(request)):
         return supported_effort(request)
-    warn_omitted("thinking", request, beside="tools", instead=_USE_RESPONSES)
+    warn_omitted("thinking", request, together_with="tools", instead=_USE_RESPONSES)
     return "none" if "none" in (features.efforts or ("none",)) else None
 
 

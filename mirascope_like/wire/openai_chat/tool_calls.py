@@ -100,7 +100,7 @@ class _PartialCall:
         if self.names and self._has_name(name, id):
             return
         if self.is_started:
-            raise MalformedResponseError(f"the name of tool call {self.name!r} goes on after the call began", name)
+            raise MalformedResponseError(f"the name of tool call {self.name!r} continues after the call began", name)
         if len(name) + len(self.name) > _MAX_NAME_LENGTH:
             raise MalformedResponseError(f"the name of a tool call has more than {_MAX_NAME_LENGTH} characters", name)
         self.names.append((id or (self.names[-1][0] if self.names else ""), name))
@@ -114,7 +114,7 @@ class _PartialCall:
         if len(by_id) < 2 or id not in by_id or "" in by_id:
             return ()
         if self.is_started:
-            raise MalformedResponseError(f"tool call {self.name!r} turns out to be several", id)
+            raise MalformedResponseError(f"tool call {self.name!r} has the deltas of several calls", id)
         self.names, *others = by_id.values()
         self.ids = {self.id}
         return others
@@ -129,7 +129,7 @@ class _PartialCall:
             self._args_id = id
         if self.has_args and "{" in args and args.lstrip().startswith("{") and self.is_complete():
             if not self.can_have_id(id) or not self.is_repeated_by(args):
-                raise MalformedResponseError(f"tool call {self.name!r} has arguments twice", args)
+                raise MalformedResponseError(f"tool call {self.name!r} has a second arguments object", args)
             if not self._is_placeholder:
                 return
             self._clear_args()
@@ -282,7 +282,7 @@ class ToolCalls:
             return None
         if delta.args and not delta.name and not call.has_args and self._count_without_args > 1:
             raise MalformedResponseError(
-                "arguments have no index or id, and several tool calls wait for theirs", delta.args
+                "arguments have no index or id, and several tool calls have no arguments yet", delta.args
             )
         return call
 

@@ -3,11 +3,11 @@
 Source: platform.openai.com/docs/api-reference/responses-streaming, and recorded traffic for other servers' variants.
 
 Rules
-* Chunks follow the order of the output items. Deltas of the current item are written as they come; an item that is done
-  early, or was never streamed, is written when its turn comes, at the latest when the last event brings the whole
-  response. So a stream that is read from its middle gives no chunks until then, and then all of them.
-* If the last event does not bring the response, what came of unfinished items is kept.
-* A non-streamed response is decoded as that last event: one way to write an item for both.
+* Chunks follow the order of the output items. Deltas of the current item become chunks at once. Later items wait until
+  the items before them are complete, at the latest until the final event, which contains the whole response. If the
+  events of the first items are missing, all chunks come with the final event.
+* If the final event does not contain the response, the content so far of unfinished items is kept.
+* A non-streamed response is decoded like that final event.
 * `raw_message` is the list of output items as the server wrote them.
 """
 
@@ -46,6 +46,7 @@ from .output_items import (
 
 __all__ = ["ResponsesDecoder"]
 
+_LACKS_CALL = "the final response lacks a tool call that was streamed"
 # The items that a delta alone identifies: a call needs its name.
 _ITEM_TYPE_BY_DELTA = {
     "response.output_text.delta": "message",
@@ -170,9 +171,7 @@ class ResponsesDecoder(EventDecoder):
         """Write the rest of an item that is complete."""
         if self._current_item is not None and raw.get("type") not in (None, self._current_item.kind):
             if self._current_item.kind in CLIENT_CALLS:
-                raise MalformedResponseError(
-                    "the last event does not have a tool call that began", str(self._current_item.raw)
-                )
+                raise MalformedResponseError(_LACKS_CALL, str(self._current_item.raw))
             self._write_open_item(self._current_item, chunks)
         item, self._current_item = self._current_item or make_item(raw, self._ids), None
         self._done_items.append(raw)
@@ -212,7 +211,7 @@ def _unwritten_items(output: Sequence[JsonObject], written: Sequence[JsonObject]
     known = Counter(map(_item_key, written))
     rest = [item for item in output if not _remove_key(known, _item_key(item))]
     if missing := next((item for item in written if item.get("type") in CLIENT_CALLS and known[_item_key(item)]), None):
-        raise MalformedResponseError("the last event does not have a tool call that came before", str(missing))
+        raise MalformedResponseError(_LACKS_CALL, str(missing))
     return rest
 
 

@@ -286,7 +286,7 @@ class _CallItem(OutputItem):
             return
         so_far = self._args.text
         if not args.startswith(so_far):
-            raise MalformedResponseError("the arguments of a tool call are not those of its deltas", args)
+            raise MalformedResponseError("the final arguments of a tool call differ from its deltas", args)
         self._args.add(args[len(so_far) :])
 
     def _write_args(self, chunks: list[Chunk]) -> None:
