@@ -25,9 +25,9 @@ from pydantic import BaseModel, Field
 
 from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
-from mirascope_like.transport.in_memory import MemoryTransport, Pieces
+from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
 from mirascope_like.types.messages import Message
-from mirascope_like.wire.features import Features, chat_dialect
+from mirascope_like.wire.features import Features, get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 PIECE = 8  # characters
@@ -87,11 +87,11 @@ class Provider:
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `llm.Provider`."""
-        answer = Pieces(events(self.text))
+        answer = StreamedBody(events(self.text))
         return HTTPEndpoint(
             provider_id=self.id,
             model=name,
-            codec=OpenAIChat(chat_dialect("bench")),
+            codec=OpenAIChat(get_chat_dialect("bench")),
             transport=MemoryTransport(lambda request: answer),
             base_url="http://bench",
             features=Features(strict_format=True),

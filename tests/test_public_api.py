@@ -41,8 +41,8 @@ REACHED = {
     "super()._bind_arguments",
     "super()._stand_for",
     "bound._stand_for",
-    "response._resume",
-    "resumed._settle",
+    "response._resumed",
+    "resumed._read_rest",
     "os._exit",
     "super()._create_connection",
     # Of `chat.turns`, by its own functions:

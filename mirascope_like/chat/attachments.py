@@ -191,7 +191,7 @@ def type_at_hand(attachment: Attachment) -> str | None:
 
 
 def _told_type(data: bytes, name: str | None) -> str:
-    for tell in (media_types.image_type, media_types.audio_type, media_types.document_type):
+    for tell in (media_types.detect_image_type, media_types.detect_audio_type, media_types.detect_document_type):
         with contextlib.suppress(ValueError):
             kind = tell(data)
             return _SAME_TYPES.get(kind, kind)

@@ -18,7 +18,7 @@ from ..types.headers import check_headers
 from ..types.media_types import is_text_type
 from ..types.messages import Message as LLMMessage
 from ..types.params import Params, check_params
-from ..wire.features import features_of
+from ..wire.features import find_features
 from .assembly import ChunkReader
 from .attachments import TYPES_BY_SUFFIX, loaded
 from .convert import from_llm, to_llm
@@ -68,7 +68,7 @@ class _AttachmentTypes:
         if instance is None:
             return _ATTACHMENT_TYPES
         provider, name = _asked(instance.model_id, instance.provider)
-        return _TEXTS if features_of(provider.id, name).only_text else _ATTACHMENT_TYPES
+        return _TEXTS if find_features(provider.id, name).text_only else _ATTACHMENT_TYPES
 
 
 class _Library(BaseModel):

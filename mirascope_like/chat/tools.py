@@ -310,8 +310,8 @@ class _Runnable(schema.Tool[..., Any]):
         except TypeError:  # the schema was given, and the function's types say nothing to a model
             return super()._bind_arguments(text)
         if self._raw_arguments is not None and self._raw_arguments.schema != arguments.schema:
-            self._raw_arguments.parse_arguments(text)
-        return arguments.bind(text)
+            self._raw_arguments.parse(text)
+        return arguments.parse(text)
 
     def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:
         """See `BaseTool.output`."""

@@ -108,10 +108,10 @@ class HTTPProvider:
 
     def _features(self, model: str, base_url: str) -> Features:
         """Return what is known of a model. Nothing is guessed of a server that only an environment variable names."""
-        from ..wire.features import features_of, known_features
+        from ..wire.features import find_features, find_known_features
 
         registered = self.base_url is not None or base_url == self.default_base_url
-        return features_of(self.id, model) if registered else known_features(self.id, model)
+        return find_features(self.id, model) if registered else find_known_features(self.id, model)
 
     def _transport(self) -> Transport:
         if self.transport is None:
@@ -212,10 +212,10 @@ def _chat(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str
 
 @cache
 def _chat_codec(provider_id: str) -> Codec:
-    from ..wire.features import chat_dialect
+    from ..wire.features import get_chat_dialect
     from ..wire.openai_chat.codec import OpenAIChat
 
-    return OpenAIChat(chat_dialect(provider_id))
+    return OpenAIChat(get_chat_dialect(provider_id))
 
 
 def _responses(provider_id: str, name: str, _: Sequence[Message]) -> tuple[Codec, str]:
@@ -231,9 +231,9 @@ def _openai(provider_id: str, name: str, messages: Sequence[Message]) -> tuple[C
         return _chat(provider_id, name, messages)
     if name.endswith(":responses"):
         return _responses(provider_id, name, messages)
-    from ..wire.features import features_of
+    from ..wire.features import find_features
 
-    features = features_of(provider_id, name)
+    features = find_features(provider_id, name)
     if has_audio(messages) or (features.responses is False and features.completions is not False):
         return _chat(provider_id, name, messages)
     return _responses(provider_id, name, messages)

@@ -169,7 +169,7 @@ def _best_mode(features: Features) -> FormattingMode:
     """The surest way to a format that a model is known to take; telling it the schema is open to all."""
     if features.strict_format:
         return "strict"
-    return "tool" if features.strict_format is False and features.forced_tools in (None, True) else "json"
+    return "tool" if features.strict_format is False and features.forced_tool_calls in (None, True) else "json"
 
 
 def _unsupported(feature: str, plan: Plan, endpoint: Endpoint) -> FeatureNotSupportedError:

@@ -166,9 +166,9 @@ class Contents(Generic[F]):
     def _pending(self) -> str | None:
         """Why there can be no value yet (error text); `None` if there can."""
         unanswered = "There are unanswered tool calls: resume(execute_tools()) first." if self.tool_calls else None
-        return self._unread() or unanswered
+        return self._unread_reason() or unanswered
 
-    def _unread(self) -> str | None:
+    def _unread_reason(self) -> str | None:
         """Why the answer is incomplete (error text); `None` if it is complete."""
         return None
 

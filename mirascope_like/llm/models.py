@@ -39,14 +39,14 @@ from ..types.messages import PromptContent, promote
 from ..types.params import Params, check_params
 from ..types.retry import RetryConfig
 from .responses import (
-    AwaitedMethods,
-    AwaitedMethodsWithContext,
-    AwaitedStream,
-    BlockingMethods,
-    BlockingMethodsWithContext,
-    BlockingStream,
+    AsyncMethods,
+    AsyncMethodsWithContext,
+    AsyncStream,
+    NonStreamedResponse,
     ResponseMethods,
-    WholeResponse,
+    SyncMethods,
+    SyncMethodsWithContext,
+    SyncStream,
 )
 
 __all__ = [
@@ -84,25 +84,25 @@ class BaseResponse(ResponseMethods[V]):
         return self.model
 
 
-class Response(BlockingMethods[V], WholeResponse[V], BaseResponse[V]):
+class Response(SyncMethods[V], NonStreamedResponse[V], BaseResponse[V]):
     """The response to a blocking call."""
 
 
-class AsyncResponse(AwaitedMethods[V], WholeResponse[V], BaseResponse[V]):
+class AsyncResponse(AsyncMethods[V], NonStreamedResponse[V], BaseResponse[V]):
     """The response to an async call."""
 
 
-class ContextResponse(BlockingMethodsWithContext[D, V], Response[V], Generic[D, V]):
+class ContextResponse(SyncMethodsWithContext[D, V], Response[V], Generic[D, V]):
     """The response to a blocking call with a context. It keeps the context; `execute_tools`, `resume` and `validate`
     accept another one."""
 
 
-class AsyncContextResponse(AwaitedMethodsWithContext[D, V], AsyncResponse[V], Generic[D, V]):
+class AsyncContextResponse(AsyncMethodsWithContext[D, V], AsyncResponse[V], Generic[D, V]):
     """The response to an async call with a context. It keeps the context; `execute_tools`, `resume` and `validate`
     accept another one."""
 
 
-class StreamResponse(BlockingStream[V], BaseResponse[V]):
+class StreamResponse(SyncStream[V], BaseResponse[V]):
     """The streamed response to a blocking call.
 
     Each iterator starts at the beginning, and several can read at once. Use `with response:`, or read to the end: the
@@ -111,15 +111,15 @@ class StreamResponse(BlockingStream[V], BaseResponse[V]):
     """
 
 
-class AsyncStreamResponse(AwaitedStream[V], BaseResponse[V]):
+class AsyncStreamResponse(AsyncStream[V], BaseResponse[V]):
     """The streamed response to an async call. See `StreamResponse`."""
 
 
-class ContextStreamResponse(BlockingMethodsWithContext[D, V], StreamResponse[V], Generic[D, V]):
+class ContextStreamResponse(SyncMethodsWithContext[D, V], StreamResponse[V], Generic[D, V]):
     """The streamed response to a blocking call with a context. See `StreamResponse` and `ContextResponse`."""
 
 
-class AsyncContextStreamResponse(AwaitedMethodsWithContext[D, V], AsyncStreamResponse[V], Generic[D, V]):
+class AsyncContextStreamResponse(AsyncMethodsWithContext[D, V], AsyncStreamResponse[V], Generic[D, V]):
     """The streamed response to an async call with a context. See `StreamResponse` and `ContextResponse`."""
 
 
@@ -148,13 +148,13 @@ class Model:
         _check_id(model_id)
         self.model_id = model_id
         self.provider_override = provider
-        self.retry_config: RetryConfig | None = _checked(retry)
+        self.retry_config: RetryConfig | None = _check_retry(retry)
         self.params: Params = check_params(params)
 
     def with_retry(self, retry: RetryConfig | None) -> Self:
         """Return the same model with `retry` in place of its retry settings."""
         other = copy(self)
-        other.retry_config = _checked(retry)
+        other.retry_config = _check_retry(retry)
         return other
 
     def or_retry(self, retry: RetryConfig | None) -> Self:
@@ -334,11 +334,11 @@ class Model:
     # -- overriding other models --------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        _overrides.enter(self, _caller())
+        _overrides.enter(self, _with_statement_frame_id())
         return self
 
     def __exit__(self, *_: object) -> None:
-        if (scope := _overrides.find(self, _caller())) is not None:
+        if (scope := _overrides.find(self, _with_statement_frame_id())) is not None:
             _overrides.leave(scope)
 
     def __repr__(self) -> str:
@@ -349,7 +349,7 @@ class Model:
         return f"Model({self.model_id!r}{retry}{params})"
 
 
-def _caller() -> int:
+def _with_statement_frame_id() -> int:
     """Return the `id` of the frame that runs a `with` statement. One model can be entered by several generators, and
     may have to be left outside of their contexts."""
     frame = inspect.currentframe()
@@ -366,7 +366,7 @@ def _check_id(model_id: str) -> None:
         )
 
 
-def _checked(retry: RetryConfig | None) -> RetryConfig | None:
+def _check_retry(retry: RetryConfig | None) -> RetryConfig | None:
     for model in retry.fallback_models if retry is not None else ():
         if isinstance(model, str):
             _check_id(model)

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import behave_like, bind_function, function_name, is_async, pickle_reference
+from ..schema.functions import bind_function, copy_function_metadata, function_name, is_async, pickle_reference
 from ..schema.signatures import ContextParameter, context_parameter, unwrap_method
 from ..schema.tools import Toolkit, ToolsLike, make_toolkit
 from ..types.context import Context
@@ -78,7 +78,7 @@ class Decorated:
 
     def _stand_for(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
-        behave_like(self, fn)
+        copy_function_metadata(self, fn)
 
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """What stands for the method when this object is found on an instance or class."""

@@ -50,15 +50,15 @@ from .views import (
 )
 
 __all__ = [
-    "AwaitedMethods",
-    "AwaitedMethodsWithContext",
-    "AwaitedStream",
-    "BlockingMethods",
-    "BlockingMethodsWithContext",
-    "BlockingStream",
+    "AsyncMethods",
+    "AsyncMethodsWithContext",
+    "AsyncStream",
     "ModelSettings",
+    "NonStreamedResponse",
     "ResponseMethods",
-    "WholeResponse",
+    "SyncMethods",
+    "SyncMethodsWithContext",
+    "SyncStream",
 ]
 
 F = TypeVar("F", default=None, covariant=True)
@@ -86,10 +86,10 @@ class ResponseMethods(Contents[F]):
 
     _runtime: ClassVar[Runtime]
 
-    async def _ask(self, plan: Plan) -> Any:
+    async def _send(self, plan: Plan) -> Any:
         raise NotImplementedError
 
-    async def _settle(self) -> None:
+    async def _read_rest(self) -> None:
         """Read the rest of the response."""
 
     def _next_model(self) -> ModelSettings:
@@ -127,45 +127,45 @@ class ResponseMethods(Contents[F]):
         reason = self.finish_reason
         if reason is FinishReason.PAUSE:
             return (self._message,), None
-        if self._is_unfinished() or reason not in (None, FinishReason.REFUSAL):
+        if self._has_broken_off() or reason not in (None, FinishReason.REFUSAL):
             return (), beginning_of(self._source.reply)
         raise ValueError("The response is complete: pass content to resume(…).")
 
-    def _is_unfinished(self) -> bool:
+    def _has_broken_off(self) -> bool:
         """Return whether reading this response ended before the response did."""
         return False
 
     async def _resume(self, content: object = None, context: Context[Any] | None = None) -> Self:
-        await self._settle()
-        return type(self)(await self._ask(self.next_plan(content, context)))
+        await self._read_rest()
+        return type(self)(await self._send(self.next_plan(content, context)))
 
     async def _run_tools(
         self, context: Context[Any] | None, limit: int, unfinished: Unfinished
     ) -> list[ToolOutput[Any]]:
         check_unfinished(unfinished)
-        await self._settle()
+        await self._read_rest()
         plan, calls = self._source.plan, self.tool_calls
         check_call_count(calls, plan.params.get("tool_call_limit"))
-        if unfinished == "refuse" and (why := self._why_unfinished()) is not None:
+        if unfinished == "refuse" and (why := self._incomplete_reason()) is not None:
             return refuse_calls(calls, why)
         context = plan.context if context is None else context
         timeout = as_timeout(plan.params.get("timeout")).tool
         return await run_tools(self._runtime, plan.toolkit, calls, context, limit=limit, timeout=timeout)
 
-    def _why_unfinished(self) -> str | None:
+    def _incomplete_reason(self) -> str | None:
         return why_unfinished(self.finish_reason)
 
     async def _validate(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
-        async def again(response: Self, message: str) -> Self:
+        async def resume_and_read(response: Self, message: str) -> Self:
             resumed = await response._resume(message, context)
-            await resumed._settle()
+            await resumed._read_rest()
             return resumed
 
-        await self._settle()
-        return await validated(self, again, max_retries)
+        await self._read_rest()
+        return await validated(self, resume_and_read, max_retries)
 
 
-class BlockingMethods(ResponseMethods[F]):
+class SyncMethods(ResponseMethods[F]):
     """Methods that block."""
 
     _runtime = BLOCKING
@@ -208,7 +208,7 @@ class BlockingMethods(ResponseMethods[F]):
         return run(self._validate(max_retries))
 
 
-class AwaitedMethods(ResponseMethods[F]):
+class AsyncMethods(ResponseMethods[F]):
     """Methods that are awaited."""
 
     _runtime = NATIVE
@@ -228,7 +228,7 @@ class AwaitedMethods(ResponseMethods[F]):
         return await self._validate(max_retries)
 
 
-class BlockingMethodsWithContext(BlockingMethods[F], Generic[D, F]):
+class SyncMethodsWithContext(SyncMethods[F], Generic[D, F]):
     """Methods that block and take a context."""
 
     def execute_tools(
@@ -247,7 +247,7 @@ class BlockingMethodsWithContext(BlockingMethods[F], Generic[D, F]):
     def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; you can pass a context before the content."""
-        return run(self._resume(*_with_context("content", None, *args, **kwargs)))
+        return run(self._resume(*_parse_value_and_context("content", None, *args, **kwargs)))
 
     @overload
     def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
@@ -255,10 +255,10 @@ class BlockingMethodsWithContext(BlockingMethods[F], Generic[D, F]):
     def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
     def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
         """See `Response.validate`; you can pass a context first."""
-        return run(self._validate(*_with_context("max_retries", 1, *args, **kwargs)))
+        return run(self._validate(*_parse_value_and_context("max_retries", 1, *args, **kwargs)))
 
 
-class AwaitedMethodsWithContext(AwaitedMethods[F], Generic[D, F]):
+class AsyncMethodsWithContext(AsyncMethods[F], Generic[D, F]):
     """Methods that are awaited and take a context."""
 
     async def execute_tools(
@@ -277,7 +277,7 @@ class AwaitedMethodsWithContext(AwaitedMethods[F], Generic[D, F]):
     async def resume(self, ctx: Context[D], content: UserContent | None = None) -> Self: ...
     async def resume(self, *args: Any, **kwargs: Any) -> Self:
         """See `Response.resume`; you can pass a context before the content."""
-        return await self._resume(*_with_context("content", None, *args, **kwargs))
+        return await self._resume(*_parse_value_and_context("content", None, *args, **kwargs))
 
     @overload
     async def validate(self, max_retries: int = 1) -> tuple[F, Self]: ...
@@ -285,10 +285,10 @@ class AwaitedMethodsWithContext(AwaitedMethods[F], Generic[D, F]):
     async def validate(self, ctx: Context[D], max_retries: int = 1) -> tuple[F, Self]: ...
     async def validate(self, *args: Any, **kwargs: Any) -> tuple[F, Self]:
         """See `Response.validate`; you can pass a context first."""
-        return await self._validate(*_with_context("max_retries", 1, *args, **kwargs))
+        return await self._validate(*_parse_value_and_context("max_retries", 1, *args, **kwargs))
 
 
-def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, Context[Any] | None]:
+def _parse_value_and_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, Context[Any] | None]:
     """Return the argument `name`, or `value` if it is missing, and the context, of arguments in either order."""
     placed: list[tuple[str, Any]] = [("ctx" if isinstance(arg, Context) else name, arg) for arg in args]
     given: dict[str, Any] = {**dict(placed), **kwargs}
@@ -301,7 +301,7 @@ def _with_context(name: str, value: Any, *args: Any, **kwargs: Any) -> tuple[Any
 # -- non-streamed or streamed ------------------------------------------------------------------------------------------
 
 
-class WholeResponse(ResponseMethods[F]):
+class NonStreamedResponse(ResponseMethods[F]):
     """A response that was not streamed."""
 
     _source: Answer
@@ -311,7 +311,7 @@ class WholeResponse(ResponseMethods[F]):
         """The provider's response body, as parsed JSON."""
         return self._source.raw
 
-    async def _ask(self, plan: Plan) -> Answer:
+    async def _send(self, plan: Plan) -> Answer:
         return await ask(self._runtime, plan)
 
 
@@ -342,22 +342,22 @@ class _StreamedResponse(ResponseMethods[F]):
         self._reading = reading
         return value
 
-    async def _ask(self, plan: Plan) -> LiveStream:
+    async def _send(self, plan: Plan) -> LiveStream:
         return await open_stream(self._runtime, plan)
 
-    async def _settle(self) -> None:
+    async def _read_rest(self) -> None:
         # A stream that failed or was closed continues from the content so far.
         if self._source.failure is None:
             await self._source.finish()
 
-    def _is_unfinished(self) -> bool:
+    def _has_broken_off(self) -> bool:
         return self._source.failure is not None
 
-    def _why_unfinished(self) -> str | None:
+    def _incomplete_reason(self) -> str | None:
         return why_unfinished(self.finish_reason, self._source.failure)
 
-    def _unread(self) -> str | None:
-        if self._is_unfinished():
+    def _unread_reason(self) -> str | None:
+        if self._has_broken_off():
             return "The stream failed or was closed before its end: call resume() to continue it."
         return None if self.consumed else "The stream is not finished: call finish() first."
 
@@ -378,7 +378,7 @@ class _StreamedResponse(ResponseMethods[F]):
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 
-class BlockingStream(BlockingMethods[F], _StreamedResponse[F]):
+class SyncStream(SyncMethods[F], _StreamedResponse[F]):
     """The methods of `StreamResponse`."""
 
     def chunk_stream(self) -> View[ContentChunk]:
@@ -419,7 +419,7 @@ class BlockingStream(BlockingMethods[F], _StreamedResponse[F]):
         self.close()
 
 
-class AwaitedStream(AwaitedMethods[F], _StreamedResponse[F]):
+class AsyncStream(AsyncMethods[F], _StreamedResponse[F]):
     """The methods of `AsyncStreamResponse`."""
 
     def chunk_stream(self) -> AsyncView[ContentChunk]:

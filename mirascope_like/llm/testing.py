@@ -18,11 +18,11 @@ from typing import Any, TypeAlias
 
 from ..engine.exchanges import HTTPEndpoint
 from ..transport.base import HttpReply, HttpRequest
-from ..transport.in_memory import MemoryTransport, Pieces
+from ..transport.in_memory import MemoryTransport, StreamedBody
 from ..types.chunks import FinishReason, Usage
 from ..types.content import AssistantContentPart
 from ..types.messages import AssistantMessage, Message, assistant
-from ..wire.features import Features, chat_dialect
+from ..wire.features import Features, get_chat_dialect
 from ..wire.openai_chat.codec import OpenAIChat
 from ..wire.openai_chat.scripted_responses import encode_events, encode_response, encode_unfinished_events
 from .models import Model
@@ -45,7 +45,7 @@ class _ScriptedProvider:
         return HTTPEndpoint(
             provider_id=self.id,
             model=name,
-            codec=OpenAIChat(chat_dialect("scripted")),
+            codec=OpenAIChat(get_chat_dialect("scripted")),
             transport=self.transport,
             base_url="http://scripted",
             features=Features(strict_format=True, strict_tools=True, json_object=True),
@@ -60,7 +60,7 @@ class ScriptedModel(Model):
         self.requests: list[dict[str, Any]] = []
         self._replies = iter(replies)
 
-    def _answer(self, request: HttpRequest) -> HttpReply | Pieces:
+    def _answer(self, request: HttpRequest) -> HttpReply | StreamedBody:
         body: dict[str, Any] = json.loads(request.body)
         self.requests.append(body)
         try:
@@ -89,7 +89,7 @@ def _pieces(reply: ScriptedReply, body: dict[str, Any]) -> Sequence[_Piece]:
     return reply if isinstance(reply, Sequence) and not isinstance(reply, str) else (reply,)
 
 
-def _answered(pieces: Sequence[_Piece], *, streamed: bool) -> HttpReply | Pieces:
+def _answered(pieces: Sequence[_Piece], *, streamed: bool) -> HttpReply | StreamedBody:
     parts = [piece for piece in pieces if not isinstance(piece, FinishReason | Usage | Exception)]
     content = assistant(parts).content
     reason = next((piece for piece in pieces if isinstance(piece, FinishReason)), None)
@@ -97,8 +97,8 @@ def _answered(pieces: Sequence[_Piece], *, streamed: bool) -> HttpReply | Pieces
     error = next((piece for piece in pieces if isinstance(piece, Exception)), None)
     if error is not None:
         if streamed and parts:
-            return Pieces(encode_unfinished_events(content), error=error)
+            return StreamedBody(encode_unfinished_events(content), error=error)
         raise error
     if streamed:
-        return Pieces(encode_events(content, reason, usage))
+        return StreamedBody(encode_events(content, reason, usage))
     return HttpReply(200, {"content-type": "application/json"}, encode_response(content, reason, usage))

@@ -82,14 +82,14 @@ def text_pieces(sep: str) -> Step[str]:
 def partials(format: Format[T]) -> Step[T]:
     """After each piece of text that changes it, the value so far: the same object, which grows. At the end, the valid
     value."""
-    from ..schema.partial.value import GrowingValue
+    from ..schema.partial.value import PartialValueParser
 
-    growing = GrowingValue(format)
+    parser = PartialValueParser(format)
 
     def step(chunk: ContentChunk) -> Sequence[T]:
         if isinstance(chunk, TextChunk):
-            return growing.feed(chunk.delta)
-        return growing.end() if isinstance(chunk, TextEndChunk) else ()
+            return parser.feed(chunk.delta)
+        return parser.end() if isinstance(chunk, TextEndChunk) else ()
 
     return step
 

@@ -21,7 +21,7 @@ from typing import Any, cast
 
 from ..schema.dialects.definitions import LOCAL
 from ..wire.codec import EncodedRequest, Request
-from ..wire.features import chat_dialect
+from ..wire.features import get_chat_dialect
 from ..wire.openai_chat.codec import OpenAIChat
 
 __all__ = ["MAX_STRING_LENGTH", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "LocalChat", "adapt_body"]
@@ -137,7 +137,7 @@ class LocalChat(OpenAIChat):
     schema_dialect = LOCAL
 
     def __init__(self) -> None:
-        super().__init__(chat_dialect("local"))
+        super().__init__(get_chat_dialect("local"))
 
     def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`. Raises `ValueError` for an empty stop sequence."""

@@ -70,7 +70,7 @@ def server_pid() -> int | None:
 
 class _LocalChannel:
     def __init__(
-        self, server: Callable[[], Awaitable[_Server]], make_channel: Callable[[HttpTransport], Channel]
+        self, server: Callable[[], Awaitable[_ServerProcess]], make_channel: Callable[[HttpTransport], Channel]
     ) -> None:
         self._server = server
         self._make_channel = make_channel
@@ -84,11 +84,11 @@ class _LocalChannel:
         return await self._make_channel(server.http).open(server.address_request(request))
 
 
-async def _get_server() -> _Server:
+async def _get_server() -> _ServerProcess:
     return _ensure_server()
 
 
-async def _get_server_in_thread() -> _Server:
+async def _get_server_in_thread() -> _ServerProcess:
     current = _current_server
     if current is not None and current.is_alive():
         return current
@@ -96,10 +96,10 @@ async def _get_server_in_thread() -> _Server:
 
 
 _lock = threading.Lock()
-_current_server: _Server | None = None
+_current_server: _ServerProcess | None = None
 
 
-def _ensure_server() -> _Server:
+def _ensure_server() -> _ServerProcess:
     """Return the running child; start it if necessary."""
     global _current_server
     with _lock:
@@ -121,7 +121,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-class _Server:
+class _ServerProcess:
     """A child process, and the connections to it."""
 
     def __init__(self, process: Popen[bytes], directory: Path) -> None:
@@ -186,13 +186,13 @@ def _close_pipes(process: Popen[bytes]) -> None:
             pipe.close()
 
 
-def _start_server() -> _Server:
+def _start_server() -> _ServerProcess:
     from .weights import find_weights
 
     site, model, directory = _find_runtime(), find_weights(), _make_private_directory()
     with (directory / "log").open("wb") as log:
         process = _spawn_process(log)
-    server = _Server(process, directory)
+    server = _ServerProcess(process, directory)
     try:
         reply = _exchange_settings(process, _server_settings(server, site, model, directory))
         if "address" not in reply:
@@ -236,7 +236,7 @@ def _spawn_process(log: Any) -> Popen[bytes]:
     )
 
 
-def _server_settings(server: _Server, site: str, model: Path, directory: Path) -> dict[str, Any]:
+def _server_settings(server: _ServerProcess, site: str, model: Path, directory: Path) -> dict[str, Any]:
     return {
         "site": site,
         "model": str(model),

@@ -17,7 +17,7 @@ from typing_extensions import TypeForm, TypeVar
 from ..errors import ParseError
 from ..types.chunks import FinishReason
 from .dialects.definitions import COMMON, PLAIN, Dialect
-from .functions import behave_like, bind_function, pickle_reference
+from .functions import bind_function, copy_function_metadata, pickle_reference
 from .json_extract import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
 from .type_schema import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
@@ -53,7 +53,7 @@ class OutputParser(Generic[F]):
     def __init__(self, fn: Callable[..., F], formatting_instructions: str) -> None:
         self.fn = fn
         self.instructions = formatting_instructions
-        behave_like(self, fn)
+        copy_function_metadata(self, fn)
 
     def __call__(self, response: Any) -> F:
         """Parse a response."""
@@ -231,7 +231,7 @@ class Format(Generic[F]):
         try:
             return self._read_value(inner, value, text)
         except ValueError:
-            if inner is value or not self._type_schema.can_look_wrapped:
+            if inner is value or not self._type_schema.may_resemble_envelope:
                 raise
             with contextlib.suppress(ValueError):
                 return self._read_value(value, value, text)

@@ -31,8 +31,8 @@ __all__ = [
     "FunctionDocs",
     "ToolArguments",
     "arguments_error",
-    "behave_like",
     "bind_function",
+    "copy_function_metadata",
     "find_by_reference",
     "function_name",
     "is_async",
@@ -60,7 +60,7 @@ def function_name(fn: Callable[..., Any]) -> str:
     return getattr(fn, "__name__", None) or type(fn).__name__
 
 
-def behave_like(wrapper: Any, fn: Callable[..., Any]) -> None:
+def copy_function_metadata(wrapper: Any, fn: Callable[..., Any]) -> None:
     """Give an object the name, docs and signature of the function it wraps, and mark it if it is async."""
     inner = unwrap_method(fn)
     functools.update_wrapper(wrapper, inner, updated=())
@@ -175,7 +175,7 @@ class ToolArguments:
         names = layer_parameter_names(fn) | _model_field_names(fn) | hidden
         self._reserved_names = names - self._allowed_names.listed_names
 
-    def bind(self, text: str) -> tuple[list[Any], dict[str, Any]]:
+    def parse(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Return positional and keyword arguments from JSON text (an object; blank means none), converted to the
         annotated types.
 

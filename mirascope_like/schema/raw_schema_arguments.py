@@ -49,7 +49,7 @@ class RawSchemaArguments:
                 "Remove them from the schema, or do not set them."
             )
 
-    def parse_arguments(self, text: str) -> dict[str, Any]:
+    def parse(self, text: str) -> dict[str, Any]:
         """Return the arguments in a JSON text (blank: none). Raises `ToolExecutionError` if they do not fit."""
         arguments = _parse_object(self._name, text)
         problems = chain(self._find_unknown(arguments), self._find_invalid(arguments))

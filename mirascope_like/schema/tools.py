@@ -36,8 +36,8 @@ from .function_layers import bound_keywords
 from .functions import (
     FunctionDocs,
     ToolArguments,
-    behave_like,
     bind_function,
+    copy_function_metadata,
     find_by_reference,
     function_name,
     is_async,
@@ -194,7 +194,7 @@ class BaseTool(Generic[P, R]):
         self._raw_arguments = (
             None if parameters is None else RawSchemaArguments(self.name, parameters, fn, self._hidden_parameters)
         )
-        behave_like(self, fn)
+        copy_function_metadata(self, fn)
 
     @property
     def description(self) -> str:
@@ -324,11 +324,7 @@ class BaseTool(Generic[P, R]):
 
     def _bind_arguments(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Return positional and keyword arguments from JSON text."""
-        return (
-            self._arguments.bind(text)
-            if self._raw_arguments is None
-            else ([], self._raw_arguments.parse_arguments(text))
-        )
+        return self._arguments.parse(text) if self._raw_arguments is None else ([], self._raw_arguments.parse(text))
 
     def _decode_arguments(self, text: str) -> str:
         """Return a call's arguments without the forms that strict schemas have."""

@@ -56,7 +56,7 @@ class TypeSchema:
         return value
 
     @cached_property
-    def can_look_wrapped(self) -> bool:
+    def may_resemble_envelope(self) -> bool:
         """Whether an object whose only property is `output` may be a value of the type itself, without an envelope."""
         return _has_envelope(self.schema["properties"][ENVELOPE] if self.is_wrapped else self.schema, self.schema)
 

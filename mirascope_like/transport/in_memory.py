@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from .base import HttpReply, HttpRequest
 
-__all__ = ["MemoryTransport", "Pieces"]
+__all__ = ["MemoryTransport", "StreamedBody"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class StreamedBody:
     """A body that arrives in pieces. After the last, the stream raises `error`, if there is one."""
 
     pieces: Sequence[bytes]
@@ -27,7 +27,7 @@ class Pieces:
 class MemoryTransport:
     """Responds to each request with what `respond` returns for it; its exceptions propagate."""
 
-    def __init__(self, respond: Callable[[HttpRequest], HttpReply | Pieces]) -> None:
+    def __init__(self, respond: Callable[[HttpRequest], HttpReply | StreamedBody]) -> None:
         self._respond = respond
 
     def blocking(self) -> MemoryTransport:
@@ -51,12 +51,12 @@ class MemoryTransport:
         """See `Channel`."""
         reply = self._respond(request)
         if isinstance(reply, HttpReply):
-            reply = Pieces([reply.body], reply.status, reply.headers)
+            reply = StreamedBody([reply.body], reply.status, reply.headers)
         return _MemoryStream(reply)
 
 
 class _MemoryStream:
-    def __init__(self, reply: Pieces) -> None:
+    def __init__(self, reply: StreamedBody) -> None:
         self.status = reply.status
         self.headers = reply.headers
         self._error = reply.error

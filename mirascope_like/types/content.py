@@ -98,7 +98,7 @@ class Image(PydanticField):
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media_types.MAX_IMAGE_BYTES) -> Image:
         """Make an image from its bytes. Raises `ValueError` if its type is unknown or it has over `max_size` bytes."""
-        return cls(Base64ImageSource(*media_types.encode_base64(data, media_types.image_type, max_size)))
+        return cls(Base64ImageSource(*media_types.encode_base64(data, media_types.detect_image_type, max_size)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media_types.MAX_IMAGE_BYTES) -> Image:
@@ -157,7 +157,7 @@ class Audio(PydanticField):
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = media_types.MAX_AUDIO_BYTES) -> Audio:
         """Make audio from its bytes. Raises `ValueError` if its type is unknown or it has over `max_size` bytes."""
-        return cls(Base64AudioSource(*media_types.encode_base64(data, media_types.audio_type, max_size)))
+        return cls(Base64AudioSource(*media_types.encode_base64(data, media_types.detect_audio_type, max_size)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, max_size: int = media_types.MAX_AUDIO_BYTES) -> Audio:
@@ -242,7 +242,7 @@ class Document(PydanticField):
         Raises `ValueError` if the type is unknown, text is not UTF-8, or there are over `max_size` bytes."""
         media_types.check_bytes(data)
         media_types.check_size(len(data), max_size)
-        mime_type = mime_type or media_types.document_type(data)
+        mime_type = mime_type or media_types.detect_document_type(data)
         if media_types.is_text_type(mime_type):
             return cls(TextDocumentSource(media_types.decode_text(data), mime_type))
         return cls(Base64DocumentSource(*media_types.encode_base64(data, lambda _: mime_type, max_size)))
@@ -255,7 +255,7 @@ class Document(PydanticField):
         Reads the file immediately, and blocks. Raises `OSError`, and the errors of `from_bytes`."""
         data = media_types.read_file(path, max_size)
         try:
-            kind = mime_type or media_types.document_type_of_file(path, data)
+            kind = mime_type or media_types.detect_file_type(path, data)
             return cls.from_bytes(data, mime_type=kind, max_size=max_size)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error

@@ -25,19 +25,19 @@ __all__ = [
     "MAX_IMAGE_BYTES",
     "DownloadRules",
     "Downloader",
-    "audio_type",
     "check_bytes",
     "check_size",
     "check_stored_url",
     "check_url",
     "decode_text",
-    "document_type",
-    "document_type_by_name",
-    "document_type_of_file",
+    "detect_audio_type",
+    "detect_document_type",
+    "detect_file_type",
+    "detect_image_type",
+    "document_type_by_extension",
     "download",
     "download_async",
     "encode_base64",
-    "image_type",
     "is_text_type",
     "read_file",
     "set_downloader",
@@ -72,7 +72,7 @@ DOCUMENT_TYPES = {
 }
 
 
-def image_type(data: bytes) -> str:
+def detect_image_type(data: bytes) -> str:
     """Return the MIME type of an image. Raises `ValueError` for a type that models do not accept."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
@@ -87,7 +87,7 @@ def image_type(data: bytes) -> str:
     raise ValueError("These bytes are not a PNG, JPEG, WebP, GIF, HEIC or HEIF image.")
 
 
-def audio_type(data: bytes) -> str:
+def detect_audio_type(data: bytes) -> str:
     """Return the MIME type of audio. Raises `ValueError` for a type that models do not accept."""
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
         return "audio/wav"
@@ -105,14 +105,14 @@ def audio_type(data: bytes) -> str:
     raise ValueError("These bytes are not WAV, MP3, AIFF, AAC, OGG or FLAC audio.")
 
 
-def document_type(data: bytes) -> str:
+def detect_document_type(data: bytes) -> str:
     """Return the MIME type of a PDF. Raises `ValueError` for other bytes: text has no signature."""
     if data.startswith(_PDF):
         return "application/pdf"
     raise ValueError("These bytes are not a PDF. For a text document, pass its type: mime_type='text/plain'.")
 
 
-def document_type_by_name(path: str | PathLike[str]) -> str:
+def document_type_by_extension(path: str | PathLike[str]) -> str:
     """Return the MIME type for a file's extension. Raises `ValueError` if it is unknown."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in DOCUMENT_TYPES:
@@ -120,12 +120,12 @@ def document_type_by_name(path: str | PathLike[str]) -> str:
     return DOCUMENT_TYPES[suffix]
 
 
-def document_type_of_file(path: str | PathLike[str], data: bytes) -> str:
+def detect_file_type(path: str | PathLike[str], data: bytes) -> str:
     """Return the MIME type of a file: PDF by its bytes, text by its extension. Raises `ValueError` for other files."""
     if data.startswith(_PDF):
-        return document_type(data)
-    kind = document_type_by_name(path)
-    return kind if is_text_type(kind) else document_type(data)
+        return detect_document_type(data)
+    kind = document_type_by_extension(path)
+    return kind if is_text_type(kind) else detect_document_type(data)
 
 
 def is_text_type(mime_type: str) -> bool:

@@ -17,7 +17,15 @@ from typing import Any, Literal, Self, TypeAlias
 
 from .model_rows import DECIMAL_VERSIONS, MODELS, NAME_PATTERNS, PATTERNS, PRODUCT_WORDS, SAME_MODELS
 
-__all__ = ["CHAT_DIALECTS", "UNKNOWN", "ChatDialect", "Features", "chat_dialect", "features_of", "known_features"]
+__all__ = [
+    "CHAT_DIALECTS",
+    "UNKNOWN",
+    "ChatDialect",
+    "Features",
+    "find_features",
+    "find_known_features",
+    "get_chat_dialect",
+]
 
 ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 
@@ -26,16 +34,16 @@ ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 class Features:
     """What one model accepts. Every `None` means "not known"."""
 
-    sampling: bool | Literal["one", "unthinking"] | None = None
+    sampling: bool | Literal["one", "without_thinking"] | None = None
     """Whether temperature and top_p are accepted (reasoning models of OpenAI refuse them): "one" if not both at once
-    (Claude from Opus 4.1 on), "unthinking" if only while the model does not think (GPT from 5.1 on)."""
+    (Claude from Opus 4.1 on), "without_thinking" if only while the model does not think (GPT from 5.1 on)."""
     strict_format: bool | None = None
     """Whether responses can be constrained to a JSON schema."""
     json_object: bool | None = None
     """Whether responses can be constrained to be JSON of any kind."""
     strict_tools: bool | None = None
     """Whether tool arguments can be constrained to their schema."""
-    only_text: bool | None = None
+    text_only: bool | None = None
     """Whether the model reads text only: no images, audio or documents such as PDF."""
     thinking: ThinkingStyle | Literal[False] | None = None
     """How a thinking level is requested; `False` if the model does not think."""
@@ -52,11 +60,11 @@ class Features:
     """Responses: whether a summary of the reasoning can be requested."""
     thinking_off: Literal["disabled", "between_tools", False] | None = None
     """Anthropic: how thinking is turned off; `False` if it cannot be."""
-    forced_tools: bool | Literal["unthinking"] | None = None
-    """Whether a request can force a tool call; "unthinking" if only while the model does not think."""
+    forced_tool_calls: bool | Literal["without_thinking"] | None = None
+    """Whether a request can force a tool call; "without_thinking" if only while the model does not think."""
     prefill: bool | None = None
     """Whether the model continues a trailing assistant message (Claude refuses it from 4.6 on)."""
-    system_turns: bool | None = None
+    inline_system_messages: bool | None = None
     """Anthropic: whether system messages are accepted between other messages."""
     responses: bool | None = None
     """OpenAI: whether the model is served by the responses endpoint."""
@@ -70,8 +78,8 @@ class Features:
     """Whether stop sequences are accepted."""
     parallel_tools: bool | None = None
     """Whether a request can set if several tools may be called at a time."""
-    tool_choice: Literal["words", False] | None = None
-    """How `tool_choice` is accepted: "words" if only as a string, never as an object that names a tool; `False` if not
+    tool_choice: Literal["string", False] | None = None
+    """How `tool_choice` is accepted: "string" if only as a string, never as an object that names a tool; `False` if not
     at all."""
     dialect: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of the server's `ChatDialect` that differ from its provider's."""
@@ -85,7 +93,7 @@ class ChatDialect:
     """A server's variant of the chat completions protocol."""
 
     max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    ends_with: Literal["[DONE]", "finish_reason"] = "finish_reason"
+    end_marker: Literal["[DONE]", "finish_reason"] = "finish_reason"
     """What proves that a stream is complete. `[DONE]` always does. For servers known to always send it, a finish reason
     alone does not, since the usage that follows may be missing."""
     thinking: Literal["reasoning_effort", "reasoning", "thinking"] | None = "reasoning_effort"
@@ -93,82 +101,82 @@ class ChatDialect:
     `thinking: {"type": "enabled" | "disabled"}` switch."""
     seed: Literal["seed", "random_seed"] = "seed"
     top_k: bool | None = None
-    names: bool = True
+    accepts_names: bool = True
     """Whether messages may carry a `name`."""
     stream_usage: bool = True
     """Whether `stream_options.include_usage` is accepted."""
     documents: Literal["file", "document_url"] = "file"
     """How PDF documents are sent: OpenAI's `file`, or a `document_url`, which may also be a web address."""
-    call_ids: str = ".+"
+    call_id_pattern: str = ".+"
     """The pattern of the tool call ids that are accepted."""
     call_id_digits: int = 32
     """The number of hex digits of the id that replaces one that is not accepted."""
-    any_arguments: bool = False
+    accepts_non_json_arguments: bool = False
     """Whether the arguments of a call that is sent back may be other text than a JSON object, as models may write."""
     system: Literal["anywhere", "first", "never"] = "anywhere"
     """Where system messages are accepted: elsewhere they become tagged user text."""
-    alternate: bool = False
+    must_alternate_roles: bool = False
     """Whether user and assistant messages must alternate, the user's first."""
-    answer_after_results: bool = False
+    needs_assistant_after_results: bool = False
     """Whether an assistant message must come between tool results and the next user message."""
-    prefix: bool = False
+    marks_prefill: bool = False
     """Whether a trailing assistant message must be marked as the beginning of the response."""
 
 
 _OPENAI_CHAT = ChatDialect(
     max_tokens="max_completion_tokens",
-    ends_with="[DONE]",
+    end_marker="[DONE]",
     top_k=False,
-    call_ids=".{1,40}",
-    any_arguments=True,
+    call_id_pattern=".{1,40}",
+    accepts_non_json_arguments=True,
 )
 CHAT_DIALECTS: dict[str, ChatDialect] = {
     "openai": _OPENAI_CHAT,
     "azure": _OPENAI_CHAT,
-    "openrouter": ChatDialect(ends_with="[DONE]", thinking="reasoning", top_k=True),
-    "groq": ChatDialect(ends_with="[DONE]", top_k=False),
-    "together": ChatDialect(ends_with="[DONE]", top_k=True),
-    "xai": ChatDialect(ends_with="[DONE]", top_k=False),
+    "openrouter": ChatDialect(end_marker="[DONE]", thinking="reasoning", top_k=True),
+    "groq": ChatDialect(end_marker="[DONE]", top_k=False),
+    "together": ChatDialect(end_marker="[DONE]", top_k=True),
+    "xai": ChatDialect(end_marker="[DONE]", top_k=False),
     # Refuses unknown fields; its streams end with usage by default. Source of the message rules: the mistral-common
     # package.
     "mistral": ChatDialect(
-        ends_with="[DONE]",
+        end_marker="[DONE]",
         seed="random_seed",
         top_k=False,
-        names=False,
+        accepts_names=False,
         stream_usage=False,
         documents="document_url",
-        call_ids="[a-zA-Z0-9]{9}",
+        call_id_pattern="[a-zA-Z0-9]{9}",
         call_id_digits=9,
         system="first",
-        answer_after_results=True,
-        prefix=True,
+        needs_assistant_after_results=True,
+        marks_prefill=True,
     ),
-    "deepseek": ChatDialect(ends_with="[DONE]", thinking="thinking", top_k=False),
-    "ollama": ChatDialect(ends_with="[DONE]"),
-    "local": ChatDialect(ends_with="[DONE]", thinking=None, top_k=True),
+    "deepseek": ChatDialect(end_marker="[DONE]", thinking="thinking", top_k=False),
+    "ollama": ChatDialect(end_marker="[DONE]"),
+    "local": ChatDialect(end_marker="[DONE]", thinking=None, top_k=True),
 }
 _DEFAULT_CHAT = ChatDialect()
 
 
-def chat_dialect(provider_id: str) -> ChatDialect:
+def get_chat_dialect(provider_id: str) -> ChatDialect:
     """Return the dialect of a provider; the default one for an unknown server."""
     return CHAT_DIALECTS.get(provider_id.partition(":")[0], _DEFAULT_CHAT)
 
 
 @lru_cache(maxsize=1024)
-def features_of(provider_id: str, model: str) -> Features:
+def find_features(provider_id: str, model: str) -> Features:
     """Return the known features of a provider's model.
 
     A vendor's model without a row gets the row of the closest older version in its family; if there is none, the newest
     row. A separate product, such as an image model, gets no row of another product.
     """
     vendor = _vendors().get(provider_id.partition(":")[0])
-    return (vendor and vendor.find_closest_row(model)) or known_features(provider_id, model)
+    return (vendor and vendor.find_closest_row(model)) or find_known_features(provider_id, model)
 
 
 @lru_cache(maxsize=1024)
-def known_features(provider_id: str, model: str) -> Features:
+def find_known_features(provider_id: str, model: str) -> Features:
     """Return the known features of a provider's model without guessing; `UNKNOWN` if it has no row."""
     provider = provider_id.partition(":")[0]
     vendor = _vendors().get(SAME_MODELS.get(provider, provider))

@@ -68,7 +68,7 @@ _SEARCH: Facts = {"sampling": False, "thinking": False, "responses": False}
 _REASONING: Facts = {**_STRICT, "sampling": False, "thinking": "effort", "efforts": ("low", "medium", "high")}
 _GPT_5: Facts = {**_REASONING, "efforts": ("minimal", "low", "medium", "high")}
 # These think only if the request says so.
-_GPT_5_1: Facts = {**_REASONING, "sampling": "unthinking", "efforts": ("none", "low", "medium", "high")}
+_GPT_5_1: Facts = {**_REASONING, "sampling": "without_thinking", "efforts": ("none", "low", "medium", "high")}
 _GPT_5_2: Facts = {**_GPT_5_1, "efforts": ("none", "low", "medium", "high", "xhigh")}
 _GPT_5_4: Facts = {**_GPT_5_2, "thinking_with_tools": False}
 # These think unless the request turns it off.
@@ -126,9 +126,9 @@ _CLAUDE_4_6: Facts = {
     "max_output_tokens": 128_000,
 }
 _CLAUDE_4_7: Facts = {**_CLAUDE_4_6, "sampling": False, "efforts": ("low", "medium", "high", "xhigh", "max")}
-_CLAUDE_4_8: Facts = {**_CLAUDE_4_7, "system_turns": True}
+_CLAUDE_4_8: Facts = {**_CLAUDE_4_7, "inline_system_messages": True}
 _ALWAYS_THINKING: Facts = {"thinking_off": False}
-_NO_FORCED_TOOLS: Facts = {"forced_tools": False}
+_NO_FORCED_TOOLS: Facts = {"forced_tool_calls": False}
 
 _ANTHROPIC: Sequence[Row] = (
     ("claude-haiku-5-5", _CLAUDE_4_8),
@@ -193,7 +193,7 @@ _DEEPSEEK_4: Facts = {
     "thinking": "effort",
     "efforts": ("none", "low", "medium", "high", "xhigh", "max"),
     "thinks_by_default": True,
-    "forced_tools": "unthinking",
+    "forced_tool_calls": "without_thinking",
     "encrypted_reasoning": False,
 }
 _MISTRAL: Facts = {"strict_format": True, "json_object": True}
@@ -205,7 +205,7 @@ PATTERNS: Mapping[str, Sequence[Row]] = {
         (r".*claude-(fable|mythos)-.*", {**_CLAUDE_4_7, **_ALWAYS_THINKING}),
         (r".*claude-[a-z]+-[5-9].*", _CLAUDE_4_7),
     ),
-    "local": ((r".*", {**_CHAT, "only_text": True}),),
+    "local": ((r".*", {**_CHAT, "text_only": True}),),
     "groq": ((r"openai/gpt-oss.*", {"strict_format": True, "thinking": "effort"}),),
     "deepseek": ((r"deepseek-(v[4-9].*|flash)", _DEEPSEEK_4), (r"deepseek-.*", _DEEPSEEK)),
     "mistral": (

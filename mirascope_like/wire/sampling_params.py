@@ -30,7 +30,7 @@ def add_sampling_params(
             continue
         if support is False or name in unsupported:
             warn_omitted(name, request)
-        elif support == "unthinking" and is_thinking_enabled(request):
+        elif support == "without_thinking" and is_thinking_enabled(request):
             warn_omitted(name, request, together_with="thinking", instead="Set thinking={'level': 'none'} to send it.")
         elif support == "one" and name == "top_p" and "temperature" in body:
             warn_omitted(name, request, together_with="temperature")
@@ -60,11 +60,11 @@ def supported_tool_choice(request: Request) -> ToolChoice | None:
     if features.tool_choice is False:
         warn_omitted("tool_choice", request)
         return None
-    if choice in ("auto", "none") or features.forced_tools in (None, True):
+    if choice in ("auto", "none") or features.forced_tool_calls in (None, True):
         return choice
-    if features.forced_tools == "unthinking" and not is_thinking_enabled(request):
+    if features.forced_tool_calls == "without_thinking" and not is_thinking_enabled(request):
         return choice
-    warn_omitted("tool_choice", request, together_with="thinking" if features.forced_tools else "")
+    warn_omitted("tool_choice", request, together_with="thinking" if features.forced_tool_calls else "")
     return "auto"
 
 

@@ -94,7 +94,7 @@ _INVALID_VALUE = (
 
 _NO_SAMPLING = Adjustment(unsupported="'temperature' and 'top_p'", features={"sampling": False})
 _NO_SAMPLING_WITH_THINKING = Adjustment(
-    unsupported="'temperature' and 'top_p' together with 'thinking'", features={"sampling": "unthinking"}
+    unsupported="'temperature' and 'top_p' together with 'thinking'", features={"sampling": "without_thinking"}
 )
 _NO_STRICT = Adjustment(unsupported="a schema for the response", features={"strict_format": False})
 _NO_EFFORT = Adjustment(unsupported="a thinking effort", features={"efforts": ()})
@@ -141,7 +141,7 @@ _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
         r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice",
         Adjustment(
             unsupported="a 'tool_choice' that forces a call together with 'thinking'",
-            features={"forced_tools": "unthinking"},
+            features={"forced_tool_calls": "without_thinking"},
         ),
     ),
     (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
@@ -168,7 +168,7 @@ _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     ),
     (
         r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string",
-        Adjustment(unsupported="a 'tool_choice' that names a tool", features={"tool_choice": "words"}),
+        Adjustment(unsupported="a 'tool_choice' that names a tool", features={"tool_choice": "string"}),
     ),
     (
         r"response_format\.type'? must be '?json_schema|response_format.{0,60}json_object.{0,30}not support",
@@ -181,31 +181,40 @@ _BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
     (
         r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported"
         r"|role \W?system\W? is not supported",
-        Adjustment(unsupported="system messages", features={"system_turns": False}, dialect={"system": "never"}),
+        Adjustment(
+            unsupported="system messages", features={"inline_system_messages": False}, dialect={"system": "never"}
+        ),
     ),
     (
         r"system message must be (at the beginning|first)|unexpected role '?system",
         Adjustment(
             unsupported="system messages among the others",
-            features={"system_turns": False},
+            features={"inline_system_messages": False},
             dialect={"system": "first"},
         ),
     ),
     (
         r"roles must alternate",
-        Adjustment(unsupported="several messages of one role in a row", dialect={"alternate": True, "system": "first"}),
+        Adjustment(
+            unsupported="several messages of one role in a row",
+            dialect={"must_alternate_roles": True, "system": "first"},
+        ),
     ),
     (
         r"unexpected role '?user'? after role '?tool",
-        Adjustment(unsupported="a user message after tool results", dialect={"answer_after_results": True}),
+        Adjustment(unsupported="a user message after tool results", dialect={"needs_assistant_after_results": True}),
     ),
     (
         r"tool call id .{0,200}length of 9",
         Adjustment(
-            unsupported="tool call ids of another form", dialect={"call_ids": "[a-zA-Z0-9]{9}", "call_id_digits": 9}
+            unsupported="tool call ids of another form",
+            dialect={"call_id_pattern": "[a-zA-Z0-9]{9}", "call_id_digits": 9},
         ),
     ),
-    (r"prefix( set to)? true", Adjustment(unsupported="an assistant message at the end", dialect={"prefix": True})),
+    (
+        r"prefix( set to)? true",
+        Adjustment(unsupported="an assistant message at the end", dialect={"marks_prefill": True}),
+    ),
     (
         r"(support|not).{0,40}prefill|prefill.{0,40}not",
         Adjustment(unsupported="an assistant message at the end", features={"prefill": False}),

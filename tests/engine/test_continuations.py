@@ -11,8 +11,8 @@ import pytest
 from mirascope_like import llm
 from mirascope_like.engine.exchanges import HTTPEndpoint
 from mirascope_like.transport.base import HttpReply, HttpRequest
-from mirascope_like.transport.in_memory import MemoryTransport, Pieces
-from mirascope_like.wire.features import Features, chat_dialect, features_of
+from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
+from mirascope_like.wire.features import Features, find_features, get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_chat.scripted_responses import encode_events, encode_response, encode_unfinished_events
 
@@ -20,7 +20,7 @@ from ..conftest import Colour
 from ..llm import messages_server
 from ..transport.server import Exchange, Server
 
-Piece = HttpReply | Pieces
+Piece = HttpReply | StreamedBody
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Going:
         return HTTPEndpoint(
             provider_id=self.id,
             model=name,
-            codec=OpenAIChat(chat_dialect("scripted")),
+            codec=OpenAIChat(get_chat_dialect("scripted")),
             transport=MemoryTransport(self._answer),
             base_url="http://going",
             features=Features(prefill=self.prefill),
@@ -55,18 +55,18 @@ class Going:
         return llm.Model("going/model", provider=self, **options)
 
 
-def breaking(*pieces: bytes) -> Pieces:
+def breaking(*pieces: bytes) -> StreamedBody:
     """A stream that breaks behind these pieces."""
-    return Pieces(pieces, error=llm.ConnectionError("It broke."))
+    return StreamedBody(pieces, error=llm.ConnectionError("It broke."))
 
 
-def cut(text: str) -> Pieces:
+def cut(text: str) -> StreamedBody:
     """A stream that breaks behind this text."""
     return breaking(*encode_unfinished_events([llm.Text(text)]))
 
 
-def full(text: str) -> Pieces:
-    return Pieces(encode_events([llm.Text(text)]))
+def full(text: str) -> StreamedBody:
+    return StreamedBody(encode_events([llm.Text(text)]))
 
 
 CONTINUE = llm.RetryConfig(initial_delay=0, after_output="continue")
@@ -301,4 +301,4 @@ def test_wherever_a_stream_breaks_nothing_is_lost_or_said_twice(after_output: An
     [("claude-haiku-4-5", True), ("claude-opus-4-1", True), ("claude-sonnet-4-6", False), ("claude-opus-5-5", False)],
 )
 def test_what_is_known_of_claude(model: str, known: bool) -> None:
-    assert features_of("anthropic", model).prefill is known
+    assert find_features("anthropic", model).prefill is known

@@ -14,7 +14,7 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.transport.base import HttpReply, HttpRequest
-from mirascope_like.transport.in_memory import MemoryTransport, Pieces
+from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
 
 from ..conftest import Colour
 from ..transport.server import Exchange, Server
@@ -327,7 +327,7 @@ def test_a_broken_network(colour: Colour, server: Server, way: str, what: str, s
     ],
 )
 def test_what_a_transport_of_ones_own_raises(colour: Colour, raised: OSError, kind: type[llm.ProviderError]) -> None:
-    def answer(request: HttpRequest) -> HttpReply | Pieces:
+    def answer(request: HttpRequest) -> HttpReply | StreamedBody:
         raise raised
 
     llm.register_provider("openai:completions", scope="mine/", base_url="http://x", transport=MemoryTransport(answer))

@@ -16,8 +16,8 @@ import pytest
 
 from mirascope_like import llm
 from mirascope_like.transport.base import HttpReply, HttpRequest
-from mirascope_like.transport.in_memory import MemoryTransport, Pieces
-from mirascope_like.wire.features import UNKNOWN, chat_dialect
+from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
+from mirascope_like.wire.features import UNKNOWN, get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_chat.scripted_responses import encode_response
 
@@ -307,7 +307,9 @@ def test_a_client_of_another_protocols_sdk_is_refused() -> None:
         for name in ("openai", "openai:completions", "openai:responses", "groq"):
             with pytest.raises(TypeError, match=rf"'{name}' takes clients of the openai package.*got Anthropic"):
                 llm.register_provider(name, scope="my/", client=other)
-        own = llm.HTTPProvider(id="own", codec=lambda *_: (OpenAIChat(chat_dialect("own")), "x"), default_base_url="")
+        own = llm.HTTPProvider(
+            id="own", codec=lambda *_: (OpenAIChat(get_chat_dialect("own")), "x"), default_base_url=""
+        )
         with pytest.raises(TypeError, match="only built-in"):
             llm.register_provider(Mine(), client=other)
         assert llm.register_provider(own, client=other).id == "own"  # nothing is known of it
@@ -360,7 +362,7 @@ def test_what_is_no_client() -> None:
     with pytest.raises(TypeError, match="got str"):
         llm.register_provider("openai", client="x")
     with pytest.raises(TypeError, match="one of them"):
-        llm.register_provider("openai", client="x", transport=MemoryTransport(lambda _: Pieces([])))
+        llm.register_provider("openai", client="x", transport=MemoryTransport(lambda _: StreamedBody([])))
 
 
 # -- providers of one's own -------------------------------------------------------------------------------------------
@@ -375,9 +377,9 @@ class Mine:
         return llm.HTTPEndpoint(
             provider_id=self.id,
             model=name.upper(),
-            codec=OpenAIChat(chat_dialect("mine")),
+            codec=OpenAIChat(get_chat_dialect("mine")),
             transport=MemoryTransport(
-                lambda request: Pieces([encode_response([llm.Text(echo(json.loads(request.body)))])])
+                lambda request: StreamedBody([encode_response([llm.Text(echo(json.loads(request.body)))])])
             ),
             base_url="http://nowhere",
             features=UNKNOWN,

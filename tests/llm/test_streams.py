@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from mirascope_like import llm
 from mirascope_like.transport.base import HttpRequest
-from mirascope_like.transport.in_memory import MemoryTransport, Pieces
+from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
 from mirascope_like.wire.openai_chat.scripted_responses import encode_events
 
 from ..conftest import PATIENCE, Colour
@@ -45,7 +45,7 @@ END = b'data: {"id": "1", "choices": [{"index": 0, "delta": {}, "finish_reason":
 INTERLEAVED = [*calls((0, "a", '{"at"'), (1, "b", '{"a'), (0, None, ': "a"}'), (1, None, 't": "b"}')), END]
 
 
-def over(*answers: Pieces) -> llm.Model:
+def over(*answers: StreamedBody) -> llm.Model:
     """A model whose streams are these."""
     left = iter(answers)
     llm.register_provider("openai:completions", scope="raw/", transport=MemoryTransport(lambda _: next(left)))
@@ -92,7 +92,7 @@ def test_a_separator_stands_between_texts_only(colour: Colour) -> None:
 
     async def scenario() -> None:
         for sep in ("\n", " | ", ""):
-            stream = await colour.got(colour.stream(over(Pieces(pieces)), "Hi"))
+            stream = await colour.got(colour.stream(over(StreamedBody(pieces)), "Hi"))
             assert "".join(await colour.all(stream.text_stream(sep))) == stream.text(sep)
             assert stream.text(sep).replace(sep, "") == "onetwo"
             assert "".join(await colour.all(stream.pretty_stream())) == stream.pretty()
@@ -118,7 +118,7 @@ def test_text_comes_as_it_is_sent(colour: Colour) -> None:
 
 def test_the_first_words_do_not_wait_for_the_last(colour: Colour) -> None:
     words = [f"word {number} " for number in range(2000)]
-    model = over(Pieces([b"".join([*(delta(content=word) for word in words), END])]))
+    model = over(StreamedBody([b"".join([*(delta(content=word) for word in words), END])]))
 
     async def scenario() -> None:
         stream = await colour.got(colour.stream(model, "Hi"))
@@ -184,7 +184,7 @@ class Hesitant(MemoryTransport):
 
 
 def test_tasks_that_share_an_iterator_share_its_pieces(native: Colour) -> None:
-    answer = Pieces([*(delta(content=word) for word in ("one", " two", " three", " four")), END])
+    answer = StreamedBody([*(delta(content=word) for word in ("one", " two", " three", " four")), END])
     llm.register_provider("openai:completions", scope="raw/", transport=Hesitant(lambda _: answer))
     read: list[str] = []
 
@@ -237,7 +237,7 @@ def test_a_sub_stream_for_each_part(colour: Colour) -> None:
 
 def test_interleaved_tool_calls(colour: Colour) -> None:
     async def scenario() -> None:
-        stream = await colour.got(colour.stream(over(Pieces(INTERLEAVED)), "Hi"))
+        stream = await colour.got(colour.stream(over(StreamedBody(INTERLEAVED)), "Hi"))
         parts = stream.streams()
         first = await colour.next(parts)
         second = await colour.next(parts)
@@ -254,7 +254,7 @@ def test_interleaved_tool_calls(colour: Colour) -> None:
 
 def test_interleaved_tool_calls_are_pretty_one_after_the_other(colour: Colour) -> None:
     async def scenario() -> None:
-        stream = await colour.got(colour.stream(over(Pieces(INTERLEAVED)), "Hi"))
+        stream = await colour.got(colour.stream(over(StreamedBody(INTERLEAVED)), "Hi"))
         assert "".join(await colour.all(stream.pretty_stream())) == stream.pretty()
 
     colour.run(scenario)
@@ -277,7 +277,7 @@ def test_sub_streams_may_be_skipped_and_read_later(colour: Colour) -> None:
 
 def test_a_call_without_arguments(colour: Colour) -> None:
     async def scenario() -> None:
-        stream = await colour.got(colour.stream(over(Pieces([*calls((0, "a", "")), END])), "Hi"))
+        stream = await colour.got(colour.stream(over(StreamedBody([*calls((0, "a", "")), END])), "Hi"))
         (part,) = await colour.all(stream.streams())
         assert (await colour.got(part.collect())).args == stream.tool_calls[0].args == "{}"
         assert "".join(await colour.all(stream.pretty_stream())) == stream.pretty()
@@ -295,7 +295,7 @@ def test_sub_streams_are_read_in_any_order(colour: Colour) -> None:
         left = [iter(pieces[id]) for id in pieces]
         starts = ((index, id, "") for index, id in enumerate(pieces))
         mixed = ((index, None, next(left[index])) for index in turns)
-        stream = await colour.got(colour.stream(over(Pieces([*calls(*starts, *mixed), END])), "Hi"))
+        stream = await colour.got(colour.stream(over(StreamedBody([*calls(*starts, *mixed), END])), "Hi"))
         loops: list[Any] = [stream.streams(), stream.streams()]
         read: dict[Any, list[str]] = {}
         begun: list[Any] = []
@@ -322,7 +322,7 @@ def test_sub_streams_are_read_in_any_order(colour: Colour) -> None:
 
 def test_sub_streams_in_tasks_at_once(native: Colour) -> None:
     async def scenario() -> None:
-        stream = await native.stream(over(Pieces(INTERLEAVED)), "Hi")
+        stream = await native.stream(over(StreamedBody(INTERLEAVED)), "Hi")
         parts = stream.streams()
         got: dict[str, llm.ToolCall] = {}
 
@@ -369,7 +369,7 @@ def test_sub_streams_of_an_answer_that_begins_anew(colour: Colour) -> None:
 
 def test_a_sub_stream_of_an_answer_that_breaks_off(colour: Colour) -> None:
     async def scenario() -> None:
-        stream = await colour.got(colour.stream(over(Pieces(INTERLEAVED[:3])), "Hi"))
+        stream = await colour.got(colour.stream(over(StreamedBody(INTERLEAVED[:3])), "Hi"))
         parts = stream.streams()
         first, second = await colour.next(parts), await colour.next(parts)
         for part, args in ((second, '{"a'), (first, CALLS[0].args)):
@@ -390,8 +390,8 @@ class Book(BaseModel):
     tags: list[str]
 
 
-def pieces_of(*texts: str) -> Pieces:
-    return Pieces([*(delta(content=text) for text in texts), END])
+def pieces_of(*texts: str) -> StreamedBody:
+    return StreamedBody([*(delta(content=text) for text in texts), END])
 
 
 async def partials(colour: Colour, kind: Any, *texts: str) -> list[Any]:
@@ -447,14 +447,14 @@ def test_structured_stream_needs_a_format(colour: Colour) -> None:
 
 # -- the end before the end -------------------------------------------------------------------------------------------
 
-CUT = Pieces(
+CUT = StreamedBody(
     [delta(content="one"), *calls((0, "a", '{"at": "a"}'), (1, "b", '{"at"'))], error=llm.ConnectionError("It broke.")
 )
-TRUNCATED = Pieces([delta(content="one"), delta(content=" two")])
+TRUNCATED = StreamedBody([delta(content="one"), delta(content=" two")])
 
 
 @pytest.mark.parametrize("pieces", [CUT, TRUNCATED], ids=["cut", "truncated"])
-def test_a_failed_stream_stays_failed(colour: Colour, pieces: Pieces) -> None:
+def test_a_failed_stream_stays_failed(colour: Colour, pieces: StreamedBody) -> None:
     async def scenario() -> None:
         stream = await colour.got(colour.stream(over(pieces), "Hi"))
         texts = stream.text_stream()
@@ -478,9 +478,9 @@ def test_a_failed_stream_stays_failed(colour: Colour, pieces: Pieces) -> None:
 def test_a_stream_goes_on_from_where_it_was_cut(colour: Colour) -> None:
     async def scenario() -> None:
         sent: list[dict[str, Any]] = []
-        answers = iter([CUT, Pieces(encode_events([llm.Text("done")]))])
+        answers = iter([CUT, StreamedBody(encode_events([llm.Text("done")]))])
 
-        def answer(request: Any) -> Pieces:
+        def answer(request: Any) -> StreamedBody:
             sent.append(json.loads(request.body))
             return next(answers)
 

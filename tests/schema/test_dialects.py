@@ -27,7 +27,7 @@ from mirascope_like.schema.dialects.definitions import (
 from mirascope_like.schema.dialects.encode import encode_schema
 from mirascope_like.schema.dialects.size import measure_size
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial.value import GrowingValue
+from mirascope_like.schema.partial.value import PartialValueParser
 
 from .everyday import SIXTEEN, VALUES, Bounded, Cat, Pair, Place, Size, Tree
 
@@ -186,7 +186,7 @@ def test_every_type_grows_to_its_value(
     value = data.draw(values)
     form = compiled(kind, OPENAI)
     text = json.dumps(encode(written(value, form, briefly=False), form.schema, form.schema))
-    growing = GrowingValue(form)
+    growing = PartialValueParser(form)
     last: Any = "nothing"
     for start in range(0, len(text), size):
         for last in growing.feed(text[start : start + size]):
@@ -213,7 +213,7 @@ def test_parts_have_their_values_before_the_whole_is_there(
     plain = written(items, form, briefly=briefly)
     text = json.dumps(encode(plain, form.schema, form.schema) if data.draw(st.booleans()) else plain)
     begun = text.removesuffix("]}") + " "  # behind which a number is known to be complete
-    growing = GrowingValue(form)
+    growing = PartialValueParser(form)
     for start in range(0, len(begun), size):
         growing.feed(begun[start : start + size])
     assert growing.value == items

@@ -14,7 +14,7 @@ from mirascope_like import llm
 from mirascope_like.schema.dialects.definitions import OPENAI
 from mirascope_like.schema.formats import Format
 from mirascope_like.schema.json_extract import read_json
-from mirascope_like.schema.partial.value import GrowingValue
+from mirascope_like.schema.partial.value import PartialValueParser
 
 VALID = [
     "[]", "[[]   ]", '[""]', "[123e65]", "[0e+1]", "[0e1]", "[ 4]", "[-0]", "[-0.0]", "[20e1]", "[1E-2]",
@@ -38,7 +38,7 @@ INVALID = [
 
 
 def partly(text: str, *pieces: str) -> Any:
-    growing = GrowingValue(Format[Any](Any))
+    growing = PartialValueParser(Format[Any](Any))
     for piece in pieces or (text,):
         growing.feed(piece)
     growing.end()
@@ -58,7 +58,7 @@ def test_valid(text: str) -> None:
 def test_invalid(text: str) -> None:
     with pytest.raises(ValueError):
         read_json(text)
-    growing = GrowingValue(Format(list[Annotated[int, Field(gt=10**6)]] | dict[str, None]))
+    growing = PartialValueParser(Format(list[Annotated[int, Field(gt=10**6)]] | dict[str, None]))
     for piece in text:
         growing.feed(piece)
     with pytest.raises(llm.ParseError):
@@ -85,7 +85,7 @@ def test_a_number_too_large_for_a_float_is_infinite_where_the_type_allows_it() -
     assert form.parse(answer) == Reading(measured=math.inf, extra={"a": -math.inf})
     with pytest.raises(llm.ParseError, match="finite: Input should be a finite number"):
         form.parse('{"measured": 1, "finite": 1e999, "extra": []}')
-    growing = GrowingValue(form)
+    growing = PartialValueParser(form)
     growing.feed('{"finite": 1e999, "measured": 2.5, "extra": [')
     assert (growing.value.finite, growing.value.measured) == (None, 2.5)
     with pytest.raises(llm.ParseError, match="finite number"):

@@ -51,7 +51,7 @@ class Tree:
         self.string: str | None = piece
         return True
 
-    def grow_string(self, piece: str) -> None:
+    def append_to_string(self, piece: str) -> None:
         assert self.string is not None
         self.string += piece
 

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from mirascope_like import llm
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial.value import GrowingValue
+from mirascope_like.schema.partial.value import PartialValueParser
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Pair(NamedTuple):
 
 def shown(kind: Any, *pieces: str) -> list[Any]:
     """What is shown after each piece, as text: the object itself is the same all the time."""
-    growing = GrowingValue(Format(kind))
+    growing = PartialValueParser(Format(kind))
     return [repr(value) for piece in pieces for value in growing.feed(piece)]
 
 
@@ -139,7 +139,7 @@ def test_json_of_another_type_is_prose(kind: Any, size: int) -> None:
 @pytest.mark.parametrize(("kind", "text"), CASES)
 def test_the_last_value_is_the_parsed_one(kind: Any, text: str) -> None:
     for pieces in ((text,), tuple(text), ("So: ```json\n", *text, "\n```", " {that} is all.")):
-        growing = GrowingValue(Format(kind))
+        growing = PartialValueParser(Format(kind))
         values = [value for piece in pieces for value in growing.feed(piece)] + [*growing.end()]
         assert values[-1] == Format(kind).parse(text) == growing.value
         assert type(values[-1]) is type(Format(kind).parse(text))
@@ -169,7 +169,7 @@ def test_a_model_grows() -> None:
 
 
 def test_it_is_the_same_object_of_the_class_itself() -> None:
-    growing = GrowingValue(Format(Book))
+    growing = PartialValueParser(Format(Book))
     (first,) = growing.feed('{"Title": "E')
     (second,) = growing.feed('mma", "pages": ')
     assert first is second
@@ -210,14 +210,14 @@ def test_forms_that_providers_force() -> None:
 
 @pytest.mark.parametrize("text", ["", "no idea", "{", "{what} is [this]?", "[1]", '"Title"', "3", "{]"])
 def test_nothing_is_said_yet(text: str) -> None:
-    growing = GrowingValue(Format(Book))
+    growing = PartialValueParser(Format(Book))
     growing.feed(text)
     value = growing.value
     assert value is None or not value.model_fields_set
 
 
 def test_bare_scalars_are_shown_at_the_end() -> None:
-    growing = GrowingValue(Format(int))
+    growing = PartialValueParser(Format(int))
     assert [*growing.feed("4"), *growing.feed("2")] == []
     assert [*growing.end()] == [42]
     assert [*growing.end()] == []
@@ -234,14 +234,14 @@ def test_a_bare_value_counts_once_the_answer_has_ended(kind: Any, text: str, val
 
 @pytest.mark.parametrize("text", ['"{"', '"a [1"', '```json\n"{a"\n```'])
 def test_braces_in_a_bare_string_begin_nothing(text: str) -> None:
-    growing = GrowingValue(Format(str))
+    growing = PartialValueParser(Format(str))
     assert [value for piece in text for value in growing.feed(piece)] == []
     assert [*growing.end()] == [Format(str).parse(text)]
     assert [*growing.end()] == []
 
 
 def test_of_an_answer_that_broke_off_what_was_shown_stays() -> None:
-    growing = GrowingValue(Format(Tree))
+    growing = PartialValueParser(Format(Tree))
     growing.feed('{"label": "a", "children": [{"label": "b"}, {"lab')
     assert [*growing.end()] == []
     assert growing.value.label == "a"
@@ -272,7 +272,7 @@ def test_no_class_is_made_and_little_is_kept() -> None:
 @given(st.text(alphabet='{}[]":,\\ \n12-.etrufalsnkidoag') | st.text())
 def test_noise_never_raises(text: str) -> None:
     for kind in (Book, list[Cat | Dog], Pair):
-        growing = GrowingValue(Format(kind))
+        growing = PartialValueParser(Format(kind))
         for piece in text:
             growing.feed(piece)
         growing.end()
@@ -318,7 +318,7 @@ def things(*inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 @given(things(things()), st.booleans(), st.data())
 def test_partials_are_monotonic(value: Any, ascii: bool, data: st.DataObject) -> None:
     text = json.dumps(value, ensure_ascii=ascii)
-    growing = GrowingValue(Format(Everything))
+    growing = PartialValueParser(Format(Everything))
     plain = TypeAdapter(Any)
     last: Any = None
     size = data.draw(st.integers(1, 9))

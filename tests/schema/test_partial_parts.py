@@ -32,7 +32,7 @@ from mirascope_like import llm
 from mirascope_like.schema.dialects.definitions import OPENAI
 from mirascope_like.schema.dialects.encode import encode_schema
 from mirascope_like.schema.formats import Format
-from mirascope_like.schema.partial.value import GrowingValue
+from mirascope_like.schema.partial.value import PartialValueParser
 
 T = TypeVar("T")
 
@@ -310,7 +310,7 @@ class Coded(BaseModel):
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_a_part_is_what_it_would_be_alone_once_it_is_complete(kind: Any, text: str, size: int) -> None:
     begun = f"[{text}, "
-    growing = GrowingValue(held(list[kind]))
+    growing = PartialValueParser(held(list[kind]))
     for start in range(0, len(begun), size):
         growing.feed(begun[start : start + size])
     alone = held(kind).parse(text)
@@ -320,7 +320,7 @@ def test_a_part_is_what_it_would_be_alone_once_it_is_complete(kind: Any, text: s
 
 @pytest.mark.parametrize("text", ['{"name": "a", "age": "old"}', '{"name": "a"}', '{"name": "a", "age": 1, "more": 2}'])
 def test_a_part_that_is_not_valid_stays_as_it_was_shown(text: str) -> None:
-    growing = GrowingValue(Format(list[Strict]))
+    growing = PartialValueParser(Format(list[Strict]))
     growing.feed(f"[{text}, ")
     (shown,) = growing.value
     assert shown.name == "a"

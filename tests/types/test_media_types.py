@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mirascope_like.types.media_types import audio_type, document_type, document_type_by_name, image_type
+from mirascope_like.types.media_types import (
+    detect_audio_type,
+    detect_document_type,
+    detect_image_type,
+    document_type_by_extension,
+)
 
 IMAGES = {
     "image/png": [b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"],
@@ -36,17 +41,21 @@ NEITHER = [
 
 @pytest.mark.parametrize(("mime_type", "data"), [(kind, data) for kind, heads in IMAGES.items() for data in heads])
 def test_images_are_known_by_their_first_bytes(mime_type: str, data: bytes) -> None:
-    assert image_type(data) == mime_type
+    assert detect_image_type(data) == mime_type
 
 
 @pytest.mark.parametrize(("mime_type", "data"), [(kind, data) for kind, heads in SOUNDS.items() for data in heads])
 def test_sounds_are_known_by_their_first_bytes(mime_type: str, data: bytes) -> None:
-    assert audio_type(data) == mime_type
+    assert detect_audio_type(data) == mime_type
 
 
 @pytest.mark.parametrize("data", NEITHER)
 def test_what_is_not_known_is_refused(data: bytes) -> None:
-    for tell, hint in ((image_type, "not a PNG"), (audio_type, "not WAV"), (document_type, "not a PDF")):
+    for tell, hint in (
+        (detect_image_type, "not a PNG"),
+        (detect_audio_type, "not WAV"),
+        (detect_document_type, "not a PDF"),
+    ):
         with pytest.raises(ValueError, match=hint):
             tell(data)
 
@@ -54,10 +63,10 @@ def test_what_is_not_known_is_refused(data: bytes) -> None:
 def test_one_kind_is_not_taken_for_another() -> None:
     for heads in SOUNDS.values():
         with pytest.raises(ValueError, match="not a PNG"):
-            image_type(heads[0])
+            detect_image_type(heads[0])
     for heads in IMAGES.values():
         with pytest.raises(ValueError, match="not WAV"):
-            audio_type(heads[0])
+            detect_audio_type(heads[0])
 
 
 @pytest.mark.parametrize(
@@ -70,10 +79,10 @@ def test_one_kind_is_not_taken_for_another() -> None:
     ],
 )
 def test_documents_are_known_by_their_name(name: str, mime_type: str) -> None:
-    assert document_type_by_name(name) == mime_type
+    assert document_type_by_extension(name) == mime_type
 
 
 @pytest.mark.parametrize("name", ["README", "archive.zip", ".pdf/x"])
 def test_unknown_names_ask_for_a_type(name: str) -> None:
     with pytest.raises(ValueError, match="pass mime_type="):
-        document_type_by_name(name)
+        document_type_by_extension(name)

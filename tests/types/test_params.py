@@ -27,7 +27,11 @@ def test_every_param_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("temprature", "Did you mean 'temperature'"), ("max_token", "Did you mean 'max_tokens'"), ("zzz", "Valid params: ")],
+    [
+        ("temprature", "Did you mean 'temperature'"),
+        ("max_token", "Did you mean 'max_tokens'"),
+        ("zzz", "Valid params: "),
+    ],
 )
 def test_a_typo_is_an_error_that_helps(name: str, hint: str) -> None:
     with pytest.raises(TypeError, match=hint) as caught:

@@ -26,7 +26,7 @@ from mirascope_like.types.messages import AssistantMessage, Message, assistant, 
 from mirascope_like.types.params import Params
 from mirascope_like.wire.anthropic.codec import AnthropicMessages
 from mirascope_like.wire.codec import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
-from mirascope_like.wire.features import UNKNOWN, Features, features_of
+from mirascope_like.wire.features import UNKNOWN, Features, find_features
 
 CODEC = AnthropicMessages()
 PROVIDER, MODEL = "anthropic", "anthropic/claude-sonnet-4-5"
@@ -193,18 +193,18 @@ def test_leading_system_messages_are_the_system_field() -> None:
     assert said(body) == [("user", ["hi"])]
 
 
-@pytest.mark.parametrize("features", [UNKNOWN, Features(system_turns=True)])
+@pytest.mark.parametrize("features", [UNKNOWN, Features(inline_system_messages=True)])
 def test_a_later_system_message_leaves_what_came_before_as_it_was(features: Features) -> None:
     before = (system("Be brief."), user("a"), assistant("b"))
     body = encode(*before, system("Be loud."), user("c"), features=features)
     assert body["system"][0]["text"] == "Be brief."
     loud = "<system>\nBe loud.\n</system>"
-    turns = [("user", ["c"]), ("system", [*"Be loud."])] if features.system_turns else [("user", [loud, "c"])]
+    turns = [("user", ["c"]), ("system", [*"Be loud."])] if features.inline_system_messages else [("user", [loud, "c"])]
     assert said(body) == [("user", ["a"]), ("assistant", ["b"]), *turns]
 
 
 def test_a_system_turn_needs_a_user_turn_before_it() -> None:
-    body = encode(user("a"), assistant("b"), system("c"), features=Features(system_turns=True))
+    body = encode(user("a"), assistant("b"), system("c"), features=Features(inline_system_messages=True))
     assert said(body) == [("user", ["a"]), ("assistant", ["b"]), ("user", ["<system>\nc\n</system>"])]
 
 
@@ -361,7 +361,7 @@ def test_no_room_to_think() -> None:
 
 
 def test_a_system_turn_may_stand_last() -> None:
-    features, params = replace(BUDGET, system_turns=True), Params(thinking={"level": "high"})
+    features, params = replace(BUDGET, inline_system_messages=True), Params(thinking={"level": "high"})
     assert "thinking" in encode(user("hi"), system("Be brief."), params=params, features=features)
     call = c.ToolCall(id="t1", name="look", args="{}")
     called = [user("hi"), assistant(call), user(c.ToolOutput(id="t1", name="look", result="seen"))]
@@ -411,7 +411,7 @@ def test_what_is_not_taken_is_left_out_aloud(params: Params, features: Features,
 def test_temperature_counts_where_one_way_to_sample_is_taken() -> None:
     both: Params = {"temperature": 0.5, "top_p": 0.9}
     with pytest.warns(UnsupportedParamWarning, match="'top_p' together with 'temperature'"):
-        body = encode(user("hi"), params=both, features=features_of("anthropic", "claude-sonnet-4-5"))
+        body = encode(user("hi"), params=both, features=find_features("anthropic", "claude-sonnet-4-5"))
     assert (body["temperature"], "top_p" in body) == (0.5, False)
 
 
@@ -448,7 +448,9 @@ def test_tool_choice(params: Params, sent: JsonObject) -> None:
     assert "tool_choice" not in encode(user("hi"), params=params)
 
 
-@pytest.mark.parametrize(("features", "level"), [(BUDGET, "low"), (replace(ADAPTIVE, forced_tools=False), "default")])
+@pytest.mark.parametrize(
+    ("features", "level"), [(BUDGET, "low"), (replace(ADAPTIVE, forced_tool_calls=False), "default")]
+)
 def test_a_call_that_cannot_be_demanded_is_left_to_the_model(features: Features, level: Any) -> None:
     params: Params = {"tool_choice": "required", "thinking": {"level": level}}
     with pytest.warns(UnsupportedParamWarning, match="tool_choice"):
@@ -490,19 +492,22 @@ def test_what_later_calls_begin_with_is_marked_for_the_cache() -> None:
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", {"thinking": "budget", "strict_format": True}),
         ("claude-haiku-4-5", {"thinking": "budget", "sampling": "one"}),
         ("claude-opus-4-6", {"thinking": "adaptive", "sampling": "one"}),
-        ("claude-opus-4-8", {"thinking": "adaptive", "sampling": False, "system_turns": True, "thinking_off": None}),
-        ("claude-opus-5", {"forced_tools": None, "system_turns": True, "thinking_off": None}),
-        ("claude-opus-5-5", {"forced_tools": False, "thinking_off": False}),
-        ("claude-sonnet-5-5", {"forced_tools": False, "thinking_off": "between_tools"}),
-        ("claude-haiku-5-5", {"forced_tools": None, "thinking_off": None}),
-        ("claude-fable-5", {"forced_tools": None, "thinking_off": False}),
-        ("claude-fable-5-1", {"forced_tools": False, "thinking_off": False}),
+        (
+            "claude-opus-4-8",
+            {"thinking": "adaptive", "sampling": False, "inline_system_messages": True, "thinking_off": None},
+        ),
+        ("claude-opus-5", {"forced_tool_calls": None, "inline_system_messages": True, "thinking_off": None}),
+        ("claude-opus-5-5", {"forced_tool_calls": False, "thinking_off": False}),
+        ("claude-sonnet-5-5", {"forced_tool_calls": False, "thinking_off": "between_tools"}),
+        ("claude-haiku-5-5", {"forced_tool_calls": None, "thinking_off": None}),
+        ("claude-fable-5", {"forced_tool_calls": None, "thinking_off": False}),
+        ("claude-fable-5-1", {"forced_tool_calls": False, "thinking_off": False}),
         ("claude-unheard-7", {"thinking": "adaptive", "sampling": False, "max_output_tokens": 128_000}),
         ("another", {"thinking": None, "max_output_tokens": None}),
     ],
 )
 def test_what_is_known_of_models(model: str, known: dict[str, Any]) -> None:
-    features = features_of("anthropic", model)
+    features = find_features("anthropic", model)
     assert {name: getattr(features, name) for name in known} == known
 
 
@@ -533,7 +538,7 @@ def test_any_messages_make_a_body_that_is_taken(
     params: Params = {"thinking": {"level": thinking}, "temperature": 0.5, "tool_choice": "required"}
     if max_tokens is not None:
         params["max_tokens"] = max_tokens
-    features = Features(system_turns=turns, thinking=kind)
+    features = Features(inline_system_messages=turns, thinking=kind)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnsupportedParamWarning)
         encode(*messages, features=features, params=params, tools=[SomeTool()], stream=stream)

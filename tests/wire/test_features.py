@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirascope_like.wire.features import UNKNOWN, features_of, known_features
+from mirascope_like.wire.features import UNKNOWN, find_features, find_known_features
 from mirascope_like.wire.model_rows import MODELS
 
 HIGHEST = ("low", "medium", "high", "xhigh", "max")
@@ -17,14 +17,14 @@ AUTUMN: list[tuple[str, str, dict[str, Any]]] = [
     *[("openai", name, {"efforts": HIGHEST, "sampling": False}) for name in ("gpt-6.2-astra", "gpt-6.2-sol")],
     *[("openai", name, {"efforts": WITH_NONE}) for name in ("gpt-6-sol", "gpt-6-luna", "gpt-6.1-terra")],
     ("openai", "gpt-6-rosalind", {"efforts": WITH_NONE, "responses": True, "completions": False}),
-    ("openai", "gpt-5.5", {"sampling": "unthinking", "thinks_by_default": True}),
+    ("openai", "gpt-5.5", {"sampling": "without_thinking", "thinks_by_default": True}),
     ("openai", "gpt-5.4-mini", {"thinks_by_default": None, "thinking_with_tools": False}),
     ("openai", "gpt-5.2", {"thinking_with_tools": None}),
-    ("anthropic", "claude-opus-5-5", {"efforts": HIGHEST, "thinking_off": False, "forced_tools": False}),
+    ("anthropic", "claude-opus-5-5", {"efforts": HIGHEST, "thinking_off": False, "forced_tool_calls": False}),
     ("anthropic", "claude-sonnet-5-5", {"efforts": HIGHEST, "thinking_off": "between_tools"}),
-    ("anthropic", "claude-haiku-5-5", {"efforts": HIGHEST, "thinking_off": None, "forced_tools": None}),
-    ("anthropic", "claude-fable-5-2", {"efforts": HIGHEST, "thinking_off": False, "forced_tools": False}),
-    ("anthropic", "claude-mythos-5-2", {"efforts": HIGHEST, "system_turns": True}),
+    ("anthropic", "claude-haiku-5-5", {"efforts": HIGHEST, "thinking_off": None, "forced_tool_calls": None}),
+    ("anthropic", "claude-fable-5-2", {"efforts": HIGHEST, "thinking_off": False, "forced_tool_calls": False}),
+    ("anthropic", "claude-mythos-5-2", {"efforts": HIGHEST, "inline_system_messages": True}),
     ("anthropic", "claude-opus-4-6", {"efforts": ("low", "medium", "high", "max")}),
     ("xai", "grok-4.7", {"efforts": ("low", "medium", "high", "xhigh")}),
     ("xai", "grok-4.5", {"efforts": ("low", "medium", "high")}),
@@ -34,10 +34,10 @@ AUTUMN: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("provider", "model", "known"), AUTUMN)
 def test_this_autumns_models(provider: str, model: str, known: dict[str, Any]) -> None:
-    features = known_features(provider, model)
+    features = find_known_features(provider, model)
     assert {name: getattr(features, name) for name in known} == known
     assert features.strict_format and features.thinking
-    assert features_of(provider, model) == features
+    assert find_features(provider, model) == features
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_this_autumns_models(provider: str, model: str, known: dict[str, Any]) -
     ],
 )
 def test_dated_and_fine_tuned_names_lead_to_their_base_model(provider: str, model: str, base: str) -> None:
-    assert known_features(provider, model) == known_features(provider, base) != UNKNOWN
+    assert find_known_features(provider, model) == find_known_features(provider, base) != UNKNOWN
 
 
 def test_a_date_may_have_a_row_of_its_own() -> None:
     for name in ("gpt-4o-2024-05-13", "ft:gpt-4o-2024-05-13:acme::1"):
-        assert features_of("openai", name).strict_format is False
-    assert features_of("openai", "gpt-4o-2024-08-06").strict_format is True
+        assert find_features("openai", name).strict_format is False
+    assert find_features("openai", "gpt-4o-2024-08-06").strict_format is True
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_a_date_may_have_a_row_of_its_own() -> None:
     ],
 )
 def test_an_unknown_model_gets_the_row_of_the_closest_older_one(provider: str, model: str, closest: str) -> None:
-    assert features_of(provider, model) == known_features(provider, closest) != UNKNOWN
-    assert features_of(f"{provider}:responses", model) == features_of(provider, model)
+    assert find_features(provider, model) == find_known_features(provider, closest) != UNKNOWN
+    assert find_features(f"{provider}:responses", model) == find_features(provider, model)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_an_unknown_model_gets_the_row_of_the_closest_older_one(provider: str, m
     ],
 )
 def test_nothing_is_guessed_of_other_makers_products_and_servers(provider: str, model: str) -> None:
-    assert features_of(provider, model) == known_features(provider, model) == UNKNOWN
+    assert find_features(provider, model) == find_known_features(provider, model) == UNKNOWN
 
 
 def test_azure_has_openais_models_under_their_names() -> None:
-    assert features_of("azure", "gpt-6-luna") == features_of("openai", "gpt-6-luna")
-    assert features_of("azure", "gpt-5.7-pro").responses is True
-    assert features_of("azure", "gpt-5-prod").responses is None  # a deployment
+    assert find_features("azure", "gpt-6-luna") == find_features("openai", "gpt-6-luna")
+    assert find_features("azure", "gpt-5.7-pro").responses is True
+    assert find_features("azure", "gpt-5-prod").responses is None  # a deployment
 
 
 @pytest.mark.parametrize("vendor", MODELS)
@@ -152,4 +152,4 @@ def test_every_name_in_the_table_leads_to_its_row(vendor: str) -> None:
 
     for names, facts in MODELS[vendor]:
         for name in names.split():
-            assert known_features(vendor, name) == Features(**facts), name
+            assert find_known_features(vendor, name) == Features(**facts), name

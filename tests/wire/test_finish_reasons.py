@@ -11,13 +11,13 @@ from mirascope_like.types.chunks import FinishReason, Reply
 from mirascope_like.types.content import ToolCall
 from mirascope_like.wire.anthropic.codec import AnthropicMessages
 from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError
-from mirascope_like.wire.features import chat_dialect
+from mirascope_like.wire.features import get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
 from .traffic import decode_stream, fold
 
-CHAT = OpenAIChat(chat_dialect("unheard-of"))
+CHAT = OpenAIChat(get_chat_dialect("unheard-of"))
 CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "wipe", "arguments": "{}"}}
 
 

@@ -19,7 +19,7 @@ from mirascope_like.types.messages import Message, assistant, system, user
 from mirascope_like.types.params import Params
 from mirascope_like.wire.codec import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
 from mirascope_like.wire.error_bodies import parse_error_body
-from mirascope_like.wire.features import UNKNOWN, Features, chat_dialect
+from mirascope_like.wire.features import UNKNOWN, Features, get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from .traffic import decode_stream, fold
@@ -30,7 +30,7 @@ PIXEL = c.Image(c.Base64ImageSource("iVBORw==", "image/png"))
 def sent(*messages: Message, provider: str = "openai", **fields: Any) -> JsonObject:
     """The body of a request."""
     fields = {"model": "m", "model_id": f"{provider}/m", "provider_id": provider, **fields}
-    return OpenAIChat(chat_dialect(provider)).encode(Request(messages=messages or (user("Hi"),), **fields)).body
+    return OpenAIChat(get_chat_dialect(provider)).encode(Request(messages=messages or (user("Hi"),), **fields)).body
 
 
 def sse(*events: object) -> bytes:
@@ -43,12 +43,12 @@ def delta(finish: str | None = None, **fields: Any) -> JsonObject:
 
 
 def streamed(*events: object, provider: str = "openai") -> Reply:
-    return fold(decode_stream(OpenAIChat(chat_dialect(provider)), [sse(*events)]))
+    return fold(decode_stream(OpenAIChat(get_chat_dialect(provider)), [sse(*events)]))
 
 
 def answered(finish: str | None = "stop", **message: Any) -> Reply:
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
-    return fold(OpenAIChat(chat_dialect("openai")).decode({"choices": [choice]}))
+    return fold(OpenAIChat(get_chat_dialect("openai")).decode({"choices": [choice]}))
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
@@ -206,10 +206,10 @@ def test_temperature_counts_where_one_way_to_sample_is_taken() -> None:
 @pytest.mark.parametrize("level", ["none", "default"])
 def test_who_does_not_think_may_be_sampled(level: Any) -> None:
     params: Params = {"temperature": 0.5, "thinking": {"level": level}}
-    assert sent(features=Features(sampling="unthinking"), params=params)["temperature"] == 0.5
+    assert sent(features=Features(sampling="without_thinking"), params=params)["temperature"] == 0.5
     params = {"temperature": 0.5, "thinking": {"level": "low"}}
     with pytest.warns(UnsupportedParamWarning, match="'temperature' together with 'thinking'"):
-        assert "temperature" not in sent(features=Features(sampling="unthinking"), params=params)
+        assert "temperature" not in sent(features=Features(sampling="without_thinking"), params=params)
 
 
 def test_what_asks_for_nothing_warns_of_nothing() -> None:
@@ -274,7 +274,7 @@ def test_an_empty_answer_can_be_sent_back() -> None:
 @pytest.mark.parametrize("body", [None, [], "text", 5, {}, {"choices": []}, {"choices": None}, {"choices": [None]}])
 def test_answers_of_another_protocol_are_malformed(body: Any) -> None:
     with pytest.raises(MalformedResponseError):
-        OpenAIChat(chat_dialect("openai")).decode(body)
+        OpenAIChat(get_chat_dialect("openai")).decode(body)
 
 
 @pytest.mark.parametrize("event", [{}, {"choices": []}, {"choices": None}, {"choices": [{"index": 0}]}])
@@ -490,7 +490,7 @@ def test_two_calls_of_one_id_stay_two() -> None:
     function = {"name": "f", "arguments": "{}"}
     calls = [{"id": "same", "type": "function", "function": function}] * 2
     body = {"choices": [{"message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "tool_calls"}]}
-    content = fold(OpenAIChat(chat_dialect("vllm")).decode(body)).content
+    content = fold(OpenAIChat(get_chat_dialect("vllm")).decode(body)).content
     first, second = (part for part in content if isinstance(part, c.ToolCall))
     assert first.id == "same"
     assert second.id not in ("", "same")
@@ -499,7 +499,7 @@ def test_two_calls_of_one_id_stay_two() -> None:
 
 def test_a_message_that_is_no_object_is_malformed() -> None:
     with pytest.raises(MalformedResponseError):
-        OpenAIChat(chat_dialect("vllm")).decode({"choices": [{"message": 3}]})
+        OpenAIChat(get_chat_dialect("vllm")).decode({"choices": [{"message": 3}]})
 
 
 THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
@@ -538,4 +538,4 @@ def test_parts_of_content_in_other_shapes(parts: list[Any], content: tuple[Any, 
 def test_references_in_a_thought_are_no_words() -> None:
     thinking = [{"type": "reference", "reference_ids": [1]}, {"type": "text", "text": "Hm."}]
     body = {"choices": [{"message": {"content": [{"type": "thinking", "thinking": thinking}]}}]}
-    assert fold(OpenAIChat(chat_dialect("mistral")).decode(body)).content == (c.Thought("Hm."),)
+    assert fold(OpenAIChat(get_chat_dialect("mistral")).decode(body)).content == (c.Thought("Hm."),)

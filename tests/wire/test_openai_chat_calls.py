@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from mirascope_like.types import content as c
 from mirascope_like.types.chunks import Chunk, Reply, ToolCallChunk, ToolCallStartChunk
 from mirascope_like.wire.codec import JsonObject, MalformedResponseError
-from mirascope_like.wire.features import chat_dialect
+from mirascope_like.wire.features import get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from .traffic import fold
@@ -38,7 +38,7 @@ def delta(*entries: JsonObject) -> JsonObject:
 
 def chunks_of(*events: JsonObject) -> list[Chunk]:
     """The chunks of a stream of these events, decoded one by one."""
-    decoder = OpenAIChat(chat_dialect("openai")).decoder()
+    decoder = OpenAIChat(get_chat_dialect("openai")).decoder()
     data = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
     return [chunk for piece in (*data, b"data: [DONE]\n\n") for chunk in decoder.feed(piece)] + decoder.end()
 
@@ -50,7 +50,7 @@ def streamed(*entries: JsonObject) -> Reply:
 
 def whole(message: JsonObject) -> Reply:
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    return fold(OpenAIChat(chat_dialect("openai")).decode({"choices": [choice]}))
+    return fold(OpenAIChat(get_chat_dialect("openai")).decode({"choices": [choice]}))
 
 
 def calls(reply: Reply) -> list[tuple[str, str]]:
@@ -216,7 +216,7 @@ def test_arguments_that_cannot_be_attributed_are_an_error(entries: list[JsonObje
 
 
 def test_what_came_with_contradictory_arguments_is_kept() -> None:
-    decoder = OpenAIChat(chat_dialect("openai")).decoder()
+    decoder = OpenAIChat(get_chat_dialect("openai")).decoder()
     events = (delta(entry(0, "a", "f", ONE)), delta(entry(0, "a", args=TWO)))
     with pytest.raises(MalformedResponseError) as caught:
         decoder.feed(b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in events))
@@ -224,7 +224,7 @@ def test_what_came_with_contradictory_arguments_is_kept() -> None:
 
 
 def test_a_call_starts_once_its_name_is_certain() -> None:
-    decoder = OpenAIChat(chat_dialect("openai")).decoder()
+    decoder = OpenAIChat(get_chat_dialect("openai")).decoder()
 
     def fed(*entries: JsonObject) -> list[Chunk]:
         return decoder.feed(f"data: {json.dumps(delta(*entries))}\n\n".encode())

@@ -39,7 +39,7 @@ from mirascope_like.types.content import (
 )
 from mirascope_like.types.messages import AssistantMessage, Message, assistant, system, user
 from mirascope_like.wire.codec import JsonObject, MalformedResponseError, ReportedError, Request, TruncatedStreamError
-from mirascope_like.wire.features import features_of
+from mirascope_like.wire.features import find_features
 from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
 from .traffic import decode_stream, fold
@@ -57,7 +57,7 @@ def encode(*messages: Message, model: str = "gpt-5", provider: str = "openai", *
         model_id=f"{provider}/{model}",
         messages=messages or (user("Hi"),),
         provider_id=provider,
-        features=features_of(provider, model),
+        features=find_features(provider, model),
         **fields,
     )
     outgoing = OpenAIResponses().encode(request)

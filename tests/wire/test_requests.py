@@ -22,7 +22,7 @@ from mirascope_like.types.messages import AssistantMessage, Message, assistant, 
 from mirascope_like.types.params import Params
 from mirascope_like.wire.anthropic.codec import AnthropicMessages
 from mirascope_like.wire.codec import Codec, Request
-from mirascope_like.wire.features import UNKNOWN, chat_dialect, features_of
+from mirascope_like.wire.features import UNKNOWN, find_features, get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 
@@ -38,7 +38,7 @@ TYPES: dict[str, Any] = {
     "messages": message_create_params.MessageCreateParams,
 }
 CODECS: dict[str, Codec] = {
-    "chat_completions": OpenAIChat(chat_dialect("openai")),
+    "chat_completions": OpenAIChat(get_chat_dialect("openai")),
     "responses": OpenAIResponses(),
     "messages": AnthropicMessages(),
 }
@@ -98,7 +98,7 @@ def test_requests_are_what_the_vendor_allows(
         tools=tools,
         provider_id=provider,
         model_id=f"{provider}/{model}",
-        features=features_of(provider, model),
+        features=find_features(provider, model),
         stream=stream,
     )
     with _forgiving():

@@ -13,7 +13,7 @@ from mirascope_like.types.chunks import Chunk, TextChunk
 from mirascope_like.types.content import Text
 from mirascope_like.wire.anthropic.codec import AnthropicMessages
 from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
-from mirascope_like.wire.features import chat_dialect
+from mirascope_like.wire.features import get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 from mirascope_like.wire.openai_responses.codec import OpenAIResponses
 from mirascope_like.wire.sse import EventDecoder, SSEParser
@@ -142,7 +142,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "messages": {"content": [{"type": "text", "text": "Yes."}]},
 }
 CODECS: dict[str, Codec] = {
-    "chat": OpenAIChat(chat_dialect("openai")),
+    "chat": OpenAIChat(get_chat_dialect("openai")),
     "responses": OpenAIResponses(),
     "messages": AnthropicMessages(),
 }

@@ -23,7 +23,7 @@ from mirascope_like.types.chunks import Accumulator, Chunk, Reply
 from mirascope_like.types.content import ProviderBlock, ServerToolCall, Text, Thought, ToolCall
 from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
 from mirascope_like.wire.error_bodies import parse_error_body
-from mirascope_like.wire.features import chat_dialect
+from mirascope_like.wire.features import get_chat_dialect
 from mirascope_like.wire.openai_chat.codec import OpenAIChat
 
 from .exceptions import DIFFERENT
@@ -48,7 +48,7 @@ def _responses(provider: str) -> Codec:
 
 
 _CODECS: dict[str, Callable[[str], Codec]] = {
-    "chat_completions": lambda provider: OpenAIChat(chat_dialect(provider)),
+    "chat_completions": lambda provider: OpenAIChat(get_chat_dialect(provider)),
     "responses": _responses,
     "responses_get": _responses,
     "messages": _messages,

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 __all__ = [
-    "BOX",
+    "ENTRIES",
     "IDENTITY",
     "ArrayDecoder",
-    "BoxDecoder",
+    "EntriesDecoder",
     "IdentityDecoder",
     "JsonTextDecoder",
     "MappingDecoder",
@@ -48,7 +48,7 @@ class IdentityDecoder:
 
 
 IDENTITY = IdentityDecoder()
-BOX = "entries"
+ENTRIES = "entries"
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,15 @@ class MappingDecoder:
 
 
 @dataclass(frozen=True)
-class BoxDecoder:
+class EntriesDecoder:
     """A form inside an object with the one property `entries`."""
 
     inner: ValueDecoder
 
     def decode(self, value: Any) -> Any:
         """See `ValueDecoder.decode`."""
-        if isinstance(value, Mapping) and set(fields := cast("Mapping[str, Any]", value)) == {BOX}:
-            return self.inner.decode(fields[BOX] if isinstance(fields[BOX], list) else fields)
+        if isinstance(value, Mapping) and set(fields := cast("Mapping[str, Any]", value)) == {ENTRIES}:
+            return self.inner.decode(fields[ENTRIES] if isinstance(fields[ENTRIES], list) else fields)
         return self.inner.decode(value)
 
 

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from ..raw_schema import references
 from .decode import (
-    BOX,
+    ENTRIES,
     IDENTITY,
     ArrayDecoder,
-    BoxDecoder,
+    EntriesDecoder,
     JsonTextDecoder,
     MappingDecoder,
     ObjectDecoder,
@@ -193,7 +193,8 @@ class _Encoder:
         )
         if arrays > 1:
             encoded = [
-                _box(encoding) if is_free else encoding for encoding, is_free in zip(encoded, are_free, strict=True)
+                _wrap_entries(encoding) if is_free else encoding
+                for encoding, is_free in zip(encoded, are_free, strict=True)
             ]
         schema = _any_of(encoding.schema for encoding in encoded)
         return _Encoded(self._describe(schema, node), self._choose_decoder(encoded))
@@ -332,15 +333,15 @@ class _Encoder:
         return any(self._accepts_null(branch) for branch in branches)
 
 
-def _box(encoding: _Encoded) -> _Encoded:
+def _wrap_entries(encoding: _Encoded) -> _Encoded:
     """Put an array of pairs into an object, so that no other array is taken for it."""
     schema = {
         "type": "object",
-        "properties": {BOX: encoding.schema},
-        "required": [BOX],
+        "properties": {ENTRIES: encoding.schema},
+        "required": [ENTRIES],
         "additionalProperties": False,
     }
-    return _Encoded(schema, BoxDecoder(encoding.decoder))
+    return _Encoded(schema, EntriesDecoder(encoding.decoder))
 
 
 def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Values that grow while their JSON arrives."""
+"""Partial values of JSON that is still arriving."""

@@ -1,6 +1,6 @@
 """Containers: partial objects and arrays that are filled in place while their JSON arrives.
 
-Each container shows its object or array in `value`; `next_plan` is the type plan of the next value in it. Adding
+Each container shows its object or array in `value`; `next_type_plan` is the type plan of the next value in it. Adding
 a value takes the same time whether it is the first or the ten-thousandth.
 """
 
@@ -30,7 +30,7 @@ class ValuePlan(Protocol):
     """What a container needs to know about the type of a value in it. `type_plans` has one for each kind of type."""
 
     @property
-    def can_grow(self) -> bool:
+    def shows_partial_strings(self) -> bool:
         """Whether strings are shown as they arrive."""
         ...
 
@@ -74,7 +74,7 @@ class Container:
     """The container that it is in."""
     value: Any = None
     """The partial value; `None` if nothing is shown."""
-    next_plan: ValuePlan | None = None
+    next_type_plan: ValuePlan | None = None
     """The plan of the next or open value; `None` if that value is not shown."""
     is_undecided: bool = False
     """See `Sink.is_undecided`."""
@@ -97,8 +97,8 @@ class Container:
         """Replace the value that was set last."""
         return self.put(value)
 
-    def grow_string(self, piece: str) -> None:
-        """See `Sink.grow_string`."""
+    def append_to_string(self, piece: str) -> None:
+        """See `Sink.append_to_string`."""
 
     def chosen_plan(self) -> ValuePlan | None:
         """Return the plan of the type that the content has made clear; `None` if there is none."""
@@ -108,7 +108,7 @@ class Container:
 
     def begin_container(self, opening: str) -> Container:
         """See `Sink.begin_container`."""
-        plan = self.next_plan
+        plan = self.next_type_plan
         return self.adopt(Container() if plan is None else plan.make_container(opening), plan)
 
     def chosen_sink(self) -> Container | None:
@@ -131,8 +131,8 @@ class Container:
 
     def begin_string(self, piece: str) -> bool:
         """See `Sink.begin_string`."""
-        plan = self.next_plan
-        if plan is None or not plan.can_grow:
+        plan = self.next_type_plan
+        if plan is None or not plan.shows_partial_strings:
             self._is_shown = False
             self.needs_whole_string = plan is not None
             return False
@@ -143,10 +143,10 @@ class Container:
 
     def complete(self, text: str) -> bool:
         """See `Sink.complete`. An invalid value stays as it was shown; the whole is validated at its end."""
-        if self.next_plan is None:
+        if self.next_type_plan is None:
             return False
         try:
-            value = self.next_plan.parse(text)
+            value = self.next_type_plan.parse(text)
         except (ValueError, RecursionError):
             self._has_invalid = True  # the whole may still be valid, as with an optional part that is `null`
             if not self._is_shown:
@@ -170,8 +170,8 @@ class _SlotContainer(Container):
         self.slots[self.slot] = value
         return True
 
-    def grow_string(self, piece: str) -> None:
-        """See `Sink.grow_string`. The slot drops its reference first, so that Python extends the string in place."""
+    def append_to_string(self, piece: str) -> None:
+        """See `Sink.append_to_string`. The slot drops its reference first, so Python extends the string in place."""
         slots, slot = self.slots, self.slot
         text = slots[slot]
         slots[slot] = None
@@ -184,7 +184,7 @@ class RootContainer(_SlotContainer):
 
     def __init__(self, plan: ValuePlan) -> None:
         self.slots: list[Any] = [None]
-        self.next_plan: ValuePlan | None = plan
+        self.next_type_plan: ValuePlan | None = plan
 
 
 class ObjectContainer(_SlotContainer):
@@ -206,8 +206,8 @@ class ObjectContainer(_SlotContainer):
     def add_key(self, name: str) -> bool:
         """See `Sink.add_key`."""
         self.slot: Any
-        self.next_plan: ValuePlan | None
-        self.slot, self.next_plan = self._members.get(name, ("", None))
+        self.next_type_plan: ValuePlan | None
+        self.slot, self.next_type_plan = self._members.get(name, ("", None))
         return False
 
     def put(self, value: Any) -> bool:
@@ -228,7 +228,7 @@ class DictContainer(_SlotContainer):
     def __init__(self, key: ValuePlan, item: ValuePlan) -> None:
         self.value: dict[Any, Any] = {}
         self.slots: Any = self.value
-        self.next_plan: ValuePlan | None = item
+        self.next_type_plan: ValuePlan | None = item
         self._key = key
 
     def add_key(self, name: str) -> bool:
@@ -245,19 +245,19 @@ class PairContainer(Container):
         self._key = key
         self._has_key = False
         self._has_value = False
-        self.next_plan: ValuePlan | None = None
+        self.next_type_plan: ValuePlan | None = None
 
     def add_key(self, name: str) -> bool:
         """See `Sink.add_key`."""
         if name == "key":
-            self.next_plan = self._key
+            self.next_type_plan = self._key
         else:
-            self.next_plan = self._dict.next_plan if name == "value" and self._has_key else None
+            self.next_type_plan = self._dict.next_type_plan if name == "value" and self._has_key else None
         return False
 
     def put(self, value: Any) -> bool:
         """See `Container.put`."""
-        if self.next_plan is not self._key:
+        if self.next_type_plan is not self._key:
             self._has_value = True
             return self._dict.put(value)
         self._has_key = True
@@ -265,9 +265,9 @@ class PairContainer(Container):
         self._dict.slot = value
         return False
 
-    def grow_string(self, piece: str) -> None:
-        """See `Sink.grow_string`."""
-        self._dict.grow_string(piece)
+    def append_to_string(self, piece: str) -> None:
+        """See `Sink.append_to_string`."""
+        self._dict.append_to_string(piece)
 
     def end(self) -> bool:
         """See `Sink.end`. The pair is in the dict already, unless its value came before its key or is invalid."""
@@ -282,7 +282,7 @@ class ArrayContainer(_SlotContainer):
     def __init__(self, item: ValuePlan) -> None:
         self.slots: list[Any] = []
         self.value: Any = self.slots
-        self.next_plan: ValuePlan | None = item
+        self.next_type_plan: ValuePlan | None = item
 
     def put(self, value: Any) -> bool:
         """See `Container.put`."""
@@ -310,7 +310,7 @@ class TupleContainer(_SlotContainer):
 
     def _select_item(self, slot: int) -> None:
         self.slot = slot
-        self.next_plan: ValuePlan | None = self._items[slot] if slot < len(self._items) else None
+        self.next_type_plan: ValuePlan | None = self._items[slot] if slot < len(self._items) else None
 
     def add_key(self, name: str) -> bool:
         """See `Sink.add_key`."""
@@ -342,9 +342,9 @@ class TupleContainer(_SlotContainer):
         self.slots[self.slot] = value
         return self.parent.replace(self._make_tuple(self.slots))
 
-    def grow_string(self, piece: str) -> None:
-        """See `Sink.grow_string`."""
-        super().grow_string(piece)
+    def append_to_string(self, piece: str) -> None:
+        """See `Sink.append_to_string`."""
+        super().append_to_string(piece)
         self.parent.replace(self._make_tuple(self.slots))
 
 
@@ -354,7 +354,7 @@ class UndecidedContainer(Container):
     is_undecided = True
 
     def __init__(self, options: Sequence[ObjectOption], raw: ValuePlan) -> None:
-        self.next_plan: ValuePlan | None = raw
+        self.next_type_plan: ValuePlan | None = raw
         self._options = options
         self._name = ""
 
@@ -388,7 +388,7 @@ class EnvelopeContainer(Container):
         """See `Sink.add_key`."""
         self._is_bare = not self._name and name != ENVELOPE
         self._name = name
-        self.next_plan: ValuePlan | None = self._bare_plan if name == ENVELOPE else None
+        self.next_type_plan: ValuePlan | None = self._bare_plan if name == ENVELOPE else None
         return self._is_bare
 
     def put(self, value: Any) -> bool:
@@ -399,9 +399,9 @@ class EnvelopeContainer(Container):
         """See `Container.replace`."""
         return self.parent.replace(value)
 
-    def grow_string(self, piece: str) -> None:
-        """See `Sink.grow_string`."""
-        self.parent.grow_string(piece)
+    def append_to_string(self, piece: str) -> None:
+        """See `Sink.append_to_string`."""
+        self.parent.append_to_string(piece)
 
     def chosen_plan(self) -> ValuePlan | None:
         """See `Container.chosen_plan`."""

@@ -129,7 +129,7 @@ class Sink(Protocol):
         """Begin a string with its first piece. Return whether it is shown as it grows."""
         ...
 
-    def grow_string(self, piece: str) -> None:
+    def append_to_string(self, piece: str) -> None:
         """Add a piece to the string, which is shown."""
 
     def complete(self, text: str) -> bool:
@@ -272,11 +272,11 @@ class JsonStream:
 
     def _read_rest(self, found: re.Match[str]) -> None:
         """Read more of a string or name."""
-        self._grow(found["rest"])
+        self._append(found["rest"])
 
     def _read_end(self, found: re.Match[str]) -> None:
         """Read the rest of a string or name."""
-        self._grow(found["rest"])
+        self._append(found["rest"])
         self._end_string()
 
     def _read_quote(self, found: re.Match[str]) -> None:
@@ -285,7 +285,7 @@ class JsonStream:
 
     def _read_escaped(self, found: re.Match[str]) -> None:
         """Read a piece of a string or name that has whole escapes."""
-        self._grow(_decode_json(f'"{found["escaped"]}"')[0])
+        self._append(_decode_json(f'"{found["escaped"]}"')[0])
 
     _readers: ClassVar[Mapping[str | None, Callable[..., None]]] = {
         "ignored": _read_ignored,
@@ -309,11 +309,11 @@ class JsonStream:
         if sink.value is not None:
             self.has_changed = True
 
-    def _grow(self, piece: str) -> None:
+    def _append(self, piece: str) -> None:
         if self._name is not None:
             self._name.append(piece)
         elif self._string_is_shown:
-            self._sink.grow_string(piece)
+            self._sink.append_to_string(piece)
             self.has_changed = True
 
     def _end_string(self) -> None:
@@ -375,7 +375,7 @@ class JsonStream:
         if code is None:
             raise self._error("an escape, and no control character, in a string")
         self._position += 6
-        self._grow(chr(int(code[1], 16)))
+        self._append(chr(int(code[1], 16)))
         return True
 
     def _error(self, expected: str) -> JsonSyntaxError:

@@ -197,9 +197,9 @@ class UnionPlan(TypePlan):
         return all(option.is_context_free for option in self.options)
 
     @property
-    def can_grow(self) -> bool:  # type: ignore[override]
-        """See `TypePlan.can_grow`."""
-        return any(option.can_grow for option in self.options)
+    def shows_partial_strings(self) -> bool:  # type: ignore[override]
+        """See `TypePlan.shows_partial_strings`."""
+        return any(option.shows_partial_strings for option in self.options)
 
     def make_container(self, opening: str) -> Container:
         """See `TypePlan.make_container`."""

@@ -43,7 +43,7 @@ __all__ = [
 class TypePlan:
     """The plan of a type. This base class shows a value only once it is complete."""
 
-    can_grow = False
+    shows_partial_strings = False
     """Whether strings are shown as they arrive."""
     needs_no_validation = False
     """Whether the partial value, once complete, is the final value without validation."""
@@ -114,7 +114,7 @@ PlanResolver: TypeAlias = Callable[[Any], TypePlan]
 class StringPlan(TypePlan):
     """`str`."""
 
-    can_grow = True
+    shows_partial_strings = True
     needs_no_validation = True
 
     def parse_key(self, name: str) -> Any:
@@ -136,7 +136,7 @@ class LiteralPlan(TypePlan):
 class AnyPlan(TypePlan):
     """`Any`: plain JSON values."""
 
-    can_grow = True
+    shows_partial_strings = True
     needs_no_validation = True
 
     def make_container(self, opening: str) -> Container:

@@ -1,7 +1,7 @@
 """Partial values of structured output, while its text streams in.
 
-Feed text to a `GrowingValue`. Its value is one object that is filled in place, so each piece takes time in proportion
-to its own length, however much came before. `type_plans` has the rules for partial values. Complete JSON is validated,
+Feed text to a `PartialValueParser`. Its value is one object that is filled in place, so each piece takes time in
+proportion to its own length, however much came before. `type_plans` has the rules for partial values. Complete JSON is validated,
 and the last value is the one that `Format.parse` returns.
 """
 
@@ -20,13 +20,13 @@ from .json_stream import JsonStream, JsonSyntaxError
 from .object_plans import EnvelopePlan
 from .type_dispatch import plan_for
 
-__all__ = ["GrowingValue"]
+__all__ = ["PartialValueParser"]
 
 F = TypeVar("F", default=Any)
 
 
-class GrowingValue(Generic[F]):
-    """The value of a format, growing while its text arrives."""
+class PartialValueParser(Generic[F]):
+    """Parses the partial value of a format while its text arrives."""
 
     def __init__(self, format: Format[F]) -> None:
         self._format = format

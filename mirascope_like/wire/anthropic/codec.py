@@ -115,7 +115,7 @@ class AnthropicMessages:
         return MessagesDecoder()
 
     def _encode_messages(self, messages: Iterable[Message], request: Request) -> list[JsonObject]:
-        turns = _TurnBuilder(request.features.system_turns is True)
+        turns = _TurnBuilder(request.features.inline_system_messages is True)
         for message in messages:
             match message:
                 case SystemMessage():

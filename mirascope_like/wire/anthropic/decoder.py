@@ -72,12 +72,12 @@ class _Block:
     def start(self, chunks: list[Chunk]) -> None:
         pass
 
-    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if delta.get("partial_json") and not self.takes_arguments:
             raise MalformedResponseError(f"arguments came for a block of type {self.kind!r}", str(delta))
         self.raw.update((name, value) for name, value in delta.items() if name != "type")
 
-    def stop(self, chunks: list[Chunk]) -> None:
+    def finish(self, chunks: list[Chunk]) -> None:
         chunks.append(ProviderChunk(c.ProviderBlock(kind=self.kind, raw=self.raw)))
 
 
@@ -92,16 +92,16 @@ class _TextBlock(_Block):
         for citation in self.raw.get("citations") or ():
             self._write_citation(citation, chunks)
 
-    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
         match delta.get("type"):
             case "text_delta":
                 self._write(delta.get("text"), chunks)
             case "citations_delta":
                 self._write_citation(delta["citation"], chunks)
             case _:
-                super().delta(delta, chunks)
+                super().add_delta(delta, chunks)
 
-    def stop(self, chunks: list[Chunk]) -> None:
+    def finish(self, chunks: list[Chunk]) -> None:
         self.raw["text"] = "".join(self.pieces)
         if self._citations:
             self.raw["citations"] = self._citations
@@ -122,13 +122,13 @@ class _ThoughtBlock(_Block):
         chunks.append(ThoughtStartChunk())
         self._write(self.raw.get("thinking"), chunks)
 
-    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if delta.get("type") == "thinking_delta":
             self._write(delta.get("thinking"), chunks)
         else:
-            super().delta(delta, chunks)
+            super().add_delta(delta, chunks)
 
-    def stop(self, chunks: list[Chunk]) -> None:
+    def finish(self, chunks: list[Chunk]) -> None:
         self.raw["thinking"] = "".join(self.pieces)
         chunks.append(ThoughtEndChunk())
 
@@ -154,13 +154,13 @@ class _ServerCallBlock(_Block):
         self.name = str(raw.get("name") or "")
         self.args = ArgumentsBuffer()
 
-    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
         if "partial_json" in delta:
             self.args.add(arguments_text(delta["partial_json"]))
         else:
-            super().delta(delta, chunks)
+            super().add_delta(delta, chunks)
 
-    def stop(self, chunks: list[Chunk]) -> None:
+    def finish(self, chunks: list[Chunk]) -> None:
         args = self.end_input()
         chunks.append(ProviderChunk(c.ServerToolCall(id=self.id, name=self.name, args=args, raw=self.raw)))
 
@@ -186,11 +186,11 @@ class _CallBlock(_ServerCallBlock):
     def start(self, chunks: list[Chunk]) -> None:
         chunks.append(ToolCallStartChunk(self.id, self.name))
 
-    def delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        super().delta(delta, chunks)
+    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        super().add_delta(delta, chunks)
         self._write_args(chunks)
 
-    def stop(self, chunks: list[Chunk]) -> None:
+    def finish(self, chunks: list[Chunk]) -> None:
         self.end_input()
         self._write_args(chunks)
         chunks.append(ToolCallEndChunk(self.id))
@@ -233,7 +233,7 @@ class MessagesDecoder(EventDecoder):
         self._ids = UniqueIds("toolu_")
         self._usage: JsonObject = {}
         self._is_usage_written = True
-        self._finish_raw: str | None = None
+        self._raw_finish_reason: str | None = None
         self._is_truncated = False  # a call had no stop event and its arguments are incomplete
 
     def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
@@ -280,9 +280,9 @@ class MessagesDecoder(EventDecoder):
         for index in list(self._open_blocks):
             self._stop_without_event(index, chunks)
         self._write_usage(chunks)
-        reason = parse_finish_reason(self._finish_raw, (call.args.text for call in self._calls))
+        reason = parse_finish_reason(self._raw_finish_reason, (call.args.text for call in self._calls))
         chunks.append(
-            FinishReasonChunk(reason or (FinishReason.UNKNOWN if self._is_truncated else None), self._finish_raw)
+            FinishReasonChunk(reason or (FinishReason.UNKNOWN if self._is_truncated else None), self._raw_finish_reason)
         )
         chunks.append(RawMessageChunk({"role": "assistant", "content": self._content}))
         self.is_complete = True
@@ -332,7 +332,7 @@ class MessagesDecoder(EventDecoder):
             self._start_block(index, {"type": kind}, chunks)  # its start event was left out
             block = self._open_blocks[index]
         if block is not None:
-            block.delta(delta, self._chunks_of(block, chunks))
+            block.add_delta(delta, self._chunks_of(block, chunks))
 
     def _stop_without_event(self, index: object, chunks: list[Chunk]) -> None:
         """Stop a block, if one is open, whose stop event was left out. A call is complete then if its arguments are."""
@@ -347,7 +347,7 @@ class MessagesDecoder(EventDecoder):
         self._ended_indexes.add(index)
         self._open_indexes.remove(index)
         self._indexes_without_args.remove(index)
-        block.stop(self._chunks_of(block, chunks))
+        block.finish(self._chunks_of(block, chunks))
         block.is_ended = True
         while self._queue and self._queue[0].is_ended:
             self._content.append(self._queue.popleft().raw)
@@ -362,7 +362,7 @@ class MessagesDecoder(EventDecoder):
         if usage := message.get("usage"):
             self._usage.update((name, count) for name, count in usage.items() if count is not None)
             self._is_usage_written = False
-        self._finish_raw = message.get("stop_reason") or self._finish_raw
+        self._raw_finish_reason = message.get("stop_reason") or self._raw_finish_reason
 
     def _write_usage(self, chunks: list[Chunk]) -> None:
         if not self._is_usage_written:

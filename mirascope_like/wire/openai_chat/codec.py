@@ -61,7 +61,9 @@ class OpenAIChat:
     def __init__(self, dialect: ChatDialect) -> None:
         self.dialect = dialect
         digits = dialect.call_id_digits
-        self._call_ids = CallIdFormat(pattern=dialect.call_ids, prefix="call_" if digits > 9 else "", digits=digits)
+        self._call_ids = CallIdFormat(
+            pattern=dialect.call_id_pattern, prefix="call_" if digits > 9 else "", digits=digits
+        )
 
     def encode(self, request: Request) -> EncodedRequest:
         """See `Codec.encode`."""
@@ -130,7 +132,7 @@ class OpenAIChat:
             yield {"role": "user", "content": content, **self._encode_name(message)}
 
     def _encode_name(self, message: UserMessage | AssistantMessage) -> JsonObject:
-        return {"name": make_valid_name(message.name)} if message.name and self.dialect.names else {}
+        return {"name": make_valid_name(message.name)} if message.name and self.dialect.accepts_names else {}
 
     def _encode_part(self, part: c.UserContentPart, request: Request) -> JsonObject:
         match part:
@@ -190,7 +192,7 @@ class OpenAIChat:
         if "function" in call:
             function: Mapping[str, Any] = call["function"]
             valid["function"] = {**function, "name": make_valid_name(function.get("name") or "")}
-            if not self.dialect.any_arguments and not arguments_object(function.get("arguments") or ""):
+            if not self.dialect.accepts_non_json_arguments and not arguments_object(function.get("arguments") or ""):
                 valid["function"]["arguments"] = "{}"
         return valid
 
@@ -231,7 +233,7 @@ def _resolve_effort(request: Request) -> str | None:
 
 def _add_tool_params(request: Request, body: JsonObject) -> None:
     choice, features = supported_tool_choice(request), request.features
-    if isinstance(choice, Mapping) and features.tool_choice == "words":
+    if isinstance(choice, Mapping) and features.tool_choice == "string":
         # With a single tool, "required" selects it.
         body["tools"] = [tool for tool in body["tools"] if tool["function"]["name"] == choice["name"]]
         body["tool_choice"] = "required"

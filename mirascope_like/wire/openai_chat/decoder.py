@@ -141,13 +141,13 @@ class ChatDecoder(EventDecoder):
 
     def __init__(self, dialect: ChatDialect) -> None:
         super().__init__()
-        self._ends_with = dialect.ends_with
+        self._end_marker = dialect.end_marker
         self._has_message = False
         self._open_part: str | None = None  # "text", "thought" or `None`
         self._raw = _RawMessageBuilder()
         self._info: tuple[str | None, str | None] = (None, None)
         self._usage: JsonObject | None = None
-        self._finish_raw: str | None = None
+        self._raw_finish_reason: str | None = None
         self._is_refusal = False
         self._is_legacy = True  # no `tool_calls` has come yet, which replaces `function_call`
 
@@ -160,7 +160,7 @@ class ChatDecoder(EventDecoder):
         self._decode_body(self.parse_event(text), "delta", chunks)
 
     def on_end(self, chunks: list[Chunk]) -> None:
-        if self._finish_raw and self._ends_with == "finish_reason":
+        if self._raw_finish_reason and self._end_marker == "finish_reason":
             self._finish(self.raw_events, chunks)
 
     def on_response(self, body: Any, chunks: list[Chunk]) -> None:
@@ -199,18 +199,18 @@ class ChatDecoder(EventDecoder):
             chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
         if self._usage:
             chunks.append(UsageChunk(_decode_usage(self._usage)))
-        chunks.append(FinishReasonChunk(self._finish_reason(), self._finish_raw))
+        chunks.append(FinishReasonChunk(self._finish_reason(), self._raw_finish_reason))
         chunks.append(RawMessageChunk(self._raw.build()))
 
     def _note_finish_reason(self, raw_reason: str) -> None:
         """Keep the last finish reason, but never replace a known failure: some servers end every stream with "stop"."""
-        if raw_reason and not is_known_incomplete(self._finish_raw):
-            self._finish_raw = raw_reason
+        if raw_reason and not is_known_incomplete(self._raw_finish_reason):
+            self._raw_finish_reason = raw_reason
 
     def _finish_reason(self) -> FinishReason | None:
         if self._is_refusal:
             return FinishReason.REFUSAL
-        return parse_finish_reason(self._finish_raw, self._raw.calls.function_arguments())
+        return parse_finish_reason(self._raw_finish_reason, self._raw.calls.function_arguments())
 
     def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
         id, model = self._info

@@ -25,11 +25,11 @@ def order_messages(messages: Sequence[JsonObject], dialect: ChatDialect) -> list
     """Return the messages in an order that the server accepts."""
     if dialect.system != "anywhere":
         messages = _restrict_system_messages(messages, dialect)
-    if dialect.alternate:
+    if dialect.must_alternate_roles:
         messages = _alternate_roles(messages)
-    if dialect.answer_after_results:
+    if dialect.needs_assistant_after_results:
         messages = _insert_assistant_messages(messages)
-    if dialect.prefix and messages and messages[-1]["role"] == "assistant":
+    if dialect.marks_prefill and messages and messages[-1]["role"] == "assistant":
         messages = [*messages[:-1], {**messages[-1], "prefix": True}]
     return list(messages) or [_make_message("user")]
 

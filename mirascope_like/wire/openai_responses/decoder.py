@@ -148,7 +148,7 @@ class ResponsesDecoder(EventDecoder):
 
     def _add_event(self, position: int, event: JsonObject, chunks: list[Chunk]) -> None:
         if position == len(self._done_items) and self._current_item is not None:
-            self._current_item.delta(event, chunks)
+            self._current_item.add_delta(event, chunks)
         elif position >= len(self._done_items):
             self._pending_events.setdefault(position, []).append(event)
 
@@ -162,9 +162,9 @@ class ResponsesDecoder(EventDecoder):
     def _begin_item(self, raw: JsonObject, events: Iterable[JsonObject], chunks: list[Chunk]) -> OutputItem:
         """Begin an item, and write the events that came before its turn."""
         self._current_item = item = make_item(raw, self._ids)
-        item.begin(chunks)
+        item.start(chunks)
         for event in events:
-            item.delta(event, chunks)
+            item.add_delta(event, chunks)
         return item
 
     def _write_item(self, raw: JsonObject, chunks: list[Chunk]) -> None:
@@ -175,7 +175,7 @@ class ResponsesDecoder(EventDecoder):
             self._write_open_item(self._current_item, chunks)
         item, self._current_item = self._current_item or make_item(raw, self._ids), None
         self._done_items.append(raw)
-        item.done(raw, chunks)
+        item.finish(raw, chunks)
 
     def _write_open_item(self, item: OutputItem, chunks: list[Chunk]) -> None:
         """Write an item that is not complete, as far as it came."""
@@ -184,7 +184,7 @@ class ResponsesDecoder(EventDecoder):
         self._current_item = None
         if not item.is_complete:
             self._truncated_items.append({**item.raw, "status": "incomplete"})
-        item.done(item.raw, chunks)
+        item.finish(item.raw, chunks)
 
     def _write_remaining_items(self, chunks: list[Chunk]) -> None:
         """Write the items whose turn never came: in their final form, else as far as they came."""

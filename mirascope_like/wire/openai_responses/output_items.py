@@ -70,13 +70,13 @@ class OutputItem:
         self.raw: JsonObject = raw
         self.kind: str = str(raw.get("type"))
 
-    def begin(self, chunks: list[Chunk]) -> None:
+    def start(self, chunks: list[Chunk]) -> None:
         pass
 
-    def delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
+    def add_delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
         pass
 
-    def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
+    def finish(self, item: JsonObject, chunks: list[Chunk]) -> None:
         chunks.append(ProviderChunk(c.ProviderBlock(kind=self.kind, raw=item)))
 
     @property
@@ -153,7 +153,7 @@ class _MessageItem(_PartsItem):
             return False
         return super().write(index, text, chunks)
 
-    def delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
+    def add_delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
         index = event.get("content_index") or 0
         match event["type"]:
             case "response.output_text.delta" | "response.refusal.delta":
@@ -172,7 +172,7 @@ class _MessageItem(_PartsItem):
         self._cited_count = 0
         self._is_part_complete = False
 
-    def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
+    def finish(self, item: JsonObject, chunks: list[Chunk]) -> None:
         for index, part in enumerate(as_objects(item.get("content"))):
             if index < self._index:
                 continue
@@ -212,13 +212,13 @@ class _ReasoningItem(_PartsItem):
         super().__init__(raw)
         self._field: str | None = None
 
-    def delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
+    def add_delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
         field, index = self._FIELDS.get(event["type"], (None, ""))
         if field and self._field in (None, field):
             self._field = field
             self.write(event.get(index) or 0, _delta_text(event), chunks)
 
-    def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
+    def finish(self, item: JsonObject, chunks: list[Chunk]) -> None:
         field = self._field or ("content" if item.get("content") else "summary")
         for index, part in enumerate(as_objects(item.get(field))):
             if index >= self._index:
@@ -238,11 +238,11 @@ class _CallItem(OutputItem):
         self._id = ""
         self._args = ArgumentsBuffer()
 
-    def begin(self, chunks: list[Chunk]) -> None:
+    def start(self, chunks: list[Chunk]) -> None:
         if self.raw.get("call_id") and self.raw.get("name"):
             self._write_start(self.raw, chunks)
 
-    def delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
+    def add_delta(self, event: JsonObject, chunks: list[Chunk]) -> None:
         if event["type"] in _ARGUMENT_DELTAS:
             self._args.add(arguments_text(event.get("delta")))
         elif field := _ARGUMENT_ENDS.get(event["type"]):
@@ -250,7 +250,7 @@ class _CallItem(OutputItem):
         if self._id:
             self._write_args(chunks)
 
-    def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
+    def finish(self, item: JsonObject, chunks: list[Chunk]) -> None:
         if has_run_in_container(item):
             chunks.append(ProviderChunk(_decode_server_call(item)))
             return
@@ -294,7 +294,7 @@ class _CallItem(OutputItem):
 
 
 class _ServerCallItem(OutputItem):
-    def done(self, item: JsonObject, chunks: list[Chunk]) -> None:
+    def finish(self, item: JsonObject, chunks: list[Chunk]) -> None:
         chunks.append(ProviderChunk(_decode_server_call(item)))
 
 
