@@ -1,8 +1,8 @@
 """Partial values of structured output, while its text streams in.
 
 Feed text to a `PartialValueParser`. Its value is one object that is filled in place, so each piece takes time in
-proportion to its own length, however much came before. `type_plans` has the rules for partial values. Complete JSON is validated,
-and the last value is the one that `Format.parse` returns.
+proportion to its own length, however much came before. `type_plans` has the rules for partial values. Complete JSON is
+validated, and the last value is the one that `Format.parse` returns.
 """
 
 from __future__ import annotations
