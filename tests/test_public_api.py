@@ -41,7 +41,7 @@ REACHED = {
     "super()._bind_arguments",
     "super()._stand_for",
     "bound._stand_for",
-    "response._resumed",
+    "response._resume",
     "resumed._read_rest",
     "os._exit",
     "super()._create_connection",

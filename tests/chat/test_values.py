@@ -129,7 +129,7 @@ def test_each_answer_is_read_as_it_was_asked_for(colour: Colour, server: Server)
 @pytest.mark.parametrize(
     ("reason", "said", "cut_off"),
     [
-        (llm.FinishReason.MAX_TOKENS, "limit of tokens", True),
+        (llm.FinishReason.MAX_TOKENS, "token limit", True),
         (llm.FinishReason.CONTEXT_LENGTH_EXCEEDED, "context", True),
         (llm.FinishReason.REFUSAL, "refused", False),
     ],

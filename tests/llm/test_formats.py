@@ -441,7 +441,7 @@ def test_parse_says_what_is_still_to_be_done(colour: Colour) -> None:
         with pytest.raises(llm.ParseError, match="unanswered tool calls"):
             (await asked(colour, "whole", model, Book)).parse()
         stream = await colour.got(colour.stream(model, "Hi", format=int))
-        with pytest.raises(llm.ParseError, match=r"not read to its end yet: finish\(\)"):
+        with pytest.raises(llm.ParseError, match=r"not finished: call finish\(\)"):
             stream.parse()
         await colour.got(stream.finish())
         assert stream.parse() == 12

@@ -423,7 +423,7 @@ def test_an_answer_that_the_limit_cut_off(colour: Colour, server: Server, text: 
         if streamed:
             await colour.got(response.finish())
         for read in (lambda: response.validate(3), lambda: response.parse()):
-            with pytest.raises(llm.ParseError, match="cut off at the limit of tokens") as caught:
+            with pytest.raises(llm.ParseError, match="truncated at the token limit") as caught:
                 await colour.got(read())
             assert caught.value.cut_off
             assert caught.value.text == text
