@@ -60,7 +60,7 @@ def find_adjustment(error: ReportedError, request: Request | None = None) -> Adj
     if name in _PARAMS_WITH_LIMITS and _is_about_value(name, text):
         return None
     adjustment = _BY_FIELD[name]
-    # Servers use the same text whether they never accept temperature or only not beside an effort: try the lesser
+    # Servers use the same text whether they never accept temperature or only not with an effort: try the lesser
     # change first.
     return (
         _NO_SAMPLING_WITH_THINKING

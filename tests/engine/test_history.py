@@ -38,7 +38,7 @@ class Recorder:
 
 def _strict() -> llm.HTTPProvider:
     """A server behind a strict chat template."""
-    dialect = ChatDialect(system="first", alternate=True)
+    dialect = ChatDialect(system="first", must_alternate_roles=True)
     return llm.HTTPProvider(
         id="strict", codec=lambda *_: (OpenAIChat(dialect), "x"), default_base_url="http://x", needs_key=False
     )

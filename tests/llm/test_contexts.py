@@ -93,7 +93,7 @@ def test_what_stands_beside_a_context_is_given_once(colour: Colour) -> None:
             ((ctx, "first"), {"ctx": ctx}),
             ((), {"text": "first"}),
         ):
-            with pytest.raises(TypeError, match="the content, or a context and the content"):
+            with pytest.raises(TypeError, match="at most one content and one context"):
                 await colour.got(response.resume(*args, **kwargs))
         assert (await colour.got(response.resume(ctx, content="more"))).text() == "two"
         assert (await colour.got(response.resume(ctx=ctx, content="more"))).text() == "three"

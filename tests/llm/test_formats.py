@@ -416,7 +416,7 @@ def test_validate_does_not_ask_again_for_what_the_limit_cut_off(colour: Colour, 
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (llm.FinishReason.CONTEXT_LENGTH_EXCEEDED, "room in the model's context"),
+        (llm.FinishReason.CONTEXT_LENGTH_EXCEEDED, "the model's context is full"),
         (llm.FinishReason.REFUSAL, "refused.*: '12'"),
     ],
 )

@@ -222,7 +222,7 @@ class OpenAIChat:
 
 
 def _resolve_effort(request: Request) -> str | None:
-    """Return the effort to send. If a model cannot think beside tools, thinking is turned off where that is
+    """Return the effort to send. If a model cannot think together with tools, thinking is turned off where that is
     possible."""
     features = request.features
     if not (request.tools and features.thinking_with_tools is False and is_thinking_enabled(request)):
