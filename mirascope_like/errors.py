@@ -399,12 +399,12 @@ def error_text(error: BaseException) -> str:
     return type(error).__name__
 
 
-def api_error(status: int | None, message: str, *, implied_status: int | None = None, **details: Any) -> APIError:
+def api_error(status: int | None, message: str, *, meaning: int | None = None, **details: Any) -> APIError:
     """Return the error for an HTTP status; `details` are `APIError`'s keyword arguments.
 
-    `implied_status` is the status that the server's error text implies, if that is more exact than `status`.
+    `meaning` is the status that the server's error text implies, if that is more exact than `status`.
     """
-    effective = implied_status or status
+    effective = meaning or status
     kind = _ERROR_BY_STATUS.get(effective or 0)
     if kind is None:
         kind = APIError if effective is None or effective < 400 else BadRequestError if effective < 500 else ServerError

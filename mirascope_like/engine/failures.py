@@ -101,7 +101,7 @@ def _reported(failure: ReportedError) -> APIError:
     return api_error(
         failure.status,
         redact_and_truncate(failure.message, failure.secrets, _LONGEST_MESSAGE),
-        implied_status=failure.implied_status,
+        meaning=failure.implied_status,
         type=failure.type,
         code=failure.code,
         body=failure.body,
