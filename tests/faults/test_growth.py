@@ -18,8 +18,8 @@ from mirascope_like.chat.assembly import Assembler, ChunkWriter
 from mirascope_like.chat.history import answered
 from mirascope_like.types.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.error_bodies import parse_error_value
-from mirascope_like.wire.unsupported_params import find_adjustment
 from mirascope_like.wire.retry_after import parse_retry_after
+from mirascope_like.wire.unsupported_params import find_adjustment
 
 SIZE = 2_000  # repetitions in the shorter text
 MOST = 24.0
