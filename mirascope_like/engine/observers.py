@@ -5,8 +5,9 @@ code), before the caller goes on, so it has to be quick; what takes long belongs
 was dropped before its end is told of when it is collected, on whatever thread. What an observer raises never reaches
 the call: it becomes a warning, once. While nobody listens, nothing is measured and nothing is made.
 
-Each call ends once, however it ends. `unfinished_calls` reports the calls that were sent and have not ended, for an
-observer that stops listening before they do. A forked child does not report its parent's calls.
+Each call ends once, however it ends. It is reported to the observers that were listening when it began, and that still
+are. `unfinished_calls` returns the calls that were sent and have not ended, for an observer that stops listening before
+they do. A forked child does not report its parent's calls.
 
 What is refused before anything is sent (no provider, no key) is no call.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 
+Observer: TypeAlias = Callable[["FinishedCall"], object]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedCall:
     """A call that is over.
@@ -52,7 +56,8 @@ class FinishedCall:
     `plan` is what was asked of the last model that was tried; `prepared` is the last request made ready. `reply` is the
     answer; if `error` is set, what there was of it. `started` is in UTC; `duration` is in seconds, with all attempts.
     `tool_call` is the one in whose tool this call was made, `tenant` the one that it was made for. `raw` is the answer
-    in the provider's words: parsed JSON, or the text of each event of a stream.
+    in the provider's words: parsed JSON, or the text of each event of a stream. `observers` are those that were
+    listening when the call began, and that still are.
     """
 
     id: str
@@ -65,6 +70,7 @@ class FinishedCall:
     tool_call: ToolCall | None
     raw: Any = field(repr=False)
     tenant: str | None = None
+    observers: Sequence[Observer] = field(default=(), repr=False, compare=False)
 
     @property
     def streamed(self) -> bool:
@@ -95,19 +101,16 @@ class Outcome:
     raw: Any = None
 
 
-Observer: TypeAlias = Callable[[FinishedCall], object]
-
-
 class _Registration:
     """An observer that is listening."""
 
     def __init__(self, callback: Observer) -> None:
-        self._callback = callback
+        self.callback = callback
         self._has_warned = False
 
     def tell(self, call: FinishedCall) -> None:
         try:
-            self._callback(call)
+            self.callback(call)
         except Exception as error:
             if not self._has_warned:
                 self._has_warned = True
@@ -116,7 +119,7 @@ class _Registration:
     def _warn(self, error: Exception) -> None:
         with suppress(RuntimeWarning):  # where warnings are errors, it is not the call's error
             warnings.warn(
-                f"An observer of calls failed ({self._callback!r}: {type(error).__name__}: {error}). "
+                f"An observer of calls failed ({self.callback!r}: {type(error).__name__}: {error}). "
                 "Further failures of it are not reported.",
                 RuntimeWarning,
                 stacklevel=2,
@@ -124,16 +127,16 @@ class _Registration:
 
 
 # Changed by single operations only, so it needs no lock.
-_observers: dict[object, _Registration] = {}
+_observers: dict[_Registration, bool] = {}
 
 
 def observe(callback: Observer) -> Callable[[], None]:
-    """Tell `callback` of every call from now on, until the function that is returned is called."""
-    key = object()
-    _observers[key] = _Registration(callback)
+    """Tell `callback` of every call that begins from now on, until the function that is returned is called."""
+    registration = _Registration(callback)
+    _observers[registration] = True
 
     def remove() -> None:
-        _observers.pop(key, None)
+        _observers.pop(registration, None)
 
     return remove
 
@@ -200,21 +203,28 @@ class Watch:
         self._clock = perf_counter()
         self._tool_call = _tool_call.innermost
         self._tenant = _tenant.innermost
+        self._registrations = tuple(_observers)
         _under_way[self] = True
 
     def ended(self, outcome: Outcome | None) -> None:
-        """Report the end of the call to all observers, the first time; `None` if nothing was sent."""
+        """Report the end of the call to its observers, the first time; `None` if nothing was sent."""
         if not _under_way.pop(self, False) or outcome is None:
             return
-        call = self._finished(outcome, outcome.error)
-        for registration in tuple(_observers.values()):
-            registration.tell(call)
+        listening = self._listening()
+        if listening:
+            call = self._finished(outcome, outcome.error)
+            for registration in listening:
+                registration.tell(call)
 
     def interrupted(self, error: BaseException) -> FinishedCall | None:
         """Return the call as if `error` had ended it now; `None` if nothing was sent."""
         method = self._outcome()
         outcome = None if method is None else method()
         return None if outcome is None else self._finished(outcome, error)
+
+    def _listening(self) -> list[_Registration]:
+        """Return those that were listening when the call began, and that still are."""
+        return [each for each in self._registrations if each in _observers]
 
     def _finished(self, outcome: Outcome, error: BaseException | None) -> FinishedCall:
         return FinishedCall(
@@ -228,6 +238,7 @@ class Watch:
             tool_call=self._tool_call,
             raw=outcome.raw,
             tenant=self._tenant,
+            observers=tuple(each.callback for each in self._listening()),
         )
 
 

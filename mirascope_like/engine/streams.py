@@ -212,8 +212,9 @@ class LiveStream:
             raise
 
     async def _open(self) -> None:
-        self._watch = self._watch or watch(self.call_id, self._outcome)
-        self._spawn = self._spawn or self.runtime.spawner()
+        if self._spawn is None:  # the first attempt, with which the call begins
+            self._watch = watch(self.call_id, self._outcome)
+            self._spawn = self.runtime.spawner()
         self._limits.await_content()
         self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
         self._filter = ChunkFilter(self.prepared)

@@ -57,7 +57,8 @@ _Queue: TypeAlias = "SimpleQueue[_QueuedCall | _QueueMarker]"
 
 
 def log(path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> LogWriter:
-    """Write every call from now on to a SQLite file, created if there is none, until `close` or the program's end.
+    """Write every call that begins from now on to a SQLite file, created if there is none, until `close` or the
+    program's end.
 
     Calls of both APIs, streams, failures, and calls of all threads and event loops are written. With `raw`, the
     providers' raw responses are kept too.
@@ -200,15 +201,20 @@ class LogWriter:
         was_open, self._is_open = self._is_open, False
         if was_open:
             for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
-                if _is_call_for(self, call) and not any(_is_call_for(other, call) for other in self._other_logs()):
+                if self.accepts(call) and not any(other.accepts(call) for other in self._other_logs()):
                     self.write(call)
         self._stop_listening()
         if self._unset_tenant is not None:
             self._unset_tenant()
 
+    def accepts(self, call: FinishedCall) -> bool:
+        """Return True for a call that began while this log was open, of its tenant or of none, or of any tenant if the
+        log has none."""
+        return self._on_call_finished in call.observers and (self.tenant is None or call.tenant in (None, self.tenant))
+
     def _on_call_finished(self, call: FinishedCall) -> None:
         """Write a call, unless it belongs to another tenant."""
-        if _is_call_for(self, call):
+        if self.accepts(call):
             self.write(call)
             if call.tenant is None and self.tenant is not None:
                 self._warn_of_context()
@@ -345,11 +351,6 @@ def _take_batch(queue: _Queue) -> tuple[list[_QueuedCall], _QueueMarker | None]:
             item = queue.get_nowait()
         return entries, item
     return entries, None
-
-
-def _is_call_for(log: LogWriter, call: FinishedCall) -> bool:
-    """Return True if the log takes a call: any call if it has no tenant, else calls of its tenant or of none."""
-    return log.tenant is None or call.tenant in (None, log.tenant)
 
 
 def _warn(text: str) -> None:

@@ -402,3 +402,94 @@ def test_a_stream_of_before_is_not_written(path: Path) -> None:
     with llm.log(path):
         response.close()
     assert rows(path) == []
+
+
+# -- whose call it is -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tenant", [None, "b"])
+@pytest.mark.parametrize("same_file", [True, False])
+def test_a_log_that_is_opened_later_never_gets_the_call(path: Path, tenant: str | None, same_file: bool) -> None:
+    later = path if same_file else path.with_name("later.db")
+    with llm.log(path):
+        response = MODEL.stream("Hi")
+        texts = response.text_stream()
+        next(texts)
+    row = only(path)
+    assert (row.text, row.error_type) == ("one", "LogError")
+    with llm.log(later, tenant=tenant):
+        pass
+    with llm.log(later, tenant=tenant):
+        response.close()
+    assert rows(later) == ([row] if same_file else [])
+    assert rows(path) == [row]
+
+
+def test_a_call_belongs_to_the_logs_that_were_open_when_it_began(colour: Colour, path: Path) -> None:
+    paths = {name: path.with_name(f"{name}.db") for name in ("first", "second", "later")}
+
+    async def scenario() -> None:
+        logs = [llm.log(paths["first"]), llm.log(paths["second"])]
+        response = await colour.got(colour.stream(MODEL, "Hi"))
+        await colour.next(texts := response.text_stream())
+        logs.append(llm.log(paths["later"]))
+        logs[0].close()
+        await colour.close(response)
+        del texts
+        for log in logs:
+            log.close()
+
+    colour.run(scenario)
+    assert [row.error_type for row in rows(paths["first"])] == ["LogError"]
+    assert [row.error_type for row in rows(paths["second"])] == ["StreamClosedError"]
+    assert rows(paths["later"]) == []
+
+
+def test_an_unfinished_call_is_not_left_to_a_log_of_the_same_file_that_never_gets_it(path: Path) -> None:
+    first = llm.log(path)
+    response = MODEL.stream("Hi")
+    next(texts := response.text_stream())
+    with llm.log(path):
+        first.close()
+        del texts
+        response.close()
+    assert only(path).error_type == "LogError"
+
+
+def test_a_whole_call_of_before_is_not_written(native: Colour, path: Path, server: Server) -> None:
+    server.answer = server.hold
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(MODEL.call_async, "Hi")
+            await arrived(server)
+            async with llm.log(path):
+                pass
+            later = llm.log(path)
+            group.cancel_scope.cancel()
+        await later.aclose()
+
+    with llm.log(path.with_name("first.db")):
+        native.run(scenario)
+    assert len(rows(path.with_name("first.db"))) == 1
+    assert rows(path) == []
+
+
+def test_a_stream_of_before_is_not_written_if_it_tries_again(colour: Colour, path: Path, server: Server) -> None:
+    def failing_with_a_log(exchange: Exchange) -> None:
+        opened.append(llm.log(path))
+        failing(503)(exchange)
+
+    server.answer = in_turn(failing_with_a_log, server.answer)
+    opened: list[llm.LogWriter] = []
+    model = llm.retry_model("test/model", max_retries=1, initial_delay=0)
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(model, "Hi"))
+        await colour.close(response)
+
+    colour.run(scenario)
+    (later,) = opened
+    later.close()
+    assert len(server.received) == 2
+    assert rows(path) == []
