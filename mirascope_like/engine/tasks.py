@@ -40,13 +40,19 @@ async def on_thread(fn: Callable[[], T], left: Callable[[], float] = _forever) -
     """Call a sync function on a thread as soon as one is free, and return its result.
 
     `left` is called when the function starts, and returns how many seconds it may take. Raises `Late` when these are
-    over; if they are over already, the function is not started.
+    over; if they are over already, the function is not started. Nor is it if a cancel scope ends this before.
     """
-    async with _threads.get():
-        seconds = left()
-        if seconds > 0:
-            with _waits().wait(seconds):
-                return await run_in_thread(fn)
+    from anyio import current_time
+    from anyio.lowlevel import checkpoint_if_cancelled
+
+    with _waits().wait() as wait:
+        async with _threads.get():
+            await checkpoint_if_cancelled()  # perhaps it was cancelled when a thread was free already
+            seconds = left()
+            if seconds > 0:
+                wait.deadline = current_time() + seconds
+                with wait:
+                    return await run_in_thread(fn)
     raise Late
 
 
@@ -91,16 +97,16 @@ class _Waits:
         self._scopes: set[anyio.CancelScope] = set()
 
     @contextmanager
-    def wait(self, seconds: float = math.inf) -> Generator[None]:
-        """Wait inside, for so many seconds at most."""
+    def wait(self) -> Generator[anyio.CancelScope]:
+        """Give the scope to wait in. It can be given up before it is entered, too."""
         import anyio
 
-        with anyio.move_on_after(seconds, shield=not _is_background.get()) as scope:
-            self._scopes.add(scope)
-            try:
-                yield
-            finally:
-                self._scopes.discard(scope)
+        scope = anyio.CancelScope(shield=not _is_background.get())
+        self._scopes.add(scope)
+        try:
+            yield scope
+        finally:
+            self._scopes.discard(scope)
 
     def give_up(self) -> None:
         """Let those cancel scopes end them that are cancelled, or will be."""
@@ -149,7 +155,7 @@ class _Group(Generic[T]):
     async def _wait(self, around: _Waits) -> None:
         # In a wait, for what gets through to here then is no cancel scope's: that ends the tasks one by one.
         try:
-            with around.wait():
+            with around.wait() as wait, wait:
                 await self._over.wait()
         except BaseException:
             self._waits.give_up()

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from mirascope_like import llm
+from mirascope_like.engine import tasks
 
 from ..conftest import PATIENCE, Colour
 from .test_tools import calling, run_tools
@@ -295,6 +296,75 @@ def test_a_tool_that_stops_the_program_cancels_the_others(
     assert not gate.ended.is_set()
     if colour.is_async:
         assert cleaned_up.is_set()
+
+
+class Line:
+    """The line for a thread, with all threads taken."""
+
+    def __init__(self) -> None:
+        self._limiter = tasks._threads.get()
+        self._taken = [object() for _ in range(MOST)]
+        for each in self._taken:
+            self._limiter.acquire_on_behalf_of_nowait(each)
+
+    async def holds(self, number: int) -> None:
+        """Return when so many calls wait in it."""
+        with anyio.fail_after(PATIENCE):
+            while self._limiter.statistics().tasks_waiting < number:
+                await anyio.sleep(0.001)
+
+    def give_thread(self) -> None:
+        """Give a thread to the first in line."""
+        self._limiter.release_on_behalf_of(self._taken.pop())
+
+
+@pytest.mark.parametrize("names", [["wait", "stops"], ["stops", "wait"]])
+def test_a_tool_that_gets_a_thread_when_another_stops_the_program_never_starts(
+    native: Colour, gate: Gate, names: list[str]
+) -> None:
+    async def scenario() -> None:
+        line = Line()
+
+        async def stops() -> None:
+            """Stop."""
+            await line.holds(1)
+            line.give_thread()
+            raise SystemExit
+
+        with pytest.raises(SystemExit):
+            await (await calling(*names).call_async("Hi", tools=[gate.wait, stops])).execute_tools()
+
+    opening = threading.Timer(PATIENCE, gate.opened.set)
+    opening.start()
+    native.run(scenario)
+    opening.cancel()
+    assert gate.inside == 0
+
+
+def test_a_tool_that_starts_after_another_stopped_the_program_is_not_waited_for(native: Colour, gate: Gate) -> None:
+    """Though it was called before."""
+
+    async def scenario() -> None:
+        line = Line()
+
+        async def stops() -> None:
+            """Stop."""
+            line.give_thread()
+            raise SystemExit
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(use, gate.wait)
+            await line.holds(1)
+            with pytest.raises(SystemExit):
+                await use(stops)
+            await gate.holds(1)
+            group.cancel_scope.cancel()
+
+    opening = threading.Timer(PATIENCE, gate.opened.set)
+    opening.start()
+    native.run(scenario)
+    opening.cancel()
+    assert not gate.ended.is_set()
 
 
 def test_what_stops_the_program_may_be_caught(native: Colour, gate: Gate) -> None:
