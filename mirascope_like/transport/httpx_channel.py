@@ -4,6 +4,7 @@ This module imports neither. The transport supplies the clients and manages thei
 
 * Closing a response before its end closes its connection, which is never reused.
 * Redirects are not followed, even if the client would: another host must not see the key.
+* The client's `auth` is not applied to a request that has an `Authorization` header, which it would replace.
 * `translate_exception` is the one place that translates the client's exceptions.
 """
 
@@ -61,7 +62,7 @@ class BlockingChannel:
         """Send the request and read the whole response."""
         client = self._client_for(request.url)
         try:
-            return make_reply(client.send(_build_request(client, request), follow_redirects=False))
+            return make_reply(client.send(_build_request(client, request), **_send_options(client, request)))
         except BaseException as exc:
             error = translate_exception(exc, request)
         raise error
@@ -70,7 +71,7 @@ class BlockingChannel:
         """Send the request and return once status and headers have arrived."""
         client = self._client_for(request.url)
         try:
-            response = client.send(_build_request(client, request), stream=True, follow_redirects=False)
+            response = client.send(_build_request(client, request), stream=True, **_send_options(client, request))
             return BlockingByteStream(response, request, self._client_for)
         except BaseException as exc:
             error = translate_exception(exc, request)
@@ -106,7 +107,7 @@ class NativeChannel:
         client = self._pool.acquire(request.url)
         release = functools.partial(self._pool.release, client)
         try:
-            response = await client.send(_build_request(client, request), stream=True, follow_redirects=False)
+            response = await client.send(_build_request(client, request), stream=True, **_send_options(client, request))
             return NativeByteStream(response, request, self._pool, release)
         except BaseException as exc:
             error = translate_exception(exc, request)
@@ -281,6 +282,17 @@ def _build_request(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequ
         "POST", url, headers=request.headers, content=request.body, timeout=_make_timeout(client, request)
     )
     return sent
+
+
+def _send_options(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> dict[str, Any]:
+    """Return arguments for the client's `send`. Its own `auth` must not replace an `Authorization` header."""
+    has_header = any(name.lower() == "authorization" for name in request.headers)
+    return {"follow_redirects": False, "auth": _keep_request if has_header else client.auth}
+
+
+def _keep_request(request: httpx2.Request) -> httpx2.Request:
+    """Change nothing. If `auth` were `None`, a name and password in the URL would replace the header."""
+    return request
 
 
 @functools.lru_cache(maxsize=256)

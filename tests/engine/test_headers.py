@@ -111,6 +111,47 @@ def test_a_key_given_in_code_replaces_the_clients(server: Server) -> None:
     assert sent(Colour("blocking"), server, client=client).all("authorization") == ["Bearer mine"]
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("family", [httpx2, httpx])
+@pytest.mark.parametrize("is_sync", [True, False], ids=["sync", "native"])
+@pytest.mark.parametrize(
+    ("registered", "params", "expected"),
+    [
+        ({}, {"extra_headers": {"AUTHORIZATION": THEIRS}}, THEIRS),
+        ({"headers": {"Authorization": THEIRS}}, {}, THEIRS),
+        ({"api_key": "mine"}, {}, "Bearer mine"),
+        ({"api_key": "mine"}, {"extra_headers": {"Authorization": THEIRS}}, THEIRS),
+        ({}, {}, "Basic YXBwOnB3"),
+        ({"headers": {"X-Team": "a"}}, {"extra_headers": {"X-User": "b"}}, "Basic YXBwOnB3"),
+    ],
+)
+def test_auth_of_a_client_replaces_only_a_key_of_the_environment(
+    colour: Colour,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    family: Any,
+    is_sync: bool,
+    stream: bool,
+    registered: dict[str, Any],
+    params: dict[str, Any],
+    expected: str,
+) -> None:
+    if not colour.is_async and not is_sync:
+        pytest.skip("blocking calls need a sync client")
+    monkeypatch.setenv("OPENAI_API_KEY", "of-the-application")
+    client = (family.Client if is_sync else family.AsyncClient)(auth=("app", "pw"))
+    llm.register_provider("openai:completions", scope="openai/", base_url=server.url, client=client, **registered)
+    request = sent(colour, server, "openai/x", stream=stream, client=client, **params)
+    assert request.all("authorization") == [expected]
+
+
+def test_auth_of_a_client_comes_with_a_key_that_has_a_header_of_its_own(colour: Colour, server: Server) -> None:
+    client = (httpx2.AsyncClient if colour.is_async else httpx2.Client)(auth=("app", "pw"))
+    llm.register_provider("anthropic", scope="mine/", base_url=server.url, client=client, api_key="mine")
+    request = sent(colour, server, client=client)
+    assert (request.all("authorization"), request.all("x-api-key")) == (["Basic YXBwOnB3"], ["mine"])
+
+
 def test_a_client_without_the_key_header_gets_the_providers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "ours")
     client = httpx2.Client(headers={"authorization": THEIRS})  # of a gateway: the key has a header of its own
