@@ -41,6 +41,7 @@ CHAT = {
     f"{NAME}.chat.toolbox",
     f"{NAME}.chat.tools",
     f"{NAME}.chat.turns",
+    f"{NAME}.chat.unfinished",
     f"{NAME}.chat.views",
 }
 

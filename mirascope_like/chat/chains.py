@@ -7,7 +7,6 @@ nothing again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, overload
@@ -74,10 +73,8 @@ async def _begin(
         prompt = replace(prompt, history=tuple(conversation.messages))
     turn = kind(replace(prompt, own_history=True), conversation, place=place)
     if prompt.asks_nothing and prompt.given_tools and (calls := pending_calls(prompt.history)):
-        # Hooks may change the arguments: the caller's messages stay as they are.
-        copies = [ToolCall(call.name, deepcopy(call.arguments), call.tool_call_id) for call in calls]
         with place.running():
-            turn = await resumed(turn, copies)
+            turn = await resumed(turn, calls)
     return _Round(turn, place)
 
 

@@ -25,6 +25,7 @@ from .records import ConversationDict, check_form, conversation_args, conversati
 from .responses import AsyncResponse, Response
 from .stored import AllowFiles
 from .turns import Turn, record_of
+from .unfinished import refuse_pending
 
 if TYPE_CHECKING:
     from .models import BaseModel
@@ -97,7 +98,7 @@ class _Conversation(Generic[R]):
         """The JSON form: the history, and what went with each prompt as far as it can be stored. Reads files that are
         attached by path, and blocks for it."""
         limit = None if self.chain_limit == DEFAULT_LIMIT else self.chain_limit or 0
-        return conversation_to_dict(self.id, self.name, self.messages, self._base, limit)
+        return conversation_to_dict(self.id, self.name, refuse_pending(self.messages), self._base, limit)
 
     @classmethod
     def from_dict(

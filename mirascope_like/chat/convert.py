@@ -22,6 +22,7 @@ from ..types import content as c, messages as m, serialization
 from ..types.lineage import get_call_id, set_call_id
 from ..types.result_text import result_text
 from ..types.tool_results import result_images
+from ..types.unfinished import get_unfinished, with_unfinished
 from .attachments import from_media, to_media
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 
@@ -123,6 +124,10 @@ def _answer(parts: Iterable[Part]) -> Iterator[c.AssistantContentPart]:
 
 
 def _part_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
+    return with_unfinished(_bare_to_llm(part), get_unfinished(part))
+
+
+def _bare_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
     data = (part.provider_metadata or {}).get(OWN)
     if data is None:
         return _plain_to_llm(part)
@@ -190,8 +195,19 @@ def _as_said(message: m.AssistantMessage) -> list[Message] | None:
     with contextlib.suppress(ValueError, TypeError):
         messages = [Message.from_dict(data) for data in cast("Sequence[Any]", raw)]
         if _gist(_answer(part for each in messages for part in each.parts)) == _gist(message.content):
-            return messages
+            return _as_unfinished(messages, message.content)
     return None
+
+
+def _as_unfinished(messages: Sequence[Message], content: Sequence[c.AssistantContentPart]) -> list[Message]:
+    """The messages, whose calls are as unfinished as those of the same content, in the same order."""
+    reasons = iter([get_unfinished(part) for part in content if isinstance(part, c.ToolCall)])
+
+    def as_unfinished(part: Part) -> Part:
+        own = isinstance(part, ToolCallPart) and not part.server_executed
+        return with_unfinished(part, next(reasons, None)) if own else part
+
+    return [message.with_parts(map(as_unfinished, message.parts)) for message in messages]
 
 
 def _gist(content: Iterable[c.AssistantContentPart]) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
@@ -214,6 +230,10 @@ def _answer_parts(content: Iterable[c.AssistantContentPart]) -> Iterator[Part]:
 
 
 def _part_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
+    return with_unfinished(_bare_from_llm(part), get_unfinished(part))
+
+
+def _bare_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
     if isinstance(part, c.ProviderBlock) and part.kind == OWN:
         with contextlib.suppress(ValueError):
             return part_from_dict(part.raw)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 from ..types.lineage import HasCallId, get_call_id, set_call_id
 from ..types.media_types import check_stored_url
+from ..types.unfinished import CanBeUnfinished
 from .attachments import Attachment, without_path
 from .serial import AttachmentDict, MessageDict, PartDict
 from .stored import AllowFiles, allowed_path
@@ -69,7 +70,7 @@ class ReasoningPart(_Dictable):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCallPart(_Dictable):
+class ToolCallPart(CanBeUnfinished, _Dictable):
     """The model wants a tool run. `server_executed`: its provider ran it already.
 
     Arguments that are no JSON object are kept as `{"_raw": text}`.

@@ -29,17 +29,19 @@ from ..engine.streams import LiveStream
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id
+from ..types.unfinished import get_unfinished
 from .answers import Answering
 from .facts import Facts, new_call_id, with_id
 from .history import client_calls, identified
 from .ids import new_id
-from .parts import Message, StreamEvent
+from .parts import Message, StreamEvent, ToolCallPart
 from .pauses import note_pause, with_results
 from .prompts import Prompt
 from .queues import Place, Queue
 from .records import ResponseDict, response_to_dict
 from .toolbox import ToolLike, flatten, prepare_all
 from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
+from .unfinished import allow_calls, mark_unfinished, refuse_pending, refuse_unfinished
 from .views import Step, texts
 
 if TYPE_CHECKING:
@@ -239,11 +241,14 @@ class Turn(Facts, Generic[F]):
             return False
         self._events.extend(self._answer.events(None))
         said = identified(self._answer.messages(self, self._stream), new_call_id)
-        self._messages = [set_call_id(message, self.id) for message in said]
         self.set_finish_reason(self._stream.reply.finish_reason)
+        self._messages = [set_call_id(message, self.id) for message in self._marked(said)]
         self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
         self._complete()
         return True
+
+    def _marked(self, said: Sequence[Message]) -> list[Message]:
+        return mark_unfinished(said, why_unfinished(self.finish_reason))
 
     async def _begin(self) -> tuple[LiveStream, Answering]:
         self._started = datetime.now(UTC)
@@ -417,10 +422,12 @@ class Turn(Facts, Generic[F]):
         try:
             return await self._execute(calls, given, before_call, after_call, kept)
         except PauseChain as pause:
-            note_pause(pause, self.prompt, self._thread, [*self.prompt.messages, *self._messages], given)
+            # Of a response that did not end well, only these calls go on: the caller asked for no others.
+            said = refuse_pending(allow_calls(self._messages, {call.tool_call_id for call in calls}))
+            note_pause(pause, self.prompt, self._thread, [*self.prompt.messages, *said], given)
             raise
 
-    def _check_count(self, calls: Sequence[ToolCall]) -> None:
+    def _check_count(self, calls: Sequence[object]) -> None:
         check_call_count(calls, self.prompt.engine_options.get("tool_call_limit"))
 
     async def _execute_one(self, call: ToolCall) -> ToolResult:
@@ -471,16 +478,25 @@ class Turn(Facts, Generic[F]):
             raise
         return self._next(prompt.following(self._messages, results), results)
 
-    async def _resume(self, calls: Sequence[ToolCall]) -> Self:
+    async def _resume(self, calls: Sequence[ToolCallPart]) -> Self:
         prompt, kept = self.prompt, list[ToolResult]()
         self._check_count(calls)
+        refused = refuse_unfinished(calls)
+        history = with_results(prompt.history, refused)
+        # Hooks may change the arguments: the caller's messages stay as they are.
+        waiting = [
+            ToolCall(call.name, deepcopy(call.arguments), call.tool_call_id)
+            for call in calls
+            if get_unfinished(call) is None
+        ]
         try:
-            results = await self._execute(calls, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
+            ran = await self._execute(waiting, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
         except BaseException as error:
             if isinstance(error, PauseChain):
-                note_pause(error, prompt, self._thread, prompt.history, prompt.given_tools)
-            self._keep(error, prompt.history, kept)
+                note_pause(error, prompt, self._thread, history, prompt.given_tools)
+            self._keep(error, history, kept)
             raise
+        results = [*refused, *ran]
         return self._next(prompt.resumed_with(results), results)
 
     def _next(self, prompt: Prompt, results: Sequence[ToolResult]) -> Self:
@@ -498,7 +514,7 @@ class Turn(Facts, Generic[F]):
     def _restore(
         self, messages: Sequence[Message], events: Sequence[StreamEvent], started: datetime | None, duration_ms: int
     ) -> None:
-        self._messages = list(messages)
+        self._messages = self._marked(messages)
         self._events = list(events)
         self._started = started
         self._ended = None if started is None else started + timedelta(milliseconds=duration_ms)
@@ -561,8 +577,9 @@ async def followed(turn: T) -> T:
     return await turn._follow()
 
 
-async def resumed(turn: T, calls: Sequence[ToolCall]) -> T:
-    """Run the tools that a turn's history still calls, and make the turn that tells the model what they gave."""
+async def resumed(turn: T, calls: Sequence[ToolCallPart]) -> T:
+    """Run the tools that a turn's history still calls, but for calls of a response that did not end well, and make the
+    turn that tells the model what they gave."""
     return await turn._resume(calls)
 
 

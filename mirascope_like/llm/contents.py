@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from typing_extensions import TypeVar
 
 from ..engine.calls import Answer
+from ..engine.endings import why_unfinished
 from ..engine.streams import LiveStream
 from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
@@ -19,6 +21,7 @@ from ..types.lineage import set_call_id
 from ..types.messages import AssistantMessage, Message
 from ..types.params import Params
 from ..types.retry import RetryConfig
+from ..types.unfinished import with_unfinished
 from .views import PartialValue, pretty
 
 if TYPE_CHECKING:
@@ -174,7 +177,14 @@ class Contents(Generic[F]):
 
     @property
     def _message(self) -> AssistantMessage:
-        return set_call_id(self._source.prepared.message(self._source.reply), str(self._source.call_id))
+        message = self._source.prepared.message(self._source.reply)
+        if (why := self._incomplete_reason()) is not None:
+            message = replace(message, content=[with_unfinished(part, why) for part in message.content])
+        return set_call_id(message, str(self._source.call_id))
+
+    def _incomplete_reason(self) -> str | None:
+        """Why tool calls are not run (text for the model); `None` if the response ended well."""
+        return why_unfinished(self.finish_reason)
 
     def __repr__(self) -> str:
         said = self.text(sep=" ") or ", ".join(f"{call.name}({call.args})" for call in self.tool_calls)

@@ -21,6 +21,7 @@ from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import LiveStream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
+from ..errors import StreamClosedError
 from ..schema.formats import Format, Partial
 from ..types.chunks import ContentChunk, FinishReason
 from ..types.content import ToolOutput, UserContent
@@ -151,9 +152,6 @@ class ResponseMethods(Contents[F]):
         context = plan.context if context is None else context
         timeout = as_timeout(plan.params.get("timeout")).tool
         return await run_tools(self._runtime, plan.toolkit, calls, context, limit=limit, timeout=timeout)
-
-    def _incomplete_reason(self) -> str | None:
-        return why_unfinished(self.finish_reason)
 
     async def _validate(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
         async def resume_and_read(response: Self, message: str) -> Self:
@@ -354,7 +352,10 @@ class _StreamedResponse(ResponseMethods[F]):
         return self._source.failure is not None
 
     def _incomplete_reason(self) -> str | None:
-        return why_unfinished(self.finish_reason, self._source.failure)
+        failure = self._source.failure
+        if failure is None and not self.consumed:
+            failure = StreamClosedError("The stream is not read to its end yet.")
+        return why_unfinished(self.finish_reason, failure)
 
     def _unread_reason(self) -> str | None:
         if self._has_broken_off():

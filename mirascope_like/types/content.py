@@ -20,6 +20,7 @@ from typing_extensions import TypeVar
 from . import json_forms, media_types
 from .pydantic_fields import PydanticField
 from .tool_errors import ToolError
+from .unfinished import CanBeUnfinished
 
 __all__ = [
     "AssistantContent",
@@ -312,7 +313,7 @@ class ToolOutput(PydanticField, Generic[ResultT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall(PydanticField):
+class ToolCall(CanBeUnfinished, PydanticField):
     """A tool call of the model. `args` is JSON text exactly as the model wrote it (an object; `{}` for none)."""
 
     type: ClassVar[Literal["tool_call"]] = "tool_call"
