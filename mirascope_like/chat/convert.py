@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from ..errors import ToolExecutionError, error_text
 from ..types import content as c, messages as m, serialization
+from ..types.finite_json import parse_finite_json
 from ..types.lineage import get_call_id, set_call_id
 from ..types.result_text import result_text
 from ..types.tool_results import result_images
@@ -35,11 +36,12 @@ _FIELDS = ("name", "provider_id", "model_id", "provider_model_name", "raw_messag
 
 
 def arguments_of(text: str) -> dict[str, Any]:
-    """The arguments in a call's JSON text. What is no JSON object is kept as `{"_raw": text}`; blank means none."""
+    """The arguments in a call's JSON text. What is no JSON object is kept as `{"_raw": text}`, and so is one with `NaN`
+    or infinite numbers, which JSON does not have; blank means none."""
     if not text.strip():
         return {}
     try:
-        value: object = json.loads(text)
+        value = parse_finite_json(text)
     except (ValueError, RecursionError):
         return {"_raw": text}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {"_raw": text}

@@ -236,7 +236,7 @@ class ToolArguments:
             # Fields are numbered, since a parameter may have a name that is not allowed for a field (`schema`, `_x`).
             self._parameters = {f"p{i}": parameter for i, parameter in enumerate(named)}
             fields = {field: _make_field(p, docs.parameters.get(p.name)) for field, p in self._parameters.items()}
-            config = ConfigDict(extra="forbid", use_enum_values=False)
+            config = ConfigDict(extra="forbid", use_enum_values=False, allow_inf_nan=False)  # nor "NaN" as a string
             if others:
                 config["extra"], fields = "allow", {**fields, **extra_fields_annotation(*others)}
             model = create_model(self._name, __config__=config, **fields)

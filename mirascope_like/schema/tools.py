@@ -29,6 +29,7 @@ from typing_extensions import TypeVar
 from ..errors import ToolError, ToolExecutionError, ToolNotFoundError, error_text
 from ..types.content import ToolCall, ToolOutput
 from ..types.context import Context
+from ..types.finite_json import NotFiniteError, parse_finite_json
 from ..types.timeout import check_seconds
 from ..types.tool_results import materialize_result, result_text_without_images
 from .dialects.definitions import COMMON
@@ -36,6 +37,7 @@ from .function_layers import bound_keywords
 from .functions import (
     FunctionDocs,
     ToolArguments,
+    arguments_error,
     bind_function,
     copy_function_metadata,
     find_by_reference,
@@ -311,7 +313,9 @@ class BaseTool(Generic[P, R]):
 
         Raises `ToolExecutionError` if they do not fit, `TypeError` if the tool needs a context and there is none.
         """
-        args, kwargs = self._bind_arguments(self._decode_arguments(call.args))
+        text = self._decode_arguments(call.args)
+        self._check_numbers(text)
+        args, kwargs = self._bind_arguments(text)
         self.check_context(context)
         match self._context_parameter:
             case ContextParameter(place=int(place)):
@@ -321,6 +325,15 @@ class BaseTool(Generic[P, R]):
             case _:
                 pass
         return partial(cast("Callable[..., R]", self.fn), *args, **kwargs)
+
+    def _check_numbers(self, text: str) -> None:
+        """Raise `ToolExecutionError` for numbers that JSON does not have, which limits in a schema may let pass."""
+        try:
+            parse_finite_json(text)
+        except NotFiniteError as error:
+            raise arguments_error(self.name, [("", str(error))]) from error
+        except (ValueError, RecursionError):  # the validation that follows explains it
+            pass
 
     def _bind_arguments(self, text: str) -> tuple[list[Any], dict[str, Any]]:
         """Return positional and keyword arguments from JSON text."""

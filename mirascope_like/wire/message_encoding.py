@@ -6,8 +6,6 @@ Each id is converted on its own, so a call and its result always match, also in 
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,6 +17,7 @@ from weakref import WeakValueDictionary
 from ..errors import UnsupportedParamWarning
 from ..types.chunks import Accumulator, Chunk
 from ..types.content import AssistantContentPart, Text, Thought, ToolCall, UserContentPart
+from ..types.finite_json import parse_finite_json
 from ..types.messages import AssistantMessage
 from .codec import JsonObject, Request, WireError
 
@@ -161,15 +160,6 @@ def _parse_arguments(args: str) -> object:
     """Return the value of arguments; an empty object if they are truncated, or have a number that Python reads and JSON
     does not have: `NaN`, `Infinity`, and `1e999`, which becomes infinity."""
     try:
-        return _STRICT_JSON.decode(args)
+        return parse_finite_json(args)
     except (ValueError, RecursionError):
         return {}
-
-
-def _parse_finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is not a JSON number")
-    return number
-
-
-_STRICT_JSON = json.JSONDecoder(parse_float=_parse_finite, parse_constant=_parse_finite)

@@ -36,8 +36,12 @@ class Caller:
         register(server)
 
     def __call__(self, tool: Any, context: llm.Context[Any] | None = None, /, **arguments: Any) -> Any:
+        return self.with_text(tool, json.dumps(arguments), context)
+
+    def with_text(self, tool: Any, text: str, context: llm.Context[Any] | None = None) -> Any:
+        """The same, with the JSON text of the arguments."""
         name = getattr(tool, "name", None) or getattr(getattr(tool, "func", tool), "__name__", type(tool).__name__)
-        self._server.answer = saying([llm.ToolCall(id="1", name=name, args=json.dumps(arguments))])
+        self._server.answer = saying([llm.ToolCall(id="1", name=name, args=text)])
         return self._colour.run(functools.partial(self._llm if self._api == "llm" else self._chat, tool, context))
 
     @property
@@ -490,3 +494,76 @@ def test_a_schema_may_not_offer_what_the_program_sets() -> None:
         llm.Tool(functools.partial(send, to="me"), parameters=TO)
     with pytest.raises(ValueError, match="lists ctx, which the program sets"):
         llm.Tool(context_last, parameters={"properties": {"ctx": {}}})
+
+
+# -- numbers that JSON does not have ----------------------------------------------------------------------------------
+
+
+def pay(amount: float) -> str:
+    return f"paid {amount}"
+
+
+def pay_some(amount: Annotated[float, Field(ge=0, le=10)]) -> str:
+    return f"paid {amount}"
+
+
+def pay_any(**amounts: Any) -> str:
+    return f"paid {amounts}"
+
+
+class Payment(BaseModel):
+    amount: float
+
+
+def pay_all(payments: list[Payment], rest: dict[str, Any]) -> str:
+    return f"paid {payments} {rest}"
+
+
+LIMITED: dict[str, Any] = {"type": "object", "properties": {"amount": {"type": "number", "minimum": 0, "maximum": 10}}}
+NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", f"1{'0' * 400}.5"]
+PAYING: dict[str, Callable[[str], Any]] = {
+    "float": lambda api: pay,
+    "limited": lambda api: pay_some,
+    "any": lambda api: pay_any,
+    "strict": lambda api: llm.tool(pay, strict=True),
+    "raw": lambda api: with_schema(pay, LIMITED, api),
+    "raw without types": lambda api: with_schema(pay_any, LIMITED, api),
+}
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=range(len(NUMBERS)))
+@pytest.mark.parametrize("paying", PAYING.values(), ids=PAYING)
+def test_numbers_that_json_does_not_have_are_refused(
+    call: Caller, request: pytest.FixtureRequest, paying: Callable[[str], Any], number: str
+) -> None:
+    tool = paying(request.node.callspec.params["call"])
+    told = call.with_text(tool, f'{{"amount": {number}}}')
+    assert "do not fit" in told and f"{number[:20]}" in told and "is not a JSON number" in told
+    assert "paid" in call.with_text(tool, '{"amount": 1e1}')
+
+
+def test_such_numbers_are_refused_wherever_they_are(call: Caller) -> None:
+    assert "is not a JSON number" in call.with_text(pay_all, '{"payments": [{"amount": NaN}], "rest": {}}')
+    assert "is not a JSON number" in call.with_text(pay_all, '{"payments": [], "rest": {"a": [Infinity]}}')
+    assert "paid" in call.with_text(pay_all, '{"payments": [{"amount": 1}], "rest": {"a": "NaN"}}')
+
+
+def test_such_numbers_in_the_text_that_a_strict_schema_has_for_any_value(call: Caller) -> None:
+    def keep(value: Any) -> str:
+        return f"kept {value}"
+
+    tool = llm.tool(keep, strict=True)
+    assert call.with_text(tool, json.dumps({"value": "[1]"})) == "kept [1]"
+    assert "is not a JSON number" in call.with_text(tool, json.dumps({"value": "[NaN]"}))
+
+
+@pytest.mark.parametrize("text", ["NaN", "inf", "-Infinity", "1e999"])
+def test_texts_are_no_such_numbers_either(call: Caller, text: str) -> None:
+    assert "finite number" in call(pay, amount=text)
+
+
+def test_a_type_may_ask_for_them(call: Caller) -> None:
+    def limit(size: Annotated[float, Field(allow_inf_nan=True)] = float("inf")) -> str:
+        return f"limit {size}"
+
+    assert call(limit, size="Infinity") == call(limit) == "limit inf"
