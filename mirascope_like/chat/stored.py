@@ -1,7 +1,8 @@
 """What stored data may ask for: which files it names, and which options it sets.
 
 Somebody else may have written or changed stored data. So it cannot read files of this machine unless the
-program allows that, and it cannot set options that decide where requests go and what they carry beside the prompt.
+program allows that, and it cannot set options that decide where requests go and what they carry beside the prompt, or
+raise the limit of tool calls.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..engine.endings import DEFAULT_CALL_LIMIT
+
 if TYPE_CHECKING:
     from .models import BaseModel
 
 __all__ = ["AllowFiles", "allowed_options", "allowed_path"]
+
+_CALL_LIMIT = "tool_call_limit"
 
 AllowFiles: TypeAlias = bool | str | os.PathLike[str]
 """Which files stored data may name: none (False), all (True), or those in a directory."""
@@ -40,14 +45,20 @@ def allowed_path(path: str, allow_files: AllowFiles) -> str:
 
 
 def allowed_options(stored: Mapping[str, Any], model: BaseModel, given: Collection[str]) -> dict[str, Any]:
-    """Return the options of stored settings, without those that are private to the program. Warns of each that is left
-    out, unless it is `given` now."""
+    """Return the options of stored settings, without those that are private to the program, and without a limit of tool
+    calls above the usual one. Warns of each that is left out, unless it is `given` now."""
     options: dict[str, Any] = dict(stored.get("options") or {})
     private = _names_of(model)
+    if _raises_limit(options.get(_CALL_LIMIT)):
+        private.add(_CALL_LIMIT)
     left_out = {*stored.get("omitted_options", ()), *(options.keys() & private)}
     if missing := ", ".join(sorted(left_out - set(given))):
         warnings.warn(f"Options that stored data cannot set were left out: {missing}. Pass them again.", stacklevel=2)
     return {name: value for name, value in options.items() if name not in private}
+
+
+def _raises_limit(limit: object) -> bool:
+    return isinstance(limit, int) and limit > DEFAULT_CALL_LIMIT
 
 
 def _names_of(model: BaseModel) -> set[str]:

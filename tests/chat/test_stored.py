@@ -17,6 +17,7 @@ from mirascope_like.chat import registry
 from mirascope_like.chat.convert import OWN
 
 from ..conftest import Colour
+from ..faults.server import in_turn
 from ..llm.chat_server import register, saying
 from ..transport.server import Server
 
@@ -317,6 +318,66 @@ def test_what_is_not_taken_is_not_stored(colour: Colour) -> None:
     with pytest.warns(UserWarning, match="left out: extra_headers"):
         kind.from_dict(data)
     kind.from_dict(data, extra_headers={})
+
+
+LIMITED: dict[str, Callable[[bool, Any, Any], Any]] = {
+    "conversation": lambda native, options, given: (
+        (chat.AsyncConversation if native else chat.Conversation)
+        .from_dict(conversation(QUESTION, options=options), **given)
+        .chain("And?", tools=[answer])
+    ),
+    "pause": lambda native, options, given: (chat.resume_async if native else chat.resume)(
+        pause(QUESTION, options=options), tools=[answer], **given
+    ),
+    "response": lambda native, options, given: (
+        (chat.AsyncResponse if native else chat.Response)
+        .from_dict(response(QUESTION, ANSWER, options=options))
+        .reply("And?", tools=[answer], **given)
+    ),
+}
+each_limited = pytest.mark.parametrize("load", LIMITED.values(), ids=LIMITED)
+
+
+def answer() -> str:
+    return "42"
+
+
+async def calls_that_run(colour: Colour, server: Server, load: Any, limit: int, count: int, **given: Any) -> int:
+    """How many calls of a response that makes `count` of them ran."""
+    calls = [llm.ToolCall(id=f"call_{number}", name="answer", args="{}") for number in range(count)]
+    server.answer = in_turn(saying(calls), saying("Done."))
+    made = load(colour.is_async, {"tool_call_limit": limit}, given)
+    if hasattr(made, "__await__") and not hasattr(made, "text"):
+        made = await made
+    if hasattr(made, "execute_tool_calls"):
+        return len(await colour.got(made.execute_tool_calls()))
+    await colour.got(made.text())
+    return len((await colour.got(made.messages()))[1].parts)
+
+
+@each_limited
+@pytest.mark.parametrize("limit", [129, 10**9])
+def test_stored_data_does_not_raise_the_limit_of_tool_calls(
+    colour: Colour, server: Server, load: Any, limit: int
+) -> None:
+    with (
+        pytest.warns(UserWarning, match="left out: tool_call_limit"),
+        pytest.raises(chat.ToolCallLimitExceeded, match="129 tool calls, but at most 128"),
+    ):
+        colour.run(lambda: calls_that_run(colour, server, load, limit, 129))
+
+
+@each_limited
+def test_stored_data_may_lower_the_limit_of_tool_calls(colour: Colour, server: Server, load: Any) -> None:
+    assert colour.run(lambda: calls_that_run(colour, server, load, 128, 128)) == 128
+    with pytest.raises(chat.ToolCallLimitExceeded, match="2 tool calls, but at most 1 "):
+        colour.run(lambda: calls_that_run(colour, server, load, 1, 2))
+
+
+@pytest.mark.parametrize("name", ["conversation", "pause"])
+def test_the_program_sets_the_limit_of_tool_calls(colour: Colour, server: Server, name: str) -> None:
+    ran = colour.run(lambda: calls_that_run(colour, server, LIMITED[name], 10**9, 129, tool_call_limit=129))
+    assert ran == 129
 
 
 class Sending(chat.Model):
