@@ -232,3 +232,19 @@ def test_transports_use_only_public_attributes(path: Path) -> None:
     assert calls & {"setattr", "delattr"} == set()
     bases = [ast.unparse(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases]
     assert [base for base in bases if base.partition(".")[0] in CLIENT_NAMES] == []
+
+
+def test_one_method_sets_final_states() -> None:
+    setters = {
+        function.name
+        for function in ast.walk(parsed(PACKAGE / "engine" / "run.py"))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and any("self.is_over" in ast.unparse(target) for target in node.targets)
+    }
+    assert setters == {"_end"}  # `__init__` declares the attribute
+    final = {"DONE", "FAILED", "CLOSED"}
+    for path in modules():
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Assign) and any(".state" in ast.unparse(target) for target in node.targets):
+                assert not final & {word.attr for word in ast.walk(node.value) if isinstance(word, ast.Attribute)}

@@ -11,7 +11,7 @@ from ..types.chunks import Chunk
 from .parts import Message, StreamEvent
 
 if TYPE_CHECKING:
-    from ..engine.streams import LiveStream
+    from ..engine.streams import Stream
     from .turns import Turn
 
 __all__ = ["Answering"]
@@ -37,6 +37,6 @@ class Answering(Protocol):
         """Forget what has come: the answer broke off, and begins anew."""
         ...
 
-    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
+    def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
         """The messages of the complete answer; notes on the turn what else is known of it."""
         ...

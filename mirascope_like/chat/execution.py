@@ -16,7 +16,7 @@ from ..engine.exchanges import ChunkSource, Endpoint, WholeAnswer
 from ..engine.observers import is_observed
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime
-from ..engine.streams import LiveStream
+from ..engine.streams import Stream
 from ..errors import StreamClosedError
 from ..schema.dialects.definitions import PLAIN, Dialect
 from ..schema.formats import AnyFormat
@@ -77,7 +77,7 @@ class Execution:
         self._assembler = Assembler()
         self._fresh = []
 
-    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
+    def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
         return self._said(turn)
 
     def _said(self, turn: Turn[Any]) -> list[Message]:

@@ -12,7 +12,7 @@ from ..engine.endpoints import HTTPProvider, Provider, registry
 from ..engine.exchanges import Endpoint
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime, run
-from ..engine.streams import LiveStream
+from ..engine.streams import Stream
 from ..types.chunks import Chunk, Reply, Usage
 from ..types.headers import check_headers
 from ..types.media_types import is_text_type
@@ -167,7 +167,7 @@ class _Answer:
     def begin_anew(self) -> None:
         self._reader = ChunkReader()
 
-    def messages(self, turn: Turn[Any], stream: LiveStream) -> list[Message]:
+    def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
         reply, endpoint = stream.reply, stream.prepared.endpoint
         turn.set_resolved_model(reply.provider_model_name or endpoint.model)
         turn.response_json = cast("dict[str, Any]", stream.body) if self.whole else _as_json(reply)

@@ -1,6 +1,6 @@
 """One turn: a prompt and its answer, which is asked for when it is first read.
 
-Reading goes through one `LiveStream` of the engine, step by step under a lock, into a memory of events. So any number
+Reading goes through one `Stream` of the engine, step by step under a lock, into a memory of events. So any number
 of tasks or threads may read one turn, each sees all of it, and the model is asked once. What reading failed with (an
 error, a cancellation, being closed) every later read fails with too: half an answer is never taken for a whole one.
 If an answer breaks off and is asked for again, readers that had already received part of the first one get
@@ -25,7 +25,7 @@ from typing_extensions import TypeVar
 
 from ..engine.endings import check_call_count, why_unfinished
 from ..engine.runtime import Runtime
-from ..engine.streams import LiveStream
+from ..engine.streams import Stream
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id
@@ -107,7 +107,7 @@ class Turn(Facts, Generic[F]):
         self.stored: bool = False
         """Whether it comes from a JSON form, whose id may be that of somebody else's response."""
         self._lock = self._runtime.lock()
-        self._stream: LiveStream | None = None
+        self._stream: Stream | None = None
         self._answer: Answering | None = None
         self._taken = 0
         self._events: list[StreamEvent] = []  # another list for each answer, so that its readers notice
@@ -250,7 +250,7 @@ class Turn(Facts, Generic[F]):
     def _marked(self, said: Sequence[Message]) -> list[Message]:
         return mark_unfinished(said, why_unfinished(self.finish_reason))
 
-    async def _begin(self) -> tuple[LiveStream, Answering]:
+    async def _begin(self) -> tuple[Stream, Answering]:
         self._started = datetime.now(UTC)
         await self._runtime.admit()
         await self._enter()
@@ -259,7 +259,7 @@ class Turn(Facts, Generic[F]):
         await prepare_all(self._runtime, self.prompt.given_tools)
         answer = self.model.answering(self.prompt)
         plan = replace(await answer.plan(self._runtime, self), labels=self._labels(), retry=self.model.retry)
-        return LiveStream(self._runtime, plan, whole=answer.whole), answer
+        return Stream(self._runtime, plan, whole=answer.whole), answer
 
     async def _enter(self) -> None:
         if self._queue is not None:

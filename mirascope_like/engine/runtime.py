@@ -70,10 +70,6 @@ class Runtime(Protocol):
         """The time now, of a clock that only goes forward and is the same in all colours."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait; cancelling or Ctrl-C ends it."""
-        ...
-
     async def admit(self) -> None:
         """Wait until another call may begin, so that many that are asked for at once do not stop the others."""
         ...
@@ -164,9 +160,6 @@ class Blocking:
 
     def clock(self) -> float:
         return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
     async def admit(self) -> None: ...
 
@@ -363,11 +356,6 @@ class Native:
 
     def clock(self) -> float:
         return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        from anyio import sleep
-
-        await sleep(seconds)
 
     async def admit(self) -> None:
         if (loop := asyncio_loop()) is not None:  # trio lets its tasks take turns at each step of a request

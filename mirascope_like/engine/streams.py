@@ -1,13 +1,14 @@
-"""A streamed answer: read once from the connection, by as many readers as like.
+"""A streamed response: read once from the connection, by any number of readers.
 
-`LiveStream` keeps in memory what has come, so every reader sees every chunk, from the first. It owns its connection and
-closes it when the answer is complete, when reading fails or is cancelled, when it is told to, and when the last reader
-that had begun goes away before the end (breaking out of a loop drops the loop's reader). A failed stream stays failed:
-every later read raises the same error once it has shown what there was.
+A `Stream` is a `Run` with a memory, a lock and readers. The memory keeps all chunks, so every reader sees every chunk,
+from the first. The connection is closed when the response is complete, when reading fails or is cancelled, by `close`,
+and when the last reader that had begun goes away before the end (breaking out of a loop drops the loop's reader). A
+failed stream stays failed: every later read raises the same error once it has shown what there was. A closed stream
+keeps only what a reader has seen.
 
-Until a reader could have seen content, a failed stream is retried silently. Afterwards it is retried only if
-`after_output` says so: then the model goes on where it stopped, or the answer begins anew. If a chunk of the old one
-was handed out, every reader that had begun gets `StreamRestarted`, and new ones read the new answer from its start.
+A failure is retried silently until a reader could have seen content. Afterwards it is retried only if `after_output`
+says so: then the model continues the text, or the response begins anew. If a chunk of the old response was handed out,
+every reader that had begun gets `StreamRestarted`; new readers read the new response from its start.
 
 A stream is an object with `next` and `close` rather than an async generator, which would be closed late or never.
 """
@@ -16,370 +17,285 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from ..errors import RetryFailure, StreamClosedError, StreamRestarted
+from ..errors import FeatureNotSupportedError, RetryFailure, StreamClosedError, StreamRestarted
 from ..types.chunks import (
+    META_CHUNKS,
     Accumulator,
     Chunk,
     ContentChunk,
     MetaChunk,
     Reply,
-    TextChunk,
-    TextStartChunk,
     ToolCallChunk,
     ToolCallEndChunk,
+    ToolCallStartChunk,
 )
-from .attempts import Attempts
-from .calls import ChunkFilter
-from .continuations import Joint, beginning_of
-from .exchanges import ChunkSource, Exchange, WholeAnswer
-from .failures import FAILURES
-from .lessons import sent
-from .observers import CallId, Outcome, Watch, watch
-from .plan import Plan, Prepared, prepare
-from .runtime import Runtime, Spawner
+from .observers import CallId
+from .plan import Plan, Prepared
+from .retry_policy import Target
+from .run import Run, State, interruption
+from .runtime import Runtime
 
-if TYPE_CHECKING:
-    from ..wire.refusals import Adjustment
+__all__ = ["Reader", "Stream", "open_stream"]
 
-__all__ = ["LiveStream", "Reader", "open_stream"]
-
-_BEHIND_ALL = sys.maxsize  # a position that no chunk has
-_OF_CALLS = (ToolCallChunk, ToolCallEndChunk)
+_AFTER_ALL = sys.maxsize  # a position that no chunk has
+_OF_CALLS = (ToolCallStartChunk, ToolCallChunk, ToolCallEndChunk)
 
 
-async def open_stream(runtime: Runtime, plan: Plan) -> LiveStream:
-    """Send a plan and return when the answer begins."""
+async def open_stream(runtime: Runtime, plan: Plan) -> Stream:
+    """Send a plan and return when the response begins."""
     await runtime.admit()
-    stream = LiveStream(runtime, plan)
+    stream = Stream(runtime, plan)
     await stream.open()
     return stream
 
 
-class LiveStream:
-    """An answer that is arriving. See the module's docstring. `whole` asks for it undivided: then it comes at once."""
+class _Memory:
+    """The chunks of a response, and how many of them were handed out to readers."""
 
-    def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool = False) -> None:
-        self.runtime = runtime
-        self._whole = whole
-        self.finished: bool = False
-        self.failure: BaseException | None = None
-        self.call_id: CallId = CallId(plan)
-        self._bell = runtime.bell()
-        self._attempts = Attempts(runtime, plan, self._bell.rest)
-        self._limits = self._attempts.limits
-        self._lock = runtime.lock()
-        self._spawn: Spawner | None = None
-        self._readers = 0
-        self.restarts: int = 0
-        self._restarted: RetryFailure | None = None
-        self._watch: Watch | None = None
-        self._begin()
-        self._clear()
-
-    def _begin(self) -> None:
-        """Get ready for an attempt."""
-        self.prepared: Prepared = self._prepared()
-        self._source: ChunkSource | None = None
-        self._source_closed = False
-        self._filter = ChunkFilter(self.prepared)
-        self._joint = Joint((self.plan.beginning or "") if self.prepared.continues == "prefill" else "")
-
-    def _clear(self) -> None:
-        """Forget what has come: the answer begins anew, or with what it is to go on from."""
-        self.chunks: list[ContentChunk] = []  # another list, so that who holds one notices
+    def __init__(self, beginning: Sequence[Chunk]) -> None:
+        self.chunks: list[ContentChunk] = []
+        self.is_handed_out: bool = False  # whether any chunk was, beside the beginning that the caller knew
         self._positions: dict[str, list[int]] = {}  # of the chunks of each tool call, by its id
-        self._accumulator = Accumulator()
-        self._handed_out = False
-        self._reply: Reply | None = None
-        self._add(self._joint.beginning)
-        self._known = len(self.chunks)  # how many chunks there were before this attempt
+        self._metadata: list[tuple[int, MetaChunk]] = []  # with the number of chunks before
+        self._accumulator = Accumulator()  # of what was handed out
+        self._accumulated = self._accumulated_metadata = 0
+        self.add(beginning)
+        self.handed_out: int = len(self.chunks)
 
-    @property
-    def plan(self) -> Plan:
-        """What is asked, and of whom now."""
-        return self._attempts.plan
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        """Keep chunks that arrived."""
+        for chunk in chunks:
+            if isinstance(chunk, META_CHUNKS):
+                self._metadata.append((len(self.chunks), chunk))
+                continue
+            if isinstance(chunk, _OF_CALLS):
+                self._positions.setdefault(chunk.id, []).append(len(self.chunks))
+            self.chunks.append(chunk)
 
-    @property
-    def failures(self) -> Sequence[RetryFailure]:
-        """The attempts that failed so far."""
-        return self._attempts.failures
+    def hand_out(self, position: int) -> ContentChunk:
+        """Return the chunk at a position."""
+        self.is_handed_out = True
+        if position >= self.handed_out:
+            self.handed_out = position + 1
+        return self.chunks[position]
 
-    @property
-    def reply(self) -> Reply:
-        """What has come so far."""
-        if self._reply is not None:
-            return self._reply
-        reply = self._accumulator.reply()
-        if self.finished:
-            self._reply = reply
-        return reply
-
-    @property
-    def raw(self) -> list[str]:
-        """The text of each event so far."""
-        return self._source.raw if self._source is not None else []
-
-    @property
-    def body(self) -> Any:
-        """The answer's body as parsed JSON, if it was asked for whole."""
-        return self._source.body if isinstance(self._source, _Whole) else None
-
-    async def open(self) -> None:
-        """Send the plan, unless it is sent, and return when the answer begins. Reading does it too."""
-        if self.failure is not None:
-            raise self.failure
-        await self._in_turn(self._open, lambda: self._source is None)
-        if self.failure is not None:
-            raise self.failure
-
-    async def pull(self, position: int, restarts: int) -> ContentChunk | None:
-        """The content chunk at a position, read from the connection if need be; `None` behind the last.
-
-        Raises what reading failed with, for all who ask, and `StreamRestarted` if there have been more restarts than
-        the reader knows of."""
-        while True:
-            if restarts != self.restarts and self._restarted is not None:
-                raise StreamRestarted(self._restarted)
-            if position < len(self.chunks):
-                self._handed_out = True
-                return self.chunks[position]
-            if self.finished:
-                return None
-            if self.failure is not None:
-                raise self.failure
-            await self._in_turn(self._read, lambda: position >= len(self.chunks))
+    def show_all(self) -> None:
+        """Note that everything so far was handed out."""
+        self.handed_out = len(self.chunks)
 
     def position_in_call(self, id: str, position: int) -> int:
-        """The first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
+        """Return the first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
         end = len(self.chunks)  # first: a chunk that comes meanwhile is not skipped
         positions = self._positions.get(id, ())
         place = bisect_left(positions, position)
         return positions[place] if place < len(positions) else max(position, end)
 
+    def reply(self) -> Reply:
+        """Return what was handed out."""
+        for chunk in self.chunks[self._accumulated : self.handed_out]:
+            self._add_metadata()
+            self._accumulator.add(chunk)
+            self._accumulated += 1
+        self._add_metadata()
+        return self._accumulator.reply()
+
+    def _add_metadata(self) -> None:
+        for position, chunk in self._metadata[self._accumulated_metadata :]:
+            if position > self._accumulated:
+                return
+            self._accumulator.add(chunk)
+            self._accumulated_metadata += 1
+
+
+class Stream:
+    """A response that is arriving. See the module's docstring. `whole` asks for an undivided response, whose chunks
+    all come at once."""
+
+    def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool = False) -> None:
+        self.runtime = runtime
+        self.restarts: int = 0
+        """How many restarts readers have seen."""
+        self._run = Run(runtime, plan, whole=whole)
+        self._lock = runtime.lock()
+        self._readers = 0
+        self._restarted: RetryFailure | None = None
+        self._interruption: StreamClosedError | None = None
+        self._remember()
+
+    def _remember(self) -> None:
+        """Begin to remember the run's present response."""
+        self._generation = self._run.generation
+        self._memory = _Memory(self._run.beginning)  # another object, so that its holders notice
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the present attempt."""
+        return self._run.plan
+
+    @property
+    def prepared(self) -> Prepared:
+        """The request of the present attempt."""
+        return self._run.prepared
+
+    @property
+    def failures(self) -> Sequence[RetryFailure]:
+        """The attempts that failed so far."""
+        return self._run.failures
+
+    @property
+    def call_id(self) -> CallId:
+        """The id of the call."""
+        return self._run.call_id
+
+    @property
+    def chunks(self) -> list[ContentChunk]:
+        """All chunks that arrived. After a restart it is another list."""
+        return self._memory.chunks
+
+    @property
+    def handed_out(self) -> int:
+        """The number of chunks that readers have seen."""
+        return self._memory.handed_out
+
+    @property
+    def reply(self) -> Reply:
+        """What readers have seen of the response."""
+        memory = self._memory
+        return self._run.reply if memory.handed_out >= len(memory.chunks) else memory.reply()
+
+    @property
+    def raw(self) -> list[str]:
+        """The text of each event that arrived."""
+        return self._run.raw
+
+    @property
+    def body(self) -> Any:
+        """The body of a whole response, as parsed JSON."""
+        return self._run.body
+
+    @property
+    def finished(self) -> bool:
+        """Whether the response arrived completely."""
+        return self._run.state is State.DONE
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the stream failed or was closed."""
+        error = self._run.error
+        if error is None or isinstance(error, Exception):
+            return error
+        if self._interruption is None:
+            self._interruption = interruption(error)
+        return self._interruption
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Send the plan, unless it is sent, and return when the response begins. Reading does it too."""
+        run = self._run
+        while not run.is_open and not run.is_over:
+            await self._advance_unless(lambda: run.is_open)
+        if self.failure is not None:
+            raise self.failure
+
+    async def pull(self, position: int, restarts: int) -> ContentChunk | None:
+        """Return the content chunk at a position, read from the connection if need be; `None` after the last.
+
+        Raises the error that the stream failed with, to every reader, and `StreamRestarted` if there were more restarts
+        than the reader knows of."""
+        run = self._run
+        while True:
+            if restarts != self.restarts and self._restarted is not None:
+                raise StreamRestarted(self._restarted)
+            memory = self._memory
+            if position < (len(memory.chunks) if run.state is not State.CLOSED else memory.handed_out):
+                return memory.hand_out(position)
+            if run.is_over:
+                if self.failure is not None:
+                    raise self.failure
+                return None
+            await self._advance_unless(lambda: position < len(self._memory.chunks))
+            if position == _AFTER_ALL:  # `finish` sees all that comes
+                self._memory.show_all()
+
+    def position_in_call(self, id: str, position: int) -> int:
+        """Return the first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
+        return self._memory.position_in_call(id, position)
+
     async def finish(self) -> None:
-        """Read to the end, which hands out nothing to anybody."""
-        await Reader(self, _BEHIND_ALL).next()
+        """Read to the end."""
+        await Reader(self, _AFTER_ALL).next()
 
     async def close(self) -> None:
-        """Give up what has not come yet, and the connection. What has come stays readable."""
-        self._give_up()
-        await self._cut()
-
-    async def _cut(self) -> None:
-        """End a wait for the next attempt, and the connection."""
-        self._bell.ring()
-        await self._close_source()
-
-    def _give_up(self) -> bool:
-        """Let nothing more come; whether there was more to come."""
-        if self.finished or self.failure is not None:
-            return False
-        self.failure = StreamClosedError(
-            "The stream was closed before its end. What had arrived is in the response's properties."
-        )
-        if len(self.chunks) > self._known:  # it was being answered, as far as anybody can tell
-            self._attempts.refund()
-        self._tell()
-        return True
+        """Read no more, and close the connection. What readers have seen stays readable."""
+        await self._run.close()
 
     def join(self) -> None:
-        """A reader begins."""
+        """Note a reader that begins."""
         self._readers += 1
 
     def leave(self) -> None:
-        """A reader goes away. With the last one an unfinished stream counts as closed at once; its connection is
-        closed in the background."""
+        """Note a reader that goes away. With the last one an unfinished stream counts as closed at once; its connection
+        is closed in the background."""
         self._readers -= 1
-        if self._readers == 0 and self._spawn is not None and self._give_up():
-            self._spawn(self._cut)
+        if self._readers == 0:
+            self._run.close_in_background()
 
-    async def _in_turn(self, step: Callable[[], Awaitable[None]], needed: Callable[[], bool]) -> None:
-        """Do a step when no other reader does one, if it is still needed then."""
+    async def _advance_unless(self, is_needless: Callable[[], bool]) -> None:
+        """Do a step of the run when no other reader does one, unless it is needless then."""
         mine = False
         try:
             async with self._lock:
-                if needed() and not self.finished and self.failure is None:
+                if not self._run.is_over and not is_needless():
                     mine = True
-                    await self._guarded(step)
-        except Exception:
-            raise
+                    await self._advance()
         except BaseException as error:
-            if not mine and self._readers <= 1:  # else it only waited for its turn, and leaves the stream to the others
-                await self._interrupt(error)
+            # A reader that only waited for its turn leaves the stream to the others.
+            if not isinstance(error, Exception) and not mine and self._readers <= 1:
+                await self._run.interrupt(error)
             raise
 
-    async def _open(self) -> None:
-        if self._spawn is None:  # the first attempt, with which the call begins
-            self._watch = watch(self.call_id, self._outcome)
-            self._spawn = self.runtime.spawner()
-        self._limits.await_content()
-        self.prepared, self._source = await sent(self.prepared, self._prepared, self._opened)
-        self._filter = ChunkFilter(self.prepared)
-
-    def _prepared(self, lessons: Sequence[Adjustment] = ()) -> Prepared:
-        return prepare(self.plan, stream=not self._whole, left=self._limits.left, lessons=lessons)
-
-    async def _opened(self, prepared: Prepared) -> ChunkSource:
-        opening = _ask if self._whole else _open
-        return await self._limits.opening(lambda: opening(prepared.exchange, self.runtime), _close)
-
-    async def _read(self) -> None:
-        if self._source is None:
-            await self._open()
-            return
-        chunks = await self._limits.reading(self._source.next, self._source.close)
-        if chunks is not None:
-            self._take(chunks)
-            return
-        self._add(self._joint.end())
-        self.finished = True
-        self._attempts.refund()
-        await self._close_source()
-
-    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step, in new attempts if need be. What it fails with in the end becomes `failure`, which readers are
-        told when they have seen what came before."""
+    async def _advance(self) -> None:
+        run = self._run
+        if not run.is_open:
+            run.limit_first_token()
+        chunks: Sequence[Chunk] | None = None
         try:
-            while True:
-                try:
-                    await step()
-                except Exception as error:
-                    failure = error
-                else:
-                    if self.failure is not None:  # closed meanwhile, when this had not been opened yet
-                        await self._close_source()
-                    return
-                failure = await self._failed(failure)
-                await self._begin_again(failure)
-        except StreamRestarted:
-            raise
-        except Exception as error:
-            if self.failure is None:  # else it was closed meanwhile, which is why this failed
-                self.failure = error
-        except BaseException as error:
-            await self._interrupt(error)
-            raise
-        finally:
-            self._tell()
+            chunks = await run.advance()
+        except Exception:
+            if not run.is_over:
+                raise  # else readers get the error after the chunks before it
+        if run.generation != self._generation:
+            self._restart()
+        if chunks:
+            self._memory.add(chunks)
 
-    def _tell(self) -> None:
-        """Let observers know if this was the end."""
-        if self._watch is not None and (self.finished or self.failure is not None):
-            self._watch.ended(self._outcome())
-
-    def _outcome(self) -> Outcome:
-        """The state of the call. It is first asked for when the request is about to be sent."""
-        raw = self.body if self._whole else self.raw
-        return Outcome(plan=self.plan, prepared=self.prepared, reply=self.reply, error=self.failure, raw=raw)
-
-    async def _interrupt(self, error: BaseException) -> None:
-        """Cancelled, or Ctrl-C: the connection is in no state to go on."""
-        if not self.finished and self.failure is None:
-            self.failure = StreamClosedError(f"Reading the stream was interrupted ({type(error).__name__}).")
-            self._tell()  # before closing, which a cancelled task may not live to see
-            await self._close_source()
-
-    async def _failed(self, failure: Exception) -> Exception:
-        """What a step failed with, in the library's words. Nothing is left open then."""
-        if isinstance(failure, FAILURES):
-            self._take(getattr(failure, "chunks", ()))
-            partial = self._accumulator.reply() if self._source is not None else None
-            failure = self.prepared.signed(failure, partial)
-        await self._close_source()
-        return failure
-
-    async def _begin_again(self, error: Exception) -> None:
-        """Begin the next attempt. Raises the error if there is none, and `StreamRestarted` if what counts no more was
-        handed out."""
-        after_output = self.plan.retry.after_output if self.plan.retry is not None else "raise"
-        seen = len(self.chunks) > self._known
-        if seen and after_output == "raise":
-            raise error
-        if seen and after_output == "continue":
-            self._attempts.go_on_from(self._beginning())
-        await self._attempts.after(error)
-        if self.failure is not None:  # closed meanwhile
-            self._attempts.refund()
-            raise self.failure
-        self._begin()
-        if self.prepared.continues == "prefill" and self.plan.beginning == self._beginning():
-            self._known = len(self.chunks)
-            return
-        stale = self._handed_out
-        self._clear()
-        if stale:
+    def _restart(self) -> None:
+        """Forget the old response. If a reader has seen some of it, tell all readers."""
+        was_seen = self._memory.is_handed_out
+        self._remember()
+        if was_seen:
             self._readers = 0
             self.restarts += 1
-            self._restarted = self.failures[-1]
-            raise StreamRestarted(self._restarted)
-
-    def _beginning(self) -> str:
-        """The text that this stream could go on with; empty if it is not in the middle of its only part."""
-        in_text = bool(self.chunks) and isinstance(self.chunks[-1], TextStartChunk | TextChunk)
-        return beginning_of(self._accumulator.reply()) if in_text else ""
-
-    def _take(self, chunks: Sequence[Chunk]) -> None:
-        self._add(self._joint(self._filter(chunks)))
-        if len(self.chunks) > self._known:
-            self._limits.content_came()
-
-    def _add(self, chunks: Iterable[Chunk]) -> None:
-        for chunk in chunks:
-            self._accumulator.add(chunk)
-            if not isinstance(chunk, MetaChunk):
-                if isinstance(chunk, _OF_CALLS):
-                    self._positions.setdefault(chunk.id, []).append(len(self.chunks))
-                self.chunks.append(chunk)
-
-    async def _close_source(self) -> None:
-        if self._source is not None and not self._source_closed:
-            self._source_closed = True
-            await self._source.close()
-
-    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
-        # Dropped before its end: nobody else will close it, or tell of it.
-        spawn = getattr(self, "_spawn", None)  # set when it is opened
-        if spawn is None or finalizing():
-            return
-        self._give_up()
-        if self._source is not None and not self._source_closed:
-            spawn(self._source.close)
+            endpoint = self.prepared.endpoint
+            self._restarted = self.failures[-1] if self.failures else _not_continued(self.plan, endpoint.provider_id)
 
 
-async def _open(exchange: Exchange, runtime: Runtime) -> ChunkSource:
-    return await exchange.open(runtime)
-
-
-async def _ask(exchange: Exchange, runtime: Runtime) -> ChunkSource:
-    return _Whole(await exchange.ask(runtime))
-
-
-async def _close(source: ChunkSource) -> None:
-    await source.close()
-
-
-class _Whole:
-    """The chunks of an answer that came undivided, and its body as parsed JSON."""
-
-    def __init__(self, answer: WholeAnswer) -> None:
-        self.raw: list[str] = []
-        self.body = answer.raw
-        self._chunks: Sequence[Chunk] | None = answer.chunks
-
-    async def next(self) -> Sequence[Chunk] | None:
-        chunks, self._chunks = self._chunks, None
-        return chunks
-
-    async def close(self) -> None: ...
+def _not_continued(plan: Plan, provider_id: str) -> RetryFailure:
+    """Return why a response begins anew that was to continue a text."""
+    error = FeatureNotSupportedError("continuing a text", provider_id, plan.model_id)
+    return RetryFailure(Target(plan.model_id, {}), error)
 
 
 class Reader:
-    """One reader of a stream: what comes, from `position` on, each chunk once. Dropping it leaves the stream."""
+    """One reader of a stream: its chunks from `position` on, each once. Dropping it leaves the stream."""
 
-    def __init__(self, stream: LiveStream, position: int = 0) -> None:
+    def __init__(self, stream: Stream, position: int = 0) -> None:
         self._stream = stream
         self._restarts = stream.restarts
         self._joined = False
@@ -387,7 +303,7 @@ class Reader:
         self.position: int = position
 
     async def next(self) -> ContentChunk | None:
-        """The next content chunk; `None` after the last, and when it has left."""
+        """Return the next content chunk; `None` after the last, and after `leave`."""
         if self._has_left:
             return None
         if not self._joined and self._restarts == self._stream.restarts:
@@ -410,7 +326,7 @@ class Reader:
     def leave(self) -> None:
         """Read no more."""
         joined, self._joined, self._has_left = self._joined, False, True
-        # A reader of what the stream was before it began anew no longer counts.
+        # A reader from before a restart no longer counts.
         if joined and self._restarts == self._stream.restarts:
             self._stream.leave()
 

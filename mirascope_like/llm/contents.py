@@ -10,11 +10,11 @@ from typing_extensions import TypeVar
 
 from ..engine.calls import Answer
 from ..engine.endings import why_unfinished
-from ..engine.streams import LiveStream
+from ..engine.streams import Stream
 from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
 from ..schema.tools import Toolkit
-from ..types.chunks import FinishReason, TextChunk, TextEndChunk, Usage
+from ..types.chunks import ContentChunk, FinishReason, TextChunk, TextEndChunk, Usage
 from ..types.content import AssistantContentPart, Text, Thought, ToolCall
 from ..types.context import Context
 from ..types.lineage import set_call_id
@@ -35,7 +35,7 @@ F = TypeVar("F", default=None, covariant=True)
 class Contents(Generic[F]):
     """What can be read of a response. Of a stream: what has arrived so far."""
 
-    def __init__(self, source: Answer | LiveStream) -> None:
+    def __init__(self, source: Answer | Stream) -> None:
         self._source = source
 
     @property
@@ -164,7 +164,8 @@ class Contents(Generic[F]):
 
     def _partial(self, format: Format[Any]) -> Any:
         end = [] if self.finish_reason else [TextEndChunk()]  # it may not be all of the text: 12 of 1234
-        return PartialValue(format, [TextChunk(self.text(sep="")), *end]).read()
+        chunks: list[ContentChunk] = [TextChunk(self.text(sep="")), *end]
+        return PartialValue(format, chunks).read(len(chunks))
 
     def _pending(self) -> str | None:
         """Why there can be no value yet (error text); `None` if there can."""

@@ -107,7 +107,7 @@ class StreamResponse(SyncStream[V], BaseResponse[V]):
 
     Each iterator starts at the beginning, and several can read at once. Use `with response:`, or read to the end: the
     connection is closed at the end, on errors, and when the last iterator is dropped before the end. Reading further
-    then raises; the content so far stays in the properties, and `resume` continues from it.
+    then raises; what iterators have returned stays in the properties, and `resume` continues from it.
     """
 
 

@@ -19,7 +19,7 @@ from ..engine.endings import Unfinished, check_call_count, check_unfinished, ref
 from ..engine.endpoints import Provider
 from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
-from ..engine.streams import LiveStream, open_stream
+from ..engine.streams import Stream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
 from ..errors import StreamClosedError
 from ..schema.formats import Format, Partial
@@ -314,12 +314,12 @@ class NonStreamedResponse(ResponseMethods[F]):
 
 
 class _StreamedResponse(ResponseMethods[F]):
-    _source: LiveStream
+    _source: Stream
 
     @property
     def chunks(self) -> Sequence[ContentChunk]:
         """The chunks so far."""
-        return tuple(self._source.chunks)
+        return tuple(self._source.chunks[: self._source.handed_out])
 
     @property
     def raw_stream_events(self) -> Sequence[str]:
@@ -336,11 +336,11 @@ class _StreamedResponse(ResponseMethods[F]):
         reading: PartialValue[Any] | None = self.__dict__.pop("_reading", None)  # one thread at a time
         if reading is None or reading.chunks is not chunks:
             reading = PartialValue(format, chunks)
-        value = reading.read()
+        value = reading.read(self._source.handed_out)
         self._reading = reading
         return value
 
-    async def _send(self, plan: Plan) -> LiveStream:
+    async def _send(self, plan: Plan) -> Stream:
         return await open_stream(self._runtime, plan)
 
     async def _read_rest(self) -> None:

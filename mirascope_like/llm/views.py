@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, Literal, TypeAlias
 from typing_extensions import TypeVar
 
 from ..engine.runtime import run
-from ..engine.streams import LiveStream, Reader
+from ..engine.streams import Reader, Stream
 from ..schema.formats import Format
 from ..types.chunks import (
     CitationChunk,
@@ -104,9 +104,9 @@ class PartialValue(Generic[F]):
         self._position = 0
         self._value: F | None = None
 
-    def read(self) -> F | None:
-        """The value after the chunks that there are."""
-        while self._position < len(self.chunks):
+    def read(self, end: int) -> F | None:
+        """Return the value after the chunks before `end`."""
+        while self._position < end:
             for value in self._step(self.chunks[self._position]):
                 self._value = value
             self._position += 1
@@ -211,7 +211,7 @@ class View(Iterator[T]):
     """A blocking iterator over a stream. Dropping it before the end closes the stream, unless others read it too, and
     so does `close`."""
 
-    def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
+    def __init__(self, stream: Stream, step: Step[T], reader: Reader | None = None) -> None:
         self._reader = reader or Reader(stream)
         self._step = step
         self._ready: Iterator[T] = iter(())
@@ -235,7 +235,7 @@ class AsyncView(AsyncIterator[T]):
     """An async iterator over a stream. Dropping it before the end closes the stream, unless others read it too, and
     so does `aclose`."""
 
-    def __init__(self, stream: LiveStream, step: Step[T], reader: Reader | None = None) -> None:
+    def __init__(self, stream: Stream, step: Step[T], reader: Reader | None = None) -> None:
         self._reader = reader or Reader(stream)
         self._step = step
         self._ready: Iterator[T] = iter(())
@@ -329,7 +329,7 @@ WholeT = TypeVar("WholeT", covariant=True)
 class _Deltas(Generic[PartT, WholeT]):
     """The deltas of one part, read by a reader of its own: parts that arrive together do not disturb one another."""
 
-    def __init__(self, part: PartT, stream: LiveStream, position: int) -> None:
+    def __init__(self, part: PartT, stream: Stream, position: int) -> None:
         self._part = part
         self._reader: Reader | None = Reader(stream, position)
 
@@ -449,24 +449,24 @@ class AsyncToolCallStream(_ToolCallInfo, _AsyncDeltas[_ToolCallPart, ToolCall]):
     """One tool call: iterate for pieces of its arguments' JSON text."""
 
 
-def part_streams(stream: LiveStream) -> View[TextStream | ThoughtStream | ToolCallStream]:
+def part_streams(stream: Stream) -> View[TextStream | ThoughtStream | ToolCallStream]:
     """A sub-stream for each part, at its start."""
     reader = Reader(stream)
     return View(stream, _parts(stream, reader, TextStream, ThoughtStream, ToolCallStream), reader)
 
 
-def async_part_streams(stream: LiveStream) -> AsyncView[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
+def async_part_streams(stream: Stream) -> AsyncView[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
     """A sub-stream for each part, at its start."""
     reader = Reader(stream)
     return AsyncView(stream, _parts(stream, reader, AsyncTextStream, AsyncThoughtStream, AsyncToolCallStream), reader)
 
 
 def _parts(
-    stream: LiveStream,
+    stream: Stream,
     reader: Reader,
-    text: Callable[[_TextPart, LiveStream, int], T],
-    thought: Callable[[_ThoughtPart, LiveStream, int], T],
-    call: Callable[[_ToolCallPart, LiveStream, int], T],
+    text: Callable[[_TextPart, Stream, int], T],
+    thought: Callable[[_ThoughtPart, Stream, int], T],
+    call: Callable[[_ToolCallPart, Stream, int], T],
 ) -> Step[T]:
     def step(chunk: ContentChunk) -> Sequence[T]:
         match chunk:

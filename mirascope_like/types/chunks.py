@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from .content import AssistantContentPart, Citation, ProviderBlock, ServerToolCall, Text, Thought, ToolCall
 
 __all__ = [
+    "META_CHUNKS",
     "Accumulator",
     "AssistantContentChunk",
     "Chunk",
@@ -260,6 +261,8 @@ ContentChunk: TypeAlias = (
 )
 AssistantContentChunk: TypeAlias = ContentChunk  # its public name
 MetaChunk: TypeAlias = UsageChunk | FinishReasonChunk | RawMessageChunk | ResponseInfoChunk
+META_CHUNKS = (UsageChunk, FinishReasonChunk, RawMessageChunk, ResponseInfoChunk)
+"""The classes of `MetaChunk`: `isinstance` with a tuple takes a third of the time."""
 Chunk: TypeAlias = ContentChunk | MetaChunk
 _TextOrThoughtChunk: TypeAlias = TextChunk | TextEndChunk | CitationChunk | ThoughtChunk | ThoughtEndChunk
 

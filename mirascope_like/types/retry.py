@@ -1,4 +1,4 @@
-"""When a call is retried, and with which models. Data only: `engine.attempts` does the retries."""
+"""When a call is retried, and with which models. Data only: `engine.retry_policy` decides on retries."""
 
 from __future__ import annotations
 

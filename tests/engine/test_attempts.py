@@ -33,11 +33,14 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between attempts, none of which is waited for."""
     waits: list[float] = []
 
-    async def note(self: object, seconds: float) -> None:
-        waits.append(seconds)
+    class Noted:
+        def ring(self) -> None: ...
+
+        async def rest(self, seconds: float) -> None:
+            waits.append(seconds)
 
     for runtime in (Blocking, Native):
-        monkeypatch.setattr(runtime, "sleep", note)
+        monkeypatch.setattr(runtime, "bell", lambda self: Noted())
     return waits
 
 

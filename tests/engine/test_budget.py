@@ -216,12 +216,15 @@ def test_a_retry_that_is_cancelled_before_it_is_sent_costs_nothing(
     async def scenario() -> None:
         waits = anyio.Event()
 
-        async def wait(runtime: Native, seconds: float) -> None:
-            waits.set()
-            await anyio.sleep_forever()
+        class Waiting:
+            def ring(self) -> None: ...
+
+            async def rest(self, seconds: float) -> None:
+                waits.set()
+                await anyio.sleep_forever()
 
         with monkeypatch.context() as patch:
-            patch.setattr(Native, "sleep", wait)
+            patch.setattr(Native, "bell", lambda runtime: Waiting())
             async with anyio.create_task_group() as group:
                 group.start_soon(answered, native, "whole", model())
                 await waits.wait()

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from mirascope_like import llm
-from mirascope_like.engine.calls import ChunkFilter
+from mirascope_like.engine.chunk_filter import ChunkFilter
 from mirascope_like.engine.plan import prepare
 from mirascope_like.schema.formats import FORMAT_TOOL
 from mirascope_like.types.chunks import (

@@ -1,27 +1,27 @@
-"""The attempts at one plan: which model is asked, how long is waited in between, and when it is enough.
+"""When a failed call is sent again, and to which model.
 
-This is the only place where anything is asked again; nothing below retries. A plan without a `RetryConfig` is asked
-once. Each model gets at most `max_retries + 1` requests, first the plan's own, then the fallbacks in their order.
+A plan without a `RetryConfig` is sent once. Each model gets at most `max_retries + 1` requests: first the plan's own
+model, then the fallback models in their order. `RetryPolicy` decides; it neither waits nor sends. `Run` does both, and
+nothing below it retries.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeAlias, cast
 
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
 from ..types.model_like import ModelLike
 from ..types.params import Params
 from ..types.retry import RetryConfig
-from .budget import FREE, Payment, budget
+from .budget import FREE, Payment, RetryBudget
 from .endpoints import Provider, registry
 from .limits import Limits
 from .plan import Plan
-from .runtime import Runtime
 
-__all__ = ["Attempts", "Target"]
+__all__ = ["Decision", "Raise", "Retry", "RetryPolicy", "Target"]
 
 _NO_BUDGET = "this process makes too many retries already (see llm.set_retry_budget)."
 _VERBATIM = {"extra_body", "extra_headers"}
@@ -29,7 +29,7 @@ _VERBATIM = {"extra_body", "extra_headers"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model to ask."""
+    """A model to call."""
 
     model_id: str
     params: Params
@@ -39,16 +39,33 @@ class Target:
         return f"Target({self.model_id!r})"  # params may hold secrets
 
 
-class Attempts:
-    """The attempts at one plan, made one after the other. `plan` is what the next attempt sends; `failures` are the
-    errors so far; `rest(seconds)` is how to wait between attempts."""
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Send the policy's plan again, after `delay` seconds; at once, and to the next model, if it is `None`."""
 
-    def __init__(self, runtime: Runtime, plan: Plan, rest: Callable[[float], Awaitable[None]] | None = None) -> None:
+    delay: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Send nothing again; the call fails with this error."""
+
+    error: Exception
+
+
+Decision: TypeAlias = Retry | Raise
+
+
+class RetryPolicy:
+    """The decisions about the attempts of one call. `plan` is what the next attempt sends, `failures` are the errors so
+    far. Every retry is paid for from `budget`; `clock` returns seconds."""
+
+    def __init__(self, plan: Plan, limits: Limits, budget: RetryBudget, clock: Callable[[], float]) -> None:
         self.plan: Plan = plan
-        self.limits: Limits = Limits(runtime, plan.params)
         self.failures: list[RetryFailure] = []
-        self._runtime = runtime
-        self._rest = rest or runtime.sleep
+        self._limits = limits
+        self._budget = budget
+        self._clock = clock
         self._retries = 0  # of the present model
         self._payment: Payment = FREE  # for the retry under way
         self._waiting: list[Target] = _fallbacks(plan)
@@ -56,64 +73,65 @@ class Attempts:
         if plan.retry is not None:
             budget.deposit()
 
-    async def after(self, error: Exception) -> None:
-        """Get ready for the next attempt: wait, or take the next model.
-
-        Raises the error itself if it is none to try again after, and `RetriesExhausted` if there is no next attempt.
-        """
+    def next(self, error: Exception, *, seen: bool, beginning: str) -> Decision:
+        """Decide what follows an error. `seen` tells whether the attempt brought content, `beginning` is the text that
+        a new attempt could continue."""
         retry = self.plan.retry
-        if retry is None or not _covers(retry, error) or (self.limits.over and isinstance(error, TimeoutError)):
-            raise error
+        if retry is None or (seen and retry.after_output == "raise"):
+            return Raise(error)
+        if seen and retry.after_output == "continue":
+            self.plan = replace(self.plan, beginning=beginning)
+        if not _covers(retry, error) or (self._limits.over and isinstance(error, TimeoutError)):
+            return Raise(error)
         self.failures.append(RetryFailure(_without_secrets(self.plan), _without_frames(error)))
         delay = self._delay(retry, error)
-        hindrance = self._hindrance(retry, error, delay)
-        if hindrance is None:
-            await self._rest(delay)
-            hindrance = self._pay(error)
-        if hindrance is None:
-            self._retries += 1
-        elif self._waiting and not self.limits.over:
-            self._take_next_model(retry)
-        else:
-            raise RetriesExhausted(self.failures, hindrance) from error
+        reason = self._reason_to_stop(retry, error, delay)
+        return Retry(delay) if reason is None else self._fall_back(retry, error, reason)
+
+    def pay(self, error: Exception) -> Decision:
+        """Pay for a retry after `error`, just before it is sent. If the budget is used up, decide anew."""
+        retry = self.plan.retry
+        payment = self._budget.pay(error, self._clock())
+        if retry is None or payment is None:
+            return Raise(error) if retry is None else self._fall_back(retry, error, _NO_BUDGET)
+        self._payment = payment
+        self._retries += 1
+        return Retry(None)
 
     def refund(self) -> None:
-        """Give back what the retry under way has cost: it has succeeded, or nobody wants it any more."""
+        """Give back what the retry under way has cost: it has succeeded, or its response is not wanted any more."""
         self._payment.refund()
 
-    def go_on_from(self, beginning: str) -> None:
-        """Let the next attempt go on with an answer that broke off."""
-        self.plan = replace(self.plan, beginning=beginning)
-
     def _delay(self, retry: RetryConfig, error: Exception) -> float:
-        """Seconds to wait: some part of the backoff, or what the server asks for if that is more."""
+        """Seconds to wait: a random part of the backoff, or what the server asks for if that is more."""
         longest = retry.longest_delay(self._retries + 1)
         asked = error.retry_after if isinstance(error, APIError) else None
         return max(random.uniform(longest * (1 - retry.jitter), longest), asked or 0.0)
 
-    def _hindrance(self, retry: RetryConfig, error: Exception, delay: float) -> str | None:
-        """Why this model is not asked again; empty if its retries are used up, `None` if it can be."""
+    def _reason_to_stop(self, retry: RetryConfig, error: Exception, delay: float) -> str | None:
+        """Why this model is not called again; empty if its retries are used up, `None` if it can be."""
         if self._retries >= retry.max_retries:
             return ""
-        if _server_says(error) is False:
+        if _should_retry(error) is False:
             return "the server says that it would not help."
         if delay > retry.max_delay:
             return f"the server asks to wait for {delay:g} s, and max_delay is {retry.max_delay:g} s."
-        if (left := self.limits.left) is not None and delay >= left:
+        if (left := self._limits.left) is not None and delay >= left:
             return f"it would be in {delay:.1f} s, and only {max(left, 0):.1f} s are left of the call's time."
-        return None if budget.allows(error, self._runtime.clock()) else _NO_BUDGET
+        return None if self._budget.allows(error, self._clock()) else _NO_BUDGET
 
-    def _pay(self, error: Exception) -> str | None:
-        """Pay for a retry, just before it is sent. Returns what hinders it, if anything."""
-        payment = budget.pay(error, self._runtime.clock())
-        if payment is None:
-            return _NO_BUDGET
-        self._payment = payment
-        return None
+    def _fall_back(self, retry: RetryConfig, error: Exception, reason: str) -> Decision:
+        """Take the next model, or fail for the reason if there is none."""
+        if self._waiting and not self._limits.over:
+            self._take_next_model(retry)
+            return Retry(None)
+        exhausted = RetriesExhausted(self.failures, reason)
+        exhausted.__cause__ = error
+        return Raise(exhausted)
 
     def _take_next_model(self, retry: RetryConfig) -> None:
-        """The plan for the next model. The others stay its fallbacks, so that a conversation goes on with the one that
-        answers."""
+        """Set the plan for the next model. The others stay its fallbacks, so that a conversation continues with the
+        model that responds."""
         self._tried.append(_target(self.plan))
         target = self._waiting.pop(0)
         others = (*self._tried, *self._waiting)
@@ -133,7 +151,7 @@ def _target(plan: Plan) -> Target:
 
 
 def _without_secrets(plan: Plan) -> Target:
-    """The model that was asked, for an error: without what may hold keys, since errors are logged and pickled."""
+    """The model that was called, for an error: without what may hold keys, since errors are logged and pickled."""
     return Target(plan.model_id, _without_verbatim(plan.params))
 
 
@@ -169,17 +187,17 @@ def _provider(model_id: str, instead: Provider | None = None) -> Provider | None
 
 
 def _covers(retry: RetryConfig, error: Exception) -> bool:
-    return isinstance(error, retry.retry_on) or _server_says(error) is True
+    return isinstance(error, retry.retry_on) or _should_retry(error) is True
 
 
-def _server_says(error: Exception) -> bool | None:
-    """Whether the server thinks that asking again may help."""
+def _should_retry(error: Exception) -> bool | None:
+    """Whether the server says that a retry may help."""
     return error.should_retry if isinstance(error, APIError) else None
 
 
 def _without_frames(error: Exception) -> Exception:
-    """An error to be kept, with its causes but without frames: these keep alive what the attempt has opened, and who
-    reads, so that a stream that is dropped would stay open."""
+    """Return an error to be kept, with its causes but without frames: these keep alive what the attempt has opened, and
+    its readers, so that a stream that is dropped would stay open."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
