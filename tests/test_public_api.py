@@ -44,6 +44,7 @@ REACHED = {
     "response._resume",
     "resumed._read_rest",
     "os._exit",
+    "other._accepts",
     "super()._create_connection",
     # Of `chat.turns`, by its own functions:
     "turn._close",

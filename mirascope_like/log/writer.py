@@ -201,20 +201,20 @@ class LogWriter:
         was_open, self._is_open = self._is_open, False
         if was_open:
             for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
-                if self.accepts(call) and not any(other.accepts(call) for other in self._other_logs()):
+                if self._accepts(call) and not any(other._accepts(call) for other in self._other_logs()):
                     self.write(call)
         self._stop_listening()
         if self._unset_tenant is not None:
             self._unset_tenant()
 
-    def accepts(self, call: FinishedCall) -> bool:
+    def _accepts(self, call: FinishedCall) -> bool:
         """Return True for a call that began while this log was open, of its tenant or of none, or of any tenant if the
         log has none."""
         return self._on_call_finished in call.observers and (self.tenant is None or call.tenant in (None, self.tenant))
 
     def _on_call_finished(self, call: FinishedCall) -> None:
         """Write a call, unless it belongs to another tenant."""
-        if self.accepts(call):
+        if self._accepts(call):
             self.write(call)
             if call.tenant is None and self.tenant is not None:
                 self._warn_of_context()
