@@ -235,9 +235,10 @@ class Turn(Facts, Generic[F]):
             self._answer.begin_anew()
             return False
         if chunk is not None:
-            for chunk in self._stream.chunks[self._taken :]:  # all that came at once
+            chunks = self._stream.take(self._taken)  # all that came at once
+            for chunk in chunks:
                 self._events.extend(self._answer.events(chunk))
-            self._taken = len(self._stream.chunks)
+            self._taken += len(chunks)
             return False
         self._events.extend(self._answer.events(None))
         said = identified(self._answer.messages(self, self._stream), new_call_id)

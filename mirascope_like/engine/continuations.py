@@ -66,5 +66,6 @@ class Joint:
         return () if isinstance(chunk, TextStartChunk) else (TextEndChunk(), chunk)
 
     def end(self) -> Sequence[Chunk]:
-        """What is missing at the end if nothing came."""
-        return (TextEndChunk(),) if self._open else ()
+        """Return what is missing at the end if nothing came, once."""
+        is_open, self._open = self._open, False
+        return (TextEndChunk(),) if is_open else ()

@@ -79,8 +79,9 @@ class Run:
     """See the module's docstring. `whole` asks for an undivided response: then all chunks come at once."""
 
     def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool) -> None:
-        self.state: State = State.NEW
         self.is_over: bool = False
+        self._step: State = State.NEW
+        self._final: State | None = None
         self.error: BaseException | None = None
         """Why it failed or was closed. Of a whole response it may be the exception that interrupted it."""
         self.generation: int = 0
@@ -93,6 +94,7 @@ class Run:
         self._watch: Watch | None = None
         self._spawn: Spawner | None = None
         self._waker: Bell | None = None
+        self._failure: Exception | None = None  # what the attempt failed with, while its last chunks are returned
         self._attempt = _Attempt(self._prepare(), plan.beginning)
         self._forget()
 
@@ -107,6 +109,11 @@ class Run:
         self._known = self._count  # content from before this attempt
 
     # -- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """What the run is doing."""
+        return self._final or self._step  # apart, since another thread may end the run in the midst of a step
 
     @property
     def plan(self) -> Plan:
@@ -164,13 +171,18 @@ class Run:
                 raise self.error
             return None
         try:
-            try:
-                return await (self._send() if self._attempt.source is None else self._read())
-            except Exception as error:
-                failure = error
-            # The frames of what is raised below must not hold the original, whose text may contain API keys.
-            chunks, failure = await self._translate(failure)
-            return await self._recover(failure, chunks)
+            failure, self._failure = self._failure, None
+            if failure is None:
+                try:
+                    return await (self._send() if self._attempt.source is None else self._read())
+                except Exception as error:
+                    failure = error
+                # The frames of what is raised below must not hold the original, whose text may contain API keys.
+                chunks, failure = await self._translate(failure)
+                if chunks:
+                    self._failure = failure
+                    return chunks
+            return await self._recover(failure)
         except Exception as error:
             self._end(State.FAILED, error)
             raise
@@ -179,10 +191,14 @@ class Run:
             raise
 
     async def _send(self) -> Sequence[Chunk]:
-        if self.state is State.NEW:  # the call begins with its first attempt
+        if self._step is State.NEW:  # the call begins with its first attempt
             self._watch = watch(self.call_id, self._outcome)
             self._spawn = None if self._whole else self._runtime.spawner()
-        self.state = State.SENDING
+            if self._watch is not None and self.is_over:  # closed by another thread just now
+                self._watch.ended(self._outcome())
+        if self.is_over:
+            return ()
+        self._step = State.SENDING
         attempt, joint = self._attempt, self._attempt.joint
         _, attempt.source = await sent(attempt.prepared, self._prepare_again, self._open)
         if attempt.joint is not joint and joint.beginning:  # the server does not continue a text after all
@@ -191,26 +207,23 @@ class Run:
         if self.is_over:  # closed meanwhile, when there was no source to close yet
             await attempt.close()
         else:
-            self.state = State.READING
+            self._step = State.READING
         return ()
 
     async def _read(self) -> Sequence[Chunk]:
         source = self._attempt.source
         assert source is not None
-        chunks = await self._limits.reading(source.next, source.close)
-        if chunks is None:
-            return await self._finish()
-        visible = self._take(chunks)
-        return [*visible, *await self._finish()] if self._whole else visible
-
-    async def _finish(self) -> Sequence[Chunk]:
-        """End the complete response, and return its last chunks."""
-        rest = self._attempt.joint.end()
-        self._add(rest)
+        # A whole response is here already: no time limit applies to it any more.
+        chunks = await (source.next() if self._whole else self._limits.reading(source.next, source.close))
+        if chunks is not None:
+            return self._take(chunks)
+        if rest := self._attempt.joint.end():
+            self._add(rest)
+            return rest  # the end follows with the next step, when these are known to readers
         self._policy.refund()
         self._end(State.DONE)
         await self._attempt.close()
-        return rest
+        return ()
 
     async def _translate(self, failure: Exception) -> tuple[Sequence[Chunk], Exception]:
         """Close the attempt, and return the chunks that came with its failure, and the library's error for it."""
@@ -222,23 +235,22 @@ class Run:
         await attempt.close()
         return chunks, failure
 
-    async def _recover(self, failure: Exception, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
-        """Begin the next attempt after a failure, or raise. Chunks that came with the failure are returned first."""
+    async def _recover(self, failure: Exception) -> Sequence[Chunk]:
+        """Begin the next attempt after a failure, or raise."""
         if self.is_over:  # closed meanwhile, which is why this failed
-            return chunks
+            return ()
         decision: Decision = self._policy.next(failure, seen=self._has_content(), beginning=self._text_so_far())
         if isinstance(decision, Retry) and decision.delay is not None:
             decision = await self._wait(decision.delay, failure)
         if isinstance(decision, Raise):
             self._end(State.FAILED, decision.error)
+            raise decision.error
         if not self.is_over:
             self._begin_attempt()
-        elif not chunks and self.error is not None:
-            raise self.error
-        return chunks
+        return ()
 
     async def _wait(self, delay: float, failure: Exception) -> Decision:
-        self.state = State.WAITING
+        self._step = State.WAITING
         self._waker = self._runtime.bell()
         if not self.is_over:
             await self._waker.rest(delay)
@@ -246,8 +258,10 @@ class Run:
 
     def _begin_attempt(self) -> None:
         continued = self._text_so_far()
-        self._attempt = _Attempt(self._prepare(), self.plan.beginning)
-        self.state = State.SENDING
+        attempt = _Attempt(self._prepare(), self.plan.beginning)
+        if self.is_over:
+            return
+        self._attempt, self._step = attempt, State.SENDING
         if self.prepared.continues == "prefill" and self.plan.beginning == continued:
             self._known = self._count
             return
@@ -260,7 +274,7 @@ class Run:
         """Set the final state, the first time; return whether it was the first."""
         if self.is_over:
             return False
-        self.state, self.error, self.is_over = state, error, True
+        self._final, self.error, self.is_over = state, error, True
         if self._waker is not None:
             self._waker.ring()
         if self._watch is not None:
@@ -302,6 +316,8 @@ class Run:
             self._spawn(attempt.close)
 
     def _outcome(self) -> Outcome:
+        if self._whole and self.error is not None:
+            return Outcome(plan=self.plan, prepared=self.prepared, error=self.error)
         raw = self.body if self._whole else self.raw
         return Outcome(plan=self.plan, prepared=self.prepared, reply=self.reply, error=self.error, raw=raw)
 

@@ -60,8 +60,7 @@ class _Memory:
         self.is_handed_out: bool = False  # whether any chunk was, beside the beginning that the caller knew
         self._positions: dict[str, list[int]] = {}  # of the chunks of each tool call, by its id
         self._metadata: list[tuple[int, MetaChunk]] = []  # with the number of chunks before
-        self._accumulator = Accumulator()  # of what was handed out
-        self._accumulated = self._accumulated_metadata = 0
+        self._folds: list[_Fold] = []  # one at most, taken out while a thread uses it
         self.add(beginning)
         self.handed_out: int = len(self.chunks)
 
@@ -94,20 +93,38 @@ class _Memory:
         return positions[place] if place < len(positions) else max(position, end)
 
     def reply(self) -> Reply:
-        """Return what was handed out."""
-        for chunk in self.chunks[self._accumulated : self.handed_out]:
-            self._add_metadata()
+        """Return what was handed out. Several threads may ask at once."""
+        try:
+            fold = self._folds.pop()
+        except IndexError:
+            fold = _Fold()
+        reply = fold.reply(self.chunks, self.handed_out, self._metadata)
+        self._folds[:] = [fold]
+        return reply
+
+
+class _Fold:
+    """The beginning of a response, as far as it was asked for."""
+
+    def __init__(self) -> None:
+        self._accumulator = Accumulator()
+        self._chunks = self._metadata = 0  # how many of each it has
+
+    def reply(self, chunks: Sequence[Chunk], end: int, metadata: Sequence[tuple[int, Chunk]]) -> Reply:
+        """Return what the chunks before `end` say, with the metadata between them."""
+        for chunk in chunks[self._chunks : end]:
+            self._add_metadata(metadata)
             self._accumulator.add(chunk)
-            self._accumulated += 1
-        self._add_metadata()
+            self._chunks += 1
+        self._add_metadata(metadata)
         return self._accumulator.reply()
 
-    def _add_metadata(self) -> None:
-        for position, chunk in self._metadata[self._accumulated_metadata :]:
-            if position > self._accumulated:
+    def _add_metadata(self, metadata: Sequence[tuple[int, Chunk]]) -> None:
+        for position, chunk in metadata[self._metadata :]:
+            if position > self._chunks:
                 return
             self._accumulator.add(chunk)
-            self._accumulated_metadata += 1
+            self._metadata += 1
 
 
 class Stream:
@@ -213,15 +230,24 @@ class Stream:
             if restarts != self.restarts and self._restarted is not None:
                 raise StreamRestarted(self._restarted)
             memory = self._memory
-            if position < (len(memory.chunks) if run.state is not State.CLOSED else memory.handed_out):
+            is_closed = run.is_over and run.state is State.CLOSED
+            if position < (memory.handed_out if is_closed else len(memory.chunks)):
                 return memory.hand_out(position)
+            if position == _AFTER_ALL and not is_closed:  # `finish` sees all that comes
+                memory.show_all()
             if run.is_over:
                 if self.failure is not None:
                     raise self.failure
                 return None
             await self._advance_unless(lambda: position < len(self._memory.chunks))
-            if position == _AFTER_ALL:  # `finish` sees all that comes
+            if position == _AFTER_ALL:
                 self._memory.show_all()
+
+    def take(self, position: int) -> Sequence[ContentChunk]:
+        """Hand out all chunks that have come, from a position on."""
+        self._memory.is_handed_out = True
+        self._memory.show_all()
+        return self._memory.chunks[position : self._memory.handed_out]
 
     def position_in_call(self, id: str, position: int) -> int:
         """Return the first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
@@ -256,7 +282,7 @@ class Stream:
                     await self._advance()
         except BaseException as error:
             # A reader that only waited for its turn leaves the stream to the others.
-            if not isinstance(error, Exception) and not mine and self._readers <= 1:
+            if not isinstance(error, Exception) and (mine or self._readers <= 1):
                 await self._run.interrupt(error)
             raise
 

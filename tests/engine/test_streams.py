@@ -7,12 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
 
 from mirascope_like import llm
+from mirascope_like.types.chunks import TextChunk
 
 from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import pieces, register, saying
@@ -427,3 +429,46 @@ def test_a_stream_that_is_read_to_its_end_gives_its_connection_back(colour: Colo
 
     colour.run(scenario)
     assert {request.connection for request in server.received} == {1}
+
+
+def test_text_that_came_with_a_failure_is_not_in_the_response_after_a_restart(colour: Colour, server: Server) -> None:
+    failed = b"".join([*pieces("old words")[:2], b'data: {"error": {"message": "Overloaded", "code": 503}}\n\n'])
+
+    def answer(exchange: Exchange) -> None:
+        if len(server.received) == 1:
+            exchange.start()
+            exchange.send(failed)
+            exchange.hang_up()
+        else:
+            saying("new")(exchange)
+
+    server.answer = answer
+
+    async def scenario() -> None:
+        model = llm.retry_model("test/model", max_retries=1, initial_delay=0.0, after_output="restart")
+        response = await colour.got(colour.stream(model, "Hi"))
+        with suppress(llm.StreamRestarted):
+            await colour.all(response.text_stream())
+        assert await colour.all(response.text_stream()) == ["new"]
+        assert await colour.all(response.pretty_stream()) == ["new"]
+        assert response.text() == "new"
+
+    colour.run(scenario)
+    assert len(server.received) == 2
+
+
+def test_a_response_shows_what_its_readers_have_seen(colour: Colour, server: Server) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b"".join(pieces("one two three")))  # all at once
+        server.hold(exchange)
+
+    server.answer = answer
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(llm.Model("test/model"), "Hi"))
+        assert await first_text(response) == "one"
+        assert response.text() == "one"
+        assert [chunk.delta for chunk in response.chunks if isinstance(chunk, TextChunk)] == ["one"]
+
+    colour.run(scenario)
