@@ -331,5 +331,5 @@ def test_a_runtime_that_does_not_start_is_explained(runtime: str, said: str, tmp
 
 def test_a_runtime_that_never_starts_is_given_up(tmp_path: Path) -> None:
     install_runtime(tmp_path, "import time; time.sleep(600)")
-    impatient = "from mirascope_like.transport import local; local.START_TIMEOUT = 0.5\n"
-    assert "it took too long to load" in " ".join(output_of(impatient + FAILURE, PYTHONPATH=str(tmp_path)))
+    impatient = "from mirascope_like.local import transport; transport.START_TIMEOUT = 0.5\n"
+    assert "loading took too long" in " ".join(output_of(impatient + FAILURE, PYTHONPATH=str(tmp_path)))
