@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
+from ..transport.connection_errors import drop_frames
 from ..types.model_like import ModelLike
 from ..types.params import Params
 from ..types.retry import RetryConfig
@@ -83,7 +84,8 @@ class RetryPolicy:
             self.plan = replace(self.plan, beginning=beginning)
         if not _covers(retry, error) or (self._limits.over and isinstance(error, TimeoutError)):
             return Raise(error)
-        self.failures.append(RetryFailure(_without_secrets(self.plan), _without_frames(error)))
+        drop_frames(error)  # they keep alive what the attempt has opened, and its readers
+        self.failures.append(RetryFailure(_without_secrets(self.plan), error))
         delay = self._delay(retry, error)
         reason = self._reason_to_stop(retry, error, delay)
         return Retry(delay) if reason is None else self._fall_back(retry, error, reason)
@@ -193,15 +195,3 @@ def _covers(retry: RetryConfig, error: Exception) -> bool:
 def _should_retry(error: Exception) -> bool | None:
     """Whether the server says that a retry may help."""
     return error.should_retry if isinstance(error, APIError) else None
-
-
-def _without_frames(error: Exception) -> Exception:
-    """Return an error to be kept, with its causes but without frames: these keep alive what the attempt has opened, and
-    its readers, so that a stream that is dropped would stay open."""
-    seen: set[int] = set()
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
-        seen.add(id(each))
-        each.__traceback__ = each.__context__ = None
-        each = each.__cause__
-    return error

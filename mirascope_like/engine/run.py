@@ -243,7 +243,6 @@ class Run:
         if isinstance(decision, Retry) and decision.delay is not None:
             decision = await self._wait(decision.delay, failure)
         if isinstance(decision, Raise):
-            self._end(State.FAILED, decision.error)
             raise decision.error
         if not self.is_over:
             self._begin_attempt()

@@ -240,8 +240,6 @@ class Stream:
                     raise self.failure
                 return None
             await self._advance_unless(lambda: position < len(self._memory.chunks))
-            if position == _AFTER_ALL:
-                self._memory.show_all()
 
     def take(self, position: int) -> Sequence[ContentChunk]:
         """Hand out all chunks that have come, from a position on."""

@@ -97,8 +97,8 @@ def copy_error(error: BaseException | None, clean: Callable[[str], str] = str) -
     original loses its frames."""
     if error is None:
         return None
-    drop_frames(error)
     text = clean(describe_error(error))
+    drop_frames(error)
     for args in (error.args, (text,)):
         if all(isinstance(arg, str | int) for arg in args):
             with contextlib.suppress(Exception):
@@ -109,7 +109,7 @@ def copy_error(error: BaseException | None, clean: Callable[[str], str] = str) -
 
 
 def drop_frames(error: BaseException) -> None:
-    """Drop the frames of an exception, its causes and contexts.
+    """Drop the frames and the context of an exception and its causes.
 
     Each frame refers to its callers' frames, and an HTTP client's frames are often part of a reference cycle: a stream
     that the caller drops would stay open until the next garbage collection."""
@@ -119,8 +119,8 @@ def drop_frames(error: BaseException) -> None:
         each = found.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            each.__traceback__ = None
             found += (each.__cause__, each.__context__)
+            each.__traceback__ = each.__context__ = None
 
 
 def describe_error(error: BaseException) -> str:
