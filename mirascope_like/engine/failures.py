@@ -25,6 +25,7 @@ from ..transport.connection_errors import copy_error
 from ..wire.codec import MalformedResponseError, ReportedError, TruncatedStreamError, WireError
 from ..wire.error_bodies import parse_error_body
 from ..wire.redaction import redact, redact_and_truncate
+from ..wire.response_headers import request_id
 from ..wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ FAILURES = (ProviderError, WireError, builtins.ConnectionError, builtins.Timeout
 # Characters of what a server says.
 _LONGEST_MESSAGE = 2_000
 _LONGEST_QUOTE = 200
-# Names of providers and of the clouds that serve their models, most telling first.
-_REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "mistral-correlation-id")
 
 
 def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -66,7 +65,7 @@ def in_our_words(
     made.message = redact(made.message, secrets)
     made.args = (made.message,)
     if isinstance(error, WireError):
-        made.request_id = redact(made.request_id or _request_id(error.headers), secrets)
+        made.request_id = redact(made.request_id or request_id(error.headers), secrets)
     if isinstance(made, APIError):
         made.body = redact(made.body, secrets)
         made.code = redact(made.code, secrets)
@@ -118,7 +117,3 @@ def _should_retry(failure: ReportedError) -> bool | None:
 
 
 _SHOULD_RETRY = {"true": True, "false": False}
-
-
-def _request_id(headers: Mapping[str, str]) -> str | None:
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)

@@ -1,4 +1,4 @@
-"""How long a server asks to wait before a retry.
+"""How long a server asks to wait before a retry, and how servers write times.
 
 Servers say it in headers, in the details of an error (Google), and in its message (OpenAI, whose errors inside streams
 have no headers). Some say it twice, rounded or as 0 in one place: the longest wait counts.
@@ -10,12 +10,16 @@ import math
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["parse_retry_after"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["parse_date", "parse_retry_after", "parse_wait"]
 
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Nothing in these patterns backtracks: servers may write long texts.
+_NUMBER = re.compile(r"\d++(?:\.\d*+)?", re.ASCII)
 _PART = r"(?>(\d++(?:\.\d++)?)\s*+(ms|milli|[smhd])[a-z]*+)"
 _DURATION = re.compile(rf"(?:{_PART}[\s,]*+)++", re.IGNORECASE)
 _IN_MESSAGE = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_PART}[\s,]*+)++)", re.IGNORECASE)
@@ -27,11 +31,40 @@ def parse_retry_after(headers: Mapping[str, str], body: object, message: str) ->
     return max((seconds for seconds in waits if 0 <= seconds < math.inf), default=None)
 
 
-def _waits_in_headers(headers: Mapping[str, str]) -> Generator[float]:
-    for name, read in _HEADERS.items():
+def parse_wait(value: str, since: datetime | None = None) -> float | None:
+    """Return the seconds of a header's value: a number, a duration such as "6m0s", or the time from `since` (now if not
+    given) until a date. `None` for other text."""
+    if _NUMBER.fullmatch(value):
+        seconds = float(value)
+    elif _DURATION.fullmatch(value):
+        seconds = _parse_duration(value)
+    elif date := parse_date(value):
+        seconds = max(0.0, (date - (since or _now())).total_seconds())
+    else:
+        return None
+    return seconds if seconds < math.inf else None
+
+
+def parse_date(value: str) -> datetime | None:
+    """Return the date of a header's value, of RFC 9110 (5.6.7) or RFC 3339; `None` for other text."""
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
         with suppress(TypeError, ValueError, OverflowError):
+            date = parse(value)
+            # A date that ends in -0000 or has the form of C's asctime is in UTC.
+            return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return None
+
+
+def _waits_in_headers(headers: Mapping[str, str]) -> Generator[float]:
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        with suppress(ValueError):
             if name in headers:
-                yield read(headers[name])
+                yield float(headers[name]) / 1000
+    if (seconds := parse_wait(headers.get("retry-after", ""))) is not None:
+        yield seconds
 
 
 def _waits_in_details(body: object) -> Generator[float]:
@@ -55,25 +88,7 @@ def _parse_duration(text: str) -> float:
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in re.findall(_PART, text, re.IGNORECASE))
 
 
-def _parse_milliseconds(value: str) -> float:
-    return float(value) / 1000
-
-
-def _parse_seconds_or_date(value: str) -> float:
-    """Return the seconds of a `Retry-After` value (RFC 9110, 10.2.3), until its date if it is one."""
-    if value.replace(".", "", 1).isdigit():
-        return float(value)
+def _now() -> datetime:
     from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
 
-    date = parsedate_to_datetime(value)
-    if date.tzinfo is None:  # a date that ends in -0000 or has the form of C's asctime is in UTC
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
-
-
-_HEADERS = {
-    "retry-after-ms": _parse_milliseconds,
-    "x-ms-retry-after-ms": _parse_milliseconds,
-    "retry-after": _parse_seconds_or_date,
-}
+    return datetime.now(UTC)
