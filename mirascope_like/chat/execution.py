@@ -6,14 +6,14 @@ What an author's code raises goes through untouched.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from ..engine.events import has_subscribers
 from ..engine.exchanges import ChunkSource, Endpoint, WholeAnswer
-from ..engine.observers import is_observed
 from ..engine.plan import Plan
 from ..engine.runtime import Runtime
 from ..engine.streams import Stream
@@ -59,7 +59,7 @@ class Execution:
         """`execute` gets the prompt as it is; all else in the plan is for those who observe calls."""
         if self._model.retry is not None and self._model.retry.fallback_models:
             raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
-        prompt, observed = turn.prompt, is_observed()
+        prompt, observed = turn.prompt, has_subscribers()
         return Plan(
             model_id=self._model.model_id,
             params=_params(prompt),
@@ -131,7 +131,7 @@ async def _observable(runtime: Runtime, messages: Sequence[Message]) -> tuple[LL
 
 def _params(prompt: Prompt) -> Params:
     """The time limits, and for observers the options."""
-    params = _observable_options(prompt) if is_observed() else Params()
+    params = _observable_options(prompt) if has_subscribers() else Params()
     if prompt.timeout is not None:
         params["timeout"] = prompt.timeout
     return params
@@ -235,6 +235,7 @@ class _Source:
         turn: Turn[Any],
     ) -> None:
         self.raw: list[str] = []
+        self.headers: Mapping[str, str] = {}
         self._runtime = runtime
         self._execution = execution
         self._turn = turn

@@ -168,16 +168,17 @@ class _Answer:
         self._reader = ChunkReader()
 
     def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
-        reply, endpoint = stream.reply, stream.prepared.endpoint
-        turn.set_resolved_model(reply.provider_model_name or endpoint.model)
-        turn.response_json = cast("dict[str, Any]", stream.body) if self.whole else _as_json(reply)
+        result = stream.result
+        reply = result.reply
+        turn.set_resolved_model(result.provider_model_name)
+        turn.response_json = cast("dict[str, Any]", result.body) if self.whole else _as_json(reply)
         if reply.usage is not None:
             turn.set_usage(
                 input=reply.usage.input_tokens, output=reply.usage.output_tokens, details=_details(reply.usage)
             )
         if not reply.content:
             return []
-        return from_llm([stream.prepared.message(reply)])
+        return from_llm([result.message])
 
     def _keyed(self) -> Provider | None:
         if self._key is None:

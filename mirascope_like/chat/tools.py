@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias, cast
 
+from ..engine.events import has_subscribers
+from ..engine.results import CallId
 from ..engine.runtime import Runtime
 from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run_tools
 from ..errors import ToolExecutionError, ToolNotFoundError, error_text
@@ -202,6 +204,7 @@ async def run_calls(
     context: Context[Any] | None = None,
     limit: int = DEFAULT_LIMIT,
     timeout: Timeout | None = None,
+    call_id: CallId | None = None,
     kept: list[ToolResult] | None = None,
 ) -> list[ToolResult]:
     """The results of some calls, in order; at most `limit` run at a time.
@@ -212,7 +215,9 @@ async def run_calls(
     """
     kept = [] if kept is None else kept
     hooks = Hooks(before=_before(before_call, tools), after=_after(after_call, tools))
-    asked = [_Asked(id=call.tool_call_id or "", name=call.name, args="", asked=call) for call in calls]
+    asked = [
+        _Asked(id=call.tool_call_id or "", name=call.name, args=_as_json(call.arguments), asked=call) for call in calls
+    ]
     try:
         outputs = await run_tools(
             runtime,
@@ -222,6 +227,7 @@ async def run_calls(
             limit=limit,
             hooks=hooks,
             timeout=as_timeout(timeout).tool,
+            call_id=call_id,
             keep=lambda outputs: kept.extend(map(_result, outputs)),
         )
     except PauseChain as pause:
@@ -230,6 +236,11 @@ async def run_calls(
             pause.paused, pause.tool_call = paused, paused[0]  # not if `after_call` raised it: then its tool has run
         raise
     return [_result(output) for output in outputs]
+
+
+def _as_json(arguments: Mapping[str, Any]) -> str:
+    """Return arguments as JSON text, for those who watch the calls."""
+    return json.dumps(arguments, default=str) if has_subscribers() else ""
 
 
 def refuse_calls(calls: Sequence[ToolCall], why: str) -> list[ToolResult]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 from typing_extensions import TypeVar
 
 from ..engine.endings import check_call_count, why_unfinished
+from ..engine.results import CallId
 from ..engine.runtime import Runtime
 from ..engine.streams import Stream
 from ..errors import StreamClosedError, StreamRestarted
@@ -242,9 +243,10 @@ class Turn(Facts, Generic[F]):
             return False
         self._events.extend(self._answer.events(None))
         said = identified(self._answer.messages(self, self._stream), new_call_id)
-        self.set_finish_reason(self._stream.reply.finish_reason)
+        result = self._stream.result
+        self.set_finish_reason(result.reply.finish_reason)
         self._messages = [set_call_id(message, self.id) for message in self._marked(said)]
-        self.format = self._stream.prepared.format or self.format  # a model that a user wrote is held to nothing
+        self.format = result.format or self.format  # a model that a user wrote is held to nothing
         self._complete()
         return True
 
@@ -253,7 +255,6 @@ class Turn(Facts, Generic[F]):
 
     async def _begin(self) -> tuple[Stream, Answering]:
         self._started = datetime.now(UTC)
-        await self._runtime.admit()
         await self._enter()
         if self.conversation is not None and not self.prompt.own_history:
             self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
@@ -402,6 +403,7 @@ class Turn(Facts, Generic[F]):
             context=self.prompt.context,
             limit=self.prompt.max_concurrency or self._at_once,
             timeout=self.prompt.timeout,
+            call_id=CallId(self.id),
             kept=kept,
         )
 

@@ -3,47 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ..errors import ParseError, RetryFailure
-from ..types.chunks import FinishReason, Reply
+from ..errors import ParseError
+from ..types.chunks import FinishReason
 from ..types.content import ToolCall
-from .observers import CallId
-from .plan import Plan, Prepared
+from .plan import Plan
+from .results import Result
 from .run import Run
 from .runtime import Runtime
 
-__all__ = ["Answer", "Parsable", "ask", "validated"]
+__all__ = ["Parsable", "ask", "validated"]
 
 
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """A whole response, and what it responds to. `raw` is the body as parsed JSON, `failures` are the attempts before,
-    `call_id` is the id of the call."""
-
-    call_id: CallId
-    plan: Plan
-    prepared: Prepared
-    reply: Reply
-    raw: Any
-    failures: Sequence[RetryFailure] = ()
-
-
-async def ask(runtime: Runtime, plan: Plan) -> Answer:
+async def ask(runtime: Runtime, plan: Plan) -> Result:
     """Send a plan and read its whole response, with as many attempts as it allows."""
-    await runtime.admit()
     run = Run(runtime, plan, whole=True)
     while not run.is_over:
         await run.advance()
-    return Answer(
-        call_id=run.call_id,
-        plan=run.plan,
-        prepared=run.prepared,
-        reply=run.reply,
-        raw=run.body,
-        failures=run.failures,
-    )
+    assert run.result is not None
+    return run.result
 
 
 class Parsable(Protocol):

@@ -35,7 +35,12 @@ class ChunkSource(Protocol):
 
     @property
     def raw(self) -> list[str]:
-        """The text of each event so far, in the provider's words."""
+        """The text of each event so far, in the provider's words. The reader may clear it."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the response, by lower-case names; empty if there are none."""
         ...
 
     async def next(self) -> Sequence[Chunk] | None:
@@ -52,10 +57,11 @@ class ChunkSource(Protocol):
 
 @dataclass(slots=True)
 class WholeAnswer:
-    """A whole answer: its chunks, and its body as parsed JSON."""
+    """A whole answer: its chunks, its body as parsed JSON, and the headers by lower-case names."""
 
     chunks: Sequence[Chunk]
     raw: Any
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 class Exchange(Protocol):
@@ -155,7 +161,7 @@ class HTTPExchange:
         try:
             check_status(reply.status, reply.headers, reply.body)
             body = _parsed(reply)
-            answer = WholeAnswer(self.codec.decode(body), body)
+            answer = WholeAnswer(self.codec.decode(body), body, reply.headers)
         except WireError as error:
             _note(error, self.http, reply.headers)
             raise
@@ -193,6 +199,10 @@ class _Decoded:
     @property
     def raw(self) -> list[str]:
         return self._decoder.raw_events
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._body.headers
 
     async def next(self) -> Sequence[Chunk] | None:
         if self._ended:

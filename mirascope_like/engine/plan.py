@@ -7,7 +7,9 @@ time, so formatting instructions and hidden tools are in the request, never in t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import FeatureNotSupportedError, ProviderError
@@ -17,8 +19,8 @@ from ..schema.tools import AnyTool, Toolkit, ToolSchema
 from ..types.chunks import Reply
 from ..types.content import Text
 from ..types.context import Context
-from ..types.messages import AssistantMessage, Message, SystemMessage
-from ..types.params import Params
+from ..types.messages import Message, SystemMessage
+from ..types.params import Params, without_headers
 from ..types.retry import RetryConfig
 from ..types.timeout import as_timeout
 from ..wire.codec import Request
@@ -55,8 +57,16 @@ class Plan:
     beginning: str | None = None
     """How the answer began that this one goes on with, where the model can; `None` if it does not go on with one."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What observers may know this call by: its `id`, the `conversation` that it belongs to, or words of one's own.
-    Never sent."""
+    """What subscribers to events know this call by: its `id`, the `conversation` that it belongs to, or words of one's
+    own. Never sent."""
+
+    def __reduce__(self) -> tuple[partial[Plan], tuple[()]]:
+        """Leave out of a pickle what may hold API keys or belongs to this process."""
+        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        return partial(Plan, **{**kept, "params": without_headers(self.params), "provider": None, "context": None}), ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Plan:
+        return replace(self, params=deepcopy(self.params, memo))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,16 +79,6 @@ class Prepared:
     format: AnyFormat | None
     continues: Literal["prefill", "restart"] | None = None
     """How an answer that broke off goes on: from the plan's beginning, or anew."""
-
-    def message(self, reply: Reply) -> AssistantMessage:
-        """What the model said, as the message that goes on in the conversation."""
-        return AssistantMessage(
-            content=reply.content,
-            provider_id=self.endpoint.provider_id,
-            model_id=self.request.model_id,
-            provider_model_name=reply.provider_model_name or self.request.model,
-            raw_message=reply.raw_message,
-        )
 
     def signed(self, error: BaseException, partial: Reply | None = None) -> ProviderError:
         """The library's error for what the exchange raised: who was asked, and what had arrived."""

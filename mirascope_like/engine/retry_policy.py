@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
 from ..transport.connection_errors import drop_frames
 from ..types.model_like import ModelLike
-from ..types.params import Params
+from ..types.params import Params, without_headers
 from ..types.retry import RetryConfig
 from .budget import FREE, Payment, RetryBudget
 from .endpoints import Provider, registry
@@ -35,6 +35,9 @@ class Target:
     model_id: str
     params: Params
     provider_override: Provider | None = None
+
+    def __reduce__(self) -> tuple[type[Target], tuple[str, Params]]:
+        return Target, (self.model_id, without_headers(self.params))
 
     def __repr__(self) -> str:
         return f"Target({self.model_id!r})"  # params may hold secrets

@@ -5,60 +5,54 @@ A `Run` has one owner, which calls `advance` again and again; it has no lock. St
     NEW → SENDING → READING → DONE        WAITING: between a failed attempt and the next one, which is SENDING again
                                           FAILED, CLOSED: final, as DONE is
 
-What belongs to one attempt (the prepared request, the source of chunks, what converts them) is an `_Attempt`, which a
-retry replaces whole. `_end` is the only place that sets a final state. After it nothing is sent, and the end of the
-call is reported once.
+What belongs to one attempt (the lease of the gate, the prepared request, the source of chunks, what converts them) is
+an `_Attempt`, which a retry replaces whole. `_end` is the only place that sets a final state: it makes the `Result`,
+drops everything else, and reports the end of the call once. After it nothing is sent.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RetryFailure, StreamClosedError
 from ..types.chunks import META_CHUNKS, Accumulator, Chunk, Reply, TextChunk, TextStartChunk
+from ..wire.response_headers import rate_limits, request_id
 from .budget import budget
 from .chunk_filter import ChunkFilter
 from .continuations import Joint, beginning_of
+from .events import CallReporter, report_call
 from .exchanges import ChunkSource, Exchange, WholeAnswer
 from .failures import FAILURES
+from .gate import FREE_LEASE, Gate, Lease, StartGate
 from .lessons import sent
 from .limits import Limits
-from .observers import CallId, Outcome, Watch, watch
 from .plan import Plan, Prepared, prepare
+from .results import CallId, Result, State
 from .retry_policy import Decision, Raise, Retry, RetryPolicy
 from .runtime import Bell, Runtime, Spawner
 
 if TYPE_CHECKING:
+    from ..types.rate_limits import RateLimits
     from ..wire.unsupported_params import Adjustment
 
-__all__ = ["Run", "State", "interruption"]
-
-
-class State(Enum):
-    """What a run is doing."""
-
-    NEW = auto()
-    SENDING = auto()
-    READING = auto()
-    WAITING = auto()
-    DONE = auto()
-    FAILED = auto()
-    CLOSED = auto()
+__all__ = ["Run", "interruption"]
 
 
 class _Attempt:
     """One request, and its response as far as it is read."""
 
-    __slots__ = ("_is_closed", "filter", "joint", "prepared", "source")
+    __slots__ = ("_is_closed", "_lease", "filter", "joint", "prepared", "rate_limits", "request_id", "source")
 
-    def __init__(self, prepared: Prepared, beginning: str | None) -> None:
+    def __init__(self, prepared: Prepared, beginning: str | None, lease: Lease) -> None:
         self.prepared: Prepared = prepared
         self.source: ChunkSource | None = None
+        self.request_id: str | None = None
+        self.rate_limits: RateLimits | None = None
         self.filter = ChunkFilter(prepared)
         self.joint = Joint((beginning or "") if prepared.continues == "prefill" else "")
+        self._lease: Lease = lease
         self._is_closed = False
 
     def adjust(self, prepared: Prepared) -> None:
@@ -67,6 +61,17 @@ class _Attempt:
         self.filter = ChunkFilter(prepared)
         if prepared.continues != "prefill":
             self.joint = Joint("")
+
+    def open(self, source: ChunkSource) -> None:
+        """Take the source of the response that begins, and what its headers say."""
+        self.source = source
+        self.request_id = request_id(source.headers)
+        self.rate_limits = rate_limits(source.headers)
+
+    def settle(self, reply: Reply, error: BaseException | None) -> None:
+        """Leave the gate, once."""
+        lease, self._lease = self._lease, FREE_LEASE
+        lease.settle(reply.usage, self.source.headers if self.source is not None else {}, error)
 
     async def close(self) -> None:
         """Close the source, once."""
@@ -80,33 +85,40 @@ class Run:
 
     def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool) -> None:
         self.is_over: bool = False
-        self._step: State = State.NEW
-        self._final: State | None = None
+        self.result: Result | None = None
+        """The response, after the end; `None` if no request was made ready."""
         self.error: BaseException | None = None
         """Why it failed or was closed. Of a whole response it may be the exception that interrupted it."""
         self.generation: int = 0
-        """How often the response was begun anew."""
-        self.call_id: CallId = CallId(plan)
+        """How often the response was begun."""
+        self._step: State = State.NEW
+        self._final: State | None = None
+        self._call_id = CallId(plan.labels.get("id"))
         self._runtime = runtime
         self._whole = whole
         self._limits = Limits(runtime, plan.params)
+        self._limits_first_token = False
+        self._gate: Gate = StartGate(runtime)
         self._policy = RetryPolicy(plan, self._limits, budget, runtime.clock)
-        self._watch: Watch | None = None
+        self._reporter: CallReporter | None = None
         self._spawn: Spawner | None = None
         self._waker: Bell | None = None
         self._failure: Exception | None = None  # what the attempt failed with, while its last chunks are returned
-        self._attempt = _Attempt(self._prepare(), plan.beginning)
-        self._forget()
+        self._attempt: _Attempt | None = None
+        self._forget(())
 
-    def _forget(self) -> None:
+    def _forget(self, beginning: Sequence[Chunk]) -> None:
         """Begin the response anew: empty, or with the text that it continues."""
         self._accumulator = Accumulator()
-        self._reply: Reply | None = None
         self._count = 0  # chunks with content
         self._last: Chunk | None = None  # of these
-        self.beginning: Sequence[Chunk] = self._attempt.joint.beginning
-        self._add(self.beginning)
+        self.beginning: Sequence[Chunk] = beginning
+        self._add(beginning)
         self._known = self._count  # content from before this attempt
+
+    def limit_first_token(self) -> None:
+        """Apply the time limit of the first token to each attempt."""
+        self._limits_first_token = True
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
@@ -121,11 +133,6 @@ class Run:
         return self._policy.plan
 
     @property
-    def prepared(self) -> Prepared:
-        """The request of the present attempt."""
-        return self._attempt.prepared
-
-    @property
     def failures(self) -> Sequence[RetryFailure]:
         """The attempts that failed so far."""
         return self._policy.failures
@@ -133,56 +140,50 @@ class Run:
     @property
     def is_open(self) -> bool:
         """Whether the present attempt has a response."""
-        return self._attempt.source is not None
+        return self._step is State.READING
+
+    def snapshot(self) -> Result | None:
+        """Return the response so far; `None` if no request was made ready."""
+        return self.result or self._make_result(self.state, self.error)
+
+    def _make_result(self, state: State, error: BaseException | None) -> Result | None:
+        attempt = self._attempt
+        if attempt is None:
+            return None
+        prepared, source = attempt.prepared, attempt.source
+        return Result(
+            call_id=self._call_id,
+            plan=self.plan,
+            state=state,
+            reply=Reply() if self._whole and error is not None else self._accumulator.reply(),
+            provider_id=prepared.endpoint.provider_id,
+            model=prepared.request.model,
+            format=prepared.format,
+            continues=prepared.continues,
+            streamed=not self._whole,
+            failures=tuple(self.failures),
+            error=error,
+            body=source.body if isinstance(source, _Whole) else None,
+            raw_events=source.raw if source is not None and self._keeps_raw else None,
+            request_id=attempt.request_id,
+            rate_limits=attempt.rate_limits,
+        )
 
     @property
-    def reply(self) -> Reply:
-        """What has arrived so far."""
-        if self._reply is not None:
-            return self._reply
-        reply = self._accumulator.reply()
-        if self.is_over:
-            self._reply = reply
-        return reply
-
-    @property
-    def raw(self) -> list[str]:
-        """The text of each event so far."""
-        source = self._attempt.source
-        return source.raw if source is not None else []
-
-    @property
-    def body(self) -> Any:
-        """The body of a whole response, as parsed JSON."""
-        source = self._attempt.source
-        return source.body if isinstance(source, _Whole) else None
-
-    def limit_first_token(self) -> None:
-        """Apply the time limit of the first token to the attempt that the next step sends."""
-        self._limits.await_content()
+    def _keeps_raw(self) -> bool:
+        return self._reporter is not None and self._reporter.wants_raw
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
     async def advance(self) -> Sequence[Chunk] | None:
-        """Do one step (send, read, or begin the next attempt), and return the chunks that it brought, maybe none;
-        `None` after the end. Raises the error that the run failed with, or was closed for."""
+        """Do one step (send, read, or decide what follows a failure), and return the chunks that it brought, maybe
+        none; `None` after the end. Raises the error that the run failed with, or was closed for."""
         if self.is_over:
             if self.error is not None:
                 raise self.error
             return None
         try:
-            failure, self._failure = self._failure, None
-            if failure is None:
-                try:
-                    return await (self._send() if self._attempt.source is None else self._read())
-                except Exception as error:
-                    failure = error
-                # The frames of what is raised below must not hold the original, whose text may contain API keys.
-                chunks, failure = await self._translate(failure)
-                if chunks:
-                    self._failure = failure
-                    return chunks
-            return await self._recover(failure)
+            return await self._advance()
         except Exception as error:
             self._end(State.FAILED, error)
             raise
@@ -190,82 +191,127 @@ class Run:
             await self.interrupt(error)
             raise
 
-    async def _send(self) -> Sequence[Chunk]:
+    async def _advance(self) -> Sequence[Chunk]:
+        failure, self._failure = self._failure, None
+        if failure is None:
+            attempt = self._attempt if self._step not in (State.NEW, State.WAITING) else await self._begin_attempt()
+            if attempt is None:
+                return ()
+            try:
+                return await (self._send(attempt) if attempt.source is None else self._read(attempt))
+            except Exception as error:
+                failure = error
+            # The frames of what is raised below must not hold the original, whose text may contain API keys.
+            chunks, failure = await self._translate(attempt, failure)
+            if chunks:
+                self._failure = failure
+                return chunks
+        return await self._recover(failure)
+
+    async def _begin_attempt(self) -> _Attempt | None:
+        """Wait for the gate, and make the request; `None` if the run was closed meanwhile. No error is retried."""
         if self._step is State.NEW:  # the call begins with its first attempt
-            self._watch = watch(self.call_id, self._outcome)
+            self._reporter = report_call(self._call_id, self.plan, self.snapshot, streamed=not self._whole)
             self._spawn = None if self._whole else self._runtime.spawner()
-            if self._watch is not None and self.is_over:  # closed by another thread just now
-                self._watch.ended(self._outcome())
-        if self.is_over:
-            return ()
+            if self._reporter is not None and self.is_over:  # closed by another thread just now
+                self._reporter.end(self.result, self.error)
         self._step = State.SENDING
-        attempt, joint = self._attempt, self._attempt.joint
-        _, attempt.source = await sent(attempt.prepared, self._prepare_again, self._open)
+        self._limits.content_came()  # the time limit of the first token begins with the request
+        asked = self._runtime.clock()
+        lease = await self._limits.opening(lambda: self._gate.acquire(self.plan), _give_up_lease)
+        if self.is_over:
+            lease.settle(None, {}, self.error)
+            return None
+        return self._make_attempt(lease, waited=self._runtime.clock() - asked)
+
+    def _make_attempt(self, lease: Lease, waited: float) -> _Attempt:
+        try:
+            attempt = _Attempt(self._prepare(), self.plan.beginning, lease)
+        except BaseException as error:
+            lease.settle(None, {}, error)
+            raise
+        continued = self._text_so_far()
+        self._attempt = attempt
+        if attempt.prepared.continues == "prefill" and self.plan.beginning == continued:
+            self._known = self._count
+        else:
+            self._forget(attempt.joint.beginning)
+            self.generation += 1
+        if self._reporter is not None:
+            self._reporter.start_attempt(self.plan.model_id, attempt.prepared.endpoint.provider_id, waited)
+        if self._limits_first_token:
+            self._limits.await_content()
+        return attempt
+
+    async def _send(self, attempt: _Attempt) -> Sequence[Chunk]:
+        joint = attempt.joint
+
+        def prepare_again(adjustments: Sequence[Adjustment]) -> Prepared:
+            attempt.adjust(self._prepare(adjustments))
+            return attempt.prepared
+
+        _, source = await sent(attempt.prepared, prepare_again, self._open)
+        attempt.open(source)
         if attempt.joint is not joint and joint.beginning:  # the server does not continue a text after all
-            self._forget()
+            self._forget(())
             self.generation += 1
         if self.is_over:  # closed meanwhile, when there was no source to close yet
+            attempt.settle(Reply(), self.error)
             await attempt.close()
         else:
             self._step = State.READING
         return ()
 
-    async def _read(self) -> Sequence[Chunk]:
-        source = self._attempt.source
+    async def _open(self, prepared: Prepared) -> ChunkSource:
+        opening = _open_whole if self._whole else _open_stream
+        return await self._limits.opening(lambda: opening(prepared.exchange, self._runtime), _close)
+
+    async def _read(self, attempt: _Attempt) -> Sequence[Chunk]:
+        source = attempt.source
         assert source is not None
         # A whole response is here already: no time limit applies to it any more.
         chunks = await (source.next() if self._whole else self._limits.reading(source.next, source.close))
+        if not self._keeps_raw and self._has_content():  # before that, an error may quote them
+            source.raw.clear()
         if chunks is not None:
-            return self._take(chunks)
-        if rest := self._attempt.joint.end():
+            return self._take(attempt, chunks)
+        if rest := attempt.joint.end():
             self._add(rest)
             return rest  # the end follows with the next step, when these are known to readers
         self._policy.refund()
         self._end(State.DONE)
-        await self._attempt.close()
+        await attempt.close()
         return ()
 
-    async def _translate(self, failure: Exception) -> tuple[Sequence[Chunk], Exception]:
+    async def _translate(self, attempt: _Attempt, failure: Exception) -> tuple[Sequence[Chunk], Exception]:
         """Close the attempt, and return the chunks that came with its failure, and the library's error for it."""
-        attempt = self._attempt
         chunks: Sequence[Chunk] = ()
         if isinstance(failure, FAILURES):
-            chunks = self._take(getattr(failure, "chunks", ()))
+            chunks = self._take(attempt, getattr(failure, "chunks", ()))
             failure = attempt.prepared.signed(failure, self.reply if attempt.source is not None else None)
         await attempt.close()
+        attempt.settle(self.reply, failure)
         return chunks, failure
 
     async def _recover(self, failure: Exception) -> Sequence[Chunk]:
-        """Begin the next attempt after a failure, or raise."""
+        """Decide whether another attempt follows a failure, and wait for its time; else raise."""
         if self.is_over:  # closed meanwhile, which is why this failed
             return ()
+        if self._reporter is not None:
+            self._reporter.fail_attempt(failure)
+        self._step = State.WAITING
         decision: Decision = self._policy.next(failure, seen=self._has_content(), beginning=self._text_so_far())
         if isinstance(decision, Retry) and decision.delay is not None:
             decision = await self._wait(decision.delay, failure)
         if isinstance(decision, Raise):
             raise decision.error
-        if not self.is_over:
-            self._begin_attempt()
         return ()
 
     async def _wait(self, delay: float, failure: Exception) -> Decision:
-        self._step = State.WAITING
         self._waker = self._runtime.bell()
         if not self.is_over:
             await self._waker.rest(delay)
         return Retry(None) if self.is_over else self._policy.pay(failure)
-
-    def _begin_attempt(self) -> None:
-        continued = self._text_so_far()
-        attempt = _Attempt(self._prepare(), self.plan.beginning)
-        if self.is_over:
-            return
-        self._attempt, self._step = attempt, State.SENDING
-        if self.prepared.continues == "prefill" and self.plan.beginning == continued:
-            self._known = self._count
-            return
-        self._forget()
-        self.generation += 1
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -273,15 +319,20 @@ class Run:
         """Set the final state, the first time; return whether it was the first."""
         if self.is_over:
             return False
+        attempt = self._attempt
+        self.result = self._make_result(state, error)  # first: other threads look for it when the run is over
         self._final, self.error, self.is_over = state, error, True
+        self._attempt, self._accumulator = None, Accumulator()
+        if attempt is not None:
+            attempt.settle(self.reply, error)
         if self._waker is not None:
             self._waker.ring()
-        if self._watch is not None:
-            self._watch.ended(self._outcome())
+        if self._reporter is not None:
+            self._reporter.end(self.result, error)
         return True
 
-    def give_up(self) -> bool:
-        """Close the run without its connection; `close` does both. Return whether it was still open."""
+    def _give_up(self) -> bool:
+        """Close the run without its connection; return whether it was still open."""
         if self.is_over:
             return False
         if self._has_content():  # it was being answered, as far as anybody can tell
@@ -291,54 +342,61 @@ class Run:
 
     async def close(self) -> None:
         """Read no more, and close the connection."""
-        self.give_up()
-        await self._attempt.close()
+        attempt = self._attempt
+        self._give_up()
+        if attempt is not None:
+            await attempt.close()
 
     def close_in_background(self) -> None:
         """Close the run at once, and its connection in the background. A run that was never sent stays as it is."""
-        if self._spawn is not None and self.give_up():
-            self._spawn(self._attempt.close)
+        attempt = self._attempt
+        if attempt is not None and self._spawn is not None and self._give_up():
+            self._spawn(attempt.close)
 
     async def interrupt(self, error: BaseException) -> None:
         """Close the run after Ctrl-C or a cancellation: its connection is in no state to continue."""
+        attempt = self._attempt
         reason = error if self._whole else interruption(error)
-        if self._end(State.CLOSED, reason):  # reported before closing, which a cancelled task may not live to see
-            await self._attempt.close()
+        # Reported before closing, which a cancelled task may not live to see.
+        if self._end(State.CLOSED, reason) and attempt is not None:
+            await attempt.close()
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
         # Dropped before its end: nothing else closes it, or reports it.
-        attempt: _Attempt | None = getattr(self, "_attempt", None)  # None if the constructor failed
+        attempt: _Attempt | None = getattr(self, "_attempt", None)
         if attempt is None or finalizing():
             return
-        self.give_up()
+        self._give_up()
         if attempt.source is not None and self._spawn is not None:
             self._spawn(attempt.close)
 
-    def _outcome(self) -> Outcome:
-        if self._whole and self.error is not None:
-            return Outcome(plan=self.plan, prepared=self.prepared, error=self.error)
-        raw = self.body if self._whole else self.raw
-        return Outcome(plan=self.plan, prepared=self.prepared, reply=self.reply, error=self.error, raw=raw)
+    def __getstate__(self) -> tuple[Result | None, int]:
+        return self.result, self.generation
+
+    def __setstate__(self, state: tuple[Result, int]) -> None:
+        """Restore a run that is over: nothing else is left of it."""
+        self.result, self.generation = state
+        self.is_over = True
+        self.error, self._final, self._attempt = self.result.error, self.result.state, None
 
     # -- details ------------------------------------------------------------------------------------------------------
+
+    @property
+    def reply(self) -> Reply:
+        """What has arrived so far."""
+        return self._accumulator.reply() if self.result is None else self.result.reply
 
     def _prepare(self, adjustments: Sequence[Adjustment] = ()) -> Prepared:
         return prepare(self.plan, stream=not self._whole, left=self._limits.left, lessons=adjustments)
 
-    def _prepare_again(self, adjustments: Sequence[Adjustment]) -> Prepared:
-        self._attempt.adjust(self._prepare(adjustments))
-        return self.prepared
-
-    async def _open(self, prepared: Prepared) -> ChunkSource:
-        opening = _open_whole if self._whole else _open_stream
-        return await self._limits.opening(lambda: opening(prepared.exchange, self._runtime), _close)
-
-    def _take(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
-        """Convert and keep chunks of the present attempt."""
-        visible = self._attempt.joint(self._attempt.filter(chunks))
+    def _take(self, attempt: _Attempt, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """Convert and keep chunks of an attempt."""
+        visible = attempt.joint(attempt.filter(chunks))
         self._add(visible)
         if self._has_content():
             self._limits.content_came()
+            if self._reporter is not None:
+                self._reporter.note_content()
         return visible
 
     def _add(self, chunks: Sequence[Chunk]) -> None:
@@ -374,11 +432,16 @@ async def _close(source: ChunkSource) -> None:
     await source.close()
 
 
+async def _give_up_lease(lease: Lease) -> None:
+    lease.settle(None, {}, None)
+
+
 class _Whole:
     """The chunks of a whole response, and its body as parsed JSON."""
 
     def __init__(self, answer: WholeAnswer) -> None:
         self.raw: list[str] = []
+        self.headers = answer.headers
         self.body = answer.raw
         self._chunks: Sequence[Chunk] | None = answer.chunks
 

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from ..transport.base import Channel, Transport
 from ..transport.loop_local import asyncio_loop
 from ..transport.threads import run_in_thread
-from .admission import admitted
 from .alarms import alarms
+from .start_throttle import wait_to_start
 from .tasks import gathered, in_background, on_thread, stopping
 from .threads import Batch, Late, left_alone
 
@@ -359,7 +359,7 @@ class Native:
 
     async def admit(self) -> None:
         if (loop := asyncio_loop()) is not None:  # trio lets its tasks take turns at each step of a request
-            await admitted(loop)
+            await wait_to_start(loop)
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
         from anyio import move_on_after

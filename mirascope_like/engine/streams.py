@@ -16,115 +16,29 @@ A stream is an object with `next` and `close` rather than an async generator, wh
 from __future__ import annotations
 
 import sys
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import FeatureNotSupportedError, RetryFailure, StreamClosedError, StreamRestarted
-from ..types.chunks import (
-    META_CHUNKS,
-    Accumulator,
-    Chunk,
-    ContentChunk,
-    MetaChunk,
-    Reply,
-    ToolCallChunk,
-    ToolCallEndChunk,
-    ToolCallStartChunk,
-)
-from .observers import CallId
-from .plan import Plan, Prepared
+from ..types.chunks import Chunk, ContentChunk
+from .chunk_memory import ChunkMemory
+from .plan import Plan
+from .results import Result, State
 from .retry_policy import Target
-from .run import Run, State, interruption
+from .run import Run, interruption
 from .runtime import Runtime
 
 __all__ = ["Reader", "Stream", "open_stream"]
 
 _AFTER_ALL = sys.maxsize  # a position that no chunk has
-_OF_CALLS = (ToolCallStartChunk, ToolCallChunk, ToolCallEndChunk)
 
 
 async def open_stream(runtime: Runtime, plan: Plan) -> Stream:
     """Send a plan and return when the response begins."""
-    await runtime.admit()
     stream = Stream(runtime, plan)
     await stream.open()
     return stream
-
-
-class _Memory:
-    """The chunks of a response, and how many of them were handed out to readers."""
-
-    def __init__(self, beginning: Sequence[Chunk]) -> None:
-        self.chunks: list[ContentChunk] = []
-        self.is_handed_out: bool = False  # whether any chunk was, beside the beginning that the caller knew
-        self._positions: dict[str, list[int]] = {}  # of the chunks of each tool call, by its id
-        self._metadata: list[tuple[int, MetaChunk]] = []  # with the number of chunks before
-        self._folds: list[_Fold] = []  # one at most, taken out while a thread uses it
-        self.add(beginning)
-        self.handed_out: int = len(self.chunks)
-
-    def add(self, chunks: Sequence[Chunk]) -> None:
-        """Keep chunks that arrived."""
-        for chunk in chunks:
-            if isinstance(chunk, META_CHUNKS):
-                self._metadata.append((len(self.chunks), chunk))
-                continue
-            if isinstance(chunk, _OF_CALLS):
-                self._positions.setdefault(chunk.id, []).append(len(self.chunks))
-            self.chunks.append(chunk)
-
-    def hand_out(self, position: int) -> ContentChunk:
-        """Return the chunk at a position."""
-        self.is_handed_out = True
-        if position >= self.handed_out:
-            self.handed_out = position + 1
-        return self.chunks[position]
-
-    def show_all(self) -> None:
-        """Note that everything so far was handed out."""
-        self.handed_out = len(self.chunks)
-
-    def position_in_call(self, id: str, position: int) -> int:
-        """Return the first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
-        end = len(self.chunks)  # first: a chunk that comes meanwhile is not skipped
-        positions = self._positions.get(id, ())
-        place = bisect_left(positions, position)
-        return positions[place] if place < len(positions) else max(position, end)
-
-    def reply(self) -> Reply:
-        """Return what was handed out. Several threads may ask at once."""
-        try:
-            fold = self._folds.pop()
-        except IndexError:
-            fold = _Fold()
-        reply = fold.reply(self.chunks, self.handed_out, self._metadata)
-        self._folds[:] = [fold]
-        return reply
-
-
-class _Fold:
-    """The beginning of a response, as far as it was asked for."""
-
-    def __init__(self) -> None:
-        self._accumulator = Accumulator()
-        self._chunks = self._metadata = 0  # how many of each it has
-
-    def reply(self, chunks: Sequence[Chunk], end: int, metadata: Sequence[tuple[int, Chunk]]) -> Reply:
-        """Return what the chunks before `end` say, with the metadata between them."""
-        for chunk in chunks[self._chunks : end]:
-            self._add_metadata(metadata)
-            self._accumulator.add(chunk)
-            self._chunks += 1
-        self._add_metadata(metadata)
-        return self._accumulator.reply()
-
-    def _add_metadata(self, metadata: Sequence[tuple[int, Chunk]]) -> None:
-        for position, chunk in metadata[self._metadata :]:
-            if position > self._chunks:
-                return
-            self._accumulator.add(chunk)
-            self._metadata += 1
 
 
 class Stream:
@@ -136,64 +50,44 @@ class Stream:
         self.restarts: int = 0
         """How many restarts readers have seen."""
         self._run = Run(runtime, plan, whole=whole)
-        self._lock = runtime.lock()
+        self._run.limit_first_token()
         self._readers = 0
         self._restarted: RetryFailure | None = None
-        self._interruption: StreamClosedError | None = None
+        self._settle()
         self._remember()
+
+    def _settle(self) -> None:
+        """Make what no pickle holds."""
+        self._lock = self.runtime.lock()
+        self._interruption: StreamClosedError | None = None
+        self._shown: tuple[int, Result] | None = None  # the result of a run that is over, after so many chunks
 
     def _remember(self) -> None:
         """Begin to remember the run's present response."""
         self._generation = self._run.generation
-        self._memory = _Memory(self._run.beginning)  # another object, so that its holders notice
+        self._memory = ChunkMemory(self._run.beginning)  # another object, so that its holders notice
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
     @property
-    def plan(self) -> Plan:
-        """The plan of the present attempt."""
-        return self._run.plan
+    def memory(self) -> ChunkMemory:
+        """The chunks that arrived. After a restart it is another object."""
+        return self._memory
 
     @property
-    def prepared(self) -> Prepared:
-        """The request of the present attempt."""
-        return self._run.prepared
-
-    @property
-    def failures(self) -> Sequence[RetryFailure]:
-        """The attempts that failed so far."""
-        return self._run.failures
-
-    @property
-    def call_id(self) -> CallId:
-        """The id of the call."""
-        return self._run.call_id
-
-    @property
-    def chunks(self) -> list[ContentChunk]:
-        """All chunks that arrived. After a restart it is another list."""
-        return self._memory.chunks
-
-    @property
-    def handed_out(self) -> int:
-        """The number of chunks that readers have seen."""
-        return self._memory.handed_out
-
-    @property
-    def reply(self) -> Reply:
-        """What readers have seen of the response."""
-        memory = self._memory
-        return self._run.reply if memory.handed_out >= len(memory.chunks) else memory.reply()
-
-    @property
-    def raw(self) -> list[str]:
-        """The text of each event that arrived."""
-        return self._run.raw
-
-    @property
-    def body(self) -> Any:
-        """The body of a whole response, as parsed JSON."""
-        return self._run.body
+    def result(self) -> Result:
+        """The response, as far as readers have seen it."""
+        seen = self._memory.handed_out
+        shown = self._shown
+        if shown is not None and shown[0] == seen:
+            return shown[1]
+        result = self._run.snapshot()
+        assert result is not None, "the stream is not open"
+        if seen < len(self._memory):
+            result = replace(result, reply=self._memory.reply())
+        if self._run.is_over:
+            self._shown = seen, result
+        return result
 
     @property
     def finished(self) -> bool:
@@ -209,6 +103,17 @@ class Stream:
         if self._interruption is None:
             self._interruption = interruption(error)
         return self._interruption
+
+    def __getstate__(self) -> tuple[object, ...]:
+        if not self._run.is_over:
+            raise TypeError("The stream is not read to its end, so it cannot be copied or pickled: finish() it first.")
+        self._memory.pack()
+        return self.runtime, self._run, self._memory, self.restarts, self._restarted
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.runtime, self._run, self._memory, self.restarts, self._restarted = state
+        self._generation, self._readers = self._run.generation, 0
+        self._settle()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -231,7 +136,7 @@ class Stream:
                 raise StreamRestarted(self._restarted)
             memory = self._memory
             is_closed = run.is_over and run.state is State.CLOSED
-            if position < (memory.handed_out if is_closed else len(memory.chunks)):
+            if position < (memory.handed_out if is_closed else len(memory)):
                 return memory.hand_out(position)
             if position == _AFTER_ALL and not is_closed:  # `finish` sees all that comes
                 memory.show_all()
@@ -239,13 +144,11 @@ class Stream:
                 if self.failure is not None:
                     raise self.failure
                 return None
-            await self._advance_unless(lambda: position < len(self._memory.chunks))
+            await self._advance_unless(lambda: position < len(self._memory))
 
     def take(self, position: int) -> Sequence[ContentChunk]:
         """Hand out all chunks that have come, from a position on."""
-        self._memory.is_handed_out = True
-        self._memory.show_all()
-        return self._memory.chunks[position : self._memory.handed_out]
+        return self._memory.hand_out_all(position)
 
     def position_in_call(self, id: str, position: int) -> int:
         """Return the first position, from this one on, of a chunk of a tool call or of one that has not come yet."""
@@ -258,6 +161,7 @@ class Stream:
     async def close(self) -> None:
         """Read no more, and close the connection. What readers have seen stays readable."""
         await self._run.close()
+        self._memory.pack()
 
     def join(self) -> None:
         """Note a reader that begins."""
@@ -269,6 +173,8 @@ class Stream:
         self._readers -= 1
         if self._readers == 0:
             self._run.close_in_background()
+            if self._run.is_over:
+                self._memory.pack()
 
     async def _advance_unless(self, is_needless: Callable[[], bool]) -> None:
         """Do a step of the run when no other reader does one, unless it is needless then."""
@@ -286,8 +192,6 @@ class Stream:
 
     async def _advance(self) -> None:
         run = self._run
-        if not run.is_open:
-            run.limit_first_token()
         chunks: Sequence[Chunk] | None = None
         try:
             chunks = await run.advance()
@@ -298,6 +202,8 @@ class Stream:
             self._restart()
         if chunks:
             self._memory.add(chunks)
+        if run.is_over:
+            self._memory.pack()
 
     def _restart(self) -> None:
         """Forget the old response. If a reader has seen some of it, tell all readers."""
@@ -306,14 +212,14 @@ class Stream:
         if was_seen:
             self._readers = 0
             self.restarts += 1
-            endpoint = self.prepared.endpoint
-            self._restarted = self.failures[-1] if self.failures else _not_continued(self.plan, endpoint.provider_id)
+            failures = self._run.failures
+            self._restarted = failures[-1] if failures else _not_continued(self.result)
 
 
-def _not_continued(plan: Plan, provider_id: str) -> RetryFailure:
+def _not_continued(result: Result) -> RetryFailure:
     """Return why a response begins anew that was to continue a text."""
-    error = FeatureNotSupportedError("continuing a text", provider_id, plan.model_id)
-    return RetryFailure(Target(plan.model_id, {}), error)
+    error = FeatureNotSupportedError("continuing a text", result.provider_id, result.plan.model_id)
+    return RetryFailure(Target(result.plan.model_id, {}), error)
 
 
 class Reader:

@@ -22,8 +22,9 @@ from ..schema.tools import AnyTool, Toolkit, make_failure
 from ..types.content import ToolCall, ToolOutput
 from ..types.context import Context
 from ..types.tool_results import stream_finisher
+from .events import ToolReporter
 from .limits import invoke_within
-from .observers import within_tool
+from .results import CallId
 from .runtime import Job, Runtime
 
 __all__ = ["DEFAULT_LIMIT", "CancelToolCall", "Hooks", "PauseTools", "run_tools"]
@@ -82,9 +83,11 @@ async def run_tools(
     limit: int = DEFAULT_LIMIT,
     hooks: Hooks | None = None,
     timeout: float | None = None,
+    call_id: CallId | None = None,
     keep: Callable[[Sequence[Output]], object] | None = None,
 ) -> list[Output]:
-    """The outputs of some tool calls, in order. A tool without a timeout of its own gets `timeout` seconds.
+    """The outputs of some tool calls, in order. A tool without a timeout of its own gets `timeout` seconds. `call_id`
+    is the call whose response asks for them.
 
     With `limit=1` they run one after the other, where the caller is. Raises `TypeError` if a tool wants a context and
     there is none, what hooks raised, and `PauseTools`. Whatever it ends with, cancellation too, `keep` is called first
@@ -92,7 +95,7 @@ async def run_tools(
     """
     if limit < 1:
         raise ValueError(f"max_concurrency is {limit}: at least one tool must run at a time.")
-    batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks(), timeout)
+    batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks(), timeout, call_id)
     runs = [_Run(batch, call) for call in calls]
     try:
         await _all(runtime, runs, limit)
@@ -140,6 +143,7 @@ class _Batch:
     context: Context[Any] | None
     hooks: Hooks
     timeout: float | None
+    call_id: CallId | None
 
     async def invoke(self, tool: AnyTool, fn: Callable[[], Any]) -> Any:
         """The tool's function, run where it may run, for as long as it may."""
@@ -178,15 +182,20 @@ class _Run:
                 return _Stopped(self.call, error, by_hook=not isinstance(error, PauseTools))
         if self.tool is None:
             return make_failure(self.call, ToolNotFoundError(self.call.name, known=tuple(self._batch.tools)))
-        return await self._after(self.tool, await self._called(self.tool))
+        with ToolReporter(self.call, self._batch.call_id) as reporter:
+            ended = await self._called(self.tool)
+            if isinstance(ended, _Stopped):
+                reporter.error = ended.error
+            else:
+                reporter.output = ended
+        return await self._after(self.tool, ended)
 
     async def _called(self, tool: AnyTool) -> _Ended:
         try:
-            with within_tool(self.call):
-                result = await self._batch.invoke(tool, tool.bound(self.call, self._batch.context))
-                if (finish := stream_finisher(result)) is not None:
-                    await self._batch.invoke(tool, finish)
-                return tool.output(self.call, result)
+            result = await self._batch.invoke(tool, tool.bound(self.call, self._batch.context))
+            if (finish := stream_finisher(result)) is not None:
+                await self._batch.invoke(tool, finish)
+            return tool.output(self.call, result)
         except PauseTools as pause:
             return _Stopped(self.call, pause, by_hook=False)
         except Exception as error:

@@ -18,6 +18,17 @@ from .. import lazy as _lazy
 if TYPE_CHECKING:
     from ..engine.budget import set_retry_budget as set_retry_budget
     from ..engine.endpoints import HTTPProvider as HTTPProvider, Provider as Provider
+    from ..engine.events import (
+        AttemptFailed as AttemptFailed,
+        AttemptStarted as AttemptStarted,
+        CallEnded as CallEnded,
+        CallStarted as CallStarted,
+        Event as Event,
+        FirstChunk as FirstChunk,
+        ToolEnded as ToolEnded,
+        ToolStarted as ToolStarted,
+        subscribe as subscribe,
+    )
     from ..engine.exchanges import Endpoint as Endpoint, HTTPEndpoint as HTTPEndpoint
     from ..errors import (
         APIError as APIError,
@@ -122,6 +133,7 @@ if TYPE_CHECKING:
         UserMessage as UserMessage,
     )
     from ..types.params import Params as Params, ThinkingConfig as ThinkingConfig, ThinkingLevel as ThinkingLevel
+    from ..types.rate_limits import RateLimits as RateLimits
     from ..types.retry import RetryArgs as RetryArgs, RetryConfig as RetryConfig
     from ..types.serialization import (
         dump_messages as dump_messages,
@@ -187,6 +199,9 @@ else:
         {
             "..engine.budget": "set_retry_budget",
             "..engine.endpoints": "HTTPProvider Provider",
+            "..engine.events": """
+                AttemptFailed AttemptStarted CallEnded CallStarted Event FirstChunk ToolEnded ToolStarted subscribe
+            """,
             "..engine.exchanges": "Endpoint HTTPEndpoint",
             "..errors": """
                 APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError DownloadError Error
@@ -214,6 +229,7 @@ else:
             "..types.context": "Context",
             "..types.messages": "AssistantMessage Message SystemContent SystemMessage UserMessage",
             "..types.params": "Params ThinkingConfig ThinkingLevel",
+            "..types.rate_limits": "RateLimits",
             "..types.retry": "RetryArgs RetryConfig",
             "..types.serialization": "dump_messages from_dict load_messages to_dict",
             "..types.timeout": "Timeout",

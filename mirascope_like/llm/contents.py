@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from typing_extensions import TypeVar
 
-from ..engine.calls import Answer
 from ..engine.endings import why_unfinished
-from ..engine.streams import Stream
+from ..engine.results import Result
 from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
 from ..schema.tools import Toolkit
@@ -20,6 +19,7 @@ from ..types.context import Context
 from ..types.lineage import set_call_id
 from ..types.messages import AssistantMessage, Message
 from ..types.params import Params
+from ..types.rate_limits import RateLimits
 from ..types.retry import RetryConfig
 from ..types.unfinished import with_unfinished
 from .views import PartialValue, pretty
@@ -35,13 +35,15 @@ F = TypeVar("F", default=None, covariant=True)
 class Contents(Generic[F]):
     """What can be read of a response. Of a stream: what has arrived so far."""
 
-    def __init__(self, source: Answer | Stream) -> None:
-        self._source = source
+    @property
+    def _result(self) -> Result:
+        """The response so far."""
+        raise NotImplementedError
 
     @property
     def content(self) -> Sequence[AssistantContentPart]:
         """The parts, in the order in which they began."""
-        return self._source.reply.content
+        return self._result.reply.content
 
     @property
     def texts(self) -> Sequence[Text]:
@@ -61,78 +63,88 @@ class Contents(Generic[F]):
     @property
     def messages(self) -> list[Message]:
         """The conversation: what was sent, and this answer."""
-        return [*self._source.plan.messages, self._message]
+        return [*self._result.plan.messages, self._message]
 
     @property
     def usage(self) -> Usage | None:
         """Tokens used; `None` until known."""
-        return self._source.reply.usage
+        return self._result.reply.usage
 
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the response ended; `None` if the model simply finished."""
-        return self._source.reply.finish_reason
+        return self._result.reply.finish_reason
 
     @property
     def raw_finish_reason(self) -> str | None:
         """The provider's own word for it."""
-        return self._source.reply.raw_finish_reason
+        return self._result.reply.raw_finish_reason
 
     @property
     def response_id(self) -> str | None:
         """The provider's id of this response."""
-        return self._source.reply.response_id
+        return self._result.reply.response_id
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request, for the provider's support; `None` if the server sent none."""
+        return self._result.request_id
+
+    @property
+    def rate_limits(self) -> RateLimits | None:
+        """What the response's headers say of the account's rate limits; `None` if they say nothing."""
+        return self._result.rate_limits
 
     @property
     def provider_id(self) -> str:
         """The id of the provider that was called."""
-        return self._source.prepared.endpoint.provider_id
+        return self._result.provider_id
 
     @property
     def model_id(self) -> str:
         """The model id of the call."""
-        return self._source.plan.model_id
+        return self._result.plan.model_id
 
     @property
     def provider_model_name(self) -> str:
         """The model that answered, in the provider's words; before it says so, the name that was sent."""
-        return self._source.reply.provider_model_name or self._source.prepared.request.model
+        return self._result.provider_model_name
 
     @property
     def params(self) -> Params:
         """The params of this call."""
-        return self._source.plan.params
+        return self._result.plan.params
 
     @property
     def toolkit(self) -> Toolkit:
         """The tools of this call."""
-        return self._source.plan.toolkit
+        return self._result.plan.toolkit
 
     @property
     def format(self) -> Format[F] | None:
         """The format of this call, with the mode that was used."""
-        return self._source.prepared.format
+        return self._result.format
 
     @property
     def context(self) -> Context[Any] | None:
         """The context that was passed to this call."""
-        return self._source.plan.context
+        return self._result.plan.context
 
     @property
     def retry_config(self) -> RetryConfig | None:
         """The retry settings of this call, with its fallback models; `None` if it is not retried."""
-        return self._source.plan.retry
+        return self._result.plan.retry
 
     @property
     def retry_failures(self) -> Sequence[RetryFailure]:
         """The failed attempts before the one that gave this answer, with their errors."""
-        return tuple(self._source.failures)
+        return self._result.failures
 
     @property
     def continues(self) -> Literal["prefill", "restart"] | None:
         """How this answer continues one that broke off: "prefill" (it begins with that text, and the model continued
         it) or "restart" (the model began again); `None` if it continues none."""
-        return self._source.prepared.continues
+        return self._result.continues
 
     def text(self, sep: str = "\n") -> str:
         """All texts, joined."""
@@ -178,10 +190,11 @@ class Contents(Generic[F]):
 
     @property
     def _message(self) -> AssistantMessage:
-        message = self._source.prepared.message(self._source.reply)
+        result = self._result
+        message = result.message
         if (why := self._incomplete_reason()) is not None:
             message = replace(message, content=[with_unfinished(part, why) for part in message.content])
-        return set_call_id(message, str(self._source.call_id))
+        return set_call_id(message, str(result.call_id))
 
     def _incomplete_reason(self) -> str | None:
         """Why tool calls are not run (text for the model); `None` if the response ended well."""

@@ -77,7 +77,7 @@ class BaseResponse(ResponseMethods[V]):
     @property
     def model(self) -> Model:
         """The model that `resume` calls: that of the enclosing `with model:`, else the model of this response."""
-        plan = self._source.plan
+        plan = self._result.plan
         return use_model(Model(plan.model_id, provider=plan.provider, retry=plan.retry, **plan.params))
 
     def _next_model(self) -> Model:

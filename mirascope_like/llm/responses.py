@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Generic, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar
 
-from ..engine.calls import Answer, ask, validated
+from ..engine.calls import ask, validated
 from ..engine.continuations import beginning_of
 from ..engine.endings import Unfinished, check_call_count, check_unfinished, refuse_calls, why_unfinished
 from ..engine.endpoints import Provider
 from ..engine.plan import Plan
+from ..engine.results import Result
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import Stream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
@@ -83,7 +84,11 @@ class ModelSettings(Protocol):
 
 
 class ResponseMethods(Contents[F]):
-    """Methods of all responses. Subclasses define the runtime, how plans are sent (`_send`), and the model."""
+    """Methods of all responses. Subclasses define what they are made of, the runtime, how plans are sent (`_send`), and
+    the model."""
+
+    def __init__(self, source: Any) -> None:
+        raise NotImplementedError
 
     _runtime: ClassVar[Runtime]
 
@@ -104,7 +109,7 @@ class ResponseMethods(Contents[F]):
 
         Without content, the plan continues this response. Raises `ValueError` if it is complete.
         """
-        plan = self._source.plan
+        plan = self._result.plan
         new_messages, beginning = (
             self._continuation() if content is None else ((self._message, *promote(content)), None)
         )
@@ -119,7 +124,7 @@ class ResponseMethods(Contents[F]):
             context=plan.context if ctx is None else ctx,
             beginning=beginning,
             # A log finds the continued call by its messages. A response that broke off is not one: a label names it.
-            labels={} if beginning is None else {"replies_to": str(self._source.call_id)},
+            labels={} if beginning is None else {"replies_to": str(self._result.call_id)},
         )
 
     def _continuation(self) -> tuple[Sequence[Message], str | None]:
@@ -129,7 +134,7 @@ class ResponseMethods(Contents[F]):
         if reason is FinishReason.PAUSE:
             return (self._message,), None
         if self._has_broken_off() or reason not in (None, FinishReason.REFUSAL):
-            return (), beginning_of(self._source.reply)
+            return (), beginning_of(self._result.reply)
         raise ValueError("The response is complete: pass content to resume(…).")
 
     def _has_broken_off(self) -> bool:
@@ -145,13 +150,15 @@ class ResponseMethods(Contents[F]):
     ) -> list[ToolOutput[Any]]:
         check_unfinished(unfinished)
         await self._read_rest()
-        plan, calls = self._source.plan, self.tool_calls
+        plan, calls = self._result.plan, self.tool_calls
         check_call_count(calls, plan.params.get("tool_call_limit"))
         if unfinished == "refuse" and (why := self._incomplete_reason()) is not None:
             return refuse_calls(calls, why)
         context = plan.context if context is None else context
         timeout = as_timeout(plan.params.get("timeout")).tool
-        return await run_tools(self._runtime, plan.toolkit, calls, context, limit=limit, timeout=timeout)
+        return await run_tools(
+            self._runtime, plan.toolkit, calls, context, limit=limit, timeout=timeout, call_id=self._result.call_id
+        )
 
     async def _validate(self, max_retries: int, context: Context[Any] | None = None) -> tuple[F, Self]:
         async def resume_and_read(response: Self, message: str) -> Self:
@@ -302,41 +309,61 @@ def _parse_value_and_context(name: str, value: Any, *args: Any, **kwargs: Any) -
 class NonStreamedResponse(ResponseMethods[F]):
     """A response that was not streamed."""
 
-    _source: Answer
+    def __init__(self, result: Result) -> None:
+        self._whole_result = result
+
+    @property
+    def _result(self) -> Result:
+        return self._whole_result
 
     @property
     def raw(self) -> Any:
         """The provider's response body, as parsed JSON."""
-        return self._source.raw
+        return self._result.body
 
-    async def _send(self, plan: Plan) -> Answer:
+    async def _send(self, plan: Plan) -> Result:
         return await ask(self._runtime, plan)
 
 
 class _StreamedResponse(ResponseMethods[F]):
-    _source: Stream
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    @property
+    def _result(self) -> Result:
+        return self._stream.result
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_reading"}
 
     @property
     def chunks(self) -> Sequence[ContentChunk]:
         """The chunks so far."""
-        return tuple(self._source.chunks[: self._source.handed_out])
+        return tuple(self._stream.memory.seen)
 
     @property
     def raw_stream_events(self) -> Sequence[str]:
-        """The provider's events so far, as JSON text."""
-        return tuple(self._source.raw)
+        """The provider's events so far, as JSON text. They are kept for calls that begin while a subscriber wants them;
+        otherwise this raises `ValueError`."""
+        events = self._result.raw_events
+        if events is None:
+            raise ValueError(
+                "The raw events of this stream were not kept. Before the call, ask for them with "
+                "llm.subscribe(callback, raw=True)."
+            )
+        return tuple(events)
 
     @property
     def consumed(self) -> bool:
         """Whether the stream was read to its end. A stream that failed or was closed never is."""
-        return self._source.finished
+        return self._stream.finished
 
     def _partial(self, format: Format[Any]) -> Any:
-        chunks = self._source.chunks  # another list after a restart
+        memory = self._stream.memory  # another one after a restart
         reading: PartialValue[Any] | None = self.__dict__.pop("_reading", None)  # one thread at a time
-        if reading is None or reading.chunks is not chunks:
-            reading = PartialValue(format, chunks)
-        value = reading.read(self._source.handed_out)
+        if reading is None or reading.chunks is not memory:
+            reading = PartialValue(format, memory)
+        value = reading.read(memory.handed_out)
         self._reading = reading
         return value
 
@@ -345,14 +372,14 @@ class _StreamedResponse(ResponseMethods[F]):
 
     async def _read_rest(self) -> None:
         # A stream that failed or was closed continues from the content so far.
-        if self._source.failure is None:
-            await self._source.finish()
+        if self._stream.failure is None:
+            await self._stream.finish()
 
     def _has_broken_off(self) -> bool:
-        return self._source.failure is not None
+        return self._stream.failure is not None
 
     def _incomplete_reason(self) -> str | None:
-        failure = self._source.failure
+        failure = self._stream.failure
         if failure is None and not self.consumed:
             failure = StreamClosedError("The stream is not read to its end yet.")
         return why_unfinished(self.finish_reason, failure)
@@ -371,8 +398,8 @@ class _StreamedResponse(ResponseMethods[F]):
         return partials(format)
 
     def _state(self) -> list[str]:
-        if self._source.failure is not None:
-            return [type(self._source.failure).__name__]
+        if self._stream.failure is not None:
+            return [type(self._stream.failure).__name__]
         return [] if self.consumed else ["not consumed yet"]
 
 
@@ -384,34 +411,34 @@ class SyncStream(SyncMethods[F], _StreamedResponse[F]):
 
     def chunk_stream(self) -> View[ContentChunk]:
         """Iterate over the chunks: starts, deltas and ends of parts."""
-        return View(self._source, chunks)
+        return View(self._stream, chunks)
 
     def streams(self) -> View[TextStream | ThoughtStream | ToolCallStream]:
         """Iterate over a sub-stream for each part, as the part begins; each can be iterated, collected or skipped. Tool
         calls that arrive interleaved each have their own."""
-        return part_streams(self._source)
+        return part_streams(self._stream)
 
     def text_stream(self, sep: str = "\n") -> View[str]:
         """Iterate over pieces of the text, with `sep` between two texts; joined, they are `text(sep)`."""
-        return View(self._source, text_pieces(sep))
+        return View(self._stream, text_pieces(sep))
 
     def pretty_stream(self) -> View[str]:
         """Iterate over pieces of everything, for people to read; joined, they are `pretty()`."""
-        return View(self._source, pretty_pieces())
+        return View(self._stream, pretty_pieces())
 
     def structured_stream(self) -> View[Partial[F]]:
         """Iterate over the partial value of the call's format: after each piece of text that changes it.
 
         Raises `ValueError` if the call has no format, `NotImplementedError` for output parsers."""
-        return View(self._source, self._partials())
+        return View(self._stream, self._partials())
 
     def finish(self) -> None:
         """Read to the end."""
-        run(self._source.finish())
+        run(self._stream.finish())
 
     def close(self) -> None:
         """Stop reading and close the connection. The content so far stays readable."""
-        run(self._source.close())
+        run(self._stream.close())
 
     def __enter__(self) -> Self:
         return self
@@ -425,31 +452,31 @@ class AsyncStream(AsyncMethods[F], _StreamedResponse[F]):
 
     def chunk_stream(self) -> AsyncView[ContentChunk]:
         """See `StreamResponse.chunk_stream`."""
-        return AsyncView(self._source, chunks)
+        return AsyncView(self._stream, chunks)
 
     def streams(self) -> AsyncView[AsyncTextStream | AsyncThoughtStream | AsyncToolCallStream]:
         """See `StreamResponse.streams`."""
-        return async_part_streams(self._source)
+        return async_part_streams(self._stream)
 
     def text_stream(self, sep: str = "\n") -> AsyncView[str]:
         """See `StreamResponse.text_stream`."""
-        return AsyncView(self._source, text_pieces(sep))
+        return AsyncView(self._stream, text_pieces(sep))
 
     def pretty_stream(self) -> AsyncView[str]:
         """See `StreamResponse.pretty_stream`."""
-        return AsyncView(self._source, pretty_pieces())
+        return AsyncView(self._stream, pretty_pieces())
 
     def structured_stream(self) -> AsyncView[Partial[F]]:
         """See `StreamResponse.structured_stream`."""
-        return AsyncView(self._source, self._partials())
+        return AsyncView(self._stream, self._partials())
 
     async def finish(self) -> None:
         """Read to the end."""
-        await self._source.finish()
+        await self._stream.finish()
 
     async def aclose(self) -> None:
         """Stop reading and close the connection. The content so far stays readable."""
-        await self._source.close()
+        await self._stream.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import ClassVar, Generic, Literal, TypeAlias
+from typing import ClassVar, Generic, Literal, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -94,11 +94,17 @@ def partials(format: Format[T]) -> Step[T]:
     return step
 
 
+class _ChunksByPosition(Protocol):
+    """Chunks that can be looked up."""
+
+    def __getitem__(self, position: int, /) -> ContentChunk: ...
+
+
 class PartialValue(Generic[F]):
     """The value of a format in a list of chunks that grows: the same object, which grows too. Each chunk is read
     once."""
 
-    def __init__(self, format: Format[F], chunks: Sequence[ContentChunk]) -> None:
+    def __init__(self, format: Format[F], chunks: _ChunksByPosition) -> None:
         self.chunks = chunks
         self._step = partials(format)
         self._position = 0

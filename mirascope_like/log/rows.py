@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ..engine.observers import FinishedCall
+from ..engine.events import CallEnded
 from ..engine.plan import Plan
+from ..engine.results import Result
 from ..errors import error_text
 from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
-from ..types.chunks import Usage
+from ..types.chunks import Reply, Usage
 from ..types.lineage import get_call_id
 from .message_store import StoredMessage, chain_messages, dump_json, hash_json
 
@@ -24,26 +25,28 @@ _MAX_INTEGER = 2**63 - 1
 _SECRET_PARAMS = ("extra_headers",)
 
 
-def write_call(connection: sqlite3.Connection, call: FinishedCall, *, raw: bool, index: bool) -> None:
-    """Write a call, within a transaction. `raw`: with the provider's raw response; `index`: to the search index too."""
-    if connection.execute("SELECT 1 FROM responses WHERE id = ?", (call.id,)).fetchone():
+def write_call(connection: sqlite3.Connection, call: CallEnded, *, raw: bool, index: bool) -> None:
+    """Write a call, within a transaction, unless it ended before a request was ready. `raw`: with the provider's raw
+    response; `index`: to the search index too."""
+    result = call.result
+    if result is None or connection.execute("SELECT 1 FROM responses WHERE id = ?", (call.call_id,)).fetchone():
         return
-    prompt = list(chain_messages(call.plan.messages))
+    prompt = list(chain_messages(result.plan.messages))
     prompt_tip = prompt[-1].hash if prompt else None
     response = list(chain_messages([call.message], prompt_tip)) if call.message is not None else []
     _write_messages(connection, [*prompt, *response])
     row = {
-        **_request_columns(call),
-        **_response_columns(call),
-        "conversation": _find_or_create_conversation(connection, call, prompt),
-        "tenant": call.tenant,
+        **_call_columns(call),
+        **_request_columns(result),
+        **_response_columns(result.reply),
+        "conversation": _find_or_create_conversation(connection, call, result.plan, prompt),
         "prompt_tip": prompt_tip,
         "tip": response[-1].hash if response else None,
-        "format": _write_format(connection, call.plan.format),
-        "raw": dump_json(call.raw) if raw and call.raw else None,
+        "format": _write_format(connection, result.plan.format),
+        "raw": _raw_column(result) if raw else None,
     }
     number = _insert(connection, "responses", row)
-    _write_tools(connection, call)
+    _write_tools(connection, call.call_id, result.plan)
     if response and call.error is None:
         connection.execute("UPDATE conversations SET tip = ? WHERE id = ?", (row["tip"], row["conversation"]))
     if index:
@@ -69,34 +72,45 @@ def _storable_value(value: Any) -> Any:
             return value
 
 
-def _request_columns(call: FinishedCall) -> dict[str, Any]:
-    plan, format = call.plan, call.prepared.format
-    params = {name: value for name, value in plan.params.items() if name not in _SECRET_PARAMS}
+def _call_columns(call: CallEnded) -> dict[str, Any]:
+    started, error, message = call.started, call.error, call.message
     return {
-        "id": call.id,
-        "started": call.started.isoformat(timespec="milliseconds"),
+        "id": call.call_id,
+        "started": started.time.isoformat(timespec="milliseconds"),
         "duration": call.duration,
-        "model": plan.model_id,
-        "provider": call.provider_id,
-        "params": dump_json(params),
-        "labels": dump_json(dict(plan.labels)),
-        "format_mode": format.mode if format is not None else None,
-        "streamed": call.streamed,
-        "in_tool_call": call.tool_call.id if call.tool_call is not None else None,
-    }
-
-
-def _response_columns(call: FinishedCall) -> dict[str, Any]:
-    reply, error = call.reply, call.error
-    return {
-        **_usage_columns(reply.usage if reply is not None else None),
-        "provider_model": call.message.provider_model_name if call.message is not None else None,
-        "provider_response": reply.response_id if reply is not None else None,
-        "finish_reason": reply.finish_reason if reply is not None else None,
-        "raw_finish_reason": reply.raw_finish_reason if reply is not None else None,
+        "tenant": started.tenant,
+        "in_tool_call": started.tool_call.id if started.tool_call is not None else None,
+        "provider_model": message.provider_model_name if message is not None else None,
         "error_type": type(error).__name__ if error is not None else None,
         "error": error_text(error) if error is not None else None,
     }
+
+
+def _request_columns(result: Result) -> dict[str, Any]:
+    plan, format = result.plan, result.format
+    params = {name: value for name, value in plan.params.items() if name not in _SECRET_PARAMS}
+    return {
+        "model": plan.model_id,
+        "provider": result.provider_id,
+        "params": dump_json(params),
+        "labels": dump_json(dict(plan.labels)),
+        "format_mode": format.mode if format is not None else None,
+        "streamed": result.streamed,
+    }
+
+
+def _response_columns(reply: Reply) -> dict[str, Any]:
+    return {
+        **_usage_columns(reply.usage),
+        "provider_response": reply.response_id,
+        "finish_reason": reply.finish_reason,
+        "raw_finish_reason": reply.raw_finish_reason,
+    }
+
+
+def _raw_column(result: Result) -> str | None:
+    raw = result.raw_events if result.streamed else result.body
+    return dump_json(raw) if raw else None
 
 
 def _usage_columns(usage: Usage | None) -> dict[str, Any]:
@@ -133,23 +147,25 @@ def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMes
 
 
 def _find_or_create_conversation(
-    connection: sqlite3.Connection, call: FinishedCall, prompt: Sequence[StoredMessage]
+    connection: sqlite3.Connection, call: CallEnded, plan: Plan, prompt: Sequence[StoredMessage]
 ) -> str:
     """Return the conversation that a call continues (by its labels, else by its lineage), or a new one."""
-    found = _labelled_conversation(connection, call) or _continued_conversation(connection, call) or call.id
+    tenant = call.started.tenant
+    labelled = _labelled_conversation(connection, plan, tenant)
+    found = labelled or _continued_conversation(connection, plan, tenant) or call.call_id
     first_prompt = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
-    _insert(connection, "conversations", {"id": found, "name": _shorten_name(first_prompt), "tenant": call.tenant})
+    _insert(connection, "conversations", {"id": found, "name": _shorten_name(first_prompt), "tenant": tenant})
     return found
 
 
-def _labelled_conversation(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
+def _labelled_conversation(connection: sqlite3.Connection, plan: Plan, tenant: str | None) -> str | None:
     """Return the conversation that the labels name. Such an id may come from a client, so it never leads to another
     tenant's conversation: then the call's tenant gets its own conversation of that name."""
-    if "conversation" not in call.plan.labels:
+    if "conversation" not in plan.labels:
         return None
-    id = _storable_text(call.plan.labels["conversation"])
+    id = _storable_text(plan.labels["conversation"])
     owner = connection.execute("SELECT tenant FROM conversations WHERE id = ?", (id,)).fetchone()
-    return id if owner is None or owner[0] == call.tenant else tenant_conversation_id(id, call.tenant)
+    return id if owner is None or owner[0] == tenant else tenant_conversation_id(id, tenant)
 
 
 def tenant_conversation_id(id: str, tenant: str | None) -> str:
@@ -157,12 +173,12 @@ def tenant_conversation_id(id: str, tenant: str | None) -> str:
     return hash_json({"conversation": id, "tenant": tenant})
 
 
-def _continued_conversation(connection: sqlite3.Connection, call: FinishedCall) -> str | None:
+def _continued_conversation(connection: sqlite3.Connection, plan: Plan, tenant: str | None) -> str | None:
     """Return the conversation of the last call that this one continues, if that call is in the log. If the conversation
     has later calls, this call begins a new one (a fork)."""
-    for id in _continued_call_ids(call.plan):
+    for id in _continued_call_ids(plan):
         query = "SELECT conversation, number FROM responses WHERE id = ? AND tenant IS ?"
-        if (row := connection.execute(query, (id, call.tenant)).fetchone()) is not None:
+        if (row := connection.execute(query, (id, tenant)).fetchone()) is not None:
             later = "SELECT 1 FROM responses WHERE conversation = ? AND number > ? AND error_type IS NULL LIMIT 1"
             return None if connection.execute(later, row).fetchone() else str(row[0])
     return None
@@ -199,13 +215,13 @@ def _write_format(connection: sqlite3.Connection, format: AnyFormat | None) -> s
     return hash
 
 
-def _write_tools(connection: sqlite3.Connection, call: FinishedCall) -> None:
-    for position, tool in enumerate(call.plan.toolkit.tools):
+def _write_tools(connection: sqlite3.Connection, call_id: str, plan: Plan) -> None:
+    for position, tool in enumerate(plan.toolkit.tools):
         described = _describe_tool(tool)
         hash = hash_json(described)
         described["parameters"] = dump_json(described["parameters"])
         _insert(connection, "tools", {"hash": hash, **described})
-        _insert(connection, "response_tools", {"response": call.id, "tool": hash, "position": position})
+        _insert(connection, "response_tools", {"response": call_id, "tool": hash, "position": position})
 
 
 def _describe_tool(tool: AnyTool | ProviderTool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from ..engine.observers import FinishedCall, observe, set_tenant, unfinished_calls
+from ..engine.events import CallEnded, Event, Subscription, set_tenant, unfinished_calls
 from ..errors import LogError
 from .database import connect, has_search_index, is_busy
 from .rows import check_tenant, write_call
@@ -41,7 +41,7 @@ class _QueuedCall:
 
     __slots__ = ("call",)
 
-    def __init__(self, call: FinishedCall) -> None:
+    def __init__(self, call: CallEnded) -> None:
         self.call = call
 
 
@@ -92,7 +92,8 @@ class LogWriter:
         if not os.access(self.path, os.W_OK):
             raise LogError(f"{self.path} is read-only.")
         self._has_warned = False
-        self._stop_listening = observe(self._on_call_finished)
+        self._subscription = Subscription(self._on_event, raw=raw)
+        self._subscription.open()
         self._is_open = True
         self._unset_tenant = None if tenant is None else set_tenant(tenant)
         _open_logs[self] = True
@@ -107,7 +108,7 @@ class LogWriter:
         """The number of calls that have ended and are not written yet."""
         return len(self._unwritten)
 
-    def write(self, call: FinishedCall) -> None:
+    def write(self, call: CallEnded) -> None:
         """Queue a call to be written soon. A call that was written before is not written again."""
         entry = _QueuedCall(call)
         self._unwritten.add(entry)
@@ -203,20 +204,21 @@ class LogWriter:
             for call in unfinished_calls(LogError("The call had not ended when the log was closed.")):
                 if self._accepts(call) and not any(other._accepts(call) for other in self._other_logs()):
                     self.write(call)
-        self._stop_listening()
+        self._subscription.close()
         if self._unset_tenant is not None:
             self._unset_tenant()
 
-    def _accepts(self, call: FinishedCall) -> bool:
+    def _accepts(self, call: CallEnded) -> bool:
         """Return True for a call that began while this log was open, of its tenant or of none, or of any tenant if the
         log has none."""
-        return self._on_call_finished in call.observers and (self.tenant is None or call.tenant in (None, self.tenant))
+        tenant = call.started.tenant
+        return self._subscription in call.subscriptions and (self.tenant is None or tenant in (None, self.tenant))
 
-    def _on_call_finished(self, call: FinishedCall) -> None:
-        """Write a call, unless it belongs to another tenant."""
-        if self._accepts(call):
-            self.write(call)
-            if call.tenant is None and self.tenant is not None:
+    def _on_event(self, event: Event) -> None:
+        """Write a call that has ended, unless it was never sent or belongs to another tenant."""
+        if isinstance(event, CallEnded) and event.result is not None and self._accepts(event):
+            self.write(event)
+            if event.started.tenant is None and self.tenant is not None:
                 self._warn_of_context()
 
     def _warn_of_context(self) -> None:

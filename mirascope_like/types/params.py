@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from .headers import check_headers
 from .timeout import Timeout, TimeoutLike, check_seconds
 
-__all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params"]
+__all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params", "without_headers"]
 
 ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -132,6 +132,11 @@ def check_params(params: Mapping[str, object]) -> Params:
     if isinstance(stop := params.get("stop_sequences"), str):  # a str is a sequence too, of its characters
         checked["stop_sequences"] = [stop]
     return checked
+
+
+def without_headers(params: Params) -> Params:
+    """Return a copy without `extra_headers`, which may hold API keys: for pickles."""
+    return cast("Params", {name: value for name, value in params.items() if name != "extra_headers"})
 
 
 def _check_type(name: str, value: object) -> None:

@@ -21,7 +21,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mirascope_like import llm
-from mirascope_like.engine.observers import FinishedCall, observe
 from mirascope_like.llm import LogError
 
 from ..conftest import PATIENCE, Colour
@@ -45,13 +44,15 @@ def only(reader: llm.LogReader) -> llm.LoggedResponse:
     return response
 
 
-def made(**changes: Any) -> FinishedCall:
+def made(**changes: Any) -> llm.CallEnded:
     """A call, with changes in what was asked."""
-    calls: list[FinishedCall] = []
-    remove = observe(calls.append)
+    events: list[llm.Event] = []
+    remove = llm.subscribe(events.append)
     llm.scripted("Hello!").call("Hi")
     remove()
-    return replace(calls[0], plan=replace(calls[0].plan, **changes))
+    call = events[-1]
+    assert isinstance(call, llm.CallEnded) and call.result is not None
+    return replace(call, result=replace(call.result, plan=replace(call.result.plan, **changes)))
 
 
 def test_a_conversation_with_tools(colour: Colour, path: Path, reader: llm.LogReader) -> None:
@@ -145,7 +146,7 @@ def test_tools_of_the_provider(path: Path, reader: llm.LogReader) -> None:
     call = made(toolkit=llm.Toolkit([llm.WebSearchTool()]))
     with llm.log(path) as log:
         log.write(call)
-    (tool,) = reader.tools(call.id)
+    (tool,) = reader.tools(call.call_id)
     assert (tool.name, tool.parameters) == ("web_search", None)
     assert reader.verify() == []
 
@@ -209,7 +210,7 @@ def test_any_messages(path: Path, messages: list[llm.Message]) -> None:
     with llm.log(path) as log:
         log.write(call)
     with llm.open_log(path) as reader:
-        loaded = reader.messages(call.id)
+        loaded = reader.messages(call.call_id)
         assert llm.dump_messages(loaded[:-1]) == llm.dump_messages(messages)
         assert loaded[-1] == call.message
         assert reader.verify() == []
@@ -221,7 +222,7 @@ def test_writing_again_changes_nothing(path: Path, reader: llm.LogReader) -> Non
         with llm.log(path) as log:
             log.write(call)
             log.write(call)
-    assert only(reader).id == call.id
+    assert only(reader).id == call.call_id
 
 
 def test_two_logs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -130,3 +131,35 @@ def test_all_are_answered_in_every_colour(native: Colour, seen: Seen) -> None:
 
     native.run(scenario)
     assert sorted(int(question) for question, _ in seen.asked) == list(range(100))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_wait_counts_in_the_time_limit_of_the_call(seen: Seen, stream: bool) -> None:
+    events: list[llm.Event] = []
+    model = llm.Model("test/a", timeout=llm.Timeout(total=0.2))
+
+    def answer_slowly(request: HttpRequest) -> HttpReply:
+        time.sleep(0.005)
+        return seen(request)
+
+    async def ask(number: int) -> None:
+        if stream:
+            await (await model.stream_async(f"question {number}")).finish()
+        else:
+            await model.call_async(f"question {number}")
+
+    async def scenario() -> list[Any]:
+        return await asyncio.gather(*(ask(number) for number in range(200)), return_exceptions=True)
+
+    llm.register_provider("openai:completions", "test/", base_url="http://x", transport=MemoryTransport(answer_slowly))
+    remove = llm.subscribe(events.append)
+    results = asyncio.run(scenario())
+    remove()
+    late = [result for result in results if isinstance(result, llm.TimeoutError)]
+    sent = {event.call_id for event in events if isinstance(event, llm.AttemptStarted)}
+    assert len(sent) < 200
+    assert len(late) >= 200 - len(sent)
+    assert max(event.waited for event in events if isinstance(event, llm.AttemptStarted)) > 0
+    ended = [event for event in events if isinstance(event, llm.CallEnded)]
+    assert len(ended) == 200
+    assert all(event.duration > 0.1 for event in ended if event.call_id not in sent)

@@ -1,0 +1,53 @@
+"""What a call waits for before it sends a request: a place in a line, or room below a limit.
+
+A `Gate` is passed before each attempt. It gives a `Lease`, which is settled once, when the attempt is over: with the
+tokens that were used, the headers of the response and the error, as far as there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..types.chunks import Usage
+from .plan import Plan
+from .runtime import Runtime
+
+__all__ = ["FREE_LEASE", "Gate", "Lease", "StartGate"]
+
+
+class Lease(Protocol):
+    """Permission for one attempt."""
+
+    def settle(self, usage: Usage | None, headers: Mapping[str, str], error: BaseException | None) -> None:
+        """Note that the attempt is over."""
+        ...
+
+
+class Gate(Protocol):
+    """Lets attempts begin."""
+
+    async def acquire(self, plan: Plan) -> Lease:
+        """Wait until a request of this plan may be made ready and sent."""
+        ...
+
+
+class _FreeLease:
+    def settle(self, usage: Usage | None, headers: Mapping[str, str], error: BaseException | None) -> None:
+        pass
+
+
+FREE_LEASE: Lease = _FreeLease()
+"""The lease of a gate that counts nothing."""
+
+
+class StartGate:
+    """The gate of all calls: of many that begin at once on an event loop, it lets a few pass in each round."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def acquire(self, plan: Plan) -> Lease:
+        """See `Gate`."""
+        await self._runtime.admit()
+        return FREE_LEASE
