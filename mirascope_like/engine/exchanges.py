@@ -43,6 +43,11 @@ class ChunkSource(Protocol):
         """The headers of the response, by lower-case names; empty if there are none."""
         ...
 
+    @property
+    def cancel_safe(self) -> bool:
+        """Whether `next` can be called again after a call of it was cancelled."""
+        ...
+
     async def next(self) -> Sequence[Chunk] | None:
         """The next chunks (there may be none in what came); `None` behind the last.
 
@@ -195,6 +200,7 @@ class _Decoded:
         self._data = b""
         self._taken = 0  # how much of it was decoded
         self._ended = False
+        self.cancel_safe: bool = getattr(body, "cancel_safe", False)
 
     @property
     def raw(self) -> list[str]:

@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 __all__ = ["Run", "interruption"]
 
 
+_OTHER_LOOP = (
+    "The stream was begun in another event loop, where its connection is, so it was closed. Read it in that loop: "
+    "finish() it there before you pass it on."
+)
+_ENDS_PROGRAM = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
 class _Attempt:
     """One request, and its response as far as it is read."""
 
@@ -102,6 +109,7 @@ class Run:
         self._policy = RetryPolicy(plan, self._limits, budget, runtime.clock)
         self._reporter: CallReporter | None = None
         self._spawn: Spawner | None = None
+        self._loop: object | None = None  # to which the connection belongs
         self._waker: Bell | None = None
         self._failure: Exception | None = None  # what the attempt failed with, while its last chunks are returned
         self._attempt: _Attempt | None = None
@@ -177,7 +185,9 @@ class Run:
 
     async def advance(self) -> Sequence[Chunk] | None:
         """Do one step (send, read, or decide what follows a failure), and return the chunks that it brought, maybe
-        none; `None` after the end. Raises the error that the run failed with, or was closed for."""
+        none; `None` after the end. Raises the error that the run failed with, or was closed for.
+
+        A cancellation closes the run, unless the source is `cancel_safe`: then it can be advanced again."""
         if self.is_over:
             if self.error is not None:
                 raise self.error
@@ -188,11 +198,20 @@ class Run:
             self._end(State.FAILED, error)
             raise
         except BaseException as error:
-            await self.interrupt(error)
+            if not self._survives(error):
+                await self.interrupt(error)
             raise
+
+    def _survives(self, error: BaseException) -> bool:
+        """Whether the read that an error interrupted can be repeated."""
+        attempt = self._attempt
+        source = attempt.source if attempt is not None and self.is_open else None
+        return source is not None and source.cancel_safe and not isinstance(error, _ENDS_PROGRAM)
 
     async def _advance(self) -> Sequence[Chunk]:
         failure, self._failure = self._failure, None
+        if self._loop is not None and self._loop is not self._runtime.loop():
+            return self._leave_loop()
         if failure is None:
             attempt = self._attempt if self._step not in (State.NEW, State.WAITING) else await self._begin_attempt()
             if attempt is None:
@@ -212,7 +231,8 @@ class Run:
         """Wait for the gate, and make the request; `None` if the run was closed meanwhile. No error is retried."""
         if self._step is State.NEW:  # the call begins with its first attempt
             self._reporter = report_call(self._call_id, self.plan, self.snapshot, streamed=not self._whole)
-            self._spawn = None if self._whole else self._runtime.spawner()
+            if not self._whole:
+                self._spawn, self._loop = self._runtime.spawner(), self._runtime.loop()
             if self._reporter is not None and self.is_over:  # closed by another thread just now
                 self._reporter.end(self.result, self.error)
         self._step = State.SENDING
@@ -305,6 +325,14 @@ class Run:
             decision = await self._wait(decision.delay, failure)
         if isinstance(decision, Raise):
             raise decision.error
+        return ()
+
+    def _leave_loop(self) -> Sequence[Chunk]:
+        """Close a run that is read in another event loop than its own."""
+        attempt = self._attempt
+        self._end(State.CLOSED, StreamClosedError(_OTHER_LOOP))
+        if attempt is not None and self._spawn is not None:
+            self._spawn(attempt.close)
         return ()
 
     async def _wait(self, delay: float, failure: Exception) -> Decision:
@@ -442,6 +470,7 @@ class _Whole:
     def __init__(self, answer: WholeAnswer) -> None:
         self.raw: list[str] = []
         self.headers = answer.headers
+        self.cancel_safe = True
         self.body = answer.raw
         self._chunks: Sequence[Chunk] | None = answer.chunks
 

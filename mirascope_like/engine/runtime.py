@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport.base import Channel, Transport
-from ..transport.loop_local import asyncio_loop
+from ..transport.loop_local import asyncio_loop, running_loop
 from ..transport.threads import run_in_thread
 from .alarms import alarms
 from .start_throttle import wait_to_start
@@ -91,6 +91,10 @@ class Runtime(Protocol):
 
     def channel(self, transport: Transport) -> Channel:
         """The transport's channel of this colour."""
+        ...
+
+    def loop(self) -> object | None:
+        """The event loop that runs; `None` in blocking code."""
         ...
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
@@ -193,6 +197,9 @@ class Blocking:
 
     def channel(self, transport: Transport) -> Channel:
         return transport.blocking()
+
+    def loop(self) -> object | None:
+        return None
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
         return _invoked(fn)
@@ -382,6 +389,9 @@ class Native:
 
     def channel(self, transport: Transport) -> Channel:
         return transport.native()
+
+    def loop(self) -> object | None:
+        return running_loop()
 
     async def invoke(self, fn: Callable[[], Any]) -> Any:
         from ..schema.functions import is_async

@@ -2,7 +2,8 @@
 
 A `Stream` is a `Run` with a memory, a lock and readers. The memory keeps all chunks, so every reader sees every chunk,
 from the first. The connection is closed when the response is complete, when reading fails or is cancelled, by `close`,
-and when the last reader that had begun goes away before the end (breaking out of a loop drops the loop's reader). A
+and when the last reader that had begun goes away before the end (breaking out of a loop drops the loop's reader). One
+of several readers that is cancelled leaves the stream to the others, if the transport can repeat its read. A
 failed stream stays failed: every later read raises the same error once it has shown what there was. A closed stream
 keeps only what a reader has seen.
 
@@ -178,15 +179,13 @@ class Stream:
 
     async def _advance_unless(self, is_needless: Callable[[], bool]) -> None:
         """Do a step of the run when no other reader does one, unless it is needless then."""
-        mine = False
         try:
             async with self._lock:
                 if not self._run.is_over and not is_needless():
-                    mine = True
                     await self._advance()
         except BaseException as error:
-            # A reader that only waited for its turn leaves the stream to the others.
-            if not isinstance(error, Exception) and (mine or self._readers <= 1):
+            # A reader that is cancelled leaves the stream to the others, if there are any.
+            if not isinstance(error, Exception) and self._readers <= 1:
                 await self._run.interrupt(error)
             raise
 

@@ -151,6 +151,8 @@ class AiohttpChannel:
 class AiohttpByteStream:
     """The body of a response that is still arriving. It keeps `owner`, whose end would close the connection."""
 
+    cancel_safe = True  # what has arrived stays in aiohttp's buffer
+
     def __init__(self, response: aiohttp.ClientResponse, request: HttpRequest, owner: object) -> None:
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -169,7 +171,6 @@ class AiohttpByteStream:
         except Exception as exc:
             error = self._close_with(_translate_error(exc, self._request))
         except BaseException as exc:
-            self.close_now()
             exc.__traceback__ = None
             raise
         if buffered := read_buffered(self._response):

@@ -70,7 +70,11 @@ class HttpReply:
 
 
 class ByteStream(Protocol):
-    """A response whose body is still arriving. Look headers up by lower-case names."""
+    """A response whose body is still arriving. Look headers up by lower-case names.
+
+    If it has an attribute `cancel_safe` that is true, `next` can be called again after a call of it was cancelled, and
+    nothing is lost.
+    """
 
     @property
     def status(self) -> int: ...

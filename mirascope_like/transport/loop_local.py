@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from anyio.lowlevel import RunVar
 
-__all__ = ["Closer", "LoopResource", "LoopVar", "asyncio_loop"]
+__all__ = ["Closer", "LoopResource", "LoopVar", "asyncio_loop", "running_loop"]
 
 T = TypeVar("T")
 Closer: TypeAlias = Callable[[], Awaitable[object]]
@@ -31,6 +31,12 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     import asyncio
 
     return asyncio.get_running_loop()
+
+
+def running_loop() -> object:
+    """Return what identifies the running event loop."""
+    loop = asyncio_loop()
+    return sys.modules["trio"].lowlevel.current_trio_token() if loop is None else loop
 
 
 class LoopVar(Generic[T]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -472,3 +474,84 @@ def test_a_response_shows_what_its_readers_have_seen(colour: Colour, server: Ser
         assert [chunk.delta for chunk in response.chunks if isinstance(chunk, TextChunk)] == ["one"]
 
     colour.run(scenario)
+
+
+# -- tasks and event loops --------------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_is_cancelled_leaves_the_stream_to_the_others(server: Server) -> None:
+    """Under asyncio, where the HTTP client can repeat the read that was cancelled."""
+    server.answer = server.drip
+    register(server)
+    first_piece, *rest = pieces("one two three")
+
+    async def scenario() -> list[str]:
+        server.push(first_piece)
+        response = await llm.Model("test/model").stream_async("Hi")
+        begun = asyncio.Event()
+
+        async def read() -> list[str]:
+            texts: list[str] = []
+            async for text in response.text_stream():
+                texts.append(text)
+                begun.set()
+            return texts
+
+        reading = asyncio.create_task(read())
+        other = asyncio.create_task(read())
+        server.push(rest.pop(0))
+        server.push(rest.pop(0))
+        await begun.wait()
+        await asyncio.sleep(0)  # both wait for more now, the first one at the connection
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        for piece in [*rest, None]:
+            server.push(piece)
+        return await other
+
+    assert asyncio.run(scenario()) == ["one", " two", " three"]
+
+
+def test_the_last_reader_that_is_cancelled_closes_the_stream(native: Colour, server: Server) -> None:
+    server.answer = server.drip
+    register(server)
+
+    async def scenario() -> None:
+        server.push(pieces("one two three")[0])
+        response = await llm.Model("test/model").stream_async("Hi")
+        with anyio.move_on_after(0.05):
+            await response.finish()
+        with pytest.raises(llm.StreamClosedError):
+            await response.finish()
+        server.push(None)
+        assert await anyio.to_thread.run_sync(server.gone.get)
+
+    native.run(scenario)
+
+
+def test_a_stream_is_not_read_in_another_loop(native: Colour, server: Server) -> None:
+    server.answer = server.drip
+    register(server)
+    made: queue.Queue[Any] = queue.Queue()
+    over = threading.Event()
+
+    async def make() -> None:
+        server.push(pieces("one two three")[0])
+        made.put(await llm.Model("test/model").stream_async("Hi"))
+        await anyio.to_thread.run_sync(over.wait)
+
+    async def read(response: Any) -> None:
+        with pytest.raises(llm.StreamClosedError, match="another event loop"):
+            await response.finish()
+        server.push(None)
+        assert await anyio.to_thread.run_sync(server.gone.get)  # the connection is closed
+
+    thread = threading.Thread(target=native.run, args=(make,))
+    thread.start()
+    response = made.get(timeout=PATIENCE)
+    try:
+        native.run(lambda: read(response))
+    finally:
+        over.set()
+        thread.join()
