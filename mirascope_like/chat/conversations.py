@@ -7,9 +7,9 @@ history. To go several ways at once, `branch()`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar, Unpack
 
@@ -123,6 +123,25 @@ class _Conversation(Generic[R]):
         made.messages = [Message.from_dict(message, allow_files=allow_files) for message in data["messages"]]
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.to_dict(), self.responses)
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a branch: two conversations of one id would mix in a log."""
+        return self.branch().with_responses(copy.deepcopy(self.responses, memo))
+
+    def with_responses(self, responses: Sequence[R]) -> Self:
+        """Set the responses that led to this conversation, and return it."""
+        self.responses = list(responses)
+        for each in responses:
+            each.conversation = cast("AnyConversation", self)
+        return self
+
     @classmethod
     def _model(cls, model_id: str) -> BaseModel:
         raise NotImplementedError
@@ -203,6 +222,10 @@ class AsyncConversation(_Conversation[AsyncResponse[Any]]):
 
 
 AnyConversation: TypeAlias = Conversation | AsyncConversation
+
+
+def _unpickled(kind: type[_Conversation[R]], data: ConversationDict, responses: Sequence[R]) -> _Conversation[R]:
+    return kind.from_dict(data).with_responses(responses)
 
 
 def _guessed(message: Message) -> int:

@@ -1,4 +1,8 @@
-"""Complete responses that no model was asked for: from their JSON form, from one another, and for tests."""
+"""Complete responses that no model was asked for: from their JSON form, from one another, and for tests.
+
+Pickles of responses and conversations hold their JSON forms, so they hold no key. A pickled response also has its
+format, so that it can still be parsed.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,13 @@ from .parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, 
 from .prompts import Prompt
 from .records import check_form, prompt_args, usage_from_dict
 from .stored import AllowFiles
-from .turns import Turn, restore, said
+from .turns import Turn, dict_of, restore, said
 
 if TYPE_CHECKING:
     from .attachments import Attachment
     from .models import BaseModel
 
-__all__ = ["copied", "faked", "rebuilt"]
+__all__ = ["check_complete", "copied", "faked", "rebuilt", "reduce_response"]
 
 R = TypeVar("R", bound=Turn[Any])
 
@@ -61,6 +65,24 @@ def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
     messages = deepcopy(said(turn))
     restore(made, messages, list(_events(messages)), _moment(started), duration_ms)
     return made
+
+
+def check_complete(turn: Turn[Any]) -> None:
+    """Raise `TypeError` for a response that is not complete."""
+    if not turn.done:
+        raise TypeError("The response is not complete, so it cannot be copied or pickled: read it first.")
+
+
+def reduce_response(turn: Turn[Any]) -> tuple[Any, ...]:
+    """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
+    check_complete(turn)
+    return _unpickled, (type(turn), dict_of(turn), turn.format)
+
+
+def _unpickled(kind: type[R], data: Mapping[str, Any], format: AnyFormat | None) -> R:
+    turn = rebuilt(kind, data, None, allow_files=False)
+    turn.format = format
+    return turn
 
 
 def faked(

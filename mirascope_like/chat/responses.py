@@ -13,7 +13,7 @@ from ..types.messages import Message as LLMMessage
 from .convert import to_llm
 from .parts import Message, StreamEvent
 from .prompts import PromptArgs, SchemaSpec
-from .rebuilding import copied, faked, rebuilt
+from .rebuilding import check_complete, copied, faked, rebuilt, reduce_response
 from .records import ResponseDict
 from .stored import AllowFiles
 from .toolbox import ToolLike
@@ -32,7 +32,45 @@ F = TypeVar("F", default=Any)
 G = TypeVar("G", default=Any)
 
 
-class Response(Turn[F], Generic[F]):
+class _Restorable(Turn[F], Generic[F]):
+    """A response that can be made of stored data, and copied."""
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, Any], *, model: BaseModel | None = None, allow_files: AllowFiles = False
+    ) -> Self:
+        """The response of a JSON form, complete. `model` is who replies (the one that answered). `allow_files` as for
+        `Message.from_dict`; the model's `private_options` are given again with a reply.
+
+        Raises `UnknownModelError`, Pydantic's `ValidationError` for options that the model does not have, and
+        `ValueError` for a form that is none.
+        """
+        return rebuilt(cls, data, model, allow_files)
+
+    @classmethod
+    def fake(
+        cls,
+        model: BaseModel,
+        prompt: str,
+        *attachments: Attachment,
+        system: str | None = None,
+        response: str = "",
+    ) -> Self:
+        """A complete response, for tests."""
+        return faked(cls, model, prompt, attachments, system, response)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduce_response(self)
+
+    def __copy__(self) -> Self:
+        return self.__deepcopy__()
+
+    def __deepcopy__(self, memo: object = None) -> Self:
+        check_complete(self)
+        return copied(type(self), self, self._datetime_utc(), self._duration_ms())
+
+
+class Response(_Restorable[F], Generic[F]):
     """The answer to a prompt. Nothing is sent until it is read; then it is asked for once, however often it is read.
 
     Iterating gives the text as it comes. Breaking off loses nothing: reading on, in whatever way, goes on with the same
@@ -144,30 +182,6 @@ class Response(Turn[F], Generic[F]):
         run(self._finish())
         return self._to_dict()
 
-    @classmethod
-    def from_dict(
-        cls, data: Mapping[str, Any], *, model: BaseModel | None = None, allow_files: AllowFiles = False
-    ) -> Self:
-        """The response of a JSON form, complete. `model` is who replies (the one that answered). `allow_files` as for
-        `Message.from_dict`; the model's `private_options` are given again with a reply.
-
-        Raises `UnknownModelError`, Pydantic's `ValidationError` for options that the model does not have, and
-        `ValueError` for a form that is none.
-        """
-        return rebuilt(cls, data, model, allow_files)
-
-    @classmethod
-    def fake(
-        cls,
-        model: BaseModel,
-        prompt: str,
-        *attachments: Attachment,
-        system: str | None = None,
-        response: str = "",
-    ) -> Self:
-        """A complete response, for tests."""
-        return faked(cls, model, prompt, attachments, system, response)
-
     def to_llm(self) -> list[LLMMessage]:
         """The conversation with this answer as messages of `mirascope_like.llm`; `chat.from_llm` is the way back."""
         run(self._finish())
@@ -184,7 +198,7 @@ class Response(Turn[F], Generic[F]):
         self.close()
 
 
-class AsyncResponse(Turn[F], Generic[F]):
+class AsyncResponse(_Restorable[F], Generic[F]):
     """See `Response`. Awaiting it reads it to its end, and gives it back. Several tasks may read it."""
 
     _runtime = NATIVE
@@ -278,25 +292,6 @@ class AsyncResponse(Turn[F], Generic[F]):
         """See `Response.to_dict`; not awaited. Raises `ValueError` while it is not complete."""
         self._check_done()
         return self._to_dict()
-
-    @classmethod
-    def from_dict(
-        cls, data: Mapping[str, Any], *, model: BaseModel | None = None, allow_files: AllowFiles = False
-    ) -> Self:
-        """See `Response.from_dict`."""
-        return rebuilt(cls, data, model, allow_files)
-
-    @classmethod
-    def fake(
-        cls,
-        model: BaseModel,
-        prompt: str,
-        *attachments: Attachment,
-        system: str | None = None,
-        response: str = "",
-    ) -> Self:
-        """See `Response.fake`."""
-        return faked(cls, model, prompt, attachments, system, response)
 
     async def to_llm(self) -> list[LLMMessage]:
         """See `Response.to_llm`."""

@@ -65,6 +65,9 @@ class Plan:
         kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         return partial(Plan, **{**kept, "params": without_headers(self.params), "provider": None, "context": None}), ()
 
+    def __copy__(self) -> Plan:
+        return self
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Plan:
         return replace(self, params=deepcopy(self.params, memo))
 

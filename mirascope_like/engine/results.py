@@ -105,6 +105,9 @@ class Result:
         kept["error"] = None if self.error is None else _to_picklable(self.error)
         return partial(Result, **kept), ()
 
+    def __copy__(self) -> Result:
+        return self
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Result:
         kept = {name: deepcopy(getattr(self, name), memo) for name in ("plan", "reply", "body", "raw_events")}
         return replace(self, **kept)
