@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..schema.formats import FORMAT_TOOL
 from ..types.chunks import (
     Chunk,
+    CitationChunk,
     TextChunk,
     TextEndChunk,
     TextStartChunk,
@@ -21,7 +22,7 @@ from .plan import Prepared
 
 __all__ = ["ChunkFilter"]
 
-_ASIDE = (TextStartChunk, TextChunk, TextEndChunk, ThoughtStartChunk, ThoughtChunk, ThoughtEndChunk)
+_ASIDE = (TextStartChunk, TextChunk, CitationChunk, TextEndChunk, ThoughtStartChunk, ThoughtChunk, ThoughtEndChunk)
 
 
 class ChunkFilter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import pickle
 from dataclasses import dataclass
 from datetime import date
@@ -144,6 +145,30 @@ def test_of_several_final_answers_the_first_counts(colour: Colour, kind: str) ->
     said, result = model.requests[1]["messages"][-2:]
     assert (said["content"], [call["id"] for call in said["tool_calls"]]) == (JSON, ["2"])
     assert result["tool_call_id"] == "2"
+
+
+def test_a_citation_of_text_beside_the_final_answer_is_not_one_of_the_answer(colour: Colour, server: Server) -> None:
+    def call(args: str, **fields: str) -> dict[str, Any]:
+        return {"tool_calls": [{"index": 0, "function": {"arguments": args, **fields}}]}
+
+    source = {"type": "url_citation", "url_citation": {"url": "https://example.com", "title": "Shop"}}
+    deltas = [
+        call(JSON[:5], name=FORMAT_TOOL) | {"content": ""},
+        {"content": "I looked it up.", "annotations": [source]},
+        call(JSON[5:]),
+    ]
+    events = [{"choices": [{"delta": delta, "finish_reason": None}]} for delta in deltas]
+    data = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
+    server.answer = lambda exchange: exchange.stream(*data, b"data: [DONE]\n\n")
+    register(server)
+    model = llm.Model("test/x")
+
+    async def scenario() -> None:
+        response = await colour.got(colour.stream(model, "Hi", format=llm.format(Book, mode="tool")))
+        await colour.got(response.finish())
+        assert response.content == (llm.Text(JSON),)
+
+    colour.run(scenario)
 
 
 def _call(id: str) -> list[Chunk]:
