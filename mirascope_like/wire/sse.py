@@ -12,10 +12,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ..types.chunks import Chunk
-from .codec import MalformedResponseError, TruncatedStreamError, WireError
+from ..types.chunks import Chunk, FinishReason, FinishReasonChunk, RawMessageChunk, ResponseInfoChunk
+from .codec import JsonObject, MalformedResponseError, TruncatedStreamError, WireError
 from .error_bodies import SHAPE_ERRORS, make_malformed_error, raise_for_error
 from .json_parsing import parse_json
+from .part_writer import PartWriter
+from .tool_calls import UniqueIds
 
 __all__ = ["EventDecoder", "SSEParser"]
 
@@ -80,24 +82,25 @@ class EventDecoder:
 
     The subclass sets `is_complete` once the response is known to be complete. Some servers send one JSON value though a
     stream was requested, mostly to report an error: it is decoded as a non-streamed response. Events without data are
-    ignored, unless they are named "error".
+    ignored, unless they are named "error". `id_prefix` begins the ids of tool calls that have none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, id_prefix: str = "call_") -> None:
         self._sse = SSEParser()
         self.raw_events: list[str] = []
         self.is_complete = False
+        self.writer = PartWriter(UniqueIds(id_prefix))
+        self.info: tuple[str | None, str | None] = (None, None)
         self._has_begun = False
         self._body: list[bytes] | None = None  # of a response that is not a stream
 
     def decode(self, body: Any) -> list[Chunk]:
         """See `Codec.decode`."""
-        chunks: list[Chunk] = []
         try:
-            self.on_response(body, chunks)
+            self.on_response(body)
         except SHAPE_ERRORS as error:
             raise make_malformed_error(body, error) from error
-        return chunks
+        return self.writer.take_chunks()
 
     def feed(self, data: bytes) -> list[Chunk]:
         """See `Decoder.feed`."""
@@ -108,50 +111,62 @@ class EventDecoder:
         if self._body is not None:
             self._body.append(data)
             return []
-        chunks: list[Chunk] = []
-        self._decode_events(self._sse.feed(data), chunks)
-        return chunks
+        self._decode_events(self._sse.feed(data))
+        return self.writer.take_chunks()
 
     def end(self) -> list[Chunk]:
         """See `Decoder.end`."""
         if self._body is not None:
             self.raw_events.append(b"".join(self._body).decode("utf-8", "replace"))
             return self.decode(self.parse_event(self.raw_events[0]))
-        chunks: list[Chunk] = []
         try:
-            self._decode_events(self._sse.end(), chunks)
+            self._decode_events(self._sse.end())
         except MalformedResponseError as error:
             # The event is incomplete because the connection closed, not because the server sent it so.
             raise _attach_chunks(TruncatedStreamError("the last event is cut off"), error.chunks) from None
-        self.on_end(chunks)
+        self.on_end()
         if not self.is_complete:
             reason = "the connection closed before the server marked the response as complete"
-            raise _attach_chunks(TruncatedStreamError(reason), chunks)
-        return chunks
+            raise _attach_chunks(TruncatedStreamError(reason), self.writer.take_chunks())
+        return self.writer.take_chunks()
 
-    def _decode_events(self, events: list[tuple[str, str]], chunks: list[Chunk]) -> None:
+    def _decode_events(self, events: list[tuple[str, str]]) -> None:
         try:
             for name, text in events:
                 self.raw_events.append(text)
                 if not text.strip() and name != "error":
                     continue
-                self.on_event(name, text, chunks)
+                self.on_event(name, text)
         except WireError as error:
-            raise _attach_chunks(error, chunks) from error.__cause__
+            raise _attach_chunks(error, self.writer.take_chunks()) from error.__cause__
         except SHAPE_ERRORS as error:
-            raise _attach_chunks(make_malformed_error(self.raw_events[-1], error), chunks) from error
+            malformed = make_malformed_error(self.raw_events[-1], error)
+            raise _attach_chunks(malformed, self.writer.take_chunks()) from error
 
-    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
-        """Append the chunks of an event to `chunks`."""
+    def on_event(self, name: str, text: str) -> None:
+        """Write the chunks of an event."""
         raise NotImplementedError
 
-    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
-        """Append the chunks of a non-streamed response to `chunks`."""
+    def on_response(self, body: Any) -> None:
+        """Write the chunks of a non-streamed response."""
         raise NotImplementedError
 
-    def on_end(self, chunks: list[Chunk]) -> None:
-        """Handle the end of the bytes: append what is still missing, and set `is_complete` if the response is
+    def on_end(self) -> None:
+        """Handle the end of the bytes: write what is still missing, and set `is_complete` if the response is
         complete."""
+
+    def note_info(self, id: str | None, model: str | None) -> None:
+        """Write the provider's id of the response and its name of the model, where they are given and new."""
+        info = (id or self.info[0], model or self.info[1])
+        if info != self.info:
+            self.info = info
+            self.writer.write(ResponseInfoChunk(*info))
+
+    def complete(self, reason: FinishReason | None, raw_reason: str | None, message: JsonObject | list[Any]) -> None:
+        """Mark the response as complete: write why it ended, and the message in the provider's own form."""
+        self.writer.write(FinishReasonChunk(reason, raw_reason))
+        self.writer.write(RawMessageChunk(message))
+        self.is_complete = True
 
     @staticmethod
     def parse_event(text: str) -> dict[str, Any]:

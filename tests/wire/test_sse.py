@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from mirascope_like.types.chunks import Chunk, TextChunk
+from mirascope_like.types.chunks import TextChunk
 from mirascope_like.types.content import Text
 from mirascope_like.wire.anthropic.codec import AnthropicMessages
 from mirascope_like.wire.codec import Codec, MalformedResponseError, ReportedError, TruncatedStreamError
@@ -90,12 +90,12 @@ def test_a_line_in_very_many_pieces_is_no_trouble() -> None:
 class Echo(EventDecoder):
     """Says what it hears; "end" ends it."""
 
-    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+    def on_event(self, name: str, text: str) -> None:
         value = self.parse_event(text)
         if value.get("error"):
             raise ReportedError("it broke")
         self.is_complete = value.get("end", False)
-        chunks.append(TextChunk(value["say"].lower()))
+        self.writer.write(TextChunk(value["say"].lower()))
 
 
 def test_what_is_no_json_object_is_malformed() -> None:

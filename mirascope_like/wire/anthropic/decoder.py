@@ -21,33 +21,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ...types import content as c
-from ...types.chunks import (
-    Chunk,
-    CitationChunk,
-    FinishReason,
-    FinishReasonChunk,
-    ProviderChunk,
-    ProviderToolUsage,
-    RawMessageChunk,
-    ResponseInfoChunk,
-    TextChunk,
-    TextEndChunk,
-    TextStartChunk,
-    ThoughtChunk,
-    ThoughtEndChunk,
-    ThoughtStartChunk,
-    ToolCallChunk,
-    ToolCallEndChunk,
-    ToolCallStartChunk,
-    Usage,
-    UsageChunk,
-)
+from ...types.chunks import FinishReason, ProviderToolUsage, Usage, UsageChunk
 from ..codec import JsonObject, MalformedResponseError
 from ..error_bodies import parse_error_body, raise_for_error
 from ..finish_reasons import parse_finish_reason
 from ..message_encoding import arguments_object
+from ..part_writer import PartKind, PartWriter
 from ..sse import EventDecoder
-from ..tool_calls import ArgumentsBuffer, OpenParts, UniqueIds, arguments_text, normalize_index
+from ..tool_calls import ArgumentsBuffer, OpenParts, arguments_text, normalize_index
 
 __all__ = ["MessagesDecoder"]
 
@@ -56,86 +37,62 @@ class _Block:
     """A block of a response that is still arriving. This class keeps unknown blocks; subclasses also write text,
     thoughts and calls.
 
-    `raw` is first the content of the start event and at the end the form to send back. `ids` holds the ids of the calls
-    so far.
+    `raw` is first the content of the start event and at the end the form to send back. `writer` gets its chunks: one of
+    its own while an earlier block is open.
     """
 
     takes_arguments: ClassVar[bool] = False
 
-    def __init__(self, raw: Mapping[str, Any], ids: UniqueIds) -> None:
+    def __init__(self, raw: Mapping[str, Any], writer: PartWriter) -> None:
         self.raw: JsonObject = dict(raw)
         self.kind = str(raw.get("type"))
-        self.pieces: list[str] = []
-        self.pending: list[Chunk] = []  # its chunks while an earlier block is open
+        self.writer = writer
         self.is_ended = False
 
-    def start(self, chunks: list[Chunk]) -> None:
+    def start(self) -> None:
         pass
 
-    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any]) -> None:
         if delta.get("partial_json") and not self.takes_arguments:
             raise MalformedResponseError(f"arguments came for a block of type {self.kind!r}", str(delta))
         self.raw.update((name, value) for name, value in delta.items() if name != "type")
 
-    def finish(self, chunks: list[Chunk]) -> None:
-        chunks.append(ProviderChunk(c.ProviderBlock(kind=self.kind, raw=self.raw)))
+    def finish(self) -> None:
+        self.writer.write_block(self.kind, self.raw)
 
 
-class _TextBlock(_Block):
-    def __init__(self, raw: Mapping[str, Any], ids: UniqueIds) -> None:
-        super().__init__(raw, ids)
+class _PartBlock(_Block):
+    """A text with its citations, or a thought. Its type is also the name of its field: "text" or "thinking"."""
+
+    def __init__(self, raw: Mapping[str, Any], writer: PartWriter) -> None:
+        super().__init__(raw, writer)
+        self._part: PartKind = "text" if self.kind == "text" else "thought"
         self._citations: list[Mapping[str, Any]] = []
 
-    def start(self, chunks: list[Chunk]) -> None:
-        chunks.append(TextStartChunk())
-        self._write(self.raw.get("text"), chunks)
+    def start(self) -> None:
+        self.writer.begin_part(self._part)
+        self.writer.write_delta(self._part, self.raw.get(self.kind) or "")
         for citation in self.raw.get("citations") or ():
-            self._write_citation(citation, chunks)
+            self._write_citation(citation)
 
-    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any]) -> None:
         match delta.get("type"):
-            case "text_delta":
-                self._write(delta.get("text"), chunks)
+            case "text_delta" | "thinking_delta":
+                self.writer.write_delta(self._part, delta.get(self.kind) or "")
             case "citations_delta":
-                self._write_citation(delta["citation"], chunks)
+                self._write_citation(delta["citation"])
             case _:
-                super().add_delta(delta, chunks)
+                super().add_delta(delta)
 
-    def finish(self, chunks: list[Chunk]) -> None:
-        self.raw["text"] = "".join(self.pieces)
+    def finish(self) -> None:
+        self.raw[self.kind] = self.writer.open_text
         if self._citations:
             self.raw["citations"] = self._citations
-        chunks.append(TextEndChunk())
+        self.writer.end_part()
 
-    def _write(self, text: str | None, chunks: list[Chunk]) -> None:
-        if text:
-            self.pieces.append(text)
-            chunks.append(TextChunk(text))
-
-    def _write_citation(self, citation: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def _write_citation(self, citation: Mapping[str, Any]) -> None:
         self._citations.append(citation)
-        chunks.append(CitationChunk(_decode_citation(citation)))
-
-
-class _ThoughtBlock(_Block):
-    def start(self, chunks: list[Chunk]) -> None:
-        chunks.append(ThoughtStartChunk())
-        self._write(self.raw.get("thinking"), chunks)
-
-    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        if delta.get("type") == "thinking_delta":
-            self._write(delta.get("thinking"), chunks)
-        else:
-            super().add_delta(delta, chunks)
-
-    def finish(self, chunks: list[Chunk]) -> None:
-        self.raw["thinking"] = "".join(self.pieces)
-        chunks.append(ThoughtEndChunk())
-
-    def _write(self, thought: str | None, chunks: list[Chunk]) -> None:
-        if thought:
-            self.pieces.append(thought)
-            chunks.append(ThoughtChunk(thought))
+        self.writer.write_citation(_decode_citation(citation))
 
 
 class _ServerCallBlock(_Block):
@@ -147,22 +104,22 @@ class _ServerCallBlock(_Block):
 
     takes_arguments = True
 
-    def __init__(self, raw: Mapping[str, Any], ids: UniqueIds) -> None:
-        super().__init__(raw, ids)
+    def __init__(self, raw: Mapping[str, Any], writer: PartWriter) -> None:
+        super().__init__(raw, writer)
         self.start_event = raw
-        self.id = self.raw["id"] = ids.make_unique(str(raw.get("id") or ""))
+        self.id = self.raw["id"] = writer.ids.make_unique(str(raw.get("id") or ""))
         self.name = str(raw.get("name") or "")
         self.args = ArgumentsBuffer()
 
-    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def add_delta(self, delta: Mapping[str, Any]) -> None:
         if "partial_json" in delta:
             self.args.add(arguments_text(delta["partial_json"]))
         else:
-            super().add_delta(delta, chunks)
+            super().add_delta(delta)
 
-    def finish(self, chunks: list[Chunk]) -> None:
+    def finish(self) -> None:
         args = self.end_input()
-        chunks.append(ProviderChunk(c.ServerToolCall(id=self.id, name=self.name, args=args, raw=self.raw)))
+        self.writer.write_provider_part(c.ServerToolCall(id=self.id, name=self.name, args=args, raw=self.raw))
 
     def is_repeated_by(self, raw: Mapping[str, Any]) -> bool:
         """Return whether a block's start event repeats this call's."""
@@ -183,25 +140,21 @@ class _ServerCallBlock(_Block):
 
 
 class _CallBlock(_ServerCallBlock):
-    def start(self, chunks: list[Chunk]) -> None:
-        chunks.append(ToolCallStartChunk(self.id, self.name))
+    def start(self) -> None:
+        self.writer.begin_call(self.id, self.name)
 
-    def add_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        super().add_delta(delta, chunks)
-        self._write_args(chunks)
+    def add_delta(self, delta: Mapping[str, Any]) -> None:
+        super().add_delta(delta)
+        self.writer.write_arguments(self.id, self.args)
 
-    def finish(self, chunks: list[Chunk]) -> None:
+    def finish(self) -> None:
         self.end_input()
-        self._write_args(chunks)
-        chunks.append(ToolCallEndChunk(self.id))
-
-    def _write_args(self, chunks: list[Chunk]) -> None:
-        chunks.extend([ToolCallChunk(self.id, piece) for piece in self.args.take_new_pieces() if piece])
+        self.writer.end_call(self.id, self.args)
 
 
 _BLOCK_TYPES: dict[str, type[_Block]] = {
-    "text": _TextBlock,
-    "thinking": _ThoughtBlock,
+    "text": _PartBlock,
+    "thinking": _PartBlock,
     "tool_use": _CallBlock,
     "server_tool_use": _ServerCallBlock,
     "mcp_tool_use": _ServerCallBlock,
@@ -221,7 +174,7 @@ class MessagesDecoder(EventDecoder):
     """Decodes events to chunks. Only `message_stop` proves that a response is complete."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("toolu_")
         self._open_blocks: dict[object, _Block] = {}  # by index
         self._open_indexes = OpenParts[object]()
         self._indexes_without_args = OpenParts[object]()  # open calls without arguments so far
@@ -230,13 +183,12 @@ class MessagesDecoder(EventDecoder):
         self._queue = deque[_Block]()  # blocks that are not fully written; the first is written now
         self._content: list[JsonObject] = []
         self._calls: list[_CallBlock] = []
-        self._ids = UniqueIds("toolu_")
         self._usage: JsonObject = {}
         self._is_usage_written = True
         self._raw_finish_reason: str | None = None
         self._is_truncated = False  # a call had no stop event and its arguments are incomplete
 
-    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+    def on_event(self, name: str, text: str) -> None:
         if self.is_complete:
             return
         if name == "error":
@@ -244,74 +196,68 @@ class MessagesDecoder(EventDecoder):
         event = self.parse_event(text)
         match event.get("type"):
             case "message_start":
-                self._note_message(event["message"], chunks)
-                self._write_usage(chunks)
+                self._note_message(event["message"])
+                self._write_usage()
             case "content_block_start":
-                self._start_block(self._block_index(event), event["content_block"], chunks)
+                self._start_block(self._block_index(event), event["content_block"])
             case "content_block_delta":
-                self._decode_delta(event, event["delta"], chunks)
+                self._decode_delta(event, event["delta"])
             case "content_block_stop":
-                self._stop_block(self._block_index(event), chunks)
+                self._stop_block(self._block_index(event))
             case "message_delta":
-                self._note_message({**event, **event["delta"]}, chunks)
+                self._note_message({**event, **event["delta"]})
             case "message_stop":
-                self._finish(chunks)
+                self._finish()
             case _:
                 raise_for_error(event)
 
-    def on_end(self, chunks: list[Chunk]) -> None:
-        self._write_usage(chunks)
+    def on_end(self) -> None:
+        self._write_usage()
 
-    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
+    def on_response(self, body: Any) -> None:
         raise_for_error(body)
         message: Mapping[str, Any] = body
         if not isinstance(message.get("content"), list):
             raise MalformedResponseError("the response has no content", str(message))
         for index, block in enumerate(message["content"]):
-            self._start_block(index, block, chunks)
-            self._stop_block(index, chunks)
-        self._note_message(message, chunks)
-        self._finish(chunks)
+            self._start_block(index, block)
+            self._stop_block(index)
+        self._note_message(message)
+        self._finish()
 
-    def _finish(self, chunks: list[Chunk]) -> None:
-        """End the complete response: append usage, finish reason and raw message."""
+    def _finish(self) -> None:
+        """End the complete response: write usage, finish reason and raw message."""
         if self._stray_indexes:
             raise MalformedResponseError("arguments came without the name of their tool", str(self._stray_indexes))
         for index in list(self._open_blocks):
-            self._stop_without_event(index, chunks)
-        self._write_usage(chunks)
+            self._stop_without_event(index)
+        self._write_usage()
         reason = parse_finish_reason(self._raw_finish_reason, (call.args.text for call in self._calls))
-        chunks.append(
-            FinishReasonChunk(reason or (FinishReason.UNKNOWN if self._is_truncated else None), self._raw_finish_reason)
-        )
-        chunks.append(RawMessageChunk({"role": "assistant", "content": self._content}))
-        self.is_complete = True
+        reason = reason or (FinishReason.UNKNOWN if self._is_truncated else None)
+        self.complete(reason, self._raw_finish_reason, {"role": "assistant", "content": self._content})
 
     def _block_index(self, event: Mapping[str, Any]) -> object:
         """Return the index of the block that an event is about; of the newest block if the event has none."""
         index = normalize_index(event.get("index"))
         return self._open_indexes.newest if index is None else index
 
-    def _chunks_of(self, block: _Block, chunks: list[Chunk]) -> list[Chunk]:
-        """Return the list that a block's chunks are appended to."""
-        return chunks if block is self._queue[0] else block.pending
-
-    def _start_block(self, index: object, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def _start_block(self, index: object, raw: Mapping[str, Any]) -> None:
         if index in self._indexes_without_args:
             raise MalformedResponseError("a block begins in place of a tool call that has no arguments yet", str(raw))
         if isinstance(block := self._open_blocks.get(index), _ServerCallBlock) and block.is_repeated_by(raw):
             raise MalformedResponseError("a tool call begins twice", str(raw))
-        self._stop_without_event(index, chunks)
-        self._open_blocks[index] = block = _BLOCK_TYPES.get(raw["type"], _Block)(raw, self._ids)
+        self._stop_without_event(index)
+        writer = PartWriter(self.writer.ids) if self._queue else self.writer
+        self._open_blocks[index] = block = _BLOCK_TYPES.get(raw["type"], _Block)(raw, writer)
         self._open_indexes.add(index)
         if block.takes_arguments and not raw.get("input"):
             self._indexes_without_args.add(index)
         self._queue.append(block)
         if isinstance(block, _CallBlock):
             self._calls.append(block)
-        block.start(self._chunks_of(block, chunks))
+        block.start()
 
-    def _decode_delta(self, event: Mapping[str, Any], delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def _decode_delta(self, event: Mapping[str, Any], delta: Mapping[str, Any]) -> None:
         index = self._block_index(event)
         block = self._open_blocks.get(index)
         if delta.get("partial_json"):
@@ -329,45 +275,45 @@ class MessagesDecoder(EventDecoder):
             (self._stray_indexes.add if block is None else self._stray_indexes.discard)(index)
         kind = _BLOCK_BY_DELTA.get(delta.get("type", ""))
         if kind and (block is None or (block.kind != kind and block.kind in _BLOCK_TYPES)):
-            self._start_block(index, {"type": kind}, chunks)  # its start event was left out
+            self._start_block(index, {"type": kind})  # its start event was left out
             block = self._open_blocks[index]
         if block is not None:
-            block.add_delta(delta, self._chunks_of(block, chunks))
+            block.add_delta(delta)
 
-    def _stop_without_event(self, index: object, chunks: list[Chunk]) -> None:
+    def _stop_without_event(self, index: object) -> None:
         """Stop a block, if one is open, whose stop event was left out. A call is complete then if its arguments are."""
         block = self._open_blocks.get(index)
-        self._stop_block(index, chunks)
+        self._stop_block(index)
         if isinstance(block, _CallBlock) and parse_finish_reason("", [block.args.text]) is not None:
             self._is_truncated = True
 
-    def _stop_block(self, index: object, chunks: list[Chunk]) -> None:
+    def _stop_block(self, index: object) -> None:
         if (block := self._open_blocks.pop(index, None)) is None:
             return
         self._ended_indexes.add(index)
         self._open_indexes.remove(index)
         self._indexes_without_args.remove(index)
-        block.finish(self._chunks_of(block, chunks))
+        block.finish()
         block.is_ended = True
         while self._queue and self._queue[0].is_ended:
             self._content.append(self._queue.popleft().raw)
             if self._queue:
-                chunks.extend(self._queue[0].pending)
+                self.writer.continue_from(self._queue[0].writer)
+                self._queue[0].writer = self.writer
 
-    def _note_message(self, message: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def _note_message(self, message: Mapping[str, Any]) -> None:
         """Keep the fields of the message, sent at the start and again at the end: then they are totals, which replace
         the first."""
-        if message.get("id") or message.get("model"):
-            chunks.append(ResponseInfoChunk(message.get("id"), message.get("model")))
+        self.note_info(message.get("id"), message.get("model"))
         if usage := message.get("usage"):
             self._usage.update((name, count) for name, count in usage.items() if count is not None)
             self._is_usage_written = False
         self._raw_finish_reason = message.get("stop_reason") or self._raw_finish_reason
 
-    def _write_usage(self, chunks: list[Chunk]) -> None:
+    def _write_usage(self) -> None:
         if not self._is_usage_written:
             self._is_usage_written = True
-            chunks.append(UsageChunk(_decode_usage(dict(self._usage))))
+            self.writer.write(UsageChunk(_decode_usage(dict(self._usage))))
 
 
 def _decode_citation(raw: Mapping[str, Any]) -> c.Citation:

@@ -17,30 +17,13 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from ...types import content as c
-from ...types.chunks import (
-    Chunk,
-    CitationChunk,
-    FinishReason,
-    FinishReasonChunk,
-    ProviderChunk,
-    ProviderToolUsage,
-    RawMessageChunk,
-    ResponseInfoChunk,
-    TextChunk,
-    TextEndChunk,
-    TextStartChunk,
-    ThoughtChunk,
-    ThoughtEndChunk,
-    ThoughtStartChunk,
-    ToolCallStartChunk,
-    Usage,
-    UsageChunk,
-)
+from ...types.chunks import FinishReason, ProviderToolUsage, Usage, UsageChunk
 from ..codec import JsonObject, MalformedResponseError
 from ..error_bodies import parse_error_body, raise_for_error
 from ..features import ChatDialect
 from ..finish_reasons import is_known_incomplete, parse_finish_reason
 from ..json_parsing import as_object, as_text
+from ..part_writer import PartWriter
 from ..sse import EventDecoder
 from .tool_calls import ToolCalls
 
@@ -64,8 +47,8 @@ _OTHER_FIELDS = (
 class _RawMessageBuilder:
     """Builds the message of a non-streamed response from deltas."""
 
-    def __init__(self) -> None:
-        self.calls = ToolCalls()
+    def __init__(self, writer: PartWriter) -> None:
+        self.calls = ToolCalls(writer)
         self.images: list[JsonObject] = []
         self._audio: dict[str, list[Any]] = {}
         self._parts: list[tuple[str, list[Any]]] = []  # kinds, and the pieces of a part; kind "": raw parts
@@ -143,36 +126,34 @@ class ChatDecoder(EventDecoder):
         super().__init__()
         self._end_marker = dialect.end_marker
         self._has_message = False
-        self._open_part: str | None = None  # "text", "thought" or `None`
-        self._raw = _RawMessageBuilder()
-        self._info: tuple[str | None, str | None] = (None, None)
+        self._raw = _RawMessageBuilder(self.writer)
         self._usage: JsonObject | None = None
         self._raw_finish_reason: str | None = None
         self._is_refusal = False
         self._is_legacy = True  # no `tool_calls` has come yet, which replaces `function_call`
 
-    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+    def on_event(self, name: str, text: str) -> None:
         if text.strip() == "[DONE]":
-            self._finish(self.raw_events, chunks)
+            self._finish(self.raw_events)
             return
         if name == "error":
             raise parse_error_body(None, text.encode())
-        self._decode_body(self.parse_event(text), "delta", chunks)
+        self._decode_body(self.parse_event(text), "delta")
 
-    def on_end(self, chunks: list[Chunk]) -> None:
+    def on_end(self) -> None:
         if self._raw_finish_reason and self._end_marker == "finish_reason":
-            self._finish(self.raw_events, chunks)
+            self._finish(self.raw_events)
 
-    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
-        self._decode_body(body, "message", chunks)
-        self._finish(body, chunks)
+    def on_response(self, body: Any) -> None:
+        self._decode_body(body, "message")
+        self._finish(body)
 
-    def _decode_body(self, body: JsonObject, key: str, chunks: list[Chunk]) -> None:
+    def _decode_body(self, body: JsonObject, key: str) -> None:
         """Decode one event, or a non-streamed response (`key` is the message's field)."""
         raise_for_error(body)
         if self.is_complete:
             return
-        self._note_info(body, chunks)
+        self._note_info(body)
         if usage := body.get("usage") or as_object(body.get("x_groq")).get("usage"):
             self._usage = usage
         for choice in body.get("choices") or ():
@@ -181,26 +162,24 @@ class ChatDecoder(EventDecoder):
             raise_for_error(choice)
             self._has_message = self._has_message or isinstance(choice.get(key), dict)
             message = as_object(choice.get(key))
-            self._decode_message(_number_tool_calls(message) if key == "message" else message, chunks)
+            self._decode_message(_number_tool_calls(message) if key == "message" else message)
             self._note_finish_reason(as_text(choice.get("finish_reason")))
             if is_known_incomplete(native := as_text(choice.get("native_finish_reason"))):  # OpenRouter
                 self._note_finish_reason(native)
 
-    def _finish(self, response: object, chunks: list[Chunk]) -> None:
-        """End the complete `response`: close the open part, and append usage, finish reason and raw message."""
+    def _finish(self, response: object) -> None:
+        """End the complete `response`: write what is open, usage, finish reason and raw message."""
         if self.is_complete:
             return
         if not self._has_message:
             raise MalformedResponseError("the response has no choices", str(response))
-        self._switch_part(None, chunks)
-        self._raw.calls.end(chunks)
-        self.is_complete = True
+        self.writer.end_part()
+        self._raw.calls.end()
         if audio := self._raw.build_audio():
-            chunks.append(ProviderChunk(c.ProviderBlock(kind="audio", raw=audio)))
+            self.writer.write_block("audio", audio)
         if self._usage:
-            chunks.append(UsageChunk(_decode_usage(self._usage)))
-        chunks.append(FinishReasonChunk(self._finish_reason(), self._raw_finish_reason))
-        chunks.append(RawMessageChunk(self._raw.build()))
+            self.writer.write(UsageChunk(_decode_usage(self._usage)))
+        self.complete(self._finish_reason(), self._raw_finish_reason, self._raw.build())
 
     def _note_finish_reason(self, raw_reason: str) -> None:
         """Keep the last finish reason, but never replace a known failure: some servers end every stream with "stop"."""
@@ -212,98 +191,72 @@ class ChatDecoder(EventDecoder):
             return FinishReason.REFUSAL
         return parse_finish_reason(self._raw_finish_reason, self._raw.calls.function_arguments())
 
-    def _note_info(self, body: JsonObject, chunks: list[Chunk]) -> None:
-        id, model = self._info
-        if id and model:
-            return
-        info = (id or as_text(body.get("id")) or None, model or as_text(body.get("model")) or None)
-        if info != self._info:
-            self._info = info
-            chunks.append(ResponseInfoChunk(*info))
+    def _note_info(self, body: JsonObject) -> None:
+        id, model = self.info
+        if not (id and model):  # some servers send another id in each event
+            self.note_info(id or as_text(body.get("id")), model or as_text(body.get("model")))
 
-    def _decode_message(self, message: JsonObject, chunks: list[Chunk]) -> None:
+    def _decode_message(self, message: JsonObject) -> None:
         if not any(map(message.get, _OTHER_FIELDS)):
-            self._decode_content(message.get("content"), chunks)
+            self._decode_content(message.get("content"))
             return
-        self._decode_reasoning(message, chunks)
-        self._decode_content(message.get("content"), chunks)
+        self._decode_reasoning(message)
+        self._decode_content(message.get("content"))
         if refusal := as_text(message.get("refusal")):
             self._is_refusal = True
             self._raw.add_text("refusal", refusal)
-            self._write_delta("text", refusal, chunks)
+            self.writer.write_delta("text", refusal)
         for citation in _decode_citations(message):
-            self._switch_part("text", chunks)
-            chunks.append(CitationChunk(citation))
-        self._decode_tool_calls(message, chunks)
+            self.writer.write_citation(citation)
+        self._decode_tool_calls(message)
         self._raw.add_audio(as_object(message.get("audio")))
         for image in message.get("images") or ():
             self._raw.images.append(image)
-            chunks.append(ProviderChunk(c.ProviderBlock(kind="image", raw=image)))
+            self.writer.write_block("image", image)
 
-    def _decode_reasoning(self, message: JsonObject, chunks: list[Chunk]) -> None:
+    def _decode_reasoning(self, message: JsonObject) -> None:
         # Servers that send both fields send the same text in both.
         thoughts = {name: piece for name in _THOUGHT_FIELDS if (piece := as_text(message.get(name)))}
         for name, piece in thoughts.items():
             self._raw.add_text(name, piece)
-        self._write_delta("thought", next(iter(thoughts.values()), ""), chunks)
+        self.writer.write_delta("thought", next(iter(thoughts.values()), ""))
         for detail in message.get("reasoning_details") or ():
             self._raw.add_detail(detail)
 
-    def _decode_content(self, content: object, chunks: list[Chunk]) -> None:
+    def _decode_content(self, content: object) -> None:
         if isinstance(content, str):
             if content:
                 self._raw.add_part("text", content)
-                self._write_delta("text", content, chunks)
+                self.writer.write_delta("text", content)
         elif isinstance(content, list):
             for part in cast("Iterable[Any]", content):
-                self._decode_part(part, chunks)
+                self._decode_part(part)
 
-    def _decode_part(self, part: Any, chunks: list[Chunk]) -> None:
+    def _decode_part(self, part: Any) -> None:
         match part:
             case str() | {"text": str()} if isinstance(part, str) or part.get("type") in ("text", None):
-                self._decode_content(part if isinstance(part, str) else part["text"], chunks)
+                self._decode_content(part if isinstance(part, str) else part["text"])
             case {"type": "text", "text": None}:
                 pass
             case {"type": "thinking", "thinking": str(thought)}:
                 self._raw.add_part("", part)  # with its signature, if it has one
-                self._write_delta("thought", thought, chunks)
+                self.writer.write_delta("thought", thought)
             case {"type": "thinking", "thinking": [*pieces]}:
                 thought = "".join(piece.get("text") or "" for piece in pieces)  # some are references
                 self._raw.add_part("thinking", thought)
-                self._write_delta("thought", thought, chunks)
+                self.writer.write_delta("thought", thought)
             case _:
                 self._raw.add_part("", part)
-                chunks.append(ProviderChunk(c.ProviderBlock(kind=str(part.get("type")), raw=part)))
+                self.writer.write_block(part.get("type"), part)
 
-    def _write_delta(self, kind: str, delta: str, chunks: list[Chunk]) -> None:
-        if delta:
-            self._switch_part(kind, chunks)
-            chunks.append(TextChunk(delta) if kind == "text" else ThoughtChunk(delta))
-
-    def _decode_tool_calls(self, message: JsonObject, chunks: list[Chunk]) -> None:
+    def _decode_tool_calls(self, message: JsonObject) -> None:
         entries = message.get("tool_calls") or ()
         legacy = as_object(message.get("function_call"))
         self._is_legacy = self._is_legacy and not entries
         if self._is_legacy and any(legacy.values()):  # servers that send both fields send the same in both
             entries = [{"index": 0, "function": legacy}]
-        if not entries:
-            return
-        call_chunks: list[Chunk] = []
-        try:
-            self._raw.calls.add(entries, call_chunks)
-        finally:
-            if any(isinstance(chunk, ToolCallStartChunk) for chunk in call_chunks):
-                self._switch_part(None, chunks)
-            chunks += call_chunks
-
-    def _switch_part(self, kind: str | None, chunks: list[Chunk]) -> None:
-        if kind == self._open_part:
-            return
-        if self._open_part:
-            chunks.append(TextEndChunk() if self._open_part == "text" else ThoughtEndChunk())
-        if kind:
-            chunks.append(TextStartChunk() if kind == "text" else ThoughtStartChunk())
-        self._open_part = kind
+        if entries:
+            self._raw.calls.add(entries)
 
 
 def _number_tool_calls(message: JsonObject) -> JsonObject:

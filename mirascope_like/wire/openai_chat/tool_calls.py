@@ -22,10 +22,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...types.chunks import Chunk, ToolCallChunk, ToolCallEndChunk, ToolCallStartChunk
 from ..codec import JsonObject, MalformedResponseError
 from ..json_parsing import as_object, as_text
-from ..tool_calls import ArgumentsBuffer, UniqueIds, arguments_text, normalize_index
+from ..part_writer import PartWriter
+from ..tool_calls import ArgumentsBuffer, arguments_text, normalize_index
 
 __all__ = ["ToolCalls"]
 
@@ -142,22 +142,21 @@ class _PartialCall:
         self.has_args = self._is_placeholder = False
         self.args = ArgumentsBuffer()
 
-    def write_start(self, ids: UniqueIds, chunks: list[Chunk]) -> None:
-        """Append the start chunk."""
-        self.id = ids.make_unique(self.id)
+    def write_start(self, writer: PartWriter) -> None:
+        """Write that the call begins."""
+        self.id = writer.ids.make_unique(self.id)
         self.is_started = True
-        chunks.append(ToolCallStartChunk(self.id, self.name))
+        writer.begin_call(self.id, self.name)
 
-    def write_args(self, chunks: list[Chunk]) -> None:
-        """Append the arguments that are not in chunks yet. An empty object waits, since it may be a placeholder."""
+    def write_args(self, writer: PartWriter) -> None:
+        """Write the arguments that are not written yet. An empty object waits, since it may be a placeholder."""
         if not self._is_placeholder:
-            chunks.extend([ToolCallChunk(self.id, piece) for piece in self.args.take_new_pieces()])
+            writer.write_arguments(self.id, self.args)
 
-    def write_end(self, chunks: list[Chunk]) -> None:
-        """Append the remaining arguments and the end chunk."""
+    def write_end(self, writer: PartWriter) -> None:
+        """Write the remaining arguments and the end."""
         self._is_placeholder = False
-        self.write_args(chunks)
-        chunks.append(ToolCallEndChunk(self.id))
+        writer.end_call(self.id, self.args)
 
     def to_raw(self) -> JsonObject:
         """Return the call in the form of a non-streamed response."""
@@ -169,7 +168,8 @@ class _PartialCall:
 class ToolCalls:
     """The tool calls of one response. Work is linear in the number of deltas and their size."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: PartWriter) -> None:
+        self._writer = writer
         self._calls: list[_PartialCall] = []
         self._by_index: dict[object, _PartialCall] = {}
         self._by_id: dict[str, _PartialCall] = {}
@@ -177,14 +177,13 @@ class ToolCalls:
         self._count_without_args = 0
         self._started_count = 0  # calls are started in order
         self._certain_count = 0  # calls whose names are certain, if they have one
-        self._ids = UniqueIds("call_")
         self._has_whole_calls = False  # whether the first call came with name and arguments in one delta
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def add(self, entries: Iterable[JsonObject], chunks: list[Chunk]) -> None:
-        """Add the `tool_calls` of one delta of a stream and append their chunks. Raises `MalformedResponseError`."""
+    def add(self, entries: Iterable[JsonObject]) -> None:
+        """Add the `tool_calls` of one delta of a stream and write them. Raises `MalformedResponseError`."""
         name = ""
         for entry in entries:
             delta = _parse_delta(entry)
@@ -192,18 +191,18 @@ class ToolCalls:
                 delta.index = object()  # names beside each other in one list are not pieces of one name
             name = delta.name or name
             if delta.args or delta.name or delta.id:
-                self._add_delta(delta, chunks)
+                self._add_delta(delta)
 
-    def end(self, chunks: list[Chunk]) -> None:
-        """Append the rest of the calls. Raises `MalformedResponseError` for arguments without a name."""
+    def end(self) -> None:
+        """Write the rest of the calls. Raises `MalformedResponseError` for arguments without a name."""
         for call in self._calls:
             if call.has_args and not call.names:
                 raise MalformedResponseError("arguments came without the name of their tool", call.args.text)
         self._calls = [call for call in self._calls if call.names]
         for call in self._calls:
             if not call.is_started:
-                call.write_start(self._ids, chunks)
-            call.write_end(chunks)
+                call.write_start(self._writer)
+            call.write_end(self._writer)
 
     def function_arguments(self) -> list[str]:
         """Return the arguments of the function calls so far, as the model wrote them."""
@@ -213,7 +212,7 @@ class ToolCalls:
         """Return the calls in the form of a non-streamed message."""
         return [call.to_raw() for call in self._calls]
 
-    def _add_delta(self, delta: _Delta, chunks: list[Chunk]) -> None:
+    def _add_delta(self, delta: _Delta) -> None:
         call = self._find_or_begin_call(delta)
         call.is_custom = call.is_custom or delta.is_custom
         if delta.name and not (call.names and call.has_args):
@@ -226,9 +225,9 @@ class ToolCalls:
             call.add_args(delta.args, delta.id)
         self._remember_keys(call, delta)
         if self._started_count < self._certain_count:
-            self._start_certain_calls(chunks)
+            self._start_certain_calls()
         if call.is_started:
-            call.write_args(chunks)
+            call.write_args(self._writer)
 
     def _remember_keys(self, call: _PartialCall, delta: _Delta) -> None:
         """Remember the index and id by which later deltas may name a call."""
@@ -310,12 +309,12 @@ class ToolCalls:
                 self._by_id[id] = other
         return self._by_id[delta.id]
 
-    def _start_certain_calls(self, chunks: list[Chunk]) -> None:
+    def _start_certain_calls(self) -> None:
         """Start the calls whose names are certain, in order."""
         while self._started_count < self._certain_count and (call := self._calls[self._started_count]).names:
             self._started_count += 1
-            call.write_start(self._ids, chunks)
-            call.write_args(chunks)
+            call.write_start(self._writer)
+            call.write_args(self._writer)
 
 
 def _parse_delta(entry: JsonObject) -> _Delta:

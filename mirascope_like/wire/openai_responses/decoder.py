@@ -17,22 +17,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...types.chunks import (
-    Chunk,
-    FinishReason,
-    FinishReasonChunk,
-    ProviderToolUsage,
-    RawMessageChunk,
-    ResponseInfoChunk,
-    Usage,
-    UsageChunk,
-)
+from ...types.chunks import FinishReason, ProviderToolUsage, Usage, UsageChunk
 from ..codec import JsonObject, MalformedResponseError, ReportedError
 from ..error_bodies import parse_error_value, raise_for_error
 from ..finish_reasons import parse_finish_reason
 from ..json_parsing import as_object, as_objects
 from ..sse import EventDecoder
-from ..tool_calls import UniqueIds
 from .item_lookup import ItemPositions, can_be_same_item
 from .output_items import (
     ARGUMENT_EVENTS,
@@ -74,11 +64,9 @@ class ResponsesDecoder(EventDecoder):
         self._pending_events: dict[int, list[JsonObject]] = {}  # events that came before their item had its turn
         self._truncated_items: list[JsonObject] = []  # items that were not done at the end
         self._positions = ItemPositions()
-        self._ids = UniqueIds("call_")
-        self._info: tuple[str | None, str | None] = (None, None)
         self._error: ReportedError | None = None
 
-    def on_event(self, name: str, text: str, chunks: list[Chunk]) -> None:
+    def on_event(self, name: str, text: str) -> None:
         if self.is_complete or text.strip() == "[DONE]":
             return
         event = self.parse_event(text)
@@ -88,28 +76,27 @@ class ResponsesDecoder(EventDecoder):
         match kind:
             case "response.completed" | "response.incomplete" | "response.failed":
                 response = as_object(event.get("response"))
-                self.on_response(
-                    {**response, "status": _final_status(response, kind.removeprefix("response."))}, chunks
-                )
+                self.on_response({**response, "status": _final_status(response, kind.removeprefix("response."))})
             case "response.output_item.added":
                 self._note_added(self._positions.add_item(event), as_object(event.get("item")))
-                self._write_ready_items(chunks)
+                self._write_ready_items()
             case "response.output_item.done":
                 self._note_done(self._positions.finish_item(event), as_object(event.get("item")))
-                self._write_ready_items(chunks)
+                self._write_ready_items()
             case _ if kind in _ITEM_EVENTS:
-                self._add_event(self._positions.find_item(event), event, chunks)
+                self._add_event(self._positions.find_item(event), event)
             case _ if kind in (None, "error"):
                 # If another event follows, it describes the error again, in more detail.
                 self._error = _decode_error(event)
             case _:
-                self._note_info(as_object(event.get("response")), chunks)
+                response = as_object(event.get("response"))
+                self.note_info(response.get("id"), response.get("model"))
 
-    def on_end(self, chunks: list[Chunk]) -> None:
+    def on_end(self) -> None:
         if self._error:
             raise self._error
 
-    def on_response(self, body: Any, chunks: list[Chunk]) -> None:
+    def on_response(self, body: Any) -> None:
         # Write what has not been written, and how the response ended.
         response = as_object(body)
         raise_for_error(body)
@@ -119,22 +106,19 @@ class ResponsesDecoder(EventDecoder):
             self._done_items or self._current_item or self._added_items or self._pending_events
         ):
             raise MalformedResponseError("the response has no output", str(response))
-        self._note_info(response, chunks)
+        self.note_info(response.get("id"), response.get("model"))
         final_output = as_objects(response.get("output"))
         output = final_output or [*self._done_items, *(item for _, item in sorted(self._early_items.items()))]
         for item in _unwritten_items(final_output, self._done_items):
-            self._write_item(item, chunks)
+            self._write_item(item)
         if self._current_item:
-            self._write_open_item(self._current_item, chunks)
+            self._write_open_item(self._current_item)
         if not final_output:
-            self._write_remaining_items(chunks)
+            self._write_remaining_items()
         if usage := as_object(response.get("usage")):
-            chunks.append(UsageChunk(_decode_usage(usage, output)))
-        chunks.append(
-            FinishReasonChunk(_finish_reason(response, [*output, *self._truncated_items]), response.get("status"))
-        )
-        chunks.append(RawMessageChunk(output))
-        self.is_complete = True
+            self.writer.write(UsageChunk(_decode_usage(usage, output)))
+        reason = _finish_reason(response, [*output, *self._truncated_items])
+        self.complete(reason, response.get("status"), output)
 
     def _note_added(self, position: int, raw: JsonObject) -> None:
         if position > len(self._done_items) or (position == len(self._done_items) and self._current_item is None):
@@ -146,61 +130,55 @@ class ResponsesDecoder(EventDecoder):
             self._added_items.pop(position, None)
             self._pending_events.pop(position, None)
 
-    def _add_event(self, position: int, event: JsonObject, chunks: list[Chunk]) -> None:
+    def _add_event(self, position: int, event: JsonObject) -> None:
         if position == len(self._done_items) and self._current_item is not None:
-            self._current_item.add_delta(event, chunks)
+            self._current_item.add_delta(event)
         elif position >= len(self._done_items):
             self._pending_events.setdefault(position, []).append(event)
 
-    def _write_ready_items(self, chunks: list[Chunk]) -> None:
+    def _write_ready_items(self) -> None:
         """Write the items whose turn has come."""
         while (position := len(self._done_items)) in self._early_items:
-            self._write_item(self._early_items.pop(position), chunks)
+            self._write_item(self._early_items.pop(position))
         if self._current_item is None and position in self._added_items:
-            self._begin_item(self._added_items.pop(position), self._pending_events.pop(position, ()), chunks)
+            self._begin_item(self._added_items.pop(position), self._pending_events.pop(position, ()))
 
-    def _begin_item(self, raw: JsonObject, events: Iterable[JsonObject], chunks: list[Chunk]) -> OutputItem:
+    def _begin_item(self, raw: JsonObject, events: Iterable[JsonObject]) -> OutputItem:
         """Begin an item, and write the events that came before its turn."""
-        self._current_item = item = make_item(raw, self._ids)
-        item.start(chunks)
+        self._current_item = item = make_item(raw, self.writer)
+        item.start()
         for event in events:
-            item.add_delta(event, chunks)
+            item.add_delta(event)
         return item
 
-    def _write_item(self, raw: JsonObject, chunks: list[Chunk]) -> None:
+    def _write_item(self, raw: JsonObject) -> None:
         """Write the rest of an item that is complete."""
         if self._current_item is not None and raw.get("type") not in (None, self._current_item.kind):
             if self._current_item.kind in CLIENT_CALLS:
                 raise MalformedResponseError(_LACKS_CALL, str(self._current_item.raw))
-            self._write_open_item(self._current_item, chunks)
-        item, self._current_item = self._current_item or make_item(raw, self._ids), None
+            self._write_open_item(self._current_item)
+        item, self._current_item = self._current_item or make_item(raw, self.writer), None
         self._done_items.append(raw)
-        item.finish(raw, chunks)
+        item.finish(raw)
 
-    def _write_open_item(self, item: OutputItem, chunks: list[Chunk]) -> None:
+    def _write_open_item(self, item: OutputItem) -> None:
         """Write an item that is not complete, as far as it came."""
         if self._positions.has_done_item and not item.has_enough_content:
             raise MalformedResponseError("a tool call began and never ended", str(item.raw))
         self._current_item = None
         if not item.is_complete:
             self._truncated_items.append({**item.raw, "status": "incomplete"})
-        item.finish(item.raw, chunks)
+        item.finish(item.raw)
 
-    def _write_remaining_items(self, chunks: list[Chunk]) -> None:
+    def _write_remaining_items(self) -> None:
         """Write the items whose turn never came: in their final form, else as far as they came."""
         for position in sorted({*self._early_items, *self._added_items, *self._pending_events}):
             if position in self._early_items:
-                self._write_item(self._early_items[position], chunks)
+                self._write_item(self._early_items[position])
                 continue
             events = self._pending_events.get(position, [])
             if raw := self._added_items.get(position) or _infer_item_start(events):
-                self._write_open_item(self._begin_item(raw, events, chunks), chunks)
-
-    def _note_info(self, response: JsonObject, chunks: list[Chunk]) -> None:
-        info = (response.get("id") or self._info[0], response.get("model") or self._info[1])
-        if info != self._info:
-            self._info = info
-            chunks.append(ResponseInfoChunk(*info))
+                self._write_open_item(self._begin_item(raw, events))
 
 
 def _unwritten_items(output: Sequence[JsonObject], written: Sequence[JsonObject]) -> Sequence[JsonObject]:
