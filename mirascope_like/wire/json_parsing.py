@@ -7,7 +7,8 @@ unexpected type.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import cast
 
 from .codec import JsonObject
@@ -21,13 +22,10 @@ def parse_json(data: bytes) -> object:
     Halves of surrogate pairs are accepted, since some servers split a character between two events. So are encodings
     other than UTF-8, and `NaN`.
     """
-    import jiter  # imported when first used
-
     try:
-        value: object = jiter.from_json(data)
+        return _fast_parser()(data)
     except ValueError:
-        value = json.loads(data)
-    return value
+        return json.loads(data)
 
 
 def as_object(value: object) -> JsonObject:
@@ -44,3 +42,10 @@ def as_objects(value: object) -> list[JsonObject]:
 def as_text(value: object) -> str:
     """Return a value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
+
+
+@cache
+def _fast_parser() -> Callable[[bytes], object]:
+    import jiter  # when the first response arrives
+
+    return jiter.from_json

@@ -55,26 +55,22 @@ class SSEParser:
         return self._parse_lines([b"".join(self._pieces), b""])
 
     def _parse_lines(self, lines: list[bytes]) -> list[tuple[str, str]]:
+        if self._is_start:
+            self._is_start = False
+            lines[0] = lines[0].removeprefix(_BOM)
         events: list[tuple[str, str]] = []
         for line in lines:
-            if self._is_start:
-                self._is_start = False
-                line = line.removeprefix(_BOM)
-            if line:
-                self._parse_field(line)
-                continue
-            if self._data:
-                events.append((self._name, "\n".join(self._data)))
-                self._data = []
-            self._name = ""
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
+            elif name == b"event":
+                self._name = value.removeprefix(b" ").decode("utf-8", "replace")
+            elif not line:
+                if self._data:
+                    events.append((self._name, "\n".join(self._data)))
+                    self._data = []
+                self._name = ""
         return events
-
-    def _parse_field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
-        elif name == b"event":
-            self._name = value.removeprefix(b" ").decode("utf-8", "replace")
 
 
 class EventDecoder:
@@ -173,7 +169,7 @@ class EventDecoder:
         """Return the JSON object of an event's data. Raises `MalformedResponseError` if it is none, and `ReportedError`
         for a list that reports an error."""
         try:
-            value = parse_json(text.encode("utf-8", "surrogatepass"))
+            value = parse_json(text.encode())
         except (ValueError, RecursionError) as error:
             raise MalformedResponseError("an event is not JSON", text) from error
         if not isinstance(value, dict):

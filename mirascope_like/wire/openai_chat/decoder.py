@@ -154,17 +154,20 @@ class ChatDecoder(EventDecoder):
         if self.is_complete:
             return
         self._note_info(body)
-        if usage := body.get("usage") or as_object(body.get("x_groq")).get("usage"):
+        if usage := body.get("usage") or ("x_groq" in body and as_object(body["x_groq"]).get("usage")):
             self._usage = usage
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
             raise_for_error(choice)
-            self._has_message = self._has_message or isinstance(choice.get(key), dict)
-            message = as_object(choice.get(key))
-            self._decode_message(_number_tool_calls(message) if key == "message" else message)
-            self._note_finish_reason(as_text(choice.get("finish_reason")))
-            if is_known_incomplete(native := as_text(choice.get("native_finish_reason"))):  # OpenRouter
+            message: JsonObject | None = choice.get(key)
+            if isinstance(message, dict):
+                self._has_message = True
+                self._decode_message(_number_tool_calls(message) if key == "message" else message)
+            if reason := choice.get("finish_reason"):
+                self._note_finish_reason(as_text(reason))
+            native = choice.get("native_finish_reason")  # OpenRouter
+            if native and is_known_incomplete(as_text(native)):
                 self._note_finish_reason(native)
 
     def _finish(self, response: object) -> None:
