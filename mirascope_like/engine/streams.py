@@ -133,19 +133,24 @@ class Stream:
         than the reader knows of."""
         run = self._run
         while True:
-            if restarts != self.restarts and self._restarted is not None:
-                raise StreamRestarted(self._restarted)
-            memory = self._memory
-            is_closed = run.is_over and run.state is State.CLOSED
-            if position < (memory.handed_out if is_closed else len(memory)):
-                return memory.hand_out(position)
-            if position == _AFTER_ALL and not is_closed:  # `finish` sees all that comes
-                memory.show_all()
+            if (chunk := self.peek(position, restarts)) is not None:
+                return chunk
+            if position == _AFTER_ALL and run.state is not State.CLOSED:  # `finish` sees all that comes
+                self._memory.show_all()
             if run.is_over:
                 if self.failure is not None:
                     raise self.failure
                 return None
             await self._advance_unless(lambda: position < len(self._memory))
+
+    def peek(self, position: int, restarts: int) -> ContentChunk | None:
+        """Return the content chunk at a position; `None` if it has not come. Raises `StreamRestarted`, as `pull`
+        does."""
+        if restarts != self.restarts and self._restarted is not None:
+            raise StreamRestarted(self._restarted)
+        memory = self._memory
+        end = memory.handed_out if self._run.is_over and self._run.state is State.CLOSED else len(memory)
+        return memory.hand_out(position) if position < end else None
 
     def take(self, position: int) -> Sequence[ContentChunk]:
         """Hand out all chunks that have come, from a position on."""
@@ -230,6 +235,15 @@ class Reader:
         self._joined = False
         self._has_left = False
         self.position: int = position
+
+    def peek(self) -> ContentChunk | None:
+        """Return the next content chunk if it has come. Without waiting, so it costs a fraction of `next`."""
+        if not self._joined:
+            return None
+        chunk = self._stream.peek(self.position, self._restarts)
+        if chunk is not None:
+            self.position += 1
+        return chunk
 
     async def next(self) -> ContentChunk | None:
         """Return the next content chunk; `None` after the last, and after `leave`."""

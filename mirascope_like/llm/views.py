@@ -226,7 +226,7 @@ class View(Iterator[T]):
         while True:
             for item in self._ready:
                 return item
-            chunk = run(self._reader.next())
+            chunk = self._reader.peek() or run(self._reader.next())
             if chunk is None:
                 raise StopIteration
             self._ready = iter(self._step(chunk))
@@ -250,7 +250,7 @@ class AsyncView(AsyncIterator[T]):
         while True:
             for item in self._ready:
                 return item
-            chunk = await self._reader.next()
+            chunk = self._reader.peek() or await self._reader.next()
             if chunk is None:
                 raise StopAsyncIteration
             self._ready = iter(self._step(chunk))
