@@ -6,6 +6,7 @@
 * Redirects are not followed, and nothing is sent twice: only the engine retries.
 * Cookies are neither stored nor sent: one client serves the keys of many users.
 * Creating a TLS context takes tens of milliseconds, so the first https:// URL creates one, and all clients share it.
+* No event loop waits for that, or for the import of an HTTP client: worker threads do both.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from .base import Channel
+from .base import ByteStream, Channel, HttpReply, HttpRequest
 from .httpx_channel import (
     CONNECT_TIMEOUT,
     KEEPALIVE_TIMEOUT,
@@ -25,6 +26,7 @@ from .httpx_channel import (
     NativeChannel,
     close_quietly,
 )
+from .loading import load_anyio, load_once
 from .loop_local import Closer, LoopResource, asyncio_loop
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class HttpTransport:
         self._options = functools.partial(_client_options, uds, trust_env)
         self._blocking_clients: dict[tuple[int, bool], httpx2.Client] = {}
         self._native_channels = LoopResource[Channel](
-            functools.partial(_make_native_channel, asyncio_client, uds, trust_env)
+            functools.partial(_open_loop_channel, asyncio_client, uds, trust_env)
         )
 
     def blocking(self) -> BlockingChannel:
@@ -84,19 +86,82 @@ class HttpTransport:
         return client
 
 
-def _make_native_channel(
-    asyncio_client: str, uds: str | None, trust_env: bool, owner: object
-) -> tuple[Channel, Closer]:
+class _LoopChannel:
+    """The channel of one event loop. Worker threads import the HTTP client and make the TLS context when a request
+    first needs them."""
+
+    def __init__(self, client: str, uds: str | None, trust_env: bool, owner: object) -> None:
+        self._client = client
+        self._trust_env = trust_env
+        self._make = functools.partial(_make_native_channel, client, uds, trust_env, owner)
+        self._channel: Channel | None = None
+        self._close_channel: Closer | None = None
+        self._has_tls = False
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole response."""
+        channel = self._get_channel(request) or await self._load_channel(request)
+        return await channel.post(request)
+
+    async def open(self, request: HttpRequest) -> ByteStream:
+        """Send the request and return once status and headers have arrived."""
+        channel = self._get_channel(request) or await self._load_channel(request)
+        return await channel.open(request)
+
+    async def close(self) -> None:
+        """Close the connections at the end of the loop."""
+        if self._close_channel is not None:
+            await self._close_channel()
+
+    def _get_channel(self, request: HttpRequest) -> Channel | None:
+        return self._channel if self._has_tls or not _is_tls(request.url) else None
+
+    async def _load_channel(self, request: HttpRequest) -> Channel:
+        await load_once(
+            (self._client, self._trust_env), functools.partial(_import_client, self._client, self._trust_env)
+        )
+        if self._client == "httpx2":
+            await load_anyio()
+        if _is_tls(request.url):
+            from .environment import tls_context
+
+            await load_once("TLS context", tls_context)
+            self._has_tls = True
+        if self._channel is None:
+            self._channel, self._close_channel = self._make()
+        return self._channel
+
+
+def _open_loop_channel(asyncio_client: str, uds: str | None, trust_env: bool, owner: object) -> tuple[Channel, Closer]:
     """Return a channel for the running loop, which keeps its owner alive, and the function that closes it."""
-    if asyncio_client == "aiohttp" and asyncio_loop() is not None:
+    channel = _LoopChannel("httpx2" if asyncio_loop() is None else asyncio_client, uds, trust_env, owner)
+    return channel, channel.close
+
+
+def _import_client(client: str, trust_env: bool) -> None:
+    from .environment import no_tls_context
+
+    if client == "aiohttp" and not _has_socks_proxy(trust_env):
+        from . import aiohttp_channel as aiohttp_channel
+    else:
+        import httpx2
+
+        httpx2.AsyncHTTPTransport(verify=no_tls_context())  # the first one imports httpcore2
+
+
+def _has_socks_proxy(trust_env: bool) -> bool:
+    from .environment import environment_proxies
+
+    return trust_env and any(url.startswith("socks") for url in environment_proxies().values())
+
+
+def _make_native_channel(client: str, uds: str | None, trust_env: bool, owner: object) -> tuple[Channel, Closer]:
+    if client == "aiohttp" and not _has_socks_proxy(trust_env):  # which aiohttp does not speak
+        from .aiohttp_channel import AiohttpChannel, Connections
         from .environment import environment_proxies
 
-        proxies = environment_proxies() if trust_env else dict[str, str]()
-        if not any(url.startswith("socks") for url in proxies.values()):  # which aiohttp does not speak
-            from .aiohttp_channel import AiohttpChannel, Connections
-
-            connections = Connections(uds)
-            return AiohttpChannel(connections, proxies, owner), connections.close
+        connections = Connections(uds)
+        return AiohttpChannel(connections, environment_proxies() if trust_env else {}, owner), connections.close
     clients = _LoopClientPool(functools.partial(_client_options, uds, trust_env), owner)
     return NativeChannel(clients), clients.close
 
