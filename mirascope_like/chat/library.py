@@ -139,6 +139,9 @@ class _Keyed:
     def endpoint(self, name: str, messages: Sequence[LLMMessage]) -> Endpoint:
         return self.provider.endpoint(self.name, messages)
 
+    def load(self, name: str, messages: Sequence[LLMMessage]) -> None:
+        self.provider.load(self.name, messages)
+
 
 class _Answer:
     """See `Answering`."""

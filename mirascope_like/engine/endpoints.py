@@ -24,7 +24,7 @@ from .exchanges import Endpoint, HTTPEndpoint
 if TYPE_CHECKING:
     from ..wire.features import Features
 
-__all__ = ["HTTPProvider", "Provider", "Registry", "default_transport", "has_audio", "registry"]
+__all__ = ["HTTPProvider", "Loadable", "Provider", "Registry", "default_transport", "has_audio", "registry"]
 
 
 @runtime_checkable
@@ -38,6 +38,16 @@ class Provider(Protocol):
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> Endpoint:
         """How to reach the model `name` (what follows the scope) with these messages."""
+        ...
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A provider that imports modules when it is first used."""
+
+    def load(self, name: str, messages: Sequence[Message]) -> None:
+        """Import what calls of the model `name` with these messages need. Async calls run this on a worker thread,
+        once for each model id, before they use `endpoint`. What it raises is ignored."""
         ...
 
 
@@ -106,6 +116,12 @@ class HTTPProvider:
             features=self._features(model, base_url),
         )
 
+    def load(self, name: str, messages: Sequence[Message]) -> None:
+        """See `Loadable`."""
+        codec, _ = self.codec(self.id, name, messages)
+        codec.decoder()
+        self._transport()
+
     def _features(self, model: str, base_url: str) -> Features:
         """Return what is known of a model. Nothing is guessed of a server that only an environment variable names."""
         from ..wire.features import find_features, find_known_features
@@ -116,6 +132,8 @@ class HTTPProvider:
     def _transport(self) -> Transport:
         if self.transport is None:
             return default_transport()
+        if not callable(self.transport):  # the quick check: the protocol's takes 5 % of a call
+            return self.transport
         return self.transport if isinstance(self.transport, Transport) else self.transport()
 
     def _base_url(self) -> str:

@@ -19,6 +19,7 @@ from ..wire.redaction import redact_and_truncate
 from .capabilities import remember
 from .exchanges import HTTPExchange
 from .plan import Prepared
+from .runtime import Runtime
 
 if TYPE_CHECKING:
     from ..wire.unsupported_params import Adjustment
@@ -29,7 +30,10 @@ T = TypeVar("T")
 
 
 async def sent(
-    prepared: Prepared, prepare: Callable[[Sequence[Adjustment]], Prepared], send: Callable[[Prepared], Awaitable[T]]
+    runtime: Runtime,
+    prepared: Prepared,
+    prepare: Callable[[Sequence[Adjustment]], Prepared],
+    send: Callable[[Prepared], Awaitable[T]],
 ) -> tuple[Prepared, T]:
     """Send what was prepared, and again as long as refusals teach something that `prepare` can heed.
 
@@ -39,6 +43,7 @@ async def sent(
         try:
             answer = await send(prepared)
         except ReportedError as failure:
+            await runtime.load("refusals", _load_reader)
             learned = _learned(failure, prepared)
             if lessons and learned != lessons[-1]:
                 remember(prepared.endpoint, lessons[-1])
@@ -50,6 +55,10 @@ async def sent(
             for lesson in lessons[-1:]:
                 remember(prepared.endpoint, lesson)
             return prepared, answer
+
+
+def _load_reader() -> None:
+    from ..wire import unsupported_params as unsupported_params
 
 
 def _learned(failure: ReportedError, prepared: Prepared) -> Adjustment | None:

@@ -28,6 +28,7 @@ from .failures import FAILURES
 from .gate import FREE_LEASE, Gate, Lease, StartGate
 from .lessons import sent
 from .limits import Limits
+from .loading import load_for_plan
 from .plan import Plan, Prepared, prepare
 from .results import CallId, Result, State
 from .retry_policy import Decision, Raise, Retry, RetryPolicy
@@ -237,6 +238,7 @@ class Run:
                 self._reporter.end(self.result, self.error)
         self._step = State.SENDING
         self._limits.content_came()  # the time limit of the first token begins with the request
+        await load_for_plan(self._runtime, self.plan)
         asked = self._runtime.clock()
         lease = await self._limits.opening(lambda: self._gate.acquire(self.plan), _give_up_lease)
         if self.is_over:
@@ -270,7 +272,7 @@ class Run:
             attempt.adjust(self._prepare(adjustments))
             return attempt.prepared
 
-        _, source = await sent(attempt.prepared, prepare_again, self._open)
+        _, source = await sent(self._runtime, attempt.prepared, prepare_again, self._open)
         attempt.open(source)
         if attempt.joint is not joint and joint.beginning:  # the server does not continue a text after all
             self._forget(())

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport.base import Channel, Transport
+from ..transport.loading import load_anyio, load_once
 from ..transport.loop_local import asyncio_loop, running_loop
 from ..transport.threads import run_in_thread
 from .alarms import alarms
@@ -72,6 +73,11 @@ class Runtime(Protocol):
 
     async def admit(self) -> None:
         """Wait until another call may begin, so that many that are asked for at once do not stop the others."""
+        ...
+
+    async def load(self, key: Hashable, load: Callable[[], object]) -> None:
+        """Let a function import what this call needs, once for each key, before anything does that in an event loop.
+        In blocking code all is imported where it is used."""
         ...
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
@@ -166,6 +172,8 @@ class Blocking:
         return time.monotonic()
 
     async def admit(self) -> None: ...
+
+    async def load(self, key: Hashable, load: Callable[[], object]) -> None: ...
 
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
         return left_alone(seconds, lambda: _finish(job), lambda result: _finish(lambda: discard(result)))
@@ -325,9 +333,11 @@ class _LoopLock:
 
     async def __aenter__(self) -> None:
         if self._lock is None:
+            await load_anyio()
             import anyio
 
-            self._lock = anyio.Lock(fast_acquire=True)  # there are other places to give way to other tasks
+            # Its users give way to other tasks elsewhere. Meanwhile another task may have made it.
+            self._lock = self._lock or anyio.Lock(fast_acquire=True)
         await self._lock.acquire()
 
     async def __aexit__(
@@ -350,6 +360,7 @@ class _LoopBell:
             self._rest.cancel()
 
     async def rest(self, seconds: float) -> None:
+        await load_anyio()
         import anyio
 
         if not self._has_rung:
@@ -368,7 +379,11 @@ class Native:
         if (loop := asyncio_loop()) is not None:  # trio lets its tasks take turns at each step of a request
             await wait_to_start(loop)
 
+    async def load(self, key: Hashable, load: Callable[[], object]) -> None:
+        await load_once(key, load)
+
     async def within(self, seconds: float, job: Job[T], discard: Callable[[T], Awaitable[object]]) -> T:
+        await load_anyio()
         from anyio import move_on_after
 
         with move_on_after(seconds):

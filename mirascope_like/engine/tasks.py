@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ..transport.loading import load_anyio
 from ..transport.loop_local import LoopVar
 from ..transport.threads import run_in_thread, thread_limiters
 from .threads import Late
@@ -42,6 +43,7 @@ async def on_thread(fn: Callable[[], T], left: Callable[[], float] = _forever) -
     `left` is called when the function starts, and returns how many seconds it may take. Raises `Late` when these are
     over; if they are over already, the function is not started. Nor is it if a cancel scope ends this before.
     """
+    await load_anyio()
     from anyio import current_time
     from anyio.lowlevel import checkpoint_if_cancelled
 
@@ -59,6 +61,7 @@ async def on_thread(fn: Callable[[], T], left: Callable[[], float] = _forever) -
 async def gathered(jobs: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
     """Do all jobs, at most `limit` at a time, and return their results in order. If one raises, the others are
     cancelled."""
+    await load_anyio()
     from anyio.lowlevel import checkpoint
 
     group = _Group(jobs, limit)

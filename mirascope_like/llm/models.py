@@ -27,6 +27,7 @@ from typing_extensions import TypeVar, Unpack
 
 from ..engine.calls import ask
 from ..engine.endpoints import Provider, registry
+from ..engine.loading import load_format
 from ..engine.plan import Plan
 from ..engine.runtime import BLOCKING, NATIVE, run
 from ..engine.scopes import ScopedVariable
@@ -183,6 +184,12 @@ class Model:
             context=ctx,
         )
 
+    async def _plan_async(
+        self, content: object, tools: ToolsLike | None, format: FormatSpec[Any] | None, ctx: Context[Any] | None = None
+    ) -> Plan:
+        await load_format(NATIVE, format)
+        return self.plan(content, tools=tools, format=format, ctx=ctx)
+
     @property
     def provider(self) -> Provider:
         """The provider that a call would use now; looked up each time. Raises `NoRegisteredProviderError`."""
@@ -217,7 +224,7 @@ class Model:
         format: FormatSpec[F] | None = None,
     ) -> AsyncResponse[F]:
         """See `call`."""
-        return AsyncResponse(await ask(NATIVE, self.plan(content, tools=tools, format=format)))
+        return AsyncResponse(await ask(NATIVE, await self._plan_async(content, tools, format)))
 
     def stream(
         self,
@@ -237,7 +244,7 @@ class Model:
         format: FormatSpec[F] | None = None,
     ) -> AsyncStreamResponse[F]:
         """See `stream`."""
-        return AsyncStreamResponse(await open_stream(NATIVE, self.plan(content, tools=tools, format=format)))
+        return AsyncStreamResponse(await open_stream(NATIVE, await self._plan_async(content, tools, format)))
 
     # -- with a context -----------------------------------------------------------------------------------------------
 
@@ -261,7 +268,7 @@ class Model:
         format: FormatSpec[F] | None = None,
     ) -> AsyncContextResponse[D, F]:
         """See `context_call`."""
-        return AsyncContextResponse(await ask(NATIVE, self.plan(content, tools=tools, format=format, ctx=ctx)))
+        return AsyncContextResponse(await ask(NATIVE, await self._plan_async(content, tools, format, ctx)))
 
     def context_stream(
         self,
@@ -284,7 +291,7 @@ class Model:
         format: FormatSpec[F] | None = None,
     ) -> AsyncContextStreamResponse[D, F]:
         """See `context_stream`."""
-        plan = self.plan(content, tools=tools, format=format, ctx=ctx)
+        plan = await self._plan_async(content, tools, format, ctx)
         return AsyncContextStreamResponse(await open_stream(NATIVE, plan))
 
     # -- continuing a response ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base import ByteStream, Channel, HttpReply, HttpRequest
-from .httpx_channel import BlockingChannel, NativeChannel, read_reply
+from .httpx_channel import BlockingChannel, NativeChannel, make_client_sender, read_reply
 from .threads import run_in_thread, thread_limiters
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ClientTransport:
     def blocking(self) -> BlockingChannel:
         """Return a channel over the sync client. Raises `TypeError` if there is none."""
         client = self._clients.get_sync_client()
-        return BlockingChannel(lambda url: client)
+        return BlockingChannel(make_client_sender(client))
 
     def native(self) -> NativeChannel | ThreadedChannel:
         """Return a channel over the async client, or over the sync one in worker threads.

@@ -52,6 +52,7 @@ def tls_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
+@functools.cache
 def no_tls_context() -> ssl.SSLContext:
     """Return a cheap TLS context that trusts no certificate, for clients that are only used for http:// URLs."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -6,6 +6,7 @@
 * Redirects are not followed, and nothing is sent twice: only the engine retries.
 * Cookies are neither stored nor sent: one client serves the keys of many users.
 * Creating a TLS context takes tens of milliseconds, so the first https:// URL creates one, and all clients share it.
+* No event loop waits for that, or for the import of an HTTP client: worker threads do both.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from .base import Channel
+from .base import ByteStream, Channel, HttpReply, HttpRequest, Timeouts
 from .httpx_channel import (
     CONNECT_TIMEOUT,
     KEEPALIVE_TIMEOUT,
@@ -24,7 +25,9 @@ from .httpx_channel import (
     BlockingChannel,
     NativeChannel,
     close_quietly,
+    parse_url,
 )
+from .loading import load_anyio, load_once
 from .loop_local import Closer, LoopResource, asyncio_loop
 
 if TYPE_CHECKING:
@@ -55,48 +58,175 @@ class HttpTransport:
         asyncio_client = asyncio or os.environ.get("MIRASCOPE_LIKE_ASYNCIO_CLIENT") or "aiohttp"
         if asyncio_client not in ("aiohttp", "httpx2"):
             raise ValueError(f"The HTTP client for asyncio must be 'aiohttp' or 'httpx2', got {asyncio_client!r}.")
-        self._options = functools.partial(_client_options, uds, trust_env)
-        self._blocking_clients: dict[tuple[int, bool], httpx2.Client] = {}
+        self._send = _BlockingPool(uds, trust_env).send
         self._native_channels = LoopResource[Channel](
-            functools.partial(_make_native_channel, asyncio_client, uds, trust_env)
+            functools.partial(_open_loop_channel, asyncio_client, uds, trust_env)
         )
 
     def blocking(self) -> BlockingChannel:
-        """Return a channel over this process's client."""
-        return BlockingChannel(self._get_blocking_client)
+        """Return a channel over this process's connections."""
+        return BlockingChannel(self._send)
 
     def native(self) -> Channel:
         """Return a channel over the clients of the running event loop (asyncio or trio)."""
         return self._native_channels.get()
 
-    def _get_blocking_client(self, url: str) -> httpx2.Client:
-        # Clients of a parent process stay in the dict, unused: closing them here could wait for a lock that one of the
+
+class _BlockingPool:
+    """Sends blocking requests by transports of httpx2: one for each process and proxy, with TLS or without.
+
+    A client of httpx2 would use the same transports, and take a fifth of a call's time for cookies, redirects, hooks
+    and authentication, of which this needs none. They are closed with this object, which its channels and streams keep.
+    """
+
+    def __init__(self, uds: str | None, trust_env: bool) -> None:
+        self._uds = uds
+        self._proxies_allowed = trust_env and uds is None
+        self._trust_env = trust_env
+        self._transports: dict[tuple[int, bool, str | None], httpx2.HTTPTransport] = {}
+
+    def send(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
+        """See `BlockingSender`."""
+        import httpx2
+
+        transport = self._get_transport(request.url)
+        headers = httpx2.Headers(_default_headers())
+        headers.update(request.headers)
+        response = transport.handle_request(
+            httpx2.Request(
+                "POST",
+                parse_url(httpx2.URL, request.url),
+                headers=headers,
+                content=request.body,
+                extensions={"timeout": _make_timeouts(request.timeouts)},
+            )
+        )
+        if not stream:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+    def _get_transport(self, url: str) -> httpx2.HTTPTransport:
+        # Those of a parent process stay in the dict, unused: closing them here could wait for a lock that one of the
         # parent's threads held when it forked.
-        key = os.getpid(), _is_tls(url)
-        client = self._blocking_clients.get(key)
-        if client is None:
+        key = os.getpid(), _is_tls(url), self._find_proxy(url)
+        transport = self._transports.get(key)
+        if transport is None:
             import httpx2
 
-            new = httpx2.Client(**self._options(key[1], httpx2.HTTPTransport))
-            client = self._blocking_clients.setdefault(key, new)
-            if client is new:
+            new = httpx2.HTTPTransport(**_pool_options(key[1], self._trust_env), uds=self._uds, proxy=key[2])
+            transport = self._transports.setdefault(key, new)
+            if transport is new:
                 weakref.finalize(self, _close_in_process, key[0], new)
-        return client
+        return transport
+
+    @functools.cached_property
+    def _find_proxy(self) -> Callable[[str], str | None]:
+        from .environment import environment_proxies, make_proxy_finder
+
+        if self._proxies_allowed and (proxies := environment_proxies()):
+            return make_proxy_finder(proxies)
+        return lambda _: None
 
 
-def _make_native_channel(
-    asyncio_client: str, uds: str | None, trust_env: bool, owner: object
-) -> tuple[Channel, Closer]:
+@functools.cache
+def _default_headers() -> httpx2.Headers:
+    """Return the headers that a client of httpx2 sends with each request."""
+    import httpx2
+
+    from .environment import no_tls_context
+
+    with httpx2.Client(verify=no_tls_context()) as client:
+        return client.headers
+
+
+@functools.lru_cache
+def _make_timeouts(timeouts: Timeouts) -> dict[str, float]:
+    read = timeouts.read or READ_TIMEOUT
+    return {"connect": timeouts.connect or CONNECT_TIMEOUT, "read": read, "write": read, "pool": read}
+
+
+class _LoopChannel:
+    """The channel of one event loop. Worker threads import the HTTP client and make the TLS context when a request
+    first needs them."""
+
+    def __init__(self, client: str, uds: str | None, trust_env: bool, owner: object, closers: list[Closer]) -> None:
+        self._client = client
+        self._trust_env = trust_env
+        self._make = functools.partial(_make_native_channel, client, uds, trust_env, owner)
+        self._channel: Channel | None = None
+        self._closers = closers  # apart: what closes the connections must not keep the channel
+        self._has_tls = False
+
+    async def post(self, request: HttpRequest) -> HttpReply:
+        """Send the request and read the whole response."""
+        channel = self._get_channel(request) or await self._load_channel(request)
+        return await channel.post(request)
+
+    async def open(self, request: HttpRequest) -> ByteStream:
+        """Send the request and return once status and headers have arrived."""
+        channel = self._get_channel(request) or await self._load_channel(request)
+        return await channel.open(request)
+
+    def _get_channel(self, request: HttpRequest) -> Channel | None:
+        return self._channel if self._has_tls or not _is_tls(request.url) else None
+
+    async def _load_channel(self, request: HttpRequest) -> Channel:
+        await load_once(
+            (self._client, self._trust_env), functools.partial(_import_client, self._client, self._trust_env)
+        )
+        if self._client == "httpx2":
+            await load_anyio()
+        if _is_tls(request.url):
+            from .environment import tls_context
+
+            await load_once("TLS context", tls_context)
+            self._has_tls = True
+        if self._channel is None:
+            self._channel, close = self._make()
+            self._closers.append(close)
+        return self._channel
+
+
+def _open_loop_channel(asyncio_client: str, uds: str | None, trust_env: bool, owner: object) -> tuple[Channel, Closer]:
     """Return a channel for the running loop, which keeps its owner alive, and the function that closes it."""
-    if asyncio_client == "aiohttp" and asyncio_loop() is not None:
+    closers: list[Closer] = []
+    client = "httpx2" if asyncio_loop() is None else asyncio_client
+    return _LoopChannel(client, uds, trust_env, owner, closers), functools.partial(_close_all, closers)
+
+
+async def _close_all(closers: list[Closer]) -> None:
+    for close in closers:
+        await close()
+
+
+def _import_client(client: str, trust_env: bool) -> None:
+    from .environment import no_tls_context
+
+    if client == "aiohttp" and not _has_socks_proxy(trust_env):
+        from . import aiohttp_channel as aiohttp_channel
+    else:
+        import httpx2
+
+        httpx2.AsyncHTTPTransport(verify=no_tls_context())  # the first one imports httpcore2
+
+
+def _has_socks_proxy(trust_env: bool) -> bool:
+    from .environment import environment_proxies
+
+    return trust_env and any(url.startswith("socks") for url in environment_proxies().values())
+
+
+def _make_native_channel(client: str, uds: str | None, trust_env: bool, owner: object) -> tuple[Channel, Closer]:
+    if client == "aiohttp" and not _has_socks_proxy(trust_env):  # which aiohttp does not speak
+        from .aiohttp_channel import AiohttpChannel, Connections
         from .environment import environment_proxies
 
-        proxies = environment_proxies() if trust_env else dict[str, str]()
-        if not any(url.startswith("socks") for url in proxies.values()):  # which aiohttp does not speak
-            from .aiohttp_channel import AiohttpChannel, Connections
-
-            connections = Connections(uds)
-            return AiohttpChannel(connections, proxies, owner), connections.close
+        connections = Connections(uds)
+        return AiohttpChannel(connections, environment_proxies() if trust_env else {}, owner), connections.close
     clients = _LoopClientPool(functools.partial(_client_options, uds, trust_env), owner)
     return NativeChannel(clients), clients.close
 
@@ -118,7 +248,7 @@ class _LoopClientPool:
         if client is None:
             import httpx2
 
-            client = httpx2.AsyncClient(**self._options(tls, httpx2.AsyncHTTPTransport))
+            client = httpx2.AsyncClient(**self._options(tls))
             clients[client] = 0
         clients[client] += 1
         return client
@@ -139,32 +269,33 @@ class _LoopClientPool:
                 await close_quietly(clients.popitem()[0].aclose)
 
 
-def _close_in_process(pid: int, client: httpx2.Client) -> None:
+def _close_in_process(pid: int, transport: httpx2.HTTPTransport) -> None:
     if os.getpid() == pid:
-        client.close()
+        transport.close()
 
 
 def _is_tls(url: str) -> bool:
     return url[:6].lower() == "https:"
 
 
-def _client_options(uds: str | None, trust_env: bool, tls: bool, transport: Callable[..., Any]) -> dict[str, Any]:
-    from http.cookiejar import CookieJar, DefaultCookiePolicy
-
+def _pool_options(tls: bool, trust_env: bool) -> dict[str, Any]:
     import httpx2
 
     from .environment import no_tls_context, tls_context
 
-    common: dict[str, Any] = {
-        "verify": tls_context() if tls else no_tls_context(),
-        "trust_env": trust_env,
-        "limits": httpx2.Limits(
-            max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_TIMEOUT
-        ),
-    }
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_TIMEOUT)
+    return {"verify": tls_context() if tls else no_tls_context(), "trust_env": trust_env, "limits": limits}
+
+
+def _client_options(uds: str | None, trust_env: bool, tls: bool) -> dict[str, Any]:
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+    import httpx2
+
+    options = _pool_options(tls, trust_env)
     if uds is not None:  # a client takes no `uds` of its own
-        common = {"transport": transport(uds=uds, **common)}
-    return common | {
+        options = {"transport": httpx2.AsyncHTTPTransport(uds=uds, **options), **options}
+    return options | {
         "timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
         "follow_redirects": False,
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # stores none: clients are shared by all keys

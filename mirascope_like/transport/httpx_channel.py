@@ -30,11 +30,14 @@ __all__ = [
     "READ_TIMEOUT",
     "BlockingByteStream",
     "BlockingChannel",
+    "BlockingSender",
     "ClientPool",
     "NativeByteStream",
     "NativeChannel",
     "close_quietly",
+    "make_client_sender",
     "make_reply",
+    "parse_url",
     "read_reply",
     "translate_error",
     "translate_exception",
@@ -52,30 +55,44 @@ _HTTPX_DEFAULT_TIMEOUT = 5.0
 _CLOSE_TIMEOUT = 5.0
 
 
-class BlockingChannel:
-    """A channel over the client that `client_for(url)` returns: an `httpx2.Client`, or a legacy `httpx.Client`."""
+class BlockingSender(Protocol):
+    """Sends requests for a `BlockingChannel`."""
 
-    def __init__(self, client_for: Callable[[str], httpx2.Client]) -> None:
-        self._client_for = client_for
+    def __call__(self, request: HttpRequest, *, stream: bool) -> httpx2.Response:
+        """Return the response of `httpx2`, or of the legacy `httpx`; read to its end unless `stream` is true."""
+        ...
+
+
+class BlockingChannel:
+    """A channel over a function that sends by a client of the httpx family."""
+
+    def __init__(self, send: BlockingSender) -> None:
+        self._send = send
 
     async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole response."""
-        client = self._client_for(request.url)
         try:
-            return make_reply(client.send(_build_request(client, request), **_send_options(client, request)))
+            return make_reply(self._send(request, stream=False))
         except BaseException as exc:
             error = translate_exception(exc, request)
         raise error
 
     async def open(self, request: HttpRequest) -> BlockingByteStream:
         """Send the request and return once status and headers have arrived."""
-        client = self._client_for(request.url)
         try:
-            response = client.send(_build_request(client, request), stream=True, **_send_options(client, request))
-            return BlockingByteStream(response, request, self._client_for)
+            return BlockingByteStream(self._send(request, stream=True), request, self._send)
         except BaseException as exc:
             error = translate_exception(exc, request)
         raise error
+
+
+def make_client_sender(client: httpx2.Client) -> BlockingSender:
+    """Return a sender over an `httpx2.Client` or a legacy `httpx.Client`."""
+
+    def send(request: HttpRequest, *, stream: bool) -> httpx2.Response:
+        return client.send(_build_request(client, request), stream=stream, **_send_options(client, request))
+
+    return send
 
 
 class ClientPool(Protocol):
@@ -277,7 +294,7 @@ def make_reply(response: httpx2.Response) -> HttpReply:
 
 def _build_request(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:
     family: Callable[[str], httpx2.URL] = type(client.base_url)
-    url = _parse_url(family, request.url)
+    url = parse_url(family, request.url)
     request.sent = sent = client.build_request(
         "POST", url, headers=request.headers, content=request.body, timeout=_make_timeout(client, request)
     )
@@ -296,7 +313,7 @@ def _keep_request(request: httpx2.Request) -> httpx2.Request:
 
 
 @functools.lru_cache(maxsize=256)
-def _parse_url(family: Callable[[str], httpx2.URL], url: str) -> httpx2.URL:
+def parse_url(family: Callable[[str], httpx2.URL], url: str) -> httpx2.URL:
     """Parse a URL, once: both families parse in Python, which takes a fourteenth of the time of a call."""
     return family(url)
 

@@ -72,7 +72,7 @@ class LoopResource(Generic[T]):
 
     def get(self) -> T:
         """Return the resource of the running loop."""
-        loop = asyncio_loop() or _trio_token()
+        loop = running_loop()
         found = self._resources.get(loop)
         if found is None:
             self._forget_closed_loops()
@@ -85,12 +85,6 @@ class LoopResource(Generic[T]):
             is_closed = getattr(loop, "is_closed", None)
             if is_closed is not None and is_closed():
                 self._resources.pop(loop, None)
-
-
-def _trio_token() -> object:
-    from anyio.lowlevel import current_token
-
-    return current_token()
 
 
 def _start_guard(

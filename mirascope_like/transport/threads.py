@@ -17,7 +17,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .loop_local import LoopVar, asyncio_loop
 
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     Job = Callable[[], object]
     Jobs = SimpleQueue[Job]
 
-__all__ = ["resolve_future", "run_in_thread", "run_on_daemon_thread", "thread_context", "thread_limiters"]
+__all__ = [
+    "LoopEvent",
+    "make_loop_event",
+    "resolve_future",
+    "run_in_thread",
+    "run_on_daemon_thread",
+    "thread_context",
+    "thread_limiters",
+]
 
 T = TypeVar("T")
 
@@ -43,10 +51,8 @@ async def run_in_thread(fn: Callable[[], T]) -> T:
     """
     from concurrent.futures import Future
 
-    from anyio import Event
-
-    future, done = Future[T](), Event()
-    run_on_daemon_thread(partial(_resolve_and_wake, future, fn, partial(_loop_scheduler(), done.set)))
+    future, (done, wake) = Future[T](), make_loop_event()
+    run_on_daemon_thread(partial(_resolve_and_wake, future, fn, wake))
     await done.wait()
     try:
         return future.result()
@@ -119,18 +125,34 @@ def thread_limiters(limit: int) -> LoopVar[CapacityLimiter]:
     return LoopVar(limiter)
 
 
-def _loop_scheduler() -> Callable[[Callable[[], object]], object]:
-    """Return a function that makes the running loop call a function, from another thread."""
-    loop = asyncio_loop()
-    if loop is not None:
-        return loop.call_soon_threadsafe
-    import trio
+class LoopEvent(Protocol):
+    """An `asyncio.Event` or `trio.Event`."""
 
-    return trio.lowlevel.current_trio_token().run_sync_soon
+    async def wait(self) -> object:
+        """Wait until the event is set."""
+        ...
+
+
+def make_loop_event() -> tuple[LoopEvent, Callable[[], object]]:
+    """Return an event of the running loop, and a function that sets it from any thread."""
+    loop = asyncio_loop()
+    if loop is None:
+        import trio
+
+        event = trio.Event()
+        return event, partial(_call_soon, trio.lowlevel.current_trio_token().run_sync_soon, event.set)
+    import asyncio
+
+    flag = asyncio.Event()
+    return flag, partial(_call_soon, loop.call_soon_threadsafe, flag.set)
+
+
+def _call_soon(scheduler: Callable[[Callable[[], object]], object], fn: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop has ended
+        scheduler(fn)
 
 
 def _resolve_and_wake(future: Future[T], fn: Callable[[], T], wake: Callable[[], object]) -> None:
     resolve_future(future, fn)
     del future
-    with suppress(RuntimeError):  # the loop has ended
-        wake()
+    wake()

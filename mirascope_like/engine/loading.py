@@ -1,0 +1,40 @@
+"""Load what a call needs before an event loop would stop for it: the codec, the schemas of tools and formats.
+
+It matters for the first call of a process, and of each model. What is not foreseen here is imported where it is used.
+`transport.loading` says how; transports and locks load what they need in the same way.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..schema.formats import FormatSpec, make_format
+from .endpoints import Loadable, registry
+from .plan import Plan
+from .runtime import Runtime
+
+__all__ = ["load_for_plan", "load_format"]
+
+
+async def load_for_plan(runtime: Runtime, plan: Plan) -> None:
+    """Load what a call with this plan needs."""
+    key = plan.model_id, bool(plan.toolkit.tools_dict), plan.format is not None
+    await runtime.load(key, partial(_load_for_plan, plan))
+
+
+async def load_format(runtime: Runtime, format: FormatSpec[object] | None) -> None:
+    """Load what the schema of a format needs, before it is made."""
+    if format is not None:
+        await runtime.load("format", partial(make_format, format))
+
+
+def _load_for_plan(plan: Plan) -> None:
+    import jiter as jiter  # which codecs import when they first parse
+
+    provider, name = registry.find(plan.model_id, plan.provider)
+    if isinstance(provider, Loadable):
+        provider.load(name, plan.messages)
+    for tool in plan.toolkit.tools_dict.values():
+        tool.wire_parameters  # noqa: B018
+    if plan.format is not None:
+        from ..schema.dialects import encode as encode
