@@ -24,6 +24,7 @@ from ..types.params import Params, without_headers
 from ..types.retry import RetryConfig
 from ..types.timeout import as_timeout
 from ..wire.codec import Request
+from .budget import PROCESS_BUDGET, RetryBudget
 from .capabilities import taught
 from .continuations import goes_on, with_beginning
 from .endpoints import Provider, registry
@@ -54,6 +55,8 @@ class Plan:
     """Who is asked; `None` leaves it to the registry."""
     retry: RetryConfig | None = None
     """When it is asked again, and of whom else; `None`: never."""
+    retry_budget: RetryBudget = PROCESS_BUDGET
+    """What its retries are paid from; calls that share one share its tokens."""
     beginning: str | None = None
     """How the answer began that this one goes on with, where the model can; `None` if it does not go on with one."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
