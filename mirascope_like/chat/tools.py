@@ -25,6 +25,7 @@ from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run
 from ..errors import ToolExecutionError, ToolNotFoundError, error_text
 from ..schema import tools as schema
 from ..schema.functions import FunctionDocs, function_name, is_async, json_schema
+from ..schema.toolkits import Toolkit
 from ..types import content as c
 from ..types.context import Context
 from ..types.timeout import Timeout, as_timeout
@@ -189,9 +190,9 @@ def _from_given(tool: schema.AnyTool, name: str | None, description: str | None)
     )
 
 
-def make_toolkit(tools: Iterable[AnyTool]) -> schema.Toolkit:
+def make_toolkit(tools: Iterable[AnyTool]) -> Toolkit:
     """The tools as the engine knows them. Raises `ValueError` if two have one name."""
-    return schema.Toolkit(tool.runnable if isinstance(tool, Tool) else tool for tool in tools)
+    return Toolkit(tool.runnable if isinstance(tool, Tool) else tool for tool in tools)
 
 
 async def run_calls(

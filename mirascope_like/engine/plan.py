@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import FeatureNotSupportedError, ProviderError
 from ..schema.dialects.definitions import InexpressibleError
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
-from ..schema.tools import AnyTool, Toolkit, ToolSchema
+from ..schema.toolkits import Toolkit
+from ..schema.tools import AnyTool, ToolSchema
 from ..types.chunks import Reply
 from ..types.content import Text
 from ..types.context import Context

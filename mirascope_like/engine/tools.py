@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import ToolExecutionError, ToolNotFoundError
-from ..schema.tools import AnyTool, Toolkit, make_failure
+from ..schema.toolkits import Toolkit
+from ..schema.tools import AnyTool, make_failure
 from ..types.content import ToolCall, ToolOutput
 from ..types.context import Context
 from ..types.tool_results import stream_finisher
