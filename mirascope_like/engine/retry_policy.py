@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
 from ..transport.connection_errors import drop_frames
 from ..types.model_like import ModelLike
-from ..types.params import Params, without_headers
+from ..types.params import Params, copy_params, without_headers
 from ..types.retry import RetryConfig
 from .budget import FREE, PROCESS_BUDGET, Payment
 from .endpoints import Provider, registry
@@ -157,7 +157,7 @@ class RetryPolicy:
         self.plan = replace(
             self.plan,
             model_id=target.model_id,
-            params=target.params,
+            params=copy_params(target.params),
             provider=target.provider_override,
             retry=replace(retry, fallback_models=others),
         )

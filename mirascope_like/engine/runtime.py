@@ -27,7 +27,7 @@ from ..transport.threads import run_in_thread
 from .alarms import alarms
 from .start_throttle import wait_to_start
 from .tasks import gathered, in_background, on_thread, stopping
-from .threads import Batch, Late, left_alone
+from .threads import Batch, Late, current_stop, left_alone
 
 if TYPE_CHECKING:
     import asyncio
@@ -107,7 +107,9 @@ class Runtime(Protocol):
         ...
 
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
-        """Do all jobs, at most `limit` at a time; results in order. If one raises, the others are cancelled."""
+        """Do all jobs, at most `limit` at a time; results in order. If one raises, no other begins, and those that run
+        are cancelled where they await, async functions of the user's included. A sync function that runs on a thread
+        cannot be stopped: async code waits for it as `tasks` says, blocking code raises at once and lets it run on."""
         ...
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
@@ -229,6 +231,7 @@ def _finish(job: Job[T]) -> T:
 
 
 def _invoked(fn: Callable[[], Any], seconds: float | None = None) -> Any:
+    current_stop.get().check()
     with _own_cancellation():
         result = fn()
     return _wait(result, seconds) if inspect.isawaitable(result) else result
@@ -248,7 +251,8 @@ class _BackgroundLoop:
         loop, errand, future = self._running(), _Errand(awaitable), None
         try:  # from before it is handed over, for Ctrl-C may strike between two lines
             future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
-            return future.result(seconds)
+            with current_stop.get().cancelling(lambda: loop.call_soon_threadsafe(errand.cancel)):
+                return future.result(seconds)
         except BaseException as error:
             ended = future is not None and future.done()
             loop.call_soon_threadsafe(errand.cancel)

@@ -20,7 +20,7 @@ and models refer to each other.
 from __future__ import annotations
 
 import inspect
-from copy import copy, deepcopy
+from copy import copy
 from typing import Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar, Unpack
@@ -36,7 +36,7 @@ from ..schema.toolkits import ToolsLike, make_toolkit
 from ..types.content import UserContent
 from ..types.context import Context
 from ..types.messages import PromptContent, promote
-from ..types.params import Params, check_params, without_headers
+from ..types.params import Params, check_params, copy_params, without_headers
 from ..types.retry import RetryConfig
 from .responses import (
     AsyncMethods,
@@ -178,7 +178,7 @@ class Model:
             model_id=self.model_id,
             provider=self.provider_override,
             retry=self.retry_config,
-            params=self.params,
+            params=copy_params(self.params),
             messages=promote(content),
             toolkit=toolkit,
             format=make_format(format),
@@ -348,13 +348,11 @@ class Model:
 
     def __copy__(self) -> Self:
         copied = object.__new__(type(self))
-        vars(copied).update(vars(self), params=self.params.copy())
+        vars(copied).update(vars(self), params=copy_params(self.params))
         return copied
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        copied = copy(self)
-        copied.params = deepcopy(self.params, memo)
-        return copied
+    def __deepcopy__(self, _: object) -> Self:
+        return copy(self)
 
     def __repr__(self) -> str:
         if "params" not in vars(self):  # its constructor failed, and a traceback shows it

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["can_be_pickled", "mark_bound", "reduce_decorated"]
 
@@ -32,7 +32,8 @@ def reduce_decorated(value: Any, args: Mapping[str, Any], state: Mapping[str, An
         return getattr, (owner, value.__name__)
     if not is_same_function:
         _check_method(value.fn, owner)
-    made: tuple[Any, ...] = (type(value), found if is_same_function else value.fn, dict(args))
+    kind = cast("type[object]", type(value))
+    made = (kind, found if is_same_function else value.fn, dict(args))
     return (_make, made) if state is None else (_make, made, dict(state))
 
 

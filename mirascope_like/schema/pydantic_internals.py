@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "complete_model",
     "extra_fields_annotation",
+    "function_class",
     "get_dataclass_fields",
     "has_only_field_validation",
     "make_model_instance",
@@ -35,6 +36,30 @@ _VALIDATORS = ("validators", "field_validators", "root_validators", "model_valid
 _OVERRIDES = ("__get_pydantic_core_schema__", "__setstate__")
 # Settings of models that do not change what is valid, except `extra="allow"`.
 _HARMLESS_SETTINGS = {"extra", "frozen", "json_schema_extra", "title", "use_attribute_docstrings"}
+
+
+# -- objects in the place of functions --------------------------------------------------------------------------------
+
+
+class _FunctionClass:
+    """See `function_class`."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> type:
+        return type if instance is None else _as_of_functools(type(instance))
+
+
+@functools.cache
+def _as_of_functools(cls: type) -> type:
+    return type(cls.__name__, (cls,), {"__module__": "functools", "__qualname__": cls.__qualname__})
+
+
+function_class: Any = _FunctionClass()
+"""The attribute `__class__` of classes whose objects stand for functions, so that a Pydantic model takes them for
+methods if they have no annotation, and not for fields without a type.
+
+Pydantic does so with functions, and with objects of `functools`, whose `__class__.__module__` it reads. So this is a
+subclass of the object's class, in all else equal to it; the type of the object stays as it is.
+"""
 
 
 # -- models -----------------------------------------------------------------------------------------------------------

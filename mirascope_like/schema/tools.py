@@ -41,11 +41,13 @@ from .functions import (
     bind_function,
     copy_function_metadata,
     function_name,
+    instance_schema,
     is_async,
     parse_docs,
     tool_arguments,
 )
 from .pickling import mark_bound, reduce_decorated
+from .pydantic_internals import function_class
 from .raw_schema_arguments import RawSchemaArguments
 from .signatures import (
     ContextParameter,
@@ -57,6 +59,8 @@ from .signatures import (
 )
 
 if TYPE_CHECKING:
+    from pydantic_core.core_schema import IsInstanceSchema
+
     from .dialects.encode import EncodedSchema
 
 __all__ = [
@@ -160,6 +164,8 @@ class BaseTool(Generic[P, R]):
 
     hidden: ClassVar[frozenset[str]] = frozenset()
     """Parameters that are hidden from the model in all tools of this class."""
+    if not TYPE_CHECKING:
+        __class__ = function_class
 
     def __init__(
         self,
@@ -276,6 +282,10 @@ class BaseTool(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         return reduce_decorated(self, self._options)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> IsInstanceSchema:
+        return instance_schema(cls)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
