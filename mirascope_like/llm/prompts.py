@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import bind_function, copy_function_metadata, function_name, instance_schema, is_async
+from ..schema.functions import bind_function, copy_function_metadata, function_name, is_async
 from ..schema.pickling import mark_bound, reduce_decorated
-from ..schema.pydantic_internals import function_class
+from ..schema.pydantic_internals import FunctionLike
 from ..schema.signatures import ContextParameter, context_parameter, unwrap_method
 from ..schema.toolkits import Toolkit, ToolsLike, make_toolkit
 from ..types.context import Context
@@ -37,9 +37,6 @@ from .models import (
     Response,
     StreamResponse,
 )
-
-if TYPE_CHECKING:
-    from pydantic_core.core_schema import IsInstanceSchema
 
 __all__ = [
     "AsyncContextPrompt",
@@ -75,13 +72,11 @@ class Stranger:
     """
 
 
-class Decorated:
+class Decorated(FunctionLike):
     """What all objects made of functions share: they look like their function, bind as methods, and pickle by name."""
 
     fn: Callable[..., Any]
     toolkit: Toolkit
-    if not TYPE_CHECKING:
-        __class__ = function_class
 
     def _stand_for(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
@@ -102,10 +97,6 @@ class Decorated:
     def context_parameter(self) -> ContextParameter:
         """Where the function takes its context."""
         return cast("ContextParameter", context_parameter(self.fn))
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> IsInstanceSchema:
-        return instance_schema(cls)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {cast('Any', self).__qualname__}>"

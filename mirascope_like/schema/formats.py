@@ -17,17 +17,15 @@ from typing_extensions import TypeForm, TypeVar
 from ..errors import ParseError
 from ..types.chunks import FinishReason
 from .dialects.definitions import COMMON, PLAIN, Dialect
-from .functions import bind_function, copy_function_metadata, instance_schema
+from .functions import bind_function, copy_function_metadata
 from .json_extract import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
 from .pickling import can_be_pickled, mark_bound, reduce_decorated
-from .pydantic_internals import function_class
+from .pydantic_internals import FunctionLike
 from .raw_schema import RawSchema
 from .type_schema import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-    from pydantic_core.core_schema import IsInstanceSchema
-
 __all__ = [
     "FORMAT_TOOL",
     "AnyFormat",
@@ -51,11 +49,8 @@ FORMAT_TOOL = "__output__"
 """The name of the hidden tool of mode "tool". Python reserves such names, so no tool of the user has it."""
 
 
-class OutputParser(Generic[F]):
+class OutputParser(FunctionLike, Generic[F]):
     """A function that parses a whole response into a value, with the instructions for the model."""
-
-    if not TYPE_CHECKING:
-        __class__ = function_class
 
     def __init__(self, fn: Callable[..., F], formatting_instructions: str) -> None:
         self.fn = fn
@@ -74,10 +69,6 @@ class OutputParser(Generic[F]):
         bound = OutputParser(fn, self.instructions)
         mark_bound(bound, self)
         return bound
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> IsInstanceSchema:
-        return instance_schema(cls)
 
     def __reduce__(self) -> Any:
         return reduce_decorated(self, {"formatting_instructions": self.instructions})

@@ -24,7 +24,6 @@ from .signatures import cache_per_function, typed_parameters, underlying_functio
 if TYPE_CHECKING:
     from docstring_parser import Docstring
     from pydantic import BaseModel, ValidationError
-    from pydantic_core.core_schema import IsInstanceSchema
 
 __all__ = [
     "UNKNOWN_ARGUMENT",
@@ -34,7 +33,6 @@ __all__ = [
     "bind_function",
     "copy_function_metadata",
     "function_name",
-    "instance_schema",
     "is_async",
     "json_schema",
     "parse_docs",
@@ -282,13 +280,6 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return a Pydantic model's JSON Schema, by the names that it reads, with the user's titles and without those that
     Pydantic generates."""
     return model.model_json_schema(schema_generator=schema_generator())
-
-
-def instance_schema(cls: type) -> IsInstanceSchema:
-    """Return the Pydantic schema of fields that hold objects of a class, without looking into them."""
-    from pydantic_core.core_schema import is_instance_schema
-
-    return is_instance_schema(cls)
 
 
 _MAX_PROBLEMS = 20

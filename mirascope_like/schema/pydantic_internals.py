@@ -19,11 +19,12 @@ from .hidden_names import HIDDEN
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
+    from pydantic_core.core_schema import IsInstanceSchema
 
 __all__ = [
+    "FunctionLike",
     "complete_model",
     "extra_fields_annotation",
-    "function_class",
     "get_dataclass_fields",
     "has_only_field_validation",
     "make_model_instance",
@@ -42,24 +43,39 @@ _HARMLESS_SETTINGS = {"extra", "frozen", "json_schema_extra", "title", "use_attr
 
 
 class _FunctionClass:
-    """See `function_class`."""
+    """The attribute `__class__` of objects that stand for functions.
+
+    A Pydantic model takes functions for methods if they have no annotation, and not for fields without a type. It does
+    the same with objects of `functools`, whose `__class__.__module__` it reads. So this is a subclass of the object's
+    class, in all else equal to it; the type of the object stays as it is.
+    """
 
     def __get__(self, instance: object, owner: type | None = None) -> type:
-        return type if instance is None else _as_of_functools(type(instance))
+        if instance is None:
+            return type
+        kind = type(instance)
+        if kind not in _classes:
+            _classes[kind] = type(
+                kind.__name__, (kind,), {"__module__": "functools", "__qualname__": kind.__qualname__}
+            )
+        return _classes[kind]
 
 
-@functools.cache
-def _as_of_functools(cls: type) -> type:
-    return type(cls.__name__, (cls,), {"__module__": "functools", "__qualname__": cls.__qualname__})
+_classes: dict[type, type] = {}
 
 
-function_class: Any = _FunctionClass()
-"""The attribute `__class__` of classes whose objects stand for functions, so that a Pydantic model takes them for
-methods if they have no annotation, and not for fields without a type.
+class FunctionLike:
+    """A base of classes whose objects stand for functions. In a Pydantic model they are methods as functions are, and
+    fields of these types hold them as they are."""
 
-Pydantic does so with functions, and with objects of `functools`, whose `__class__.__module__` it reads. So this is a
-subclass of the object's class, in all else equal to it; the type of the object stays as it is.
-"""
+    if not TYPE_CHECKING:
+        __class__ = _FunctionClass()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> IsInstanceSchema:
+        from pydantic_core.core_schema import is_instance_schema
+
+        return is_instance_schema(cls)
 
 
 # -- models -----------------------------------------------------------------------------------------------------------

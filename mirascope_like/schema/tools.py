@@ -41,13 +41,12 @@ from .functions import (
     bind_function,
     copy_function_metadata,
     function_name,
-    instance_schema,
     is_async,
     parse_docs,
     tool_arguments,
 )
 from .pickling import mark_bound, reduce_decorated
-from .pydantic_internals import function_class
+from .pydantic_internals import FunctionLike
 from .raw_schema_arguments import RawSchemaArguments
 from .signatures import (
     ContextParameter,
@@ -59,8 +58,6 @@ from .signatures import (
 )
 
 if TYPE_CHECKING:
-    from pydantic_core.core_schema import IsInstanceSchema
-
     from .dialects.encode import EncodedSchema
 
 __all__ = [
@@ -149,7 +146,7 @@ class WebSearchTool(ProviderTool):
         super().__init__("web_search")
 
 
-class BaseTool(Generic[P, R]):
+class BaseTool(FunctionLike, Generic[P, R]):
     """A function that a model may call. Calling the object calls the function.
 
     Name, description and parameters come from the function (see `schema.functions`) unless given. They are read at
@@ -164,8 +161,6 @@ class BaseTool(Generic[P, R]):
 
     hidden: ClassVar[frozenset[str]] = frozenset()
     """Parameters that are hidden from the model in all tools of this class."""
-    if not TYPE_CHECKING:
-        __class__ = function_class
 
     def __init__(
         self,
@@ -282,10 +277,6 @@ class BaseTool(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         return reduce_decorated(self, self._options)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> IsInstanceSchema:
-        return instance_schema(cls)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
