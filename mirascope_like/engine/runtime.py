@@ -112,6 +112,10 @@ class Runtime(Protocol):
         cannot be stopped: async code waits for it as `tasks` says, blocking code raises at once and lets it run on."""
         ...
 
+    async def shielded(self, job: Job[T]) -> T:
+        """A job's result; no cancel scope around it ends it."""
+        ...
+
     def lock(self) -> AbstractAsyncContextManager[Any]:
         """A lock among those who share a stream."""
         ...
@@ -212,6 +216,9 @@ class Blocking:
         if len(jobs) <= 1:
             return [await job() for job in jobs]
         return Batch([partial(_finish, job) for job in jobs]).results(limit)
+
+    async def shielded(self, job: Job[T]) -> T:
+        return await job()
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _ThreadLock()
@@ -414,6 +421,13 @@ class Native:
             return [await job() for job in jobs]
         return await gathered(jobs, limit)
 
+    async def shielded(self, job: Job[T]) -> T:
+        from anyio import CancelScope
+
+        with CancelScope(shield=True):
+            return await job()
+        raise AssertionError("nothing cancels this scope")
+
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _LoopLock()
 
@@ -504,7 +518,7 @@ NATIVE: Runtime = Native()
 class Once:
     """Something to do once, whoever comes first; all others wait until it is done, on any thread or event loop.
 
-    If it fails or is cancelled, the next one to come does it."""
+    If it fails or is cancelled, the next one to come does it. It can be undone, and then done again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -513,27 +527,36 @@ class Once:
 
     async def do(self, runtime: Runtime, job: Job[None]) -> None:
         """Do `job`, unless it has been done; raises what it raises."""
+        if (mine := await self._turn(runtime, unless_done=True)) is not None:
+            with self._ending(mine):
+                await job()
+                self._done = True
+
+    async def undo(self, runtime: Runtime, job: Job[None], unless: Callable[[], bool]) -> None:
+        """Do `job`, which undoes it, if it has been done, and `unless` is false then. Raises what `job` raises; it
+        counts as undone all the same."""
+        if (mine := await self._turn(runtime, unless_done=False)) is not None:
+            with self._ending(mine):
+                if not unless():
+                    self._done = False
+                    await job()
+
+    async def _turn(self, runtime: Runtime, *, unless_done: bool) -> threading.Event | None:
+        """Wait for what is under way, and return what ends with one's own turn; `None` if there is nothing to do."""
         mine = threading.Event()
-        while (others := self._begun(mine)) is not mine:
-            if others is None:
-                return
+        while True:
+            with self._lock:
+                if self._under_way is None and self._done is unless_done:
+                    return None
+                others = self._under_way = self._under_way or mine
+            if others is mine:
+                return mine
             await runtime.wait(others)
+
+    @contextmanager
+    def _ending(self, turn: threading.Event) -> Generator[None]:
         try:
-            await job()
-            self._done = True
+            yield
         finally:
             self._under_way = None
-            mine.set()
-
-    def _begun(self, mine: threading.Event) -> threading.Event | None:
-        """What ends with the job that is under way now; `mine` if it was not; `None` if it is done."""
-        with self._lock:
-            if self._done:
-                return None
-            self._under_way = self._under_way or mine
-            return self._under_way
-
-    def again(self) -> bool:
-        """Let it be done again; whether it had been done."""
-        done, self._done = self._done, False
-        return done
+            turn.set()

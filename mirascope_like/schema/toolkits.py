@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from typing import Any, TypeAlias, cast, overload
+from typing import Any, Protocol, TypeAlias, cast, overload, runtime_checkable
 
 from ..errors import ToolNotFoundError
 from ..types.content import ToolCall
@@ -12,22 +12,42 @@ from ..types.context import Context
 from .pickling import can_be_pickled
 from .tools import AnyTool, AsyncTool, ProviderTool, Tool, make_failure, make_tool, order_arguments
 
-__all__ = ["Toolkit", "ToolsLike", "make_toolkit"]
+__all__ = ["HasTools", "Toolkit", "ToolsLike", "make_toolkit"]
 
-ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | Callable[..., Any]]"
+
+@runtime_checkable
+class HasTools(Protocol):
+    """A source of tools; see `engine.tool_sources`."""
+
+    def __list_tools__(self, runtime: Any) -> Awaitable[Iterable[Any]]: ...
+
+
+ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | HasTools | Callable[..., Any]]"
 
 
 class Toolkit:
-    """The tools of a call, by name. Raises `ValueError` if two have the same name."""
+    """The tools of a call, by name. Raises `ValueError` if two have the same name.
 
-    def __init__(self, tools: Iterable[AnyTool | ProviderTool | Callable[..., Any]] = ()) -> None:
+    `sources` are those among the tools that list tools for each call. Theirs are only in the toolkit of a response.
+    """
+
+    def __init__(self, tools: Iterable[AnyTool | ProviderTool | HasTools | Callable[..., Any]] = ()) -> None:
         self.tools_dict: dict[str, AnyTool] = {}
         self.provider_tools_dict: dict[str, ProviderTool] = {}
-        for tool in tools:
-            if isinstance(tool, ProviderTool):
-                self._add(self.provider_tools_dict, tool)
-            else:
-                self._add(self.tools_dict, tool if isinstance(tool, Tool | AsyncTool) else make_tool(tool))
+        self.sources: tuple[HasTools, ...] = ()
+        self._given: Sequence[AnyTool | ProviderTool | HasTools] = [self._take(tool) for tool in tools]
+
+    def _take(self, tool: Any) -> AnyTool | ProviderTool | HasTools:
+        if isinstance(tool, ProviderTool):
+            self._add(self.provider_tools_dict, tool)
+            return tool
+        if not isinstance(tool, Tool | AsyncTool):
+            if isinstance(tool, HasTools) and not isinstance(tool, type):
+                self.sources = (*self.sources, tool)
+                return tool
+            tool = make_tool(tool)
+        self._add(self.tools_dict, tool)
+        return cast("AnyTool", tool)
 
     def _add(self, kit: dict[str, Any], tool: Any) -> None:
         if tool.name in self.tools_dict or tool.name in self.provider_tools_dict:
@@ -49,8 +69,19 @@ class Toolkit:
         """Return the toolkit of a method on an object or class, with those tools bound that are methods of it."""
         if not any(tool.is_unbound for tool in self.tools_dict.values()):
             return self
-        tools = [tool.found_on(holder) for tool in self.tools_dict.values()]
-        return Toolkit([*tools, *self.provider_tools_dict.values()])
+        return Toolkit(tool.found_on(holder) if isinstance(tool, Tool | AsyncTool) else tool for tool in self._given)
+
+    def with_listed(self, listed: Sequence[Iterable[AnyTool | ProviderTool | Callable[..., Any]]]) -> Toolkit:
+        """Return the same toolkit with the tools that each of its sources has listed."""
+        lists = iter(listed)
+        return self._with_tools(
+            each for tool in self._given for each in (next(lists) if isinstance(tool, HasTools) else (tool,))
+        )
+
+    def _with_tools(self, tools: Iterable[Any]) -> Toolkit:
+        made = Toolkit(tools)
+        vars(made).update(sources=self.sources, _given=self._given)
+        return made
 
     def check_bound(self) -> None:
         """Raise `TypeError` if a tool is an unbound method. A wrapper may have its object elsewhere."""
@@ -81,14 +112,22 @@ class Toolkit:
             return make_failure(call, error)
 
     def __reduce__(self) -> Any:
-        """A tool that cannot be pickled becomes its schema."""
-        return Toolkit, ([_tool_for_pickle(tool) for tool in self.tools],)
+        """A tool that cannot be pickled becomes its schema, and a source that cannot, the tools that it has listed."""
+        tools = [_tool_for_pickle(tool) for tool in self.tools]
+        has_listed = len(self) > len(self._given) - len(self.sources)
+        if not self.sources or (has_listed and not can_be_pickled(self.sources)):
+            return Toolkit, (tools,)
+        given = [tool if isinstance(tool, HasTools) else _tool_for_pickle(tool) for tool in self._given]
+        return Toolkit, (tools,), {"sources": self.sources, "_given": given}
 
     def __copy__(self) -> Toolkit:
-        return Toolkit(self.tools)
+        return self._with_tools(self.tools)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Toolkit:
-        return Toolkit(deepcopy(self.tools, memo))
+        tools, sources, given = deepcopy((self.tools, self.sources, self._given), memo)
+        made = Toolkit(tools)
+        vars(made).update(sources=sources, _given=given)
+        return made
 
     def __repr__(self) -> str:
         return f"Toolkit({', '.join(tool.name for tool in self.tools)})"
