@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
 from ..transport.connection_errors import drop_frames
@@ -42,9 +42,6 @@ class Target:
 
     def __repr__(self) -> str:
         return f"Target({self.model_id!r})"  # params may hold secrets
-
-    def __reduce__(self) -> Any:
-        return Target, (self.model_id, without_headers(self.params))
 
     def __copy__(self) -> Target:
         return self
