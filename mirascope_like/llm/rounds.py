@@ -7,8 +7,7 @@ requests. `Rounds` decides whether another one follows.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ..engine.loop import Rounds
 from ..engine.runtime import BLOCKING, NATIVE
@@ -24,7 +23,6 @@ DEFAULT_MAX_ROUNDS = 100
 """How many requests to the model a loop may make."""
 
 R = TypeVar("R", bound=BaseResponse[Any])
-T = TypeVar("T")
 
 
 class Round(Generic[R]):
@@ -58,8 +56,8 @@ class Round(Generic[R]):
         return Round(await _result(self._methods.resume(*context, outputs)), self._context, self._max_concurrency)
 
 
-async def _result(value: T | Awaitable[T]) -> T:
-    return await value if inspect.isawaitable(value) else cast("T", value)
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
 
 
 def make_rounds(
