@@ -22,6 +22,7 @@ class HasTools(Protocol):
     def __list_tools__(self, runtime: Any) -> Awaitable[Iterable[Any]]: ...
 
 
+_TOOLS = (Tool, AsyncTool)  # `Tool | AsyncTool` would be made anew for each tool
 ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | HasTools | Callable[..., Any]]"
 
 
@@ -38,21 +39,19 @@ class Toolkit:
         self._given: Sequence[AnyTool | ProviderTool | HasTools] = [self._take(tool) for tool in tools]
 
     def _take(self, tool: Any) -> AnyTool | ProviderTool | HasTools:
-        if isinstance(tool, ProviderTool):
-            self._add(self.provider_tools_dict, tool)
+        if isinstance(tool, (*_TOOLS, ProviderTool)):
+            return self._add(cast("AnyTool | ProviderTool", tool))
+        if isinstance(tool, HasTools) and not isinstance(tool, type):
+            self.sources = (*self.sources, tool)
             return tool
-        if not isinstance(tool, Tool | AsyncTool):
-            if isinstance(tool, HasTools) and not isinstance(tool, type):
-                self.sources = (*self.sources, tool)
-                return tool
-            tool = make_tool(tool)
-        self._add(self.tools_dict, tool)
-        return cast("AnyTool", tool)
+        return self._add(make_tool(tool))
 
-    def _add(self, kit: dict[str, Any], tool: Any) -> None:
+    def _add(self, tool: AnyTool | ProviderTool) -> AnyTool | ProviderTool:
         if tool.name in self.tools_dict or tool.name in self.provider_tools_dict:
             raise ValueError(f"Two tools are named {tool.name!r}: give one of them another name=.")
+        kit: dict[str, Any] = self.tools_dict if isinstance(tool, _TOOLS) else self.provider_tools_dict
         kit[tool.name] = tool
+        return tool
 
     @property
     def tools(self) -> tuple[AnyTool | ProviderTool, ...]:
