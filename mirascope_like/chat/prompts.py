@@ -18,7 +18,7 @@ from ..schema.formats import AnyFormat, Format, make_format
 from ..schema.raw_schema import RawSchema
 from ..schema.tools import ProviderTool
 from ..types.context import Context
-from ..types.params import Params, check_params
+from ..types.params import Params, check_params, copy_params
 from ..types.timeout import Timeout
 from .attachments import Attachment
 from .fragments import joined, joined_system
@@ -181,7 +181,8 @@ class Prompt:
         if args.get("messages") is not None:
             changes |= {"history": listed("messages", args["messages"]), "own_history": True}
         if options or args.get("options") is not None:
-            changes["given_options"] = {**self.given_options, **_merged(options, args.get("options"))}
+            merged = {**self.given_options, **_merged(options, args.get("options"))}
+            changes["given_options"] = copy_params(cast("Params", merged))
         asked = replace(self, **changes)
         asked.model.check(asked)
         return asked

@@ -13,10 +13,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from types import MethodType, TracebackType
+from types import MethodType
 from typing import Any, Self, TypeAlias, cast
 
-from ..engine.runtime import BLOCKING, NATIVE, Once, Runtime, run
+from ..engine.runtime import BLOCKING, Runtime
+from ..engine.tool_sources import ToolSource, prepare_source
+from ..schema import tools as schema
 from ..schema.tools import BaseTool, ProviderTool
 from .tools import AnyTool, Tool
 
@@ -61,7 +63,7 @@ def config_of(made: object) -> dict[str, Any]:
     return config
 
 
-class Toolbox(_Configured):
+class Toolbox(_Configured, ToolSource):
     """Tools that share state: each public method is one, named `Class_method`.
 
         class Notes(Toolbox):
@@ -80,12 +82,12 @@ class Toolbox(_Configured):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls, *args, **kwargs)
-        vars(made).update(_extra_tools={}, _method_tools={}, _prepared=Once())
+        vars(made).update(_extra_tools={}, _method_tools={})
         return made
 
     def __getstate__(self) -> Any:
         # Without what cannot be copied, and what is bound to this one.
-        state = {name: value for name, value in vars(self).items() if name not in ("_method_tools", "_prepared")}
+        state = {name: value for name, value in vars(self).items() if name not in ("_method_tools", "_use")}
         tools: dict[str, Tool] = state["_extra_tools"]
         bound = [name for name, tool in tools.items() if getattr(tool.implementation, "__self__", None) is self]
         return {**state, "_extra_tools": {name: replace(tool) for name, tool in tools.items()}, "_bound": bound}
@@ -133,23 +135,14 @@ class Toolbox(_Configured):
     async def teardown_async(self) -> None:
         """See `teardown`."""
 
-    def __enter__(self) -> Self:
-        run(_prepare(BLOCKING, self))
-        return self
+    async def __open_tools__(self, runtime: Runtime) -> None:
+        await _called(runtime, self, "prepare")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        run(_tear_down(BLOCKING, self))
+    async def __list_tools__(self, runtime: Runtime) -> Iterable[schema.AnyTool]:
+        return [tool.runnable for tool in self.tools()]
 
-    async def __aenter__(self) -> Self:
-        await _prepare(NATIVE, self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await _tear_down(NATIVE, self)
+    async def __close_tools__(self, runtime: Runtime) -> None:
+        await _called(runtime, self, "teardown")
 
 
 _RESERVED = {name for name in vars(Toolbox) if not name.startswith("_")}
@@ -184,8 +177,8 @@ def may_grow(tool: ToolLike) -> bool:
 async def prepare_all(runtime: Runtime, tools: Iterable[ToolLike]) -> None:
     """Prepare the toolboxes among some tools, each once; what they add is in `flatten(tools)` then."""
     for tool in tools:
-        if isinstance(tool, Toolbox):
-            await _prepare(runtime, tool)
+        if isinstance(tool, ToolSource):
+            await prepare_source(runtime, tool)
 
 
 def flatten(tools: Iterable[ToolLike]) -> list[AnyTool]:
@@ -203,17 +196,6 @@ def _each(tool: object) -> Iterable[AnyTool]:
     if callable(tool):
         return [Tool.function(tool)]
     raise TypeError(f"A tool is a function, a Tool, a Toolbox or a ServerSideTool, not {tool!r}.")
-
-
-async def _prepare(runtime: Runtime, toolbox: Toolbox) -> None:
-    once: Once = vars(toolbox)["_prepared"]
-    await once.do(runtime, partial(_called, runtime, toolbox, "prepare"))
-
-
-async def _tear_down(runtime: Runtime, toolbox: Toolbox) -> None:
-    once: Once = vars(toolbox)["_prepared"]
-    if once.again():
-        await _called(runtime, toolbox, "teardown")
 
 
 async def _called(runtime: Runtime, toolbox: Toolbox, name: str) -> None:

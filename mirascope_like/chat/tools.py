@@ -25,11 +25,12 @@ from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run
 from ..errors import ToolExecutionError, ToolNotFoundError, error_text
 from ..schema import tools as schema
 from ..schema.functions import FunctionDocs, function_name, is_async, json_schema
+from ..schema.toolkits import Toolkit
 from ..types import content as c
 from ..types.context import Context
 from ..types.timeout import Timeout, as_timeout
 from ..types.tool_results import materialize_result, result_images, result_text_without_images
-from .attachments import Attachment, from_media
+from .attachments import Attachment, from_media, to_media
 from .convert import args_text
 from .parts import Message
 
@@ -189,9 +190,9 @@ def _from_given(tool: schema.AnyTool, name: str | None, description: str | None)
     )
 
 
-def make_toolkit(tools: Iterable[AnyTool]) -> schema.Toolkit:
+def make_toolkit(tools: Iterable[AnyTool]) -> Toolkit:
     """The tools as the engine knows them. Raises `ValueError` if two have one name."""
-    return schema.Toolkit(tool.runnable if isinstance(tool, Tool) else tool for tool in tools)
+    return Toolkit(tool.runnable if isinstance(tool, Tool) else tool for tool in tools)
 
 
 async def run_calls(
@@ -295,7 +296,7 @@ class _Told(c.ToolOutput[Any]):
 
 
 class _Runnable(schema.Tool[..., Any]):
-    """A tool as the engine runs it, sync or async."""
+    """A tool as the engine runs it, sync or async, for calls of this face (`_Asked`) or of `llm`."""
 
     hidden = frozenset({CALL_PARAMETER})
 
@@ -306,9 +307,9 @@ class _Runnable(schema.Tool[..., Any]):
 
     def bound(self, call: c.ToolCall, context: Context[Any] | None = None) -> Callable[[], Any]:
         """See `BaseTool.bound`."""
-        asked = cast("_Asked", call).asked
-        fn = super().bound(replace(call, args=args_text(asked.arguments)), context)
-        return partial(fn, **{CALL_PARAMETER: asked}) if self._takes_call else fn
+        asked = call.asked if isinstance(call, _Asked) else None
+        fn = super().bound(call if asked is None else replace(call, args=args_text(asked.arguments)), context)
+        return partial(fn, **{CALL_PARAMETER: asked or _parsed(call)}) if self._takes_call else fn
 
     @cached_property
     def _takes_call(self) -> bool:
@@ -327,19 +328,24 @@ class _Runnable(schema.Tool[..., Any]):
     def output(self, call: c.ToolCall, result: Any) -> c.ToolOutput[Any]:
         """See `BaseTool.output`."""
         given = result if isinstance(result, ToolOutput) else ToolOutput(result)
+        if not isinstance(call, _Asked):
+            files = [to_media(attachment) for attachment in given.attachments]
+            return super().output(call, [given.output, *files] if files else given.output)
         said = materialize_result(given.output)
         images = map(from_media, result_images(said))
         return self._told(call, _text(said), attachments=[*images, *given.attachments])
 
     def failure(self, call: c.ToolCall, error: BaseException) -> c.ToolOutput[Any]:
         """See `BaseTool.failure`."""
+        if not isinstance(call, _Asked):
+            return super().failure(call, error)
         return self._told(call, f"Error: {error_text(error)}", exception=error)
 
-    def _told(self, call: c.ToolCall, text: str, **details: Any) -> _Told:
+    def _told(self, call: _Asked, text: str, **details: Any) -> _Told:
         told = ToolResult(
             call.name,
             text,
-            tool_call_id=cast("_Asked", call).asked.tool_call_id,
+            tool_call_id=call.asked.tool_call_id,
             instance=getattr(self.fn, "__self__", None),
             **details,
         )
@@ -355,6 +361,11 @@ class _Unimplemented(_Runnable):
 
 
 def _nothing() -> None: ...
+
+
+def _parsed(call: c.ToolCall) -> ToolCall:
+    """A call of `llm` as one of this face. Its arguments were checked."""
+    return ToolCall(call.name, json.loads(call.args) if call.args.strip() else {}, call.id)
 
 
 def _result(output: c.ToolOutput[Any]) -> ToolResult:

@@ -1,4 +1,4 @@
-"""The retry budget of the process: a bucket of tokens.
+"""Retry budgets: buckets of tokens. A plan names the budget that its retries take from, by default the process's.
 
 When a server is down, retries add to its load. So retries take tokens, and without a token there is no retry:
 
@@ -14,20 +14,38 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
+from weakref import WeakSet
 
 from ..errors import RateLimitError, ServerError
 
-__all__ = ["FREE", "Payment", "RetryBudget", "budget", "set_retry_budget"]
+__all__ = ["FREE", "PROCESS_BUDGET", "Payment", "RetryBudget", "set_retry_budget"]
 
 _MOST_SAVED = 100.0  # tokens that quiet times can save up for a burst
 _REFILL = 60.0  # seconds in which an empty bucket has its reserve again
 
 
+_budgets: WeakSet[RetryBudget] = WeakSet()
+
+
 class RetryBudget:
-    """A bucket of tokens, safe to share between threads. Times are seconds of a clock that only goes forward."""
+    """A bucket of tokens, safe to share between threads. Times are seconds of a clock that only goes forward.
+
+    Its pickle has the rules alone: another process begins with a full reserve. A copy is the budget itself.
+    """
 
     def __init__(self, ratio: float = 0.1, reserve: float = 10.0) -> None:
         self.set(ratio, reserve)
+        _budgets.add(self)
+
+    def __reduce__(self) -> Any:
+        return "PROCESS_BUDGET" if self is PROCESS_BUDGET else (RetryBudget, (self._ratio, self._reserve))
+
+    def __copy__(self) -> RetryBudget:
+        return self
+
+    def __deepcopy__(self, _: object) -> RetryBudget:
+        return self
 
     def set(self, ratio: float, reserve: float) -> None:
         """Start again with these rules. Raises `ValueError` for negative numbers."""
@@ -112,17 +130,24 @@ def _is_free(error: Exception) -> bool:
     return isinstance(error, RateLimitError) and bool(error.retry_after)
 
 
-budget: RetryBudget = RetryBudget()
+PROCESS_BUDGET: RetryBudget = RetryBudget()
+"""The budget of all calls that have none of their own."""
+
+
+def _unlock_all() -> None:
+    for budget in tuple(_budgets):
+        budget.unlock()
+
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=budget.unlock)
+    os.register_at_fork(after_in_child=_unlock_all)
 
 
 def set_retry_budget(ratio: float = 0.1, reserve: float = 10.0) -> None:
-    """Set how many retries this process may make, all its calls together.
+    """Set how many retries this process may make, all calls without a budget of their own together.
 
     `ratio`: retries for each first attempt, over time. `reserve`: retries a minute that are there whatever the traffic.
     Retries that succeed, and those after a rate limit with a named wait, do not count; those after a server error do.
     `set_retry_budget(reserve=math.inf)` sets no limit. Raises `ValueError` for negative numbers.
     """
-    budget.set(ratio, reserve)
+    PROCESS_BUDGET.set(ratio, reserve)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
 from ..transport.base import Transport
@@ -73,6 +73,9 @@ def _x_api_key(key: str) -> Mapping[str, str]:
     return {"x-api-key": key}
 
 
+_SECRET_FIELDS = frozenset({"api_key", "headers"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPProvider:
     """A server that speaks a known protocol.
@@ -80,8 +83,8 @@ class HTTPProvider:
     `codec` makes the codec for this provider's id, a model's name and messages; it may also shorten the name
     (`gpt-6-luna:responses`). `api_key` and `base_url` override the environment variables `key_env` and `base_url_env`,
     which are read at each call. `key_header` makes the authorization headers of a key. `transport` replaces the shared
-    HTTP transport. `sdk` names the vendor package whose clients may be passed as `client=`. A provider can be pickled,
-    API key included, unless its transport holds a client.
+    HTTP transport. `sdk` names the vendor package whose clients may be passed as `client=`. A provider can be pickled
+    unless its transport holds a client. The pickle has neither `api_key` nor `headers`, which may hold keys.
     """
 
     id: str
@@ -101,6 +104,16 @@ class HTTPProvider:
     def __post_init__(self) -> None:
         self._check_base_url(self.base_url)
         object.__setattr__(self, "headers", check_headers(self.headers))
+
+    def __reduce__(self) -> Any:
+        public = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SECRET_FIELDS}
+        return partial(type(self), **public), ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
     def endpoint(self, name: str, messages: Sequence[Message]) -> HTTPEndpoint:
         """See `Provider.endpoint`. Raises `MissingAPIKeyError`."""

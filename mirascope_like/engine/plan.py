@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import FeatureNotSupportedError, ProviderError
 from ..schema.dialects.definitions import InexpressibleError
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
-from ..schema.tools import AnyTool, Toolkit, ToolSchema
+from ..schema.toolkits import Toolkit
+from ..schema.tools import AnyTool, ToolSchema
 from ..types.chunks import Reply
 from ..types.content import Text
 from ..types.context import Context
@@ -24,6 +25,7 @@ from ..types.params import Params, without_headers
 from ..types.retry import RetryConfig
 from ..types.timeout import as_timeout
 from ..wire.codec import Request
+from .budget import PROCESS_BUDGET, RetryBudget
 from .capabilities import taught
 from .continuations import goes_on, with_beginning
 from .endpoints import Provider, registry
@@ -54,6 +56,8 @@ class Plan:
     """Who is asked; `None` leaves it to the registry."""
     retry: RetryConfig | None = None
     """When it is asked again, and of whom else; `None`: never."""
+    retry_budget: RetryBudget = PROCESS_BUDGET
+    """What its retries are paid from; calls that share one share its tokens."""
     beginning: str | None = None
     """How the answer began that this one goes on with, where the model can; `None` if it does not go on with one."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -15,9 +15,9 @@ from typing import TypeAlias, cast
 from ..errors import APIError, NoRegisteredProviderError, RetriesExhausted, RetryFailure, TimeoutError
 from ..transport.connection_errors import drop_frames
 from ..types.model_like import ModelLike
-from ..types.params import Params, without_headers
+from ..types.params import Params, copy_params, without_headers
 from ..types.retry import RetryConfig
-from .budget import FREE, Payment, RetryBudget
+from .budget import FREE, PROCESS_BUDGET, Payment
 from .endpoints import Provider, registry
 from .limits import Limits
 from .plan import Plan
@@ -25,6 +25,7 @@ from .plan import Plan
 __all__ = ["Decision", "Raise", "Retry", "RetryPolicy", "Target"]
 
 _NO_BUDGET = "this process makes too many retries already (see llm.set_retry_budget)."
+_NO_BUDGET_OF_ITS_OWN = "its retry budget is used up."
 _VERBATIM = {"extra_body", "extra_headers"}
 
 
@@ -41,6 +42,12 @@ class Target:
 
     def __repr__(self) -> str:
         return f"Target({self.model_id!r})"  # params may hold secrets
+
+    def __copy__(self) -> Target:
+        return self
+
+    def __deepcopy__(self, _: object) -> Target:
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +69,20 @@ Decision: TypeAlias = Retry | Raise
 
 class RetryPolicy:
     """The decisions about the attempts of one call. `plan` is what the next attempt sends, `failures` are the errors so
-    far. Every retry is paid for from `budget`; `clock` returns seconds."""
+    far. Every retry is paid for from the plan's budget; `clock` returns seconds."""
 
-    def __init__(self, plan: Plan, limits: Limits, budget: RetryBudget, clock: Callable[[], float]) -> None:
+    def __init__(self, plan: Plan, limits: Limits, clock: Callable[[], float]) -> None:
         self.plan: Plan = plan
         self.failures: list[RetryFailure] = []
         self._limits = limits
-        self._budget = budget
+        self._budget = plan.retry_budget
         self._clock = clock
         self._retries = 0  # of the present model
         self._payment: Payment = FREE  # for the retry under way
         self._waiting: list[Target] = _fallbacks(plan)
         self._tried: list[Target] = []
         if plan.retry is not None:
-            budget.deposit()
+            self._budget.deposit()
 
     def next(self, error: Exception, *, seen: bool, beginning: str) -> Decision:
         """Decide what follows an error. `seen` tells whether the attempt brought content, `beginning` is the text that
@@ -98,7 +105,7 @@ class RetryPolicy:
         retry = self.plan.retry
         payment = self._budget.pay(error, self._clock())
         if retry is None or payment is None:
-            return Raise(error) if retry is None else self._fall_back(retry, error, _NO_BUDGET)
+            return Raise(error) if retry is None else self._fall_back(retry, error, self._no_budget_reason)
         self._payment = payment
         self._retries += 1
         return Retry(None)
@@ -123,7 +130,11 @@ class RetryPolicy:
             return f"the server asks to wait for {delay:g} s, and max_delay is {retry.max_delay:g} s."
         if (left := self._limits.left) is not None and delay >= left:
             return f"it would be in {delay:.1f} s, and only {max(left, 0):.1f} s are left of the call's time."
-        return None if self._budget.allows(error, self._clock()) else _NO_BUDGET
+        return None if self._budget.allows(error, self._clock()) else self._no_budget_reason
+
+    @property
+    def _no_budget_reason(self) -> str:
+        return _NO_BUDGET if self._budget is PROCESS_BUDGET else _NO_BUDGET_OF_ITS_OWN
 
     def _fall_back(self, retry: RetryConfig, error: Exception, reason: str) -> Decision:
         """Take the next model, or fail for the reason if there is none."""
@@ -143,7 +154,7 @@ class RetryPolicy:
         self.plan = replace(
             self.plan,
             model_id=target.model_id,
-            params=target.params,
+            params=copy_params(target.params),
             provider=target.provider_override,
             retry=replace(retry, fallback_models=others),
         )

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RetryFailure, StreamClosedError
 from ..types.chunks import META_CHUNKS, Accumulator, Chunk, Reply, TextChunk, TextStartChunk
 from ..wire.response_headers import rate_limits, request_id
-from .budget import budget
 from .chunk_filter import ChunkFilter
 from .continuations import Joint, beginning_of
 from .events import CallReporter, report_call
@@ -107,7 +106,7 @@ class Run:
         self._limits = Limits(runtime, plan.params)
         self._limits_first_token = False
         self._gate: Gate = StartGate(runtime)
-        self._policy = RetryPolicy(plan, self._limits, budget, runtime.clock)
+        self._policy = RetryPolicy(plan, self._limits, runtime.clock)
         self._reporter: CallReporter | None = None
         self._spawn: Spawner | None = None
         self._loop: object | None = None  # to which the connection belongs

@@ -28,7 +28,7 @@ from ..transport.threads import run_in_thread
 from .alarms import alarms
 from .start_throttle import wait_to_start
 from .tasks import gathered, in_background, on_thread, stopping
-from .threads import Batch, Late, left_alone
+from .threads import Batch, Late, current_stop, left_alone
 
 if TYPE_CHECKING:
     import asyncio
@@ -113,7 +113,13 @@ class Runtime(Protocol):
         ...
 
     async def together(self, jobs: Sequence[Job[T]], limit: int) -> list[T]:
-        """Do all jobs, at most `limit` at a time; results in order. If one raises, the others are cancelled."""
+        """Do all jobs, at most `limit` at a time; results in order. If one raises, no other begins, and those that run
+        are cancelled where they await, async functions of the user's included. A sync function that runs on a thread
+        cannot be stopped: async code waits for it as `tasks` says, blocking code raises at once and lets it run on."""
+        ...
+
+    async def shielded(self, job: Job[T]) -> T:
+        """A job's result; no cancel scope around it ends it."""
         ...
 
     def lock(self) -> AbstractAsyncContextManager[Any]:
@@ -219,6 +225,9 @@ class Blocking:
             return [await job() for job in jobs]
         return Batch([partial(_finish, job) for job in jobs]).results(limit)
 
+    async def shielded(self, job: Job[T]) -> T:
+        return await job()
+
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _ThreadLock()
 
@@ -237,6 +246,7 @@ def _finish(job: Job[T]) -> T:
 
 
 def _invoked(fn: Callable[[], Any], seconds: float | None = None) -> Any:
+    current_stop.get().check()
     with _own_cancellation():
         result = fn()
     return _wait(result, seconds) if inspect.isawaitable(result) else result
@@ -256,7 +266,8 @@ class _BackgroundLoop:
         loop, errand, future = self._running(), _Errand(awaitable), None
         try:  # from before it is handed over, for Ctrl-C may strike between two lines
             future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
-            return future.result(seconds)
+            with current_stop.get().cancelling(lambda: loop.call_soon_threadsafe(errand.cancel)):
+                return future.result(seconds)
         except BaseException as error:
             ended = future is not None and future.done()
             loop.call_soon_threadsafe(errand.cancel)
@@ -425,6 +436,13 @@ class Native:
             return [await job() for job in jobs]
         return await gathered(jobs, limit)
 
+    async def shielded(self, job: Job[T]) -> T:
+        from anyio import CancelScope
+
+        with CancelScope(shield=True):
+            return await job()
+        raise AssertionError("nothing cancels this scope")
+
     def lock(self) -> AbstractAsyncContextManager[Any]:
         return _LoopLock()
 
@@ -515,7 +533,7 @@ NATIVE: Runtime = Native()
 class Once:
     """Something to do once, whoever comes first; all others wait until it is done, on any thread or event loop.
 
-    If it fails or is cancelled, the next one to come does it."""
+    If it fails or is cancelled, the next one to come does it. It can be undone, and then done again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -524,27 +542,36 @@ class Once:
 
     async def do(self, runtime: Runtime, job: Job[None]) -> None:
         """Do `job`, unless it has been done; raises what it raises."""
+        if (mine := await self._turn(runtime, unless_done=True)) is not None:
+            with self._ending(mine):
+                await job()
+                self._done = True
+
+    async def undo(self, runtime: Runtime, job: Job[None], unless: Callable[[], bool]) -> None:
+        """Do `job`, which undoes it, if it has been done, and `unless` is false then. Raises what `job` raises; it
+        counts as undone all the same."""
+        if (mine := await self._turn(runtime, unless_done=False)) is not None:
+            with self._ending(mine):
+                if not unless():
+                    self._done = False
+                    await job()
+
+    async def _turn(self, runtime: Runtime, *, unless_done: bool) -> threading.Event | None:
+        """Wait for what is under way, and return what ends with one's own turn; `None` if there is nothing to do."""
         mine = threading.Event()
-        while (others := self._begun(mine)) is not mine:
-            if others is None:
-                return
+        while True:
+            with self._lock:
+                if self._under_way is None and self._done is unless_done:
+                    return None
+                others = self._under_way = self._under_way or mine
+            if others is mine:
+                return mine
             await runtime.wait(others)
+
+    @contextmanager
+    def _ending(self, turn: threading.Event) -> Generator[None]:
         try:
-            await job()
-            self._done = True
+            yield
         finally:
             self._under_way = None
-            mine.set()
-
-    def _begun(self, mine: threading.Event) -> threading.Event | None:
-        """What ends with the job that is under way now; `mine` if it was not; `None` if it is done."""
-        with self._lock:
-            if self._done:
-                return None
-            self._under_way = self._under_way or mine
-            return self._under_way
-
-    def again(self) -> bool:
-        """Let it be done again; whether it had been done."""
-        done, self._done = self._done, False
-        return done
+            turn.set()

@@ -29,6 +29,7 @@ from .results import Result, State
 from .retry_policy import Target
 from .run import Run, interruption
 from .runtime import Runtime
+from .tool_sources import resolve_tools
 
 __all__ = ["Reader", "Stream", "open_stream"]
 
@@ -37,7 +38,7 @@ _AFTER_ALL = sys.maxsize  # a position that no chunk has
 
 async def open_stream(runtime: Runtime, plan: Plan) -> Stream:
     """Send a plan and return when the response begins."""
-    stream = Stream(runtime, plan)
+    stream = Stream(runtime, await resolve_tools(runtime, plan))
     await stream.open()
     return stream
 

@@ -139,6 +139,7 @@ class _Group(Generic[T]):
         self.stop: BaseException | None = None
         self._jobs = jobs
         self._left = len(jobs)
+        self._has_failed = False
         self._gate = anyio.Semaphore(limit)
         self._over = anyio.Event()
         self._waits = _Waits(_of_loop.get())
@@ -167,7 +168,8 @@ class _Group(Generic[T]):
     async def _work(self, position: int, job: Callable[[], Awaitable[T]]) -> None:
         try:
             async with self._gate:
-                self.results[position] = await job()
+                if not self._has_failed:
+                    await self._run(position, job)
         except _STOPS as error:  # out of a task, asyncio would let it end the loop at once
             self.stop = self.stop or error
             self._waits.give_up()
@@ -176,6 +178,13 @@ class _Group(Generic[T]):
             self._left -= 1
             if not self._left:
                 self._over.set()
+
+    async def _run(self, position: int, job: Callable[[], Awaitable[T]]) -> None:
+        try:
+            self.results[position] = await job()
+        except BaseException:
+            self._has_failed = True  # before the gate lets another job begin
+            raise
 
 
 def _first_leaf(error: BaseException) -> BaseException:

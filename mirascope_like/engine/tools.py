@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import ToolExecutionError, ToolNotFoundError
-from ..schema.tools import AnyTool, Toolkit, make_failure
+from ..schema.toolkits import Toolkit
+from ..schema.tools import AnyTool, make_failure
 from ..types.content import ToolCall, ToolOutput
 from ..types.context import Context
 from ..types.tool_results import stream_finisher
@@ -26,6 +27,7 @@ from .events import ToolReporter
 from .limits import invoke_within
 from .results import CallId
 from .runtime import Job, Runtime
+from .tool_sources import prepare_sources
 
 __all__ = ["DEFAULT_LIMIT", "CancelToolCall", "Hooks", "PauseTools", "run_tools"]
 
@@ -95,6 +97,7 @@ async def run_tools(
     """
     if limit < 1:
         raise ValueError(f"max_concurrency is {limit}: at least one tool must run at a time.")
+    await prepare_sources(runtime, toolkit)
     batch = _Batch(runtime, toolkit.tools_dict, context, hooks or Hooks(), timeout, call_id)
     runs = [_Run(batch, call) for call in calls]
     try:

@@ -77,13 +77,13 @@ if TYPE_CHECKING:
         OutputParser as OutputParser,
         Partial as Partial,
     )
+    from ..schema.toolkits import Toolkit as Toolkit
     from ..schema.tools import (
         AsyncContextTool as AsyncContextTool,
         AsyncTool as AsyncTool,
         ContextTool as ContextTool,
         ProviderTool as ProviderTool,
         Tool as Tool,
-        Toolkit as Toolkit,
         ToolParameterSchema as ToolParameterSchema,
         WebSearchTool as WebSearchTool,
     )
@@ -212,8 +212,9 @@ else:
             """,
             "..log": "LoggedConversation LoggedResponse LoggedTool LogReader LogWriter log open_log",
             "..schema.formats": "Format FormatSpec FormattingMode OutputParser Partial",
+            "..schema.toolkits": "Toolkit",
             "..schema.tools": """
-                AsyncContextTool AsyncTool ContextTool ProviderTool Tool Toolkit ToolParameterSchema WebSearchTool
+                AsyncContextTool AsyncTool ContextTool ProviderTool Tool ToolParameterSchema WebSearchTool
             """,
             "..types": "messages",
             "..types.chunks": """

@@ -17,7 +17,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 from typing_extensions import TypeVar, Unpack
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.tools import Toolkit, ToolsLike, make_toolkit
+from ..schema.pickling import reduce_decorated
+from ..schema.toolkits import Toolkit, ToolsLike, make_toolkit
 from ..types.context import Context
 from ..types.messages import Message, PromptContent
 from ..types.params import Params
@@ -68,6 +69,10 @@ class BaseCall(Decorated, Generic[F]):
     def _stand_for(self, fn: Callable[..., Any]) -> None:
         super()._stand_for(fn)
         self._made: Any = None
+
+    def __reduce__(self) -> Any:
+        args = {"model": self.default_model, "toolkit": self.toolkit, "format": self.format}
+        return reduce_decorated(self, args)
 
     @property
     def _prompt(self) -> Any:

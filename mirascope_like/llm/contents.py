@@ -12,7 +12,7 @@ from ..engine.endings import why_unfinished
 from ..engine.results import Result
 from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
-from ..schema.tools import Toolkit
+from ..schema.toolkits import Toolkit
 from ..types.chunks import ContentChunk, FinishReason, TextChunk, TextEndChunk, Usage
 from ..types.content import AssistantContentPart, Text, Thought, ToolCall
 from ..types.context import Context

@@ -33,11 +33,11 @@ from ..engine.runtime import BLOCKING, NATIVE, run
 from ..engine.scopes import ScopedVariable
 from ..engine.streams import open_stream
 from ..schema.formats import FormatSpec, make_format
-from ..schema.tools import ToolsLike, make_toolkit
+from ..schema.toolkits import ToolsLike, make_toolkit
 from ..types.content import UserContent
 from ..types.context import Context
 from ..types.messages import PromptContent, promote
-from ..types.params import Params, check_params
+from ..types.params import Params, check_params, copy_params, without_headers
 from ..types.retry import RetryConfig
 from .responses import (
     AsyncMethods,
@@ -134,8 +134,10 @@ class Model:
     """A model id such as "openai/gpt-6-luna", with params for its calls.
 
     `provider` is used instead of the provider registered for the id. `retry` sets when a failed call is retried, and
-    which fallback models are tried (default: never). Raises `ValueError` for an id without a slash, `TypeError` for an
-    id that is not a str and for an unknown param.
+    which fallback models are tried (default: never). A pickle has neither `provider` nor `extra_headers`, which may
+    hold API keys: where it is loaded, the provider registered for the id is used.
+
+    Raises `ValueError` for an id without a slash, `TypeError` for an id that is not a str and for an unknown param.
     """
 
     def __init__(
@@ -177,7 +179,7 @@ class Model:
             model_id=self.model_id,
             provider=self.provider_override,
             retry=self.retry_config,
-            params=self.params,
+            params=copy_params(self.params),
             messages=promote(content),
             toolkit=toolkit,
             format=make_format(format),
@@ -347,6 +349,17 @@ class Model:
     def __exit__(self, *_: object) -> None:
         if (scope := _overrides.find(self, _with_statement_frame_id())) is not None:
             _overrides.leave(scope)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "provider_override": None, "params": without_headers(self.params)}
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self), params=copy_params(self.params))
+        return copied
+
+    def __deepcopy__(self, _: object) -> Self:
+        return copy(self)
 
     def __repr__(self) -> str:
         if "params" not in vars(self):  # its constructor failed, and a traceback shows it

@@ -18,9 +18,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, cast, overload
 from typing_extensions import TypeVar
 
 from ..schema.formats import Format, FormatSpec, make_format
-from ..schema.functions import bind_function, copy_function_metadata, function_name, is_async, pickle_reference
+from ..schema.functions import bind_function, copy_function_metadata, function_name, is_async
+from ..schema.pickling import mark_bound, reduce_decorated
+from ..schema.pydantic_internals import FunctionLike
 from ..schema.signatures import ContextParameter, context_parameter, unwrap_method
-from ..schema.tools import Toolkit, ToolsLike, make_toolkit
+from ..schema.toolkits import Toolkit, ToolsLike, make_toolkit
 from ..types.context import Context
 from ..types.messages import Message, PromptContent, promote_to_messages
 from ..types.retry import RetryConfig
@@ -70,7 +72,7 @@ class Stranger:
     """
 
 
-class Decorated:
+class Decorated(FunctionLike):
     """What all objects made of functions share: they look like their function, bind as methods, and pickle by name."""
 
     fn: Callable[..., Any]
@@ -87,6 +89,7 @@ class Decorated:
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)  # what copy.copy would do, were it not to ask `__reduce__`
         bound._stand_for(fn)
+        mark_bound(bound, self)
         bound.toolkit = self.toolkit.found_on(owner if instance is None else instance)
         return bound
 
@@ -94,9 +97,6 @@ class Decorated:
     def context_parameter(self) -> ContextParameter:
         """Where the function takes its context."""
         return cast("ContextParameter", context_parameter(self.fn))
-
-    def __reduce__(self) -> Any:
-        return pickle_reference(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {cast('Any', self).__qualname__}>"
@@ -126,6 +126,10 @@ class BasePrompt(Decorated, Generic[F]):
         self.toolkit = toolkit
         self.format = format
         self._stand_for(fn)
+
+    def __reduce__(self) -> Any:
+        args = {"toolkit": self.toolkit, "format": self.format}
+        return reduce_decorated(self, args, {"retry_config": self.retry_config})
 
     def with_retry(self, retry: RetryConfig | None) -> Self:
         """Return the same prompt with `retry` as its policy, for models without their own."""

@@ -28,7 +28,7 @@ from ..types.chunks import ContentChunk, FinishReason
 from ..types.content import ToolOutput, UserContent
 from ..types.context import Context
 from ..types.messages import Message, promote
-from ..types.params import Params
+from ..types.params import Params, copy_params
 from ..types.retry import RetryConfig
 from ..types.timeout import as_timeout
 from .contents import Contents
@@ -119,7 +119,7 @@ class ResponseMethods(Contents[F]):
             model_id=next_model.model_id,
             provider=next_model.provider_override,
             retry=next_model.retry_config,
-            params=next_model.params,
+            params=copy_params(next_model.params),
             messages=(*plan.messages, *new_messages),
             context=plan.context if ctx is None else ctx,
             beginning=beginning,

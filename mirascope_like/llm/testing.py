@@ -56,9 +56,17 @@ class ScriptedModel(Model):
     """See `scripted`. `requests` are the JSON bodies that were sent, in order."""
 
     def __init__(self, replies: Iterable[ScriptedReply], model_id: str) -> None:
-        super().__init__(model_id, provider=_ScriptedProvider(MemoryTransport(self._answer)))
+        super().__init__(model_id)
+        self._provide()
         self.requests: list[dict[str, Any]] = []
         self._replies = iter(replies)
+
+    def _provide(self) -> None:
+        self.provider_override = _ScriptedProvider(MemoryTransport(self._answer))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._provide()
 
     def _answer(self, request: HttpRequest) -> HttpReply | StreamedBody:
         body: dict[str, Any] = json.loads(request.body)

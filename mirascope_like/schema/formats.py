@@ -9,21 +9,23 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, cast, get_args
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeAlias, cast, get_args
 
 from typing_extensions import TypeForm, TypeVar
 
 from ..errors import ParseError
 from ..types.chunks import FinishReason
 from .dialects.definitions import COMMON, PLAIN, Dialect
-from .functions import bind_function, copy_function_metadata, pickle_reference
+from .functions import bind_function, copy_function_metadata
 from .json_extract import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
+from .pickling import can_be_pickled, mark_bound, reduce_decorated
+from .pydantic_internals import FunctionLike
+from .raw_schema import RawSchema
 from .type_schema import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-
 __all__ = [
     "FORMAT_TOOL",
     "AnyFormat",
@@ -47,7 +49,7 @@ FORMAT_TOOL = "__output__"
 """The name of the hidden tool of mode "tool". Python reserves such names, so no tool of the user has it."""
 
 
-class OutputParser(Generic[F]):
+class OutputParser(FunctionLike, Generic[F]):
     """A function that parses a whole response into a value, with the instructions for the model."""
 
     def __init__(self, fn: Callable[..., F], formatting_instructions: str) -> None:
@@ -62,10 +64,14 @@ class OutputParser(Generic[F]):
     def __get__(self, instance: object, owner: type | None = None) -> OutputParser[F]:
         """Bind to an instance or class (descriptor protocol)."""
         fn = bind_function(self.fn, instance, owner)
-        return self if fn is None else OutputParser(fn, self.instructions)
+        if fn is None:
+            return self
+        bound = OutputParser(fn, self.instructions)
+        mark_bound(bound, self)
+        return bound
 
     def __reduce__(self) -> Any:
-        return pickle_reference(self)
+        return reduce_decorated(self, {"formatting_instructions": self.instructions})
 
     def formatting_instructions(self) -> str:
         """Return the instructions for the model."""
@@ -110,7 +116,7 @@ class Format(Generic[F]):
 
     def with_mode(self, mode: FormattingMode, dialect: Dialect | None = None) -> Format[F]:
         """Return the same format in another mode, and for mode "strict" in a provider's dialect."""
-        return Format[F](self.formattable, mode, dialect)
+        return type(self)(self.formattable, mode, dialect)
 
     @property
     def guarantee(self) -> Literal["constrained", "validated"] | None:
@@ -273,8 +279,57 @@ class Format(Generic[F]):
     def _type_schema(self) -> TypeSchema:
         return type_schema(self.formattable)
 
+    def __reduce__(self) -> Any:
+        """A format whose type cannot be pickled becomes its schema."""
+        if can_be_pickled(self.formattable):
+            return type(self), (self.formattable, self.mode, self.dialect)
+        parser = self.parser
+        lost = _LostType(self) if parser is None else OutputParser(_no_parser, parser.instructions)
+        return _SchemaFormat, (lost, self.mode, self.dialect)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
     def __repr__(self) -> str:
         return f"Format({self.name}, mode={self.mode!r})"
+
+
+class _SchemaFormat(Format[Any]):
+    """A format without its type, which could not be pickled. Models get its schema, but nothing can be parsed."""
+
+    def value_of(
+        self, response: object, text: str, *, ended: FinishReason | None = None, pending: str | None = None
+    ) -> Any:
+        """Raise `TypeError`."""
+        return self.parse(text)
+
+    def parse(self, text: str) -> Any:
+        """Raise `TypeError`."""
+        raise TypeError(
+            f"The format {self.name} cannot parse: it was unpickled, and its type or function could not be pickled. "
+            "Define that at the top of a module."
+        )
+
+
+class _LostType(RawSchema):
+    """What models get of a type that could not be pickled."""
+
+    def __init__(self, format: AnyFormat) -> None:
+        super().__init__(format.schema)
+        self.__name__ = format.name
+        if callable(getattr(format.formattable, "formatting_instructions", None)):
+            self.formatting_instructions = partial(_same, format.formatting_instructions)
+
+
+def _same(text: str | None) -> str | None:
+    return text
+
+
+def _no_parser(_: object) -> None:
+    """In place of a parser that could not be pickled."""
 
 
 def _run_parser(parser: OutputParser[F], response: object, text: str) -> F:

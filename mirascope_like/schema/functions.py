@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -33,12 +32,10 @@ __all__ = [
     "arguments_error",
     "bind_function",
     "copy_function_metadata",
-    "find_by_reference",
     "function_name",
     "is_async",
     "json_schema",
     "parse_docs",
-    "pickle_reference",
     "tool_arguments",
 ]
 
@@ -75,23 +72,6 @@ def copy_function_metadata(wrapper: Any, fn: Callable[..., Any]) -> None:
         code = inner if hasattr(inner, "__code__") else underlying_function(inner)
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             setattr(wrapper, name, getattr(code, name))
-
-
-def pickle_reference(value: Any) -> Any:
-    """Return how an object made by a decorator is pickled: by the name that it has in its module or owner."""
-    owner = getattr(value.fn, "__self__", None)
-    return value.__qualname__ if owner is None else (getattr, (owner, value.__name__))
-
-
-def find_by_reference(value: Any) -> object:
-    """Return what `pickle_reference` refers to; `None` if there is nothing."""
-    owner = getattr(value.fn, "__self__", None)
-    if owner is not None:
-        return getattr(owner, value.__name__, None)
-    found: object = sys.modules.get(value.__module__)
-    for name in value.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found
 
 
 def bind_function(fn: Any, instance: object, owner: type | None) -> Callable[..., Any] | None:

@@ -19,8 +19,10 @@ from .hidden_names import HIDDEN
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
+    from pydantic_core.core_schema import IsInstanceSchema
 
 __all__ = [
+    "FunctionLike",
     "complete_model",
     "extra_fields_annotation",
     "get_dataclass_fields",
@@ -35,6 +37,45 @@ _VALIDATORS = ("validators", "field_validators", "root_validators", "model_valid
 _OVERRIDES = ("__get_pydantic_core_schema__", "__setstate__")
 # Settings of models that do not change what is valid, except `extra="allow"`.
 _HARMLESS_SETTINGS = {"extra", "frozen", "json_schema_extra", "title", "use_attribute_docstrings"}
+
+
+# -- objects in the place of functions --------------------------------------------------------------------------------
+
+
+class _FunctionClass:
+    """The attribute `__class__` of objects that stand for functions.
+
+    A Pydantic model takes functions for methods if they have no annotation, and not for fields without a type. It does
+    the same with objects of `functools`, whose `__class__.__module__` it reads. So this is a subclass of the object's
+    class, in all else equal to it; the type of the object stays as it is.
+    """
+
+    def __get__(self, instance: object, owner: type | None = None) -> type:
+        if instance is None:
+            return type
+        kind = type(instance)
+        if kind not in _classes:
+            _classes[kind] = type(
+                kind.__name__, (kind,), {"__module__": "functools", "__qualname__": kind.__qualname__}
+            )
+        return _classes[kind]
+
+
+_classes: dict[type, type] = {}
+
+
+class FunctionLike:
+    """A base of classes whose objects stand for functions. In a Pydantic model they are methods as functions are, and
+    fields of these types hold them as they are."""
+
+    if not TYPE_CHECKING:
+        __class__ = _FunctionClass()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> IsInstanceSchema:
+        from pydantic_core.core_schema import is_instance_schema
+
+        return is_instance_schema(cls)
 
 
 # -- models -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Tools: functions that a model may call, and toolkits.
+"""Tools: functions that a model may call.
 
 Sync and async tools, with and without context, mix freely in one toolkit, in sync and async calls: the engine decides
 how a tool runs. The four classes only differ in what calling the tool object itself returns.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property, partial
 from typing import (
     TYPE_CHECKING,
@@ -26,7 +26,7 @@ from typing import (
 
 from typing_extensions import TypeVar
 
-from ..errors import ToolError, ToolExecutionError, ToolNotFoundError, error_text
+from ..errors import ToolError, ToolExecutionError, error_text
 from ..types.content import ToolCall, ToolOutput
 from ..types.context import Context
 from ..types.finite_json import NotFiniteError, parse_finite_json
@@ -40,13 +40,13 @@ from .functions import (
     arguments_error,
     bind_function,
     copy_function_metadata,
-    find_by_reference,
     function_name,
     is_async,
     parse_docs,
-    pickle_reference,
     tool_arguments,
 )
+from .pickling import mark_bound, reduce_decorated
+from .pydantic_internals import FunctionLike
 from .raw_schema_arguments import RawSchemaArguments
 from .signatures import (
     ContextParameter,
@@ -70,13 +70,11 @@ __all__ = [
     "Tool",
     "ToolParameterSchema",
     "ToolSchema",
-    "Toolkit",
-    "ToolsLike",
     "WebSearchTool",
     "make_failure",
     "make_output",
     "make_tool",
-    "make_toolkit",
+    "order_arguments",
 ]
 
 P = ParamSpec("P")
@@ -148,7 +146,7 @@ class WebSearchTool(ProviderTool):
         super().__init__("web_search")
 
 
-class BaseTool(Generic[P, R]):
+class BaseTool(FunctionLike, Generic[P, R]):
     """A function that a model may call. Calling the object calls the function.
 
     Name, description and parameters come from the function (see `schema.functions`) unless given. They are read at
@@ -246,7 +244,11 @@ class BaseTool(Generic[P, R]):
     def bound_to(self, instance: object, owner: type | None) -> Self:
         """Bind to an instance or class (descriptor protocol)."""
         fn = bind_function(self.fn, instance, owner)
-        return self if fn is None else type(self)(fn, **self._options)
+        if fn is None:
+            return self
+        bound = type(self)(fn, **self._options)
+        mark_bound(bound, self)
+        return bound
 
     def found_on(self, holder: object) -> AnyTool:
         """For a method: return the tool that an object or class has in its place, which may be a subclass's own. Any
@@ -274,10 +276,7 @@ class BaseTool(Generic[P, R]):
         }
 
     def __reduce__(self) -> Any:
-        """Pickle by name if that name refers to a tool. Otherwise it was not decorated: make it from its function."""
-        if isinstance(find_by_reference(self), BaseTool):
-            return pickle_reference(self)
-        return partial(type(self), **self._options), (self.fn,)
+        return reduce_decorated(self, self._options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -361,7 +360,7 @@ class Tool(BaseTool[P, R]):
     def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
         """Run a call on this thread: `execute(call)`, or `execute(ctx, call)`, in either order. An exception of the
         tool becomes the output's `error`."""
-        call, context = _order_arguments(call, context)
+        call, context = order_arguments(call, context)
         try:
             return make_output(call, self.bound(call, context)())
         except Exception as error:
@@ -399,7 +398,7 @@ class AsyncTool(BaseTool[P, R]):
     async def execute(self, call: Context[Any], context: ToolCall, /) -> ToolOutput[Any]: ...
     async def execute(self, call: Any, context: Any = None) -> ToolOutput[Any]:
         """Run a call on this event loop. See `Tool.execute`."""
-        call, context = _order_arguments(call, context)
+        call, context = order_arguments(call, context)
         try:
             return make_output(call, await cast("Awaitable[Any]", self.bound(call, context)()))
         except Exception as error:
@@ -429,7 +428,6 @@ class AsyncContextTool(AsyncTool[P, R]):
 
 
 AnyTool: TypeAlias = Tool[..., Any] | AsyncTool[..., Any]
-ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | Callable[..., Any]]"
 
 
 def make_tool(
@@ -486,85 +484,7 @@ def make_failure(call: ToolCall, error: BaseException) -> ToolOutput[Any]:
     return ToolOutput(id=call.id, name=call.name, result=error_text(error), error=error)
 
 
-class Toolkit:
-    """The tools of a call, by name. Raises `ValueError` if two have the same name."""
-
-    def __init__(self, tools: Iterable[AnyTool | ProviderTool | Callable[..., Any]] = ()) -> None:
-        self.tools_dict: dict[str, AnyTool] = {}
-        self.provider_tools_dict: dict[str, ProviderTool] = {}
-        for tool in tools:
-            if isinstance(tool, ProviderTool):
-                self._add(self.provider_tools_dict, tool)
-            else:
-                self._add(self.tools_dict, tool if isinstance(tool, Tool | AsyncTool) else make_tool(tool))
-
-    def _add(self, kit: dict[str, Any], tool: Any) -> None:
-        if tool.name in self.tools_dict or tool.name in self.provider_tools_dict:
-            raise ValueError(f"Two tools are named {tool.name!r}: give one of them another name=.")
-        kit[tool.name] = tool
-
-    @property
-    def tools(self) -> tuple[AnyTool | ProviderTool, ...]:
-        """All tools, the provider's own last."""
-        return (*self.tools_dict.values(), *self.provider_tools_dict.values())
-
-    def __iter__(self) -> Iterator[AnyTool | ProviderTool]:
-        return iter(self.tools)
-
-    def __len__(self) -> int:
-        return len(self.tools_dict) + len(self.provider_tools_dict)
-
-    def found_on(self, holder: object) -> Toolkit:
-        """Return the toolkit of a method on an object or class, with those tools bound that are methods of it."""
-        if not any(tool.is_unbound for tool in self.tools_dict.values()):
-            return self
-        tools = [tool.found_on(holder) for tool in self.tools_dict.values()]
-        return Toolkit([*tools, *self.provider_tools_dict.values()])
-
-    def check_bound(self) -> None:
-        """Raise `TypeError` if a tool is an unbound method. A wrapper may have its object elsewhere."""
-        for tool in self.tools_dict.values():
-            if tool.is_unbound and not hasattr(tool.fn, "__wrapped__"):
-                raise TypeError(
-                    f"The tool {tool.name!r} is an unbound method. Pass the bound method: "
-                    f"tools=[instance.{tool.name}]. A decorated method binds the tools of its own class by itself."
-                )
-
-    def get(self, call: ToolCall) -> AnyTool:
-        """Return the tool that a call is for. Raises `ToolNotFoundError`."""
-        if call.name not in self.tools_dict:
-            raise ToolNotFoundError(call.name, known=tuple(self.tools_dict))
-        return self.tools_dict[call.name]
-
-    @overload
-    def execute(self, call: ToolCall, context: Context[Any] | None = None) -> Any: ...
-    @overload
-    def execute(self, call: Context[Any], context: ToolCall, /) -> Any: ...
-    def execute(self, call: Any, context: Any = None) -> Any:
-        """Run one call with its tool's `execute` (await it for an async tool), the context first or second. A missing
-        tool gives an error output."""
-        call, context = _order_arguments(call, context)
-        try:
-            return self.get(call).execute(call, context)
-        except ToolNotFoundError as error:
-            return make_failure(call, error)
-
-    def __repr__(self) -> str:
-        return f"Toolkit({', '.join(tool.name for tool in self.tools)})"
-
-
-def make_toolkit(tools: ToolsLike | None) -> Toolkit:
-    """Make a toolkit from what a user passes as `tools=`: a toolkit, or tools and plain functions."""
-    if isinstance(tools, Toolkit):
-        return tools
-    if tools is None:
-        return Toolkit()
-    if not isinstance(cast("object", tools), Iterable):
-        raise TypeError(f"tools= must be a list: write tools=[{getattr(tools, '__name__', '…')}].")
-    return Toolkit(tools)
-
-
-def _order_arguments(
+def order_arguments(
     call: ToolCall | Context[Any], context: Context[Any] | ToolCall | None
 ) -> tuple[ToolCall, Context[Any] | None]:
     """Return a call and its context, which may be given in either order."""

@@ -8,10 +8,10 @@ from typing import Any, Literal, Required, TypeAlias, cast, get_args
 
 from typing_extensions import TypedDict
 
-from .headers import check_headers
+from .headers import Headers, check_headers
 from .timeout import Timeout, TimeoutLike, check_seconds
 
-__all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params", "without_headers"]
+__all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params", "copy_params", "without_headers"]
 
 ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -71,6 +71,7 @@ class Params(TypedDict, total=False):
 
 _PARAM_NAMES = frozenset(Params.__annotations__)
 _LEVELS = get_args(ThinkingLevel)
+_MUTABLE = frozenset({dict, list, Headers})
 
 
 def _is_number(value: object) -> bool:
@@ -110,15 +111,15 @@ _PARAM_TYPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 
 def check_params(params: Mapping[str, object]) -> Params:
-    """Return `params` as `Params`. Raises `TypeError` for an unknown name or a value of a wrong type, and `ValueError`
-    for an invalid value."""
+    """Return a copy of `params` as `Params`. Raises `TypeError` for an unknown name or a value of a wrong type, and
+    `ValueError` for an invalid value."""
     unknown = [name for name in params if name not in _PARAM_NAMES]
     if unknown:
         raise TypeError(_unknown_param_message(unknown[0]))
     for name, value in params.items():
         if value is not None and name in _PARAM_TYPES:
             _check_type(name, value)
-    checked = cast("Params", dict(params))
+    checked = copy_params(cast("Params", params))
     if (headers := checked.get("extra_headers")) is not None:
         checked["extra_headers"] = check_headers(headers)
     if not isinstance(timeout := checked.get("timeout"), Timeout):
@@ -132,6 +133,19 @@ def check_params(params: Mapping[str, object]) -> Params:
     if isinstance(stop := params.get("stop_sequences"), str):  # a str is a sequence too, of its characters
         checked["stop_sequences"] = [stop]
     return checked
+
+
+def copy_params(params: Params) -> Params:
+    """Return a copy that shares no dict or list with the original."""
+    return cast("Params", {name: _copy(value) if type(value) in _MUTABLE else value for name, value in params.items()})
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Headers):
+        return Headers(value)
+    if isinstance(value, dict):
+        return {name: _copy(each) for name, each in cast("dict[object, object]", value).items()}
+    return [_copy(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def without_headers(params: Params) -> Params:

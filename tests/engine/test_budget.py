@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import pickle
+import signal
 import threading
+import warnings
+from copy import copy, deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +17,11 @@ import anyio
 import pytest
 
 from mirascope_like import chat, llm
-from mirascope_like.engine.budget import RetryBudget
-from mirascope_like.engine.runtime import Native
+from mirascope_like.engine.budget import PROCESS_BUDGET, RetryBudget
+from mirascope_like.engine.calls import ask
+from mirascope_like.engine.runtime import BLOCKING, NATIVE, Native
 
-from ..conftest import Colour
+from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import pieces, register, saying
 from ..transport.server import Exchange, Server
 from .test_attempts import Answer, broken, cut, failing, model, script
@@ -243,6 +250,66 @@ def test_a_call_without_budget_takes_the_next_model(colour: Colour, server: Serv
     server.answer = answer
     assert colour.run(lambda: answered(colour, "whole", model(fallback_models=["test/b"]))) == "Hello"
     assert len(server.received) == 2
+
+
+# -- budgets of their own ---------------------------------------------------------------------------------------------
+
+
+def test_calls_with_different_budgets_share_no_tokens(colour: Colour, server: Server) -> None:
+    llm.set_retry_budget(ratio=0, reserve=0)
+    script(server, failing(503))
+    first, second = RetryBudget(ratio=0, reserve=1), RetryBudget(ratio=0, reserve=2)
+
+    async def requests(budget: RetryBudget | None) -> int:
+        before = len(server.received)
+        plan = model().plan("Hi")
+        if budget is not None:
+            plan = replace(plan, retry_budget=budget)
+        with pytest.raises(llm.RetriesExhausted, match=MAKES_TOO_MANY if budget is None else "budget is used up"):
+            await ask(NATIVE if colour.is_async else BLOCKING, plan)
+        return len(server.received) - before
+
+    async def scenario() -> list[int]:
+        return [await requests(budget) for budget in (first, second, first, None)]
+
+    assert colour.run(scenario) == [2, 3, 1, 1]
+
+
+def test_a_budget_is_that_of_the_process_unless_given() -> None:
+    assert model().plan("Hi").retry_budget is PROCESS_BUDGET
+
+
+def test_copies_of_a_budget_share_its_tokens_and_pickles_have_its_rules() -> None:
+    budget = RetryBudget(ratio=0, reserve=2)
+    assert budget.take(now=0.0)
+    assert copy(budget) is deepcopy(budget) is budget
+    other: RetryBudget = pickle.loads(pickle.dumps(budget))
+    assert [sum(each.take(now=0.0) for _ in range(9)) for each in (other, budget)] == [2, 1]
+    assert pickle.loads(pickle.dumps(PROCESS_BUDGET)) is PROCESS_BUDGET
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_finds_every_budget_unlocked() -> None:
+    budget = RetryBudget(ratio=0, reserve=1)
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with budget._lock:
+            held.set()
+            leave.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(PATIENCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        signal.alarm(int(PATIENCE))
+        os._exit(0 if budget.take(now=0.0) else 1)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 # -- the bucket -------------------------------------------------------------------------------------------------------

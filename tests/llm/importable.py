@@ -70,3 +70,8 @@ def ask_in_this_process(call: llm.Call[[str], None], genre: str) -> str:
     """For a worker process, which has its own registry."""
     with llm.scripted(lambda body: body["messages"][-1]["content"]):
         return call(genre).text()
+
+
+def params_of(call: llm.Call[..., None]) -> dict[str, object]:
+    """For a worker process."""
+    return dict(call.default_model.params)

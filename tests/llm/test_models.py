@@ -7,13 +7,14 @@ import contextvars
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
-from mirascope_like import llm
+from mirascope_like import chat, llm
 
 from ..conftest import PATIENCE, Colour
 
@@ -290,3 +291,65 @@ def test_documents_are_not_downloaded_by_the_way() -> None:
     assert llm.Document.from_url(url, download=False) == llm.Document.from_url(url)
     with pytest.raises(ValueError, match=r"Document\.download"):
         llm.Document.from_url(url, download=True)  # type: ignore[arg-type]
+
+
+# -- params are nobody else's -----------------------------------------------------------------------------------------
+
+NESTED: Any = {"extra_body": {"metadata": {"tags": ["a"]}}, "extra_headers": {"x-a": "b"}, "stop_sequences": ["end"]}
+
+
+def change(params: Any) -> None:
+    """Change all that can be changed in params."""
+    params["seed"] = 1
+    params["extra_body"]["metadata"]["tags"].append("changed")
+    params["extra_headers"]["x-a"] = "changed"
+    params["stop_sequences"].append("changed")
+
+
+def test_changing_the_params_of_one_object_changes_no_other(colour: Colour) -> None:
+    given = deepcopy(NESTED)
+    model = llm.scripted("Hello", repeat=True)
+    model.params = llm.Model("a/b", **given).params
+
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(model, "Hi"))
+        stream = await colour.got(colour.stream(model, "Hi"))
+        with model:
+            resumed = await colour.got(response.resume("Again"))
+        made = [response, stream, resumed, response.model, model.with_retry(None), deepcopy(model), model]
+        for each in made:
+            assert each.params == NESTED
+            change(each.params)
+        assert given == NESTED
+
+    colour.run(scenario)
+
+
+def test_changing_the_params_of_an_answer_of_a_fallback_changes_no_model(colour: Colour) -> None:
+    fallback = llm.scripted("Hello")
+    fallback.params = llm.Model("a/b", **NESTED).params
+    first = llm.scripted(llm.ServerError("Down.", status_code=503))
+    model = first.with_retry(llm.RetryConfig(max_retries=0, fallback_models=[fallback]))
+
+    async def scenario() -> None:
+        response = await colour.got(colour.ask(model, "Hi"))
+        change(response.params)
+        assert fallback.params == NESTED
+
+    colour.run(scenario)
+
+
+def test_options_of_calls_and_prompts_share_nothing() -> None:
+    @llm.call("test/default", **deepcopy(NESTED))
+    def call() -> str:
+        return "Hi"
+
+    other = call.options(seed=2)
+    change(other.default_model.params)
+    assert call.default_model.params == NESTED
+
+    given = deepcopy(NESTED)
+    del given["extra_headers"], given["stop_sequences"]
+    response = chat.get_model("openai/gpt-6-luna").prompt("Hi", options=given)
+    given["extra_body"]["metadata"]["tags"].append("changed")
+    assert response.prompt.given_options["extra_body"] == NESTED["extra_body"]

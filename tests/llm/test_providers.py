@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -328,9 +330,13 @@ def test_two_clients_of_different_servers() -> None:
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "mistral", "local"])
-def test_providers_can_be_pickled(server: Server, name: str) -> None:
+def test_providers_can_be_pickled_without_their_keys(server: Server, name: str) -> None:
     provider = llm.register_provider(name, scope="mine/", base_url=server.url, api_key=KEY, headers={"x-y": "z"})
-    assert pickle.loads(pickle.dumps(provider)) == provider
+    assert isinstance(provider, llm.HTTPProvider)
+    stored = pickle.dumps(provider)
+    assert KEY.encode() not in stored
+    assert pickle.loads(stored) == replace(provider, api_key=None, headers={})
+    assert copy.copy(provider) == copy.deepcopy(provider) == provider
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

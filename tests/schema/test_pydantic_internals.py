@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -279,3 +279,69 @@ def test_names_that_a_schema_does_not_list_are_marked(kind: Any, names: list[str
 def test_all_names_by_which_fields_are_read() -> None:
     with breaks("models can set fields of a class that is a tool by names that are hidden from them"):
         assert readable_names(Hidden) == {"shown", "secret", "Secret", "deep"}
+
+
+class Agent(BaseModel):
+    """Has what decorators make in the place of methods, and as fields."""
+
+    name: str
+
+    @llm.tool
+    def shout(self, text: str) -> str:
+        return f"{self.name}: {text}!"
+
+    @llm.call("test/model")
+    def ask(self, question: str) -> str:
+        return f"{self.name}, {question}"
+
+    @llm.prompt
+    def asking(self) -> str:
+        return self.name
+
+    @llm.output_parser(formatting_instructions="Words.")
+    def words(self, response: llm.BaseResponse[Any]) -> list[str]:
+        return [self.name, *response.text().split()]
+
+
+@llm.tool
+def whisper(text: str) -> str:
+    return text.lower()
+
+
+@llm.call("test/model")
+def recommend() -> str:
+    return "Hi"
+
+
+def test_decorated_functions_are_methods_of_models() -> None:
+    with breaks("decorated methods of Pydantic models are errors"):
+        agent = Agent(name="Ann")
+        assert (agent.shout("Hi"), agent.ask.messages("why?")) == ("Ann: Hi!", [llm.messages.user("Ann, why?")])
+        assert agent.asking.messages() == [llm.messages.user("Ann")]
+        assert llm.scripted("a b").call("Hi", format=agent.words).parse() == ["Ann", "a", "b"]
+        assert list(Agent.model_fields) == ["name"]
+
+
+def test_decorated_functions_are_attributes_and_fields_of_models() -> None:
+    with breaks("decorated functions as attributes of Pydantic models are errors"):
+
+        class Kit(BaseModel):
+            plain = whisper
+            asked = recommend
+            anything: Any = whisper
+            tool: llm.Tool = whisper
+            call: llm.Call[..., Any] = recommend
+            function: Callable[..., Any] = recommend
+
+        kit = Kit()
+        assert Kit.plain is whisper and Kit.asked is recommend
+        assert (kit.anything, kit.tool, kit.call, kit.function) == (whisper, whisper, recommend, recommend)
+        assert Kit(tool=whisper, call=recommend).tool is whisper
+        with pytest.raises(ValidationError, match="instance of Tool"):
+            Kit(tool=recommend)  # type: ignore[arg-type]
+
+
+def test_their_class_is_that_of_functools_for_pydantic_alone() -> None:
+    assert isinstance(whisper, llm.Tool) and not isinstance(whisper, llm.AsyncTool | llm.Call)
+    assert (type(whisper), llm.Tool.__class__, llm.Tool.__module__) == (llm.Tool, type, "mirascope_like.schema.tools")
+    assert (whisper.__class__.__name__, issubclass(whisper.__class__, llm.Tool)) == ("Tool", True)

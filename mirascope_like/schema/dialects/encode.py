@@ -80,7 +80,7 @@ class EncodedSchema:
 
 def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
     """Encode a JSON Schema object in a dialect. Raises `InexpressibleError`."""
-    if dialect is PLAIN:
+    if dialect == PLAIN:
         return EncodedSchema(dict(schema), IDENTITY)
     rewritten_names: frozenset[str] = frozenset()
     while True:  # until it is known which definitions need a decoder
