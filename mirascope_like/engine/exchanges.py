@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ProviderError
@@ -70,7 +70,7 @@ class WholeAnswer:
 
 
 class Exchange(Protocol):
-    """A request that is ready to go out. Each call of a method sends it once."""
+    """A request that is ready to go out, once."""
 
     async def ask(self, runtime: Runtime) -> WholeAnswer:
         """Send it and wait for the whole answer. Raises `ProviderError` or `WireError`."""
@@ -182,6 +182,7 @@ class HTTPExchange:
             except WireError as error:
                 _note(error, self.http, body.headers)
                 raise
+        self.http = replace(self.http, body=b"")  # it is sent, and the stream may stay open for long
         return _Decoded(self.http, body, self.codec.decoder())
 
 

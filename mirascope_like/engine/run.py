@@ -292,10 +292,11 @@ class Run:
         assert source is not None
         # A whole response is here already: no time limit applies to it any more.
         chunks = await (source.next() if self._whole else self._limits.reading(source.next, source.close))
-        if not self._keeps_raw and self._has_content():  # before that, an error may quote them
-            source.raw.clear()
         if chunks is not None:
-            return self._take(attempt, chunks)
+            visible = self._take(attempt, chunks)
+            if not self._keeps_raw and self._has_content():  # before that, an error may quote them
+                source.raw.clear()
+            return visible
         if rest := attempt.joint.end():
             self._add(rest)
             return rest  # the end follows with the next step, when these are known to readers
