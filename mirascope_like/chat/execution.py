@@ -236,7 +236,7 @@ class _Source:
     ) -> None:
         self.raw: list[str] = []
         self.headers: Mapping[str, str] = {}
-        self.cancel_safe = False
+        self.cancel_safe = self.loop_bound = False
         self._runtime = runtime
         self._execution = execution
         self._turn = turn

@@ -48,6 +48,11 @@ class ChunkSource(Protocol):
         """Whether `next` can be called again after a call of it was cancelled."""
         ...
 
+    @property
+    def loop_bound(self) -> bool:
+        """Whether it can be read only in the event loop in which it began."""
+        ...
+
     async def next(self) -> Sequence[Chunk] | None:
         """The next chunks (there may be none in what came); `None` behind the last.
 
@@ -202,6 +207,7 @@ class _Decoded:
         self._taken = 0  # how much of it was decoded
         self._ended = False
         self.cancel_safe: bool = getattr(body, "cancel_safe", False)
+        self.loop_bound: bool = getattr(body, "loop_bound", True)
 
     @property
     def raw(self) -> list[str]:

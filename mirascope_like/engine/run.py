@@ -210,7 +210,7 @@ class Run:
 
     async def _advance(self) -> Sequence[Chunk]:
         failure, self._failure = self._failure, None
-        if self._loop is not None and self._loop is not self._runtime.loop():
+        if self._is_elsewhere():
             return self._leave_loop()
         if failure is None:
             attempt = self._attempt if self._step not in (State.NEW, State.WAITING) else await self._begin_attempt()
@@ -231,11 +231,11 @@ class Run:
         """Wait for the gate, and make the request; `None` if the run was closed meanwhile. No error is retried."""
         if self._step is State.NEW:  # the call begins with its first attempt
             self._reporter = report_call(self._call_id, self.plan, self.snapshot, streamed=not self._whole)
-            if not self._whole:
-                self._spawn, self._loop = self._runtime.spawner(), self._runtime.loop()
             if self._reporter is not None and self.is_over:  # closed by another thread just now
                 self._reporter.end(self.result, self.error)
         self._step = State.SENDING
+        if not self._whole:
+            self._spawn, self._loop = self._runtime.spawner(), self._runtime.loop()
         self._limits.content_came()  # the time limit of the first token begins with the request
         await load_for_plan(self._runtime, self.plan)
         asked = self._runtime.clock()
@@ -328,6 +328,11 @@ class Run:
         if isinstance(decision, Raise):
             raise decision.error
         return ()
+
+    def _is_elsewhere(self) -> bool:
+        """Whether the response arrives in another event loop than the one that runs."""
+        source = self._attempt.source if self._attempt is not None and self.is_open else None
+        return source is not None and source.loop_bound and self._loop is not self._runtime.loop()
 
     def _leave_loop(self) -> Sequence[Chunk]:
         """Close a run that is read in another event loop than its own."""
@@ -472,7 +477,7 @@ class _Whole:
     def __init__(self, answer: WholeAnswer) -> None:
         self.raw: list[str] = []
         self.headers = answer.headers
-        self.cancel_safe = True
+        self.cancel_safe, self.loop_bound = True, False
         self.body = answer.raw
         self._chunks: Sequence[Chunk] | None = answer.chunks
 

@@ -73,7 +73,7 @@ class ByteStream(Protocol):
     """A response whose body is still arriving. Look headers up by lower-case names.
 
     If it has an attribute `cancel_safe` that is true, `next` can be called again after a call of it was cancelled, and
-    nothing is lost.
+    nothing is lost. If it has an attribute `loop_bound` that is false, it can be read in any event loop.
     """
 
     @property

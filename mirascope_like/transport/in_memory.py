@@ -56,6 +56,9 @@ class MemoryTransport:
 
 
 class _MemoryStream:
+    cancel_safe = True
+    loop_bound = False
+
     def __init__(self, reply: StreamedBody) -> None:
         self.status = reply.status
         self.headers = reply.headers

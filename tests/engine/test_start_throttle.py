@@ -59,6 +59,9 @@ class Seen:
 def seen() -> Iterator[Seen]:
     seen = Seen()
     llm.register_provider("openai:completions", "test/", base_url="http://x", transport=MemoryTransport(seen))
+    for ask in (asked, streamed, prompted):
+        asyncio.run(ask("first"))  # the first calls of a process wait until other threads have imported what they need
+    seen.asked.clear()
     yield seen
 
 
