@@ -42,7 +42,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .types.tool_errors import Error, ToolError, ToolExecutionError, ToolNotFoundError
+from .types.tool_errors import Error, ToolError, ToolExecutionError, ToolNotFoundError, to_picklable
 
 if TYPE_CHECKING:
     from .types.chunks import Reply
@@ -214,6 +214,12 @@ class RetryFailure:
 
     model: ModelLike
     exception: Exception
+
+    def __reduce__(self) -> tuple[type[RetryFailure], tuple[ModelLike, Exception]]:
+        return RetryFailure, (self.model, to_picklable(self.exception))
+
+    def __deepcopy__(self, memo: object) -> RetryFailure:
+        return self
 
     def __str__(self) -> str:
         return f"{self.model.model_id}: {type(self.exception).__name__}: {self.exception}"

@@ -21,9 +21,11 @@ from .ids import new_id
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec, listed
 from .queues import Queue
+from .rebuilding import picklable_tools
 from .records import ConversationDict, check_form, conversation_args, conversation_to_dict
 from .responses import AsyncResponse, Response
 from .stored import AllowFiles
+from .toolbox import ToolLike
 from .turns import Turn, record_of
 from .unfinished import refuse_pending
 
@@ -124,7 +126,8 @@ class _Conversation(Generic[R]):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (type(self), self.to_dict(), self.responses)
+        tools = picklable_tools(self._base.given_tools)
+        return _unpickled, (type(self), self.to_dict(), self.responses, tools)
 
     def __copy__(self) -> Self:
         other = object.__new__(type(self))
@@ -224,8 +227,11 @@ class AsyncConversation(_Conversation[AsyncResponse[Any]]):
 AnyConversation: TypeAlias = Conversation | AsyncConversation
 
 
-def _unpickled(kind: type[_Conversation[R]], data: ConversationDict, responses: Sequence[R]) -> _Conversation[R]:
-    return kind.from_dict(data).with_responses(responses)
+def _unpickled(
+    kind: type[_Conversation[R]], data: ConversationDict, responses: Sequence[R], tools: Sequence[ToolLike] | None
+) -> _Conversation[R]:
+    made = kind.from_dict(data) if tools is None else kind.from_dict(data, tools=tools)
+    return made.with_responses(responses)
 
 
 def _guessed(message: Message) -> int:

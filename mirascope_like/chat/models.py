@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from typing_extensions import TypeVar, Unpack
 
@@ -87,6 +88,18 @@ class BaseModel(ABC):
         if prompt.attachments:
             check_types(prompt.attachments, self.attachment_types)
         self._check_tools(prompt.tools)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the key out of a pickle."""
+        return {name: value for name, value in vars(self).items() if name != "key"}
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy(self)
 
     def get_key(self, explicit: str | None = None) -> str | None:
         """The key to use: the explicit one, else the model's own, else the environment's; `None` if it needs none.

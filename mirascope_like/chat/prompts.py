@@ -7,7 +7,7 @@ not said anew (tools, options, schema, key, hooks) stays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -123,6 +123,18 @@ class Prompt:
     after_call: AfterCall | None = None
     max_concurrency: int | None = None
     context: Context[Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what may hold keys or belongs to this process."""
+        options = {name: value for name, value in self.given_options.items() if name not in self.model.private_options}
+        left_out = {"key": None, "before_call": None, "after_call": None, "context": None, "given_options": options}
+        return {**{each.name: getattr(self, each.name) for each in fields(self)}, **left_out}
+
+    def __copy__(self) -> Prompt:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Prompt:
+        return self
 
     @property
     def prompt(self) -> str:

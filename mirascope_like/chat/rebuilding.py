@@ -1,7 +1,7 @@
 """Complete responses that no model was asked for: from their JSON form, from one another, and for tests.
 
-Pickles of responses and conversations hold their JSON forms, so they hold no key. A pickled response also has its
-format, so that it can still be parsed.
+Pickles of responses and conversations hold their JSON forms, so they hold no key. They also have the tools, and a
+response has its format, if these can be pickled.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..schema.formats import AnyFormat, Format, OutputParser
+from ..schema.pickling import can_be_pickled
 from ..types.chunks import FinishReason
 from .convert import args_text
 from .parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from .prompts import Prompt
 from .records import check_form, prompt_args, usage_from_dict
 from .stored import AllowFiles
+from .toolbox import ToolLike
 from .turns import Turn, dict_of, restore, said
 
 if TYPE_CHECKING:
     from .attachments import Attachment
     from .models import BaseModel
 
-__all__ = ["check_complete", "copied", "faked", "rebuilt", "reduce_response"]
+__all__ = ["check_complete", "copied", "faked", "picklable_tools", "rebuilt", "reduce_response"]
 
 R = TypeVar("R", bound=Turn[Any])
 
@@ -76,13 +78,20 @@ def check_complete(turn: Turn[Any]) -> None:
 def reduce_response(turn: Turn[Any]) -> tuple[Any, ...]:
     """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
     check_complete(turn)
-    return _unpickled, (type(turn), dict_of(turn), turn.format)
+    return _unpickled, (type(turn), dict_of(turn), turn.format, picklable_tools(turn.prompt.given_tools))
 
 
-def _unpickled(kind: type[R], data: Mapping[str, Any], format: AnyFormat | None) -> R:
+def _unpickled(kind: type[R], data: Mapping[str, Any], format: AnyFormat | None, tools: Sequence[ToolLike] | None) -> R:
     turn = rebuilt(kind, data, None, allow_files=False)
     turn.format = format
+    if tools is not None:
+        turn.prompt = replace(turn.prompt, given_tools=tools)
     return turn
+
+
+def picklable_tools(tools: Sequence[ToolLike]) -> Sequence[ToolLike] | None:
+    """Return the tools, for a pickle; `None` if they cannot be pickled: then only what models get of them is kept."""
+    return tools if can_be_pickled(tools) else None
 
 
 def faked(

@@ -12,14 +12,13 @@ from .plan import Plan
 from .results import Result
 from .run import Run
 from .runtime import Runtime
-from .tool_sources import resolve_tools
 
 __all__ = ["Parsable", "ask", "validated"]
 
 
 async def ask(runtime: Runtime, plan: Plan) -> Result:
     """Send a plan and read its whole response, with as many attempts as it allows."""
-    run = Run(runtime, await resolve_tools(runtime, plan), whole=True)
+    run = Run(runtime, plan, whole=True)
     while not run.is_over:
         await run.advance()
     assert run.result is not None

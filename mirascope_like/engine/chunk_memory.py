@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby
 from typing import Any, TypeAlias, cast, overload
 
@@ -170,13 +170,20 @@ class PackedChunks(Sequence[ContentChunk]):
     def __len__(self) -> int:
         return self._length
 
+    def __iter__(self) -> Iterator[ContentChunk]:
+        for row in self._rows:
+            if isinstance(row, _DeltaRow):
+                yield from row
+            else:
+                yield row
+
     @overload
     def __getitem__(self, position: int) -> ContentChunk: ...
     @overload
     def __getitem__(self, position: slice) -> Sequence[ContentChunk]: ...
     def __getitem__(self, position: int | slice) -> ContentChunk | Sequence[ContentChunk]:
         if isinstance(position, slice):
-            return [self[each] for each in range(*position.indices(self._length))]
+            return list(self)[position]
         if not 0 <= position < self._length:
             raise IndexError(position)
         number = bisect_right(self._starts, position) - 1
@@ -201,6 +208,9 @@ class _DeltaRow:
         self._id = id
         self._text = "".join([chunk.delta for chunk in chunks])
         self._cuts = array("I", accumulate((len(chunk.delta) for chunk in chunks), initial=0))
+
+    def __iter__(self) -> Iterator[_Delta]:
+        return map(self.chunk, range(len(self._cuts) - 1))
 
     def chunk(self, number: int) -> _Delta:
         """Return a delta of this row."""

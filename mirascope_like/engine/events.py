@@ -15,16 +15,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
 from typing import Any, Self, TypeAlias, TypedDict
 from weakref import WeakMethod
 
+from ..errors import error_text
 from ..types.content import ToolCall, ToolOutput
 from ..types.messages import AssistantMessage, Message
+from ..types.tool_errors import to_picklable
 from .plan import Plan
 from .results import CallId, Result
 from .scopes import Scope, ScopedVariable
@@ -97,6 +99,10 @@ class AttemptFailed(Event):
     number: int
     error: BaseException
 
+    def __reduce__(self) -> tuple[partial[AttemptFailed], tuple[()]]:
+        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        return partial(AttemptFailed, **{**kept, "error": to_picklable(self.error)}), ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstChunk(Event):
@@ -125,6 +131,11 @@ class CallEnded(Event):
             return None
         return self.result.message
 
+    def __reduce__(self) -> tuple[partial[CallEnded], tuple[()]]:
+        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        error = None if self.error is None else to_picklable(self.error)
+        return partial(CallEnded, **{**kept, "error": error, "subscriptions": ()}), ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolStarted(Event):
@@ -144,6 +155,7 @@ class ToolEnded(Event):
     duration: float
 
 
+_ENDS_PROGRAM = (KeyboardInterrupt, SystemExit, GeneratorExit)
 Subscriber: TypeAlias = Callable[[Event], object]
 
 
@@ -168,7 +180,9 @@ class Subscription:
         """Call the subscriber. Its error becomes a warning."""
         try:
             self._callback(event)
-        except Exception as error:
+        except _ENDS_PROGRAM:
+            raise
+        except BaseException as error:  # a cancellation that it raises is not the call's
             if not self._has_warned:
                 self._has_warned = True
                 self._warn(error)
@@ -177,10 +191,10 @@ class Subscription:
         """Listen no more."""
         _subscriptions.pop(self, None)
 
-    def _warn(self, error: Exception) -> None:
-        with suppress(RuntimeWarning):  # where warnings are errors, it is not the call's error
+    def _warn(self, error: BaseException) -> None:
+        with suppress(Exception):  # where warnings are errors, or its repr fails, it is not the call's error
             warnings.warn(
-                f"A subscriber to events failed ({self._callback!r}: {type(error).__name__}: {error}). "
+                f"A subscriber to events failed ({self._callback!r}: {type(error).__name__}: {error_text(error)}). "
                 "Further failures of it are not reported.",
                 RuntimeWarning,
                 stacklevel=2,
@@ -197,9 +211,11 @@ class _Ids(TypedDict):
 
 
 def _notify(subscriptions: Sequence[Subscription], event: Event) -> None:
-    for subscription in subscriptions:
-        if subscription.is_open:
-            subscription.notify(event)
+    """Notify all, even if one of them ends the program."""
+    with ExitStack() as notifications:
+        for subscription in reversed(subscriptions):
+            if subscription.is_open:
+                notifications.callback(subscription.notify, event)
 
 
 def subscribe(callback: Subscriber, *, raw: bool = False) -> Callable[[], None]:
@@ -284,7 +300,7 @@ def set_tenant(tenant: str) -> Callable[[], None]:
 def report_call(
     id: CallId, plan: Plan, snapshot: Callable[[], Result | None], *, streamed: bool
 ) -> CallReporter | None:
-    """Report that a call starts; return what reports the rest of it, `None` without subscribers.
+    """Return what reports the events of a call; `None` without subscribers.
 
     `snapshot` is a method that returns the response so far. Only a weak reference to it is kept, so that a stream can
     still be collected.
@@ -317,6 +333,9 @@ class CallReporter:
             tool_call=None if run is None else run.tool_call,
             tenant=_tenant.innermost,
         )
+
+    def start(self) -> None:
+        """Report the start of the call."""
         _under_way[self] = True
         self._notify(self._started)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..types.chunks import Usage
 from .plan import Plan
-from .runtime import Runtime
+from .runtime import NATIVE, Runtime
 
 __all__ = ["FREE_LEASE", "Gate", "Lease", "StartGate"]
 
@@ -25,7 +25,10 @@ class Lease(Protocol):
 
 
 class Gate(Protocol):
-    """Lets attempts begin."""
+    """Lets attempts begin. `can_wait` tells whether `acquire` ever waits."""
+
+    @property
+    def can_wait(self) -> bool: ...
 
     async def acquire(self, plan: Plan) -> Lease:
         """Wait until a request of this plan may be made ready and sent."""
@@ -46,6 +49,7 @@ class StartGate:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.can_wait: bool = runtime is NATIVE
 
     async def acquire(self, plan: Plan) -> Lease:
         """See `Gate`."""

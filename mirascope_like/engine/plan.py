@@ -47,12 +47,12 @@ class Plan:
     """One call, not made yet."""
 
     model_id: str
-    params: Params
+    params: Params = field(repr=False)  # headers may be keys
     messages: tuple[Message, ...]
     toolkit: Toolkit = field(default_factory=Toolkit)
     format: AnyFormat | None = None
     context: Context[Any] | None = None
-    provider: Provider | None = None
+    provider: Provider | None = field(default=None, repr=False)
     """Who is asked; `None` leaves it to the registry."""
     retry: RetryConfig | None = None
     """When it is asked again, and of whom else; `None`: never."""

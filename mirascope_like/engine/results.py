@@ -8,26 +8,24 @@ it leaves out the provider, the context and the headers that the caller set.
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum, auto
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import RetryFailure, error_text
+from ..errors import RetryFailure
 from ..schema.formats import AnyFormat
 from ..types.chunks import Reply
 from ..types.messages import AssistantMessage
+from ..types.tool_errors import to_picklable
 
 if TYPE_CHECKING:
     from ..types.rate_limits import RateLimits
     from .plan import Plan
 
 __all__ = ["CallId", "Result", "State"]
-
-E = TypeVar("E", bound=BaseException)
 
 
 class State(Enum):
@@ -101,8 +99,7 @@ class Result:
 
     def __reduce__(self) -> tuple[partial[Result], tuple[()]]:
         kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        kept["failures"] = [replace(each, exception=_to_picklable(each.exception)) for each in self.failures]
-        kept["error"] = None if self.error is None else _to_picklable(self.error)
+        kept["error"] = None if self.error is None else to_picklable(self.error)
         return partial(Result, **kept), ()
 
     def __copy__(self) -> Result:
@@ -111,12 +108,3 @@ class Result:
     def __deepcopy__(self, memo: dict[int, Any]) -> Result:
         kept = {name: deepcopy(getattr(self, name), memo) for name in ("plan", "reply", "body", "raw_events")}
         return replace(self, **kept)
-
-
-def _to_picklable(error: E) -> E | Exception:
-    """Return the error, or one with its type's name and its text if it cannot be pickled."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return Exception(f"{type(error).__name__}: {error_text(error)}")
-    return error

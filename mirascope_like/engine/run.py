@@ -13,7 +13,8 @@ drops everything else, and reports the end of the call once. After it nothing is
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RetryFailure, StreamClosedError
@@ -32,6 +33,7 @@ from .plan import Plan, Prepared, prepare
 from .results import CallId, Result, State
 from .retry_policy import Decision, Raise, Retry, RetryPolicy
 from .runtime import Bell, Runtime, Spawner
+from .tool_sources import resolve_tools
 
 if TYPE_CHECKING:
     from ..types.rate_limits import RateLimits
@@ -50,15 +52,16 @@ _ENDS_PROGRAM = (KeyboardInterrupt, SystemExit, GeneratorExit)
 class _Attempt:
     """One request, and its response as far as it is read."""
 
-    __slots__ = ("_is_closed", "_lease", "filter", "joint", "prepared", "rate_limits", "request_id", "source")
+    __slots__ = ("_is_closed", "_lease", "filter", "joint", "plan", "prepared", "rate_limits", "request_id", "source")
 
-    def __init__(self, prepared: Prepared, beginning: str | None, lease: Lease) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, lease: Lease) -> None:
+        self.plan: Plan = plan
         self.prepared: Prepared = prepared
         self.source: ChunkSource | None = None
         self.request_id: str | None = None
         self.rate_limits: RateLimits | None = None
         self.filter = ChunkFilter(prepared)
-        self.joint = Joint((beginning or "") if prepared.continues == "prefill" else "")
+        self.joint = Joint((plan.beginning or "") if prepared.continues == "prefill" else "")
         self._lease: Lease = lease
         self._is_closed = False
 
@@ -111,8 +114,9 @@ class Run:
         self._spawn: Spawner | None = None
         self._loop: object | None = None  # to which the connection belongs
         self._waker: Bell | None = None
-        self._failure: Exception | None = None  # what the attempt failed with, while its last chunks are returned
+        self._failed: tuple[Sequence[Chunk], Exception] | None = None  # the last chunks of an attempt, and its error
         self._attempt: _Attempt | None = None
+        self._to_end: list[None] = [None]  # who pops it ends the run, which several threads may want to
         self._forget(())
 
     def _forget(self, beginning: Sequence[Chunk]) -> None:
@@ -152,18 +156,18 @@ class Run:
 
     def snapshot(self) -> Result | None:
         """Return the response so far; `None` if no request was made ready."""
-        return self.result or self._make_result(self.state, self.error)
-
-    def _make_result(self, state: State, error: BaseException | None) -> Result | None:
         attempt = self._attempt
-        if attempt is None:
-            return None
+        return self.result or (attempt and self._make_result(attempt, self._accumulator, self.state, self.error))
+
+    def _make_result(
+        self, attempt: _Attempt, accumulator: Accumulator, state: State, error: BaseException | None
+    ) -> Result:
         prepared, source = attempt.prepared, attempt.source
         return Result(
             call_id=self._call_id,
-            plan=self.plan,
+            plan=attempt.plan,
             state=state,
-            reply=Reply() if self._whole and error is not None else self._accumulator.reply(),
+            reply=Reply() if self._whole and error is not None else accumulator.reply(),
             provider_id=prepared.endpoint.provider_id,
             model=prepared.request.model,
             format=prepared.format,
@@ -209,10 +213,7 @@ class Run:
         return source is not None and source.cancel_safe and not isinstance(error, _ENDS_PROGRAM)
 
     async def _advance(self) -> Sequence[Chunk]:
-        failure, self._failure = self._failure, None
-        if self._is_elsewhere():
-            return self._leave_loop()
-        if failure is None:
+        if self._failed is None:
             attempt = self._attempt if self._step not in (State.NEW, State.WAITING) else await self._begin_attempt()
             if attempt is None:
                 return ()
@@ -221,45 +222,62 @@ class Run:
             except Exception as error:
                 failure = error
             # The frames of what is raised below must not hold the original, whose text may contain API keys.
-            chunks, failure = await self._translate(attempt, failure)
-            if chunks:
-                self._failure = failure
-                return chunks
-        return await self._recover(failure)
+            self._failed = self._translate(attempt, failure)
+            attempt.settle(self.reply, self._failed[1])
+            await attempt.close()  # if it is cancelled here, the next step goes on from the failure
+        chunks, failure = self._failed
+        self._failed = ((), failure) if chunks else None
+        return chunks or await self._recover(failure)
 
     async def _begin_attempt(self) -> _Attempt | None:
         """Wait for the gate, and make the request; `None` if the run was closed meanwhile. No error is retried."""
         if self._step is State.NEW:  # the call begins with its first attempt
-            self._reporter = report_call(self._call_id, self.plan, self.snapshot, streamed=not self._whole)
-            if self._reporter is not None and self.is_over:  # closed by another thread just now
-                self._reporter.end(self.result, self.error)
+            await self._begin()
         self._step = State.SENDING
         if not self._whole:
             self._spawn, self._loop = self._runtime.spawner(), self._runtime.loop()
         self._limits.content_came()  # the time limit of the first token begins with the request
         await load_for_plan(self._runtime, self.plan)
         asked = self._runtime.clock()
-        lease = await self._limits.opening(lambda: self._gate.acquire(self.plan), _give_up_lease)
-        if self.is_over:
+        lease = await self._pass_gate()
+        if self._is_ending:
             lease.settle(None, {}, self.error)
             return None
         return self._make_attempt(lease, waited=self._runtime.clock() - asked)
 
-    def _make_attempt(self, lease: Lease, waited: float) -> _Attempt:
+    async def _begin(self) -> None:
+        """Report the call, and list the tools that it has now."""
+        self._reporter = report_call(self._call_id, self.plan, self.snapshot, streamed=not self._whole)
+        if self._reporter is not None:
+            self._reporter.start()
+            if self.is_over:  # closed by another thread just now
+                self._reporter.end(self.result, self.error)
+        if self.plan.toolkit.sources:
+            self._policy.plan = await self._limits.opening(lambda: resolve_tools(self._runtime, self.plan), _keep)
+
+    async def _pass_gate(self) -> Lease:
+        if not self._gate.can_wait:
+            return await self._gate.acquire(self.plan)
+        return await self._limits.opening(lambda: self._gate.acquire(self.plan), _give_up_lease)
+
+    def _make_attempt(self, lease: Lease, waited: float) -> _Attempt | None:
         try:
-            attempt = _Attempt(self._prepare(), self.plan.beginning, lease)
+            attempt = _Attempt(self.plan, self._prepare(), lease)
         except BaseException as error:
             lease.settle(None, {}, error)
             raise
-        continued = self._text_so_far()
-        self._attempt = attempt
-        if attempt.prepared.continues == "prefill" and self.plan.beginning == continued:
+        previous, self._attempt = self._attempt, attempt
+        if self._is_ending:  # another thread ends the run, perhaps before it could see the attempt
+            self._attempt = previous
+            attempt.settle(Reply(), self.error)
+            return None
+        if attempt.prepared.continues == "prefill" and attempt.plan.beginning == self._text_so_far():
             self._known = self._count
         else:
             self._forget(attempt.joint.beginning)
             self.generation += 1
         if self._reporter is not None:
-            self._reporter.start_attempt(self.plan.model_id, attempt.prepared.endpoint.provider_id, waited)
+            self._reporter.start_attempt(attempt.plan.model_id, attempt.prepared.endpoint.provider_id, waited)
         if self._limits_first_token:
             self._limits.await_content()
         return attempt
@@ -273,14 +291,14 @@ class Run:
 
         _, source = await sent(self._runtime, attempt.prepared, prepare_again, self._open)
         attempt.open(source)
+        if self._is_ending:  # closed meanwhile, when there was no source to close yet
+            attempt.settle(Reply(), self.error)
+            await attempt.close()
+            return ()
         if attempt.joint is not joint and joint.beginning:  # the server does not continue a text after all
             self._forget(())
             self.generation += 1
-        if self.is_over:  # closed meanwhile, when there was no source to close yet
-            attempt.settle(Reply(), self.error)
-            await attempt.close()
-        else:
-            self._step = State.READING
+        self._step = State.READING
         return ()
 
     async def _open(self, prepared: Prepared) -> ChunkSource:
@@ -301,19 +319,18 @@ class Run:
             self._add(rest)
             return rest  # the end follows with the next step, when these are known to readers
         self._policy.refund()
-        self._end(State.DONE)
-        await attempt.close()
+        try:
+            self._end(State.DONE)
+        finally:
+            await attempt.close()
         return ()
 
-    async def _translate(self, attempt: _Attempt, failure: Exception) -> tuple[Sequence[Chunk], Exception]:
-        """Close the attempt, and return the chunks that came with its failure, and the library's error for it."""
-        chunks: Sequence[Chunk] = ()
-        if isinstance(failure, FAILURES):
-            chunks = self._take(attempt, getattr(failure, "chunks", ()))
-            failure = attempt.prepared.signed(failure, self.reply if attempt.source is not None else None)
-        await attempt.close()
-        attempt.settle(self.reply, failure)
-        return chunks, failure
+    def _translate(self, attempt: _Attempt, failure: Exception) -> tuple[Sequence[Chunk], Exception]:
+        """Return the chunks that came with a failure, and the library's error for it."""
+        if not isinstance(failure, FAILURES):
+            return (), failure
+        chunks = self._take(attempt, getattr(failure, "chunks", ()))
+        return chunks, attempt.prepared.signed(failure, self.reply if attempt.source is not None else None)
 
     async def _recover(self, failure: Exception) -> Sequence[Chunk]:
         """Decide whether another attempt follows a failure, and wait for its time; else raise."""
@@ -329,19 +346,6 @@ class Run:
             raise decision.error
         return ()
 
-    def _is_elsewhere(self) -> bool:
-        """Whether the response arrives in another event loop than the one that runs."""
-        source = self._attempt.source if self._attempt is not None and self.is_open else None
-        return source is not None and source.loop_bound and self._loop is not self._runtime.loop()
-
-    def _leave_loop(self) -> Sequence[Chunk]:
-        """Close a run that is read in another event loop than its own."""
-        attempt = self._attempt
-        self._end(State.CLOSED, StreamClosedError(_OTHER_LOOP))
-        if attempt is not None and self._spawn is not None:
-            self._spawn(attempt.close)
-        return ()
-
     async def _wait(self, delay: float, failure: Exception) -> Decision:
         self._waker = self._runtime.bell()
         if not self.is_over:
@@ -350,20 +354,30 @@ class Run:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _is_ending(self) -> bool:
+        """Whether the run is over, or another thread is about to end it."""
+        return not self._to_end
+
     def _end(self, state: State, error: BaseException | None = None) -> bool:
         """Set the final state, the first time; return whether it was the first."""
-        if self.is_over:
+        try:
+            self._to_end.pop()
+        except IndexError:
             return False
-        attempt = self._attempt
-        self.result = self._make_result(state, error)  # first: other threads look for it when the run is over
+        attempt, accumulator = self._attempt, self._accumulator
+        if attempt is not None:  # before the run is over, for other threads that look for it then
+            self.result = self._make_result(attempt, accumulator, state, error)
         self._final, self.error, self.is_over = state, error, True
         self._attempt, self._accumulator = None, Accumulator()
-        if attempt is not None:
-            attempt.settle(self.reply, error)
-        if self._waker is not None:
-            self._waker.ring()
-        if self._reporter is not None:
-            self._reporter.end(self.result, error)
+        try:
+            if attempt is not None:
+                attempt.settle(self.reply, error)
+            if self._waker is not None:
+                self._in_own_loop(self._waker.ring)
+        finally:
+            if self._reporter is not None:
+                self._reporter.end(self.result, error)
         return True
 
     def _give_up(self) -> bool:
@@ -380,7 +394,7 @@ class Run:
         attempt = self._attempt
         self._give_up()
         if attempt is not None:
-            await attempt.close()
+            await self._close_attempt(attempt)
 
     def close_in_background(self) -> None:
         """Close the run at once, and its connection in the background. A run that was never sent stays as it is."""
@@ -388,13 +402,40 @@ class Run:
         if attempt is not None and self._spawn is not None and self._give_up():
             self._spawn(attempt.close)
 
+    def close_if_elsewhere(self) -> bool:
+        """Close a run whose response arrives in another event loop than the one that runs; return whether it does."""
+        attempt = self._attempt
+        source = attempt.source if attempt is not None and self.is_open else None
+        if attempt is None or source is None or not source.loop_bound or self._is_in_own_loop():
+            return False
+        self._end(State.CLOSED, StreamClosedError(_OTHER_LOOP))
+        if self._spawn is not None:
+            self._spawn(attempt.close)
+        return True
+
     async def interrupt(self, error: BaseException) -> None:
         """Close the run after Ctrl-C or a cancellation: its connection is in no state to continue."""
         attempt = self._attempt
-        reason = error if self._whole else interruption(error)
         # Reported before closing, which a cancelled task may not live to see.
-        if self._end(State.CLOSED, reason) and attempt is not None:
+        self._end(State.CLOSED, error if self._whole else interruption(error))
+        if attempt is not None:
+            await self._close_attempt(attempt)
+
+    async def _close_attempt(self, attempt: _Attempt) -> None:
+        """Close an attempt in the event loop to which its connection belongs."""
+        if self._spawn is None or self._is_in_own_loop():
             await attempt.close()
+        else:
+            self._spawn(attempt.close)
+
+    def _is_in_own_loop(self) -> bool:
+        return self._loop is self._runtime.loop()
+
+    def _in_own_loop(self, call: Callable[[], None]) -> None:
+        if self._spawn is None or self._is_in_own_loop():
+            call()
+        else:
+            self._spawn(partial(_call, call))
 
     def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
         # Dropped before its end: nothing else closes it, or reports it.
@@ -411,8 +452,9 @@ class Run:
     def __setstate__(self, state: tuple[Result, int]) -> None:
         """Restore a run that is over: nothing else is left of it."""
         self.result, self.generation = state
-        self.is_over = True
-        self.error, self._final, self._attempt = self.result.error, self.result.state, None
+        self.is_over, self._attempt = True, None
+        self.error = self.result.error
+        self._final = self._step = self.result.state
 
     # -- details ------------------------------------------------------------------------------------------------------
 
@@ -469,6 +511,13 @@ async def _close(source: ChunkSource) -> None:
 
 async def _give_up_lease(lease: Lease) -> None:
     lease.settle(None, {}, None)
+
+
+async def _keep(_: object) -> None: ...
+
+
+async def _call(call: Callable[[], None]) -> None:
+    call()
 
 
 class _Whole:

@@ -29,7 +29,6 @@ from .results import Result, State
 from .retry_policy import Target
 from .run import Run, interruption
 from .runtime import Runtime
-from .tool_sources import resolve_tools
 
 __all__ = ["Reader", "Stream", "open_stream"]
 
@@ -38,7 +37,7 @@ _AFTER_ALL = sys.maxsize  # a position that no chunk has
 
 async def open_stream(runtime: Runtime, plan: Plan) -> Stream:
     """Send a plan and return when the response begins."""
-    stream = Stream(runtime, await resolve_tools(runtime, plan))
+    stream = Stream(runtime, plan)
     await stream.open()
     return stream
 
@@ -55,12 +54,13 @@ class Stream:
         self._run.limit_first_token()
         self._readers = 0
         self._restarted: RetryFailure | None = None
-        self._settle()
+        self._begin_reading()
         self._remember()
 
-    def _settle(self) -> None:
-        """Make what no pickle holds."""
+    def _begin_reading(self) -> None:
+        """Make what readers need, and no pickle holds."""
         self._lock = self.runtime.lock()
+        self._reads: set[object] = set()  # those under way, by a token each
         self._interruption: StreamClosedError | None = None
         self._shown: tuple[int, Result] | None = None  # the result of a run that is over, after so many chunks
 
@@ -110,12 +110,12 @@ class Stream:
         if not self._run.is_over:
             raise TypeError("The stream is not read to its end, so it cannot be copied or pickled: finish() it first.")
         self._memory.pack()
-        return self.runtime, self._run, self._memory, self.restarts, self._restarted
+        return self.runtime, self._run, self._memory, self.restarts
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.runtime, self._run, self._memory, self.restarts, self._restarted = state
-        self._generation, self._readers = self._run.generation, 0
-        self._settle()
+        self.runtime, self._run, self._memory, self.restarts = state
+        self._generation, self._readers, self._restarted = self._run.generation, 0, None
+        self._begin_reading()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -185,15 +185,22 @@ class Stream:
 
     async def _advance_unless(self, is_needless: Callable[[], bool]) -> None:
         """Do a step of the run when no other reader does one, unless it is needless then."""
+        if self._run.close_if_elsewhere():  # before the lock, which belongs to an event loop too
+            return
+        read = object()
+        self._reads.add(read)
         try:
             async with self._lock:
                 if not self._run.is_over and not is_needless():
                     await self._advance()
         except BaseException as error:
-            # A reader that is cancelled leaves the stream to the others, if there are any.
-            if not isinstance(error, Exception) and self._readers <= 1:
+            self._reads.discard(read)
+            # Who is cancelled leaves the stream to others that read, or have begun to.
+            if not isinstance(error, Exception) and self._readers <= 1 and not self._reads:
                 await self._run.interrupt(error)
             raise
+        finally:
+            self._reads.discard(read)
 
     async def _advance(self) -> None:
         run = self._run

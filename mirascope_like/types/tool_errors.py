@@ -5,10 +5,23 @@ All other errors may hold messages and are defined in `mirascope_like.errors`, w
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, TypeVar
 
-__all__ = ["Error", "ToolError", "ToolExecutionError", "ToolNotFoundError"]
+__all__ = ["Error", "ToolError", "ToolExecutionError", "ToolNotFoundError", "to_picklable"]
+
+E = TypeVar("E", bound=BaseException)
+ErrorT = TypeVar("ErrorT", bound="Error")
+
+
+def to_picklable(error: E) -> E | Exception:
+    """Return the error, or one with its type's name and its text if it cannot be pickled, or loaded again."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return Exception(f"{type(error).__name__}: {error}")
+    return error
 
 
 class Error(Exception):
@@ -18,10 +31,17 @@ class Error(Exception):
 
     def __reduce__(self) -> Any:
         # By default, Python copies an exception by passing its message to the class; most classes take other arguments.
-        return _rebuild_error, (type(self), self.args, self.__dict__)
+        state = {
+            name: to_picklable(value) if isinstance(value, BaseException) else value
+            for name, value in vars(self).items()
+        }
+        return _rebuild_error, (type(self), self.args, state)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return _rebuild_error(type(self), self.args, vars(self))
 
 
-def _rebuild_error(kind: type[Error], args: tuple[object, ...], state: Mapping[str, object]) -> Error:
+def _rebuild_error(kind: type[ErrorT], args: tuple[object, ...], state: Mapping[str, object]) -> ErrorT:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(state)

@@ -49,7 +49,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of the request. Names of `headers` are in lower case."""
     for name in _REQUEST_IDS:
         if value := headers.get(name):
-            return value
+            return value.encode("utf-8", "replace").decode()  # without halves of surrogate pairs
     return None
 
 
@@ -58,7 +58,7 @@ def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
     A value that makes no sense counts as not stated. Resets that are times count from the `date` of the response.
     """
-    if not any("ratelimit" in name for name in headers):
+    if not any("ratelimit" in name.lower() for name in headers):
         return None
     found = RateLimits(
         requests_limit=_count(headers, "requests_limit"),

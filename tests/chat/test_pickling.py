@@ -95,3 +95,35 @@ def test_they_come_back_from_other_processes(model_id: str, server: Server) -> N
     assert response.text() == '{"title": "Dune"}'
     assert conversation.responses[0] is response
     assert len(conversation.messages) == 2
+
+
+def look(at: str) -> str:
+    return f"seen: {at}"
+
+
+def test_tools_that_pickle_stay(colour: Colour, server: Server) -> None:
+    replies = iter([[llm.ToolCall(id="1", name="look", args='{"at": "it"}')], "Done.", "Again."])
+    server.answer = saying(lambda body: next(replies))
+    register(server)
+
+    async def scenario() -> None:
+        conversation = get_model(colour, "test/model").conversation(tools=[look])
+        await colour.got(conversation.chain("Look.").text())
+        other = pickled(conversation)
+        assert [tool.name for tool in other.responses[0].prompt.tools] == ["look"]
+        (result,) = await colour.got(other.responses[0].execute_tool_calls())
+        assert result.output == "seen: it"
+        await colour.got(other.prompt("Again?").text())
+        assert server.received[-1].json["tools"][0]["function"]["name"] == "look"
+
+    colour.run(scenario)
+
+
+def test_models_and_prompts_pickle_without_keys(model_id: str) -> None:
+    model = chat.get_model(model_id)
+    model.key = KEY
+    response = model.prompt("Which?", key=KEY, extra_headers={"x-key": KEY})
+    response.text()
+    assert pickled(model).key is None
+    assert pickled(response.prompt).prompt == "Which?"
+    assert copy.copy(model).key == copy.deepcopy(model).key == KEY

@@ -335,3 +335,59 @@ def test_raw_events_are_kept_for_those_who_want_them(colour: Colour) -> None:
     remove()
     assert response.raw_stream_events[-1] == "[DONE]"
     assert len(response.raw_stream_events) > 3
+
+
+@pytest.mark.parametrize("kind", [llm.CallStarted, llm.AttemptStarted, llm.FirstChunk, llm.CallEnded])
+@pytest.mark.parametrize("stream", [False, True])
+def test_ctrl_c_in_a_subscriber(events: list[llm.Event], kind: type[llm.Event], stream: bool) -> None:
+    """The call ends, and the other subscribers hear of all of it."""
+
+    def interrupt(event: llm.Event) -> None:
+        if isinstance(event, kind):
+            raise KeyboardInterrupt
+
+    later: list[llm.Event] = []
+    removers = [llm.subscribe(interrupt), llm.subscribe(later.append)]
+    model = llm.scripted("a", "b")
+    with pytest.raises(KeyboardInterrupt):
+        if stream:
+            model.stream("Hi").finish()
+        else:
+            model.call("Hi")
+    for remove in removers:
+        remove()
+    assert later == events
+    assert len(of(events, llm.CallStarted)) == len(of(events, llm.CallEnded)) == 1
+    assert model.call("Hi").text() in ("a", "b")
+
+
+def test_a_subscriber_cannot_cancel_the_call(native: Colour) -> None:
+    def cancel(event: llm.Event) -> None:
+        raise asyncio.CancelledError
+
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    def fail(event: llm.Event) -> None:
+        raise Silent
+
+    async def scenario() -> str:
+        return (await llm.scripted("a").call_async("Hi")).text()
+
+    for callback in (cancel, fail):
+        remove = llm.subscribe(callback)
+        with pytest.warns(RuntimeWarning, match="subscriber"):
+            assert native.run(scenario) == "a"
+        remove()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fallback_that_is_refused_is_not_mixed_with_the_first_model(events: list[llm.Event], stream: bool) -> None:
+    error = llm.RateLimitError("Slow down.", status_code=429)
+    model = llm.scripted(error)
+    model = model.with_retry(llm.RetryConfig(max_retries=0, fallback_models=["anthropic/claude-x"]))
+    with pytest.raises(llm.MissingAPIKeyError):
+        (model.stream if stream else model.call)("Hi")
+    (call,) = ended(events)
+    assert (call.result.plan.model_id, call.result.provider_id) == ("scripted/model", "scripted")

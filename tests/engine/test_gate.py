@@ -24,6 +24,8 @@ Settled = tuple[llm.Usage | None, Mapping[str, str], BaseException | None]
 class RecordingGate:
     """A gate that lets all pass, and notes what it sees."""
 
+    can_wait = True
+
     def __init__(self) -> None:
         self.acquired: list[Plan] = []
         self.settled: list[Settled] = []

@@ -16,6 +16,11 @@ import anyio
 import pytest
 
 from mirascope_like import llm
+from mirascope_like.engine import run as engine_run
+from mirascope_like.engine.results import Result
+from mirascope_like.engine.runtime import BLOCKING, run
+from mirascope_like.engine.streams import Stream
+from mirascope_like.transport.aiohttp_channel import AiohttpByteStream
 from mirascope_like.types.chunks import TextChunk
 
 from ..conftest import PATIENCE, Colour
@@ -555,3 +560,107 @@ def test_a_stream_is_not_read_in_another_loop(native: Colour, server: Server) ->
     finally:
         over.set()
         thread.join()
+
+
+# -- an end while something else is under way -------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_after_an_end_while_the_request_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = llm.scripted("one two")
+    stream = Stream(BLOCKING, model.plan("Hi"))
+    events: list[llm.Event] = []
+
+    def prepare_and_close(*args: Any, **kwargs: Any) -> Any:
+        prepared = prepare(*args, **kwargs)
+        run(stream.close())
+        return prepared
+
+    prepare = engine_run.prepare
+    monkeypatch.setattr(engine_run, "prepare", prepare_and_close)
+    remove = llm.subscribe(events.append)
+    with pytest.raises(llm.StreamClosedError):
+        run(stream.open())
+    remove()
+    assert model.requests == []
+    assert [type(event) for event in events] == [llm.CallStarted, llm.CallEnded]
+
+
+def test_two_ends_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(BLOCKING, llm.scripted("one two").plan("Hi"))
+    events: list[llm.Event] = []
+
+    def close_and_make_result(**fields: Any) -> Any:
+        monkeypatch.setattr(engine_run, "Result", Result)
+        run(stream.close())
+        return Result(**fields)
+
+    remove = llm.subscribe(events.append)
+    run(stream.open())
+    monkeypatch.setattr(engine_run, "Result", close_and_make_result)
+    run(stream.finish())
+    remove()
+    assert stream.result.reply.content == (llm.Text("one two"),)
+    assert (stream.finished, stream.failure) == (True, None)
+    assert [type(event) for event in events].count(llm.CallEnded) == 1
+
+
+def test_a_failure_is_not_lost_when_the_reader_is_cancelled_that_met_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *rest = pieces("one two")
+    answers = iter([[first], [first, *rest]])
+    server.answer = lambda exchange: exchange.stream(*next(answers))
+    register(server)
+    close = AiohttpByteStream.close
+    closing = asyncio.Event()
+
+    async def hang_once(stream: AiohttpByteStream) -> None:
+        monkeypatch.setattr(AiohttpByteStream, "close", close)
+        closing.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            await close(stream)
+
+    async def scenario() -> tuple[str, list[llm.RetryFailure]]:
+        model = llm.Model("test/model", retry=llm.RetryConfig(initial_delay=0, after_output="restart"))
+        response = await model.stream_async("Hi")
+        monkeypatch.setattr(AiohttpByteStream, "close", hang_once)
+        reading = asyncio.create_task(response.finish())
+        other = asyncio.create_task(response.finish())
+        await closing.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await other
+        return response.text(), list(response.retry_failures)
+
+    text, failures = asyncio.run(scenario())
+    assert text == "one two"
+    assert [type(failure.exception) for failure in failures] == [llm.IncompleteStreamError]
+
+
+def test_a_task_that_waits_for_a_shared_view_leaves_the_stream_to_the_one_that_reads(server: Server) -> None:
+    server.answer = server.drip
+    register(server)
+    all_pieces = pieces("one two")
+
+    async def scenario() -> list[str]:
+        for piece in all_pieces[:2]:
+            server.push(piece)
+        response = await llm.Model("test/model").stream_async("Hi")
+        view = response.text_stream()
+        texts = [await anext(view)]
+        reading = asyncio.ensure_future(anext(view))
+        waiting = asyncio.ensure_future(anext(view))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        for piece in [*all_pieces[2:], None]:
+            server.push(piece)
+        texts.append(await reading)
+        await response.finish()
+        return texts
+
+    assert asyncio.run(scenario()) == ["one", " two"]

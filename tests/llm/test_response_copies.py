@@ -242,3 +242,39 @@ def test_a_stream_retains_little_more_than_its_text(colour: Colour, server: Serv
     size, response = retained(server, lambda: colour.run(scenario))
     assert len(response.chunks) > 2_000 and response.text() == text
     assert size < 6 * len(text)
+
+
+class OddToolError(Exception):
+    """Its pickle cannot be loaded: the class takes other arguments."""
+
+    def __init__(self, text: str, number: int) -> None:
+        super().__init__(text)
+
+
+@pytest.mark.parametrize("error", [OddToolError("oh", 1), ValueError(lambda: None)], ids=["odd", "lambda"])
+def test_a_history_with_a_failed_tool_pickles(error: Exception) -> None:
+    def fail() -> str:
+        raise error
+
+    model = llm.scripted([llm.ToolCall(id="1", name="fail", args="{}")], "Done.")
+    response = model.call("Hi", tools=[fail])
+    outputs = response.execute_tools()
+    assert copy.deepcopy(outputs)[0].error == outputs[0].error
+    resumed = response.resume(outputs)
+    for value in (outputs, resumed):
+        pickle.loads(pickle.dumps(value))
+    other = pickle.loads(pickle.dumps(resumed))
+    assert other.messages == resumed.messages
+    assert type(error).__name__ in str(other.messages[-2].content[0].error.tool_exception)
+
+
+def test_events_pickle_without_their_subscribers() -> None:
+    events: list[llm.Event] = []
+    secret = KEY
+    remove = llm.subscribe(lambda event: events.append(event) or bool(secret))
+    llm.scripted("Hello").call("Hi")
+    with pytest.raises(OddError):
+        llm.scripted(OddError("odd", needed=lambda: None)).call("Hi")
+    remove()
+    for event in events:
+        pickle.loads(pickle.dumps(event))

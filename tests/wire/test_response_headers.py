@@ -170,3 +170,12 @@ def test_request_id(headers: dict[str, str], expected: str | None) -> None:
 def test_limits_are_values() -> None:
     assert llm.RateLimits(tokens_limit=1) == llm.RateLimits(tokens_limit=1)
     assert {each.default for each in fields(llm.RateLimits)} == {None}
+
+
+def test_names_of_clients_that_keep_the_case() -> None:
+    from multidict import CIMultiDict
+
+    headers = CIMultiDict({"X-RateLimit-Limit-Requests": "5", "X-Request-Id": "\udcff1"})
+    limits = rate_limits(headers)
+    assert limits is not None and limits.requests_limit == 5
+    assert request_id(headers) == "?1"
