@@ -34,7 +34,15 @@ ALLOWED = {
 }
 # Who may look at a clock or share with threads, beside transports and the log: the runtime, its alarm clock and
 # threads, a count that threads share, and what measures calls.
-TIMED = {"engine.runtime", "engine.alarms", "engine.tasks", "engine.threads", "engine.budget", "engine.events"}
+TIMED = {
+    "engine.runtime",
+    "engine.alarms",
+    "engine.tasks",
+    "engine.threads",
+    "engine.budget",
+    "engine.events",
+    "chat.queues",
+}
 SHELL = {"__init__", "__main__"}  # the package's own door, and the command line
 
 CLOCKS_LOOPS_AND_THREADS = {"anyio", "asyncio", "concurrent", "sniffio", "threading", "time", "trio"}

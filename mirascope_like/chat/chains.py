@@ -6,7 +6,7 @@ nothing again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, overload
@@ -248,7 +248,7 @@ class ChainResponse(_Chain[F]):
     _runtime = BLOCKING
     _kind = Response
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> View[str]:
         return View(self._texts())
 
     def __str__(self) -> str:
@@ -261,12 +261,12 @@ class ChainResponse(_Chain[F]):
         """
         return run(self._text())
 
-    def stream_events(self) -> Iterator[StreamEvent]:
+    def stream_events(self) -> View[StreamEvent]:
         """The events of all rounds as they come, and the results of tools. `message_index` is the index in
         `messages()`."""
         return View(self._events())
 
-    def responses(self) -> Iterator[Response[F]]:
+    def responses(self) -> View[Response[F]]:
         """The responses, each as soon as it is made."""
         return View(each(self._at))
 
@@ -325,7 +325,7 @@ class AsyncChainResponse(_Chain[F]):
     _runtime = NATIVE
     _kind = AsyncResponse
 
-    def __aiter__(self) -> AsyncIterator[str]:
+    def __aiter__(self) -> AsyncView[str]:
         return AsyncView(self._texts())
 
     def __await__(self) -> Generator[Any, Any, Self]:
@@ -339,11 +339,11 @@ class AsyncChainResponse(_Chain[F]):
         """See `ChainResponse.text`."""
         return await self._text()
 
-    def astream_events(self) -> AsyncIterator[StreamEvent]:
+    def astream_events(self) -> AsyncView[StreamEvent]:
         """See `ChainResponse.stream_events`."""
         return AsyncView(self._events())
 
-    def responses(self) -> AsyncIterator[AsyncResponse[F]]:
+    def responses(self) -> AsyncView[AsyncResponse[F]]:
         """See `ChainResponse.responses`."""
         return AsyncView(each(self._at))
 

@@ -1,8 +1,8 @@
 """Messages of this face as the library's own, and back.
 
-Every library message goes here and back unchanged: what this face has no field for (citations, a call's exact text, the
-provider's raw message with its signatures) is kept under `OWN` in `provider_metadata`, in its JSON form.
-It counts only while the part still says what it said then, so what a user edits is sent as edited.
+Every library message goes here and back unchanged: a message of this face remembers the one that it was made from, and
+what this face has no field for; see `origins`. That counts only while a part still says what it said then, so what a
+user edits is sent as edited. A message that is converted a second time gives the same object.
 
 The other way, an answer of a model that a user wrote keeps its metadata in the raw message, with `OWN` as the provider.
 For metadata of what users and tools say the library has no place: it stays on this side.
@@ -14,8 +14,9 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, TypeAlias, cast
 
 from ..errors import ToolExecutionError, error_text
 from ..types import content as c, messages as m, serialization
@@ -25,14 +26,26 @@ from ..types.result_text import result_text
 from ..types.tool_results import result_images
 from ..types.unfinished import get_unfinished, with_unfinished
 from .attachments import from_media, to_media
+from .origins import (
+    OWN,
+    KnownPart,
+    Origin,
+    OwnData,
+    changeable,
+    get_origin,
+    own_data,
+    own_data_of_parts,
+    set_origin,
+)
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 
-__all__ = ["OWN", "answered_call", "args_text", "arguments_of", "from_llm", "own_block", "to_llm"]
-
-OWN: Final = "mirascope_like"
+__all__ = ["answered_call", "args_text", "arguments_of", "from_llm", "own_block", "to_llm"]
 
 _HIDDEN_THOUGHT = re.compile("reason|think")  # in a provider's word for a block that nobody else understands
 _FIELDS = ("name", "provider_id", "model_id", "provider_model_name", "raw_message")
+
+_OwnedPart: TypeAlias = tuple[Part, OwnData | None]
+"""A part, and the library's own data of it."""
 
 
 def arguments_of(text: str) -> dict[str, Any]:
@@ -58,7 +71,7 @@ def args_text(arguments: Mapping[str, Any]) -> str:
 
 def own_block(part: Part) -> c.ProviderBlock:
     """A part that the library has no name for in an answer: kept, and sent to nobody."""
-    return c.ProviderBlock(kind=OWN, raw=dict(part.to_dict()))
+    return c.ProviderBlock(kind=OWN, raw=deepcopy(dict(part.to_dict())))
 
 
 def answered_call(block: c.ProviderBlock, calls: Mapping[str, str]) -> str | None:
@@ -72,24 +85,38 @@ def answered_call(block: c.ProviderBlock, calls: Mapping[str, str]) -> str | Non
 def to_llm(messages: Iterable[Message]) -> list[m.Message]:
     """The library's own messages. Raises `ValueError` for a role or part that cannot be sent. Attachments by path are
     read now; see `attachments.loaded`."""
-    return [set_call_id(_to_llm(message), get_call_id(message)) for message in messages]
+    return [_to_llm(message) for message in messages]
 
 
 def _to_llm(message: Message) -> m.Message:
-    kept: dict[str, Any] = (message.provider_metadata or {}).get(OWN) or {}
+    origin = get_origin(message)
+    if origin is not None and (same := origin.unchanged(message)) is not None:
+        return same
+    own, owned, held = own_data(message), _owned(message), changeable(message)
+    known = tuple(KnownPart.of(*each) for each in owned)  # as they are before they are encoded
+    made = set_call_id(_encoded(message, own, owned), get_call_id(message))
+    set_origin(message, Origin(own, known, held, made))
+    return made
+
+
+def _owned(message: Message) -> list[_OwnedPart]:
+    return list(zip(message.parts, own_data_of_parts(message), strict=True))
+
+
+def _encoded(message: Message, own: OwnData, parts: Sequence[_OwnedPart]) -> m.Message:
     match message.role:
         case "system":
-            return _system(message.parts)
+            return _system(parts)
         case "user" | "tool":
-            return m.UserMessage(content=list(_user_content(message.parts)), name=kept.get("name"))
+            return m.UserMessage(content=list(_user_content(parts)), name=own.get("name"))
         case "assistant":
-            return _assistant(message, kept)
+            return _assistant(message, own, parts)
         case role:
             raise ValueError(f"A message is of role system, user, assistant or tool, not {role!r}.")
 
 
-def _system(parts: Sequence[Part]) -> m.SystemMessage:
-    said = [_part_to_llm(part) for part in parts]
+def _system(parts: Sequence[_OwnedPart]) -> m.SystemMessage:
+    said = [_part_to_llm(*each) for each in parts]
     if len(said) == 1 and isinstance(said[0], c.Text):
         return m.SystemMessage(content=said[0])
     if not all(isinstance(part, c.Text) for part in said):
@@ -97,44 +124,38 @@ def _system(parts: Sequence[Part]) -> m.SystemMessage:
     return m.SystemMessage(content=c.Text("\n\n".join(part.text for part in said if isinstance(part, c.Text))))
 
 
-def _user_content(parts: Sequence[Part]) -> Iterator[c.UserContentPart]:
-    for part in parts:
-        said = _part_to_llm(part)
+def _user_content(parts: Sequence[_OwnedPart]) -> Iterator[c.UserContentPart]:
+    for part, own in parts:
+        said = _part_to_llm(part, own)
         if not isinstance(said, c.Text | c.Image | c.Audio | c.Document | c.ToolOutput):
             raise ValueError(f"A {type(part).__name__} is part of an answer; users and tools cannot say it.")
         yield said
-    for part in parts:
-        if isinstance(part, ToolResultPart) and OWN not in (part.provider_metadata or {}):
+    for part, own in parts:
+        if isinstance(part, ToolResultPart) and own is None:
             # Of what tools attach, only images go with the result itself.
             yield from (media for media in map(to_media, part.attachments) if not isinstance(media, c.Image))
 
 
-def _assistant(message: Message, kept: Mapping[str, Any]) -> m.AssistantMessage:
-    content = list(_answer(message.parts))
-    if not kept and (message.provider_metadata or list(_answer_parts(content)) != message.parts):
-        kept = {"provider_id": OWN, "raw_message": [dict(message.to_dict())]}
-    return m.AssistantMessage(content=content, **{name: kept.get(name) for name in _FIELDS})
+def _assistant(message: Message, own: OwnData, parts: Sequence[_OwnedPart]) -> m.AssistantMessage:
+    content = list(_answer(parts))
+    if not own and (message.provider_metadata or [part for part, _ in _views(content)] != message.parts):
+        own = {"provider_id": OWN, "raw_message": [deepcopy(dict(message.to_dict()))]}
+    return m.AssistantMessage(content=content, **{name: own.get(name) for name in _FIELDS})
 
 
-def _answer(parts: Iterable[Part]) -> Iterator[c.AssistantContentPart]:
-    for part in parts:
-        said = _part_to_llm(part)
+def _answer(parts: Iterable[_OwnedPart]) -> Iterator[c.AssistantContentPart]:
+    for part, own in parts:
+        said = _part_to_llm(part, own)
         if isinstance(said, c.Text | c.Thought | c.ToolCall | c.ServerToolCall | c.ProviderBlock):
             yield said
         else:
             yield own_block(part)
 
 
-def _part_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
-    return with_unfinished(_bare_to_llm(part), get_unfinished(part))
-
-
-def _bare_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
-    data = (part.provider_metadata or {}).get(OWN)
-    if data is None:
-        return _plain_to_llm(part)
-    original = serialization.from_dict(data)
-    return original if _says_same(part, original) else _plain_to_llm(part)
+def _part_to_llm(part: Part, own: OwnData | None) -> c.UserContentPart | c.AssistantContentPart:
+    original = None if own is None else serialization.from_dict(own)
+    said = original if original is not None and _says_same(part, original) else _plain_to_llm(part)
+    return with_unfinished(said, get_unfinished(part))
 
 
 def _plain_to_llm(part: Part) -> c.UserContentPart | c.AssistantContentPart:
@@ -173,20 +194,23 @@ def from_llm(messages: Iterable[m.Message]) -> list[Message]:
 def _from_llm(message: m.Message) -> list[Message]:
     match message:
         case m.SystemMessage():
-            return [Message("system", [_part_from_llm(message.content)])]
+            return [_view("system", message, [message.content])]
         case m.UserMessage():
             tools = bool(message.content) and all(isinstance(part, c.ToolOutput) for part in message.content)
-            parts = [_part_from_llm(part) for part in message.content]
-            return [Message("tool" if tools else "user", parts, _kept(message, ("name",)))]
+            return [_view("tool" if tools else "user", message, message.content)]
         case m.AssistantMessage():
-            if said := _as_said(message):
-                return said
-            return [Message("assistant", list(_answer_parts(message.content)), _kept(message, _FIELDS))]
+            return _as_said(message) or [_view("assistant", message, message.content)]
 
 
-def _kept(message: m.Message, names: Sequence[str]) -> dict[str, Any] | None:
-    held = {name: value for name in names if (value := getattr(message, name)) is not None}
-    return {OWN: held} if held else None
+def _view(role: str, message: m.Message, content: Iterable[c.UserContentPart | c.AssistantContentPart]) -> Message:
+    owned = list(_views(content))
+    made = Message(role, [part for part, _ in owned])
+    known = tuple(KnownPart.of(*each) for each in owned)
+    return set_origin(made, Origin(_kept(message), known, changeable(made), message))
+
+
+def _kept(message: m.Message) -> OwnData:
+    return {name: value for name in _FIELDS if (value := getattr(message, name, None)) is not None}
 
 
 def _as_said(message: m.AssistantMessage) -> list[Message] | None:
@@ -196,7 +220,7 @@ def _as_said(message: m.AssistantMessage) -> list[Message] | None:
         return None
     with contextlib.suppress(ValueError, TypeError):
         messages = [Message.from_dict(data) for data in cast("Sequence[Any]", raw)]
-        if _gist(_answer(part for each in messages for part in each.parts)) == _gist(message.content):
+        if _gist(_answer(owned for each in messages for owned in _owned(each))) == _gist(message.content):
             return _as_unfinished(messages, message.content)
     return None
 
@@ -219,33 +243,30 @@ def _gist(content: Iterable[c.AssistantContentPart]) -> tuple[str, list[tuple[st
     return "".join(part.text for part in parts if isinstance(part, c.Text)), calls
 
 
-def _answer_parts(content: Iterable[c.AssistantContentPart]) -> Iterator[Part]:
+def _views(content: Iterable[c.UserContentPart | c.AssistantContentPart]) -> Iterator[_OwnedPart]:
+    """The parts of this face, in which what the provider ran answers its calls."""
     server_calls: dict[str, str] = {}
     for part in content:
-        made = _part_from_llm(part)
+        made, own = _part_from_llm(part)
         if isinstance(part, c.ServerToolCall):
             server_calls[part.id] = part.name
         elif isinstance(part, c.ProviderBlock) and isinstance(made, ToolResultPart) and not made.tool_call_id:
             id = answered_call(part, server_calls)
             made = made if id is None else replace(made, name=server_calls[id], tool_call_id=id)
-        yield made
+        yield with_unfinished(made, get_unfinished(part)), own
 
 
-def _part_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
-    return with_unfinished(_bare_from_llm(part), get_unfinished(part))
-
-
-def _bare_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
+def _part_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> _OwnedPart:
     if isinstance(part, c.ProviderBlock) and part.kind == OWN:
         with contextlib.suppress(ValueError):
-            return part_from_dict(part.raw)
+            return part_from_dict(deepcopy(part.raw)), None
     plain = _plain_from_llm(part)
     if _comes_back(plain, part):
-        return plain
+        return plain, None
     data = serialization.to_dict(part)
     if isinstance(part, c.ToolOutput) and _comes_back(plain, serialization.from_dict(data)):  # of the user's own type
-        return plain
-    return replace(plain, provider_metadata={OWN: data})
+        return plain, None
+    return plain, data
 
 
 def _comes_back(plain: Part, part: c.UserContentPart | c.AssistantContentPart) -> bool:
@@ -293,4 +314,5 @@ def _says_same(part: Part, original: c.UserContentPart | c.AssistantContentPart)
     plain = _plain_from_llm(original)
     if isinstance(original, c.ProviderBlock) and isinstance(plain, ToolResultPart) and isinstance(part, ToolResultPart):
         plain = replace(plain, name=part.name, tool_call_id=part.tool_call_id)  # named by the call that it answers
-    return plain == replace(part, provider_metadata=None)
+    bare = replace(part, provider_metadata=None)
+    return plain == bare and changeable(plain) == changeable(bare)

@@ -27,8 +27,9 @@ from ..wire.codec import Request
 from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
 from .attachments import Attachment, loaded, to_media
-from .convert import OWN, to_llm
+from .convert import to_llm
 from .facts import begin_anew
+from .origins import OWN
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import Prompt
 from .records import prompt_settings
@@ -153,12 +154,13 @@ def _observable_format(format: AnyFormat | None) -> AnyFormat | None:
 async def _readable(runtime: Runtime, part: Part) -> Part:
     if isinstance(part, ToolResultPart) and part.attachments:
         files = [await _at_hand(runtime, attachment) for attachment in part.attachments]
-        return replace(part, attachments=[file for file in files if file is not None])
+        found = [file for file in files if file is not None]
+        return part if found == part.attachments else replace(part, attachments=found)
     if not isinstance(part, AttachmentPart):
         return part
     attachment = part.attachment
     if (file := await _at_hand(runtime, attachment)) is not None:
-        return replace(part, attachment=file)
+        return part if file == attachment else replace(part, attachment=file)
     return TextPart(f"[{attachment.path or attachment.url or attachment.type or 'attachment'}]")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 from .attachments import Attachment
+from .origins import own_data_of_parts
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 __all__ = [
@@ -77,11 +78,16 @@ def without_files(messages: Sequence[Message]) -> tuple[list[Message], list[Atta
     keep theirs."""
     start = _results_start(messages)
     files: list[Attachment] = []
-    bare = [each.with_parts(_without_files(part, files) for part in each.parts) for each in messages[start:]]
+    bare = [each.with_parts(_without_files(each, files)) for each in messages[start:]]
     return [*messages[:start], *bare], files
 
 
-def _without_files(part: Part, files: list[Attachment]) -> Part:
+def _without_files(message: Message, files: list[Attachment]) -> Iterator[Part]:
+    for part, own in zip(message.parts, own_data_of_parts(message), strict=True):
+        yield part if own else _part_without_files(part, files)
+
+
+def _part_without_files(part: Part, files: list[Attachment]) -> Part:
     if not isinstance(part, ToolResultPart) or not part.attachments or part.provider_metadata:
         return part
     files += part.attachments
@@ -97,8 +103,7 @@ def without_results(messages: Sequence[Message], ids: Container[str | None]) -> 
         return list(messages)
     start = _results_start(messages)
     kept = [
-        replace(message, parts=[part for part in message.parts if not _has_id(part, ids)])
-        for message in messages[start:]
+        message.with_parts(part for part in message.parts if not _has_id(part, ids)) for message in messages[start:]
     ]
     return [*messages[:start], *(message for message in kept if message.parts)]
 
@@ -119,8 +124,11 @@ def with_system(messages: Sequence[Message], system: str) -> list[Message]:
     """The messages, with this system prompt in place of the one they begin with; no text leaves theirs."""
     if not system:
         return list(messages)
+    first = Message("system", [TextPart(system)])
     rest = messages[1:] if messages and messages[0].role == "system" else messages
-    return [Message("system", [TextPart(system)]), *rest]
+    if list(messages[:1]) == [first]:
+        return list(messages)
+    return [first, *rest]
 
 
 def trimmed(

@@ -20,7 +20,7 @@ from ..types.messages import Message as LLMMessage
 from ..types.params import Params, check_params
 from ..wire.features import find_features
 from .assembly import ChunkReader
-from .attachments import TYPES_BY_SUFFIX, loaded
+from .attachments import TYPES_BY_SUFFIX, Attachment, loaded
 from .convert import from_llm, to_llm
 from .facts import Facts
 from .models import AsyncModel, BaseModel, Model
@@ -214,10 +214,16 @@ async def _loaded(runtime: Runtime, message: Message) -> Message:
 
 async def _part_loaded(runtime: Runtime, part: Part) -> Part:
     if isinstance(part, AttachmentPart):
-        return replace(part, attachment=await loaded(runtime, part.attachment))
+        file = await _file_loaded(runtime, part.attachment)
+        return part if file == part.attachment else replace(part, attachment=file)
     if isinstance(part, ToolResultPart) and part.attachments:
-        return replace(part, attachments=[await loaded(runtime, each) for each in part.attachments])
+        files = [await _file_loaded(runtime, each) for each in part.attachments]
+        return part if files == part.attachments else replace(part, attachments=files)
     return part
+
+
+async def _file_loaded(runtime: Runtime, attachment: Attachment) -> Attachment:
+    return attachment if attachment.content else await loaded(runtime, attachment)
 
 
 def _details(usage: Usage) -> dict[str, Any] | None:

@@ -1,21 +1,24 @@
 """Messages and their parts, and the events of which an answer is made while it arrives.
 
-All are frozen and compare by content. `provider_metadata` is what only the provider of a part understands (signatures,
-its own form of a message); it goes back with the history and is never dropped. `from_dict(to_dict(x)) == x`, where
-`to_dict` puts what is in a file in the place of its path.
+All are frozen and compare by content. `provider_metadata` is what only the author of a model understands (signatures,
+its own form of a message); it goes back with the history and is never dropped. What the library itself keeps of a
+message is in no field; see `origins`. `from_dict(to_dict(x)) == x`, where `to_dict` puts what is in a file in the place
+of its path.
 """
 
 from __future__ import annotations
 
 import base64
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
-from ..types.lineage import HasCallId, get_call_id, set_call_id
+from ..types.lineage import get_call_id, set_call_id
 from ..types.media_types import check_stored_url
 from ..types.unfinished import CanBeUnfinished
 from .attachments import Attachment, without_path
+from .origins import OWN, HasOrigin, KnownPart, Origin, OwnData, get_origin, own_data, own_data_of_parts, set_origin
 from .serial import AttachmentDict, MessageDict, PartDict
 from .stored import AllowFiles, allowed_path
 
@@ -115,7 +118,7 @@ _PART_TYPES = tuple(_PARTS.values())
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Message(HasCallId):
+class Message(HasOrigin):
     """What somebody said. `role` is "system", "user", "assistant" or "tool"."""
 
     role: str
@@ -125,14 +128,18 @@ class Message(HasCallId):
     def to_dict(self) -> MessageDict:
         """The JSON form; see `serial`. Reads files that are attached by path, and blocks for it; errors as
         `Attachment.content_bytes`."""
-        data: dict[str, Any] = {"role": self.role, "parts": [part.to_dict() for part in self.parts]}
-        if self.provider_metadata:
-            data["provider_metadata"] = self.provider_metadata
-        return cast("MessageDict", data)
+        own_parts = zip(self.parts, own_data_of_parts(self), strict=True)
+        parts = [_with_metadata(part.to_dict(), part.provider_metadata, own) for part, own in own_parts]
+        data = {"role": self.role, "parts": parts}
+        return cast("MessageDict", _with_metadata(data, self.provider_metadata, own_data(self)))
 
     def with_parts(self, parts: Iterable[Part]) -> Message:
-        """Return the message with other parts, as one of the same call."""
-        return set_call_id(replace(self, parts=list(parts)), get_call_id(self))
+        """Return the message with other parts, as one of the same call and origin; itself if they are the same."""
+        given = list(parts)
+        if len(given) == len(self.parts) and all(map(operator.is_, given, self.parts)):
+            return self
+        made = set_call_id(replace(self, parts=given), get_call_id(self))
+        return set_origin(made, get_origin(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, allow_files: AllowFiles = False) -> Message:
@@ -140,10 +147,14 @@ class Message(HasCallId):
         stores what is in a file. `allow_files=True` allows paths of all files, `allow_files="a/directory"` those of
         files in it."""
         try:
-            parts = [part_from_dict(part, allow_files) for part in data["parts"]]
-            return cls(data["role"], parts, data.get("provider_metadata"))
+            fields, own = _without_own_data(data)
+            stored = [_without_own_data(part) for part in fields["parts"]]
+            parts = [part_from_dict(part, allow_files) for part, _ in stored]
+            made = cls(fields["role"], parts, fields.get("provider_metadata"))
         except (KeyError, TypeError) as error:
             raise ValueError(f"This is not the JSON form of a message ({error}): {str(data)[:200]}") from error
+        owned = [KnownPart.of(part, own) for part, (_, own) in zip(parts, stored, strict=True)]
+        return set_origin(made, Origin(own or {}, tuple(owned)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +190,24 @@ def part_from_dict(data: Mapping[str, Any], allow_files: AllowFiles = False) -> 
         return kind(**{name: _from_json(name, value, allow_files) for name, value in data.items() if name != "type"})
     except TypeError as error:
         raise ValueError(f"This is not the JSON form of a {kind.__name__}: {error}") from error
+
+
+def _with_metadata(data: Mapping[str, Any], metadata: Metadata | None, own: OwnData | None) -> dict[str, Any]:
+    """Return the JSON form of a message or part, with the library's own data in its metadata."""
+    held = {**(metadata or {}), OWN: own} if own else metadata
+    return {**data, "provider_metadata": held} if held else {**data}
+
+
+def _without_own_data(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], OwnData | None]:
+    """Return the JSON form of a message or part without the library's own data, and that data."""
+    metadata: object = data.get("provider_metadata") if isinstance(cast("object", data), Mapping) else None
+    if not isinstance(metadata, Mapping) or OWN not in metadata:
+        return data, None
+    rest = dict(cast("Mapping[str, Any]", metadata))
+    own = rest.pop(OWN)
+    if not isinstance(own, Mapping):
+        raise ValueError(f"{OWN!r} in the provider_metadata of a JSON form is an object, not {str(own)[:50]!r}.")
+    return {**data, "provider_metadata": rest or None}, cast("OwnData", own)
 
 
 def _fields_to_dict(value: Any) -> dict[str, Any]:

@@ -168,7 +168,7 @@ class Prompt:
     @property
     def asks_nothing(self) -> bool:
         """Whether there is nothing new in it."""
-        return not (self._said() or self.after)
+        return not (self._said or self.after)
 
     @property
     def messages(self) -> list[Message]:
@@ -178,7 +178,7 @@ class Prompt:
         history = self.history
         if self.tool_results:
             history = without_results(history, {result.tool_call_id for result in self.tool_results})
-        return answered(with_system([*history, *self._said(), *self.after], self.system))
+        return answered(with_system([*history, *self._said, *self.after], self.system))
 
     def asking(self, text: str | None, args: Mapping[str, Any]) -> Prompt:
         """This prompt with what `args` (see `PromptArgs`, and `schema`) say, checked. Raises `TypeError`, and
@@ -217,10 +217,11 @@ class Prompt:
 
     def absorbed(self) -> Prompt:
         """A prompt that has said what this one says, and asks nothing yet."""
-        said = (*self.history, *self._said(), *self.after)
+        said = (*self.history, *self._said, *self.after)
         return replace(self, history=said, tool_results=(), attachments=(), **_NOTHING_SAID)
 
-    def _said(self) -> list[Message]:
+    @cached_property
+    def _said(self) -> Sequence[Message]:
         results: list[Part] = [result_part(result) for result in self.tool_results]
         words: list[Part] = [TextPart(self.prompt)] if self.prompt else []
         words += [AttachmentPart(attachment) for attachment in self.attachments]

@@ -11,8 +11,9 @@ import math
 import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
+from threading import RLock
 
-from ..engine.runtime import BLOCKING, Runtime
+from ..engine.runtime import Runtime
 from ..engine.scopes import ScopedVariable
 
 __all__ = ["Place", "Queue"]
@@ -100,30 +101,44 @@ class Queue:
     """The places of one conversation."""
 
     def __init__(self) -> None:
-        self._lock = BLOCKING.lock()  # in both colours: nothing waits under it, and event loops may come and go
+        # Sync and async: nothing waits while it is held, and event loops may come and go. It may be taken again by the
+        # thread that holds it, in a finalizer that the garbage collector runs; so the list is changed in place.
+        self._lock = RLock()
         self._places: list[Place] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is under way."""
-        return not any(place.is_taken for place in self._places)
+        with self._lock:
+            return not self._taken()
 
     async def enter(self, place: Place) -> None:
         """Take the last place, and wait until all before it have ended. Raises `RuntimeError` in a tool of one of
         these."""
-        async with self._lock:
-            ahead = [other for other in self._places if other.is_taken]
+        with self._lock:
+            ahead = self._taken()
             if any(other.is_running for other in ahead):
                 raise RuntimeError(
                     "This prompt would wait for the answer in whose tool, or execute(), it is made: "
                     "use conversation.branch()."
                 )
-            self._places = [*ahead, place]
+            self._places.append(place)
             place.context = copy_context()
         for other in ahead:
             await other.settle()
 
     def leave(self, place: Place) -> None:
         """It has ended."""
-        place.context = Context()  # what it holds may be large
-        self._places = [other for other in self._places if other is not place]
+        with self._lock:
+            self._remove(place)
+            place.context = Context()  # what it holds may be large
+
+    def _taken(self) -> list[Place]:
+        """Return the places whose owners are there; forget the others."""
+        for place in [each for each in self._places if not each.is_taken]:
+            self._remove(place)
+        return list(self._places)
+
+    def _remove(self, place: Place) -> None:
+        with contextlib.suppress(ValueError):  # it has left before
+            self._places.remove(place)

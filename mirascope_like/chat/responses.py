@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, cast, overload
 
 from typing_extensions import TypeVar, Unpack
@@ -81,7 +81,7 @@ class Response(_Restorable[F], Generic[F]):
     _unread = "not yet done"
     _at_once = 1
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> View[str]:
         return View(self._texts())
 
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ class Response(_Restorable[F], Generic[F]):
         run(self._finish())
         return list(self._messages)
 
-    def stream_events(self) -> Iterator[StreamEvent]:
+    def stream_events(self) -> View[StreamEvent]:
         """Texts, reasoning and tool calls as they come."""
         return View(self._each_event())
 
@@ -205,7 +205,7 @@ class AsyncResponse(_Restorable[F], Generic[F]):
     _unread = "not yet awaited"
     _at_once = DEFAULT_LIMIT
 
-    def __aiter__(self) -> AsyncIterator[str]:
+    def __aiter__(self) -> AsyncView[str]:
         return AsyncView(self._texts())
 
     def __await__(self) -> Generator[Any, Any, Self]:
@@ -245,7 +245,7 @@ class AsyncResponse(_Restorable[F], Generic[F]):
         await self._finish()
         return list(self._messages)
 
-    def astream_events(self) -> AsyncIterator[StreamEvent]:
+    def astream_events(self) -> AsyncView[StreamEvent]:
         """See `Response.stream_events`."""
         return AsyncView(self._each_event())
 

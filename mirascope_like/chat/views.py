@@ -46,32 +46,42 @@ def texts(events: Step[StreamEvent]) -> Step[str]:
 
 
 class View(Iterator[T], Generic[T]):
-    """What the steps give, in the blocking colour."""
+    """A blocking iterator over a response or chain. Dropping it before the end loses nothing: it can be read on in any
+    way. So does `close`; `response.close()` gives up what has not come."""
 
     def __init__(self, step: Step[T]) -> None:
-        self._step = step
+        self._step: Step[T] | None = step
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        item = run(self._step())
+        item = None if self._step is None else run(self._step())
         if item is None:
             raise StopIteration
         return item
 
+    def close(self) -> None:
+        """Read no more here, as if it were dropped: the response stays open for others. Sends nothing if nothing was
+        read yet. A response that nobody else holds is closed."""
+        self._step = None
+
 
 class AsyncView(AsyncIterator[T], Generic[T]):
-    """See `View`."""
+    """An async iterator over a response or chain. See `View`."""
 
     def __init__(self, step: Step[T]) -> None:
-        self._step = step
+        self._step: Step[T] | None = step
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        item = await self._step()
+        item = None if self._step is None else await self._step()
         if item is None:
             raise StopAsyncIteration
         return item
+
+    async def aclose(self) -> None:
+        """See `View.close`. A connection is closed in the background."""
+        self._step = None

@@ -1,20 +1,23 @@
 """Hashes of messages, and the form in which they are stored.
 
-A hash is BLAKE2b (16 bytes, as hex digits) of canonical JSON: keys sorted, no white space, UTF-8. That of a message is
-the hash of `{"parent": hash of the message before it, or null, "message": its JSON form}`, so it identifies the
-whole conversation up to there. The bytes of attachments are stored separately; the message has `{"$attachment": hash}`.
+A hash is BLAKE2b (16 bytes, as hex digits) of canonical JSON: keys sorted, no white space, UTF-8. That of a message
+is the hash of `{"parent": hash of the message before it, or null, "message": its JSON form}`, so it identifies the
+whole conversation up to there. A message object that stands in several histories is hashed once. The bytes of
+attachments are stored separately; the message has `{"$attachment": hash}`.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, cast
 
 from ..types.content import Text
+from ..types.known_hashes import get_known_hash, set_known_hash
 from ..types.messages import Message
 from ..types.serialization import from_dict, to_dict
 from ..types.timeout import Timeout
@@ -40,16 +43,47 @@ class Attachment:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)  # no slots: they leave no place for the cached property
 class StoredMessage:
-    """A message as it is stored: `text` is its text, `message` its JSON form as text."""
+    """A message as it is stored, behind one with the hash `parent`. Its JSON form is made when it is first needed."""
 
-    hash: str
+    source: Message = field(repr=False, compare=False)
     parent: str | None
-    role: str
-    text: str
-    message: str
-    attachments: tuple[Attachment, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """The hash of the message, which includes all before it."""
+        known = get_known_hash(self.source, self.parent)
+        if known is None:
+            known = hash_message(self.parent, self.message)
+            set_known_hash(self.source, self.parent, known)
+        return known
+
+    @property
+    def role(self) -> str:
+        """Who the message is from."""
+        return self.source.role
+
+    @property
+    def text(self) -> str:
+        """The text of the message."""
+        return _message_text(self.source)
+
+    @property
+    def message(self) -> str:
+        """The JSON form as text, in which hashes stand for attachments."""
+        return self._form[0]
+
+    @property
+    def attachments(self) -> Sequence[Attachment]:
+        """The bytes that belong to the message."""
+        return self._form[1]
+
+    @cached_property
+    def _form(self) -> tuple[str, Sequence[Attachment]]:
+        data = to_dict(self.source)
+        attachments = tuple(_detach_attachments(data))
+        return dump_json(data), attachments
 
 
 def hash_bytes(data: bytes) -> str:
@@ -88,7 +122,7 @@ def _to_json_value(value: object) -> object:
 def chain_messages(messages: Iterable[Message], parent: str | None = None) -> Iterator[StoredMessage]:
     """Yield the stored form of messages, each the parent of the next."""
     for message in messages:
-        stored = _to_stored_message(message, parent)
+        stored = StoredMessage(message, parent)
         yield stored
         parent = stored.hash
 
@@ -103,20 +137,6 @@ def load_message(text: str, content_of: Callable[[str], bytes]) -> Message:
             case _:
                 pass
     return cast("Message", from_dict(data))
-
-
-def _to_stored_message(message: Message, parent: str | None) -> StoredMessage:
-    data = to_dict(message)
-    attachments = tuple(_detach_attachments(data))
-    text = dump_json(data)
-    return StoredMessage(
-        hash=hash_message(parent, text),
-        parent=parent,
-        role=message.role,
-        text=_message_text(message),
-        message=text,
-        attachments=attachments,
-    )
 
 
 def _message_text(message: Message) -> str:

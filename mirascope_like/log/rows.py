@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.events import CallEnded
@@ -135,7 +136,10 @@ def _storable_text(text: object) -> str:
     return str(text).encode("utf-8", "replace").decode()
 
 
-def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
+def _write_messages(connection: sqlite3.Connection, chain: Sequence[StoredMessage]) -> None:
+    """Write the messages that are not in the log yet: those behind the last one that is, as each is written with all
+    before it."""
+    messages = [*takewhile(lambda each: not _is_written(connection, each), reversed(chain))][::-1]
     connection.executemany(
         "INSERT OR IGNORE INTO messages (hash, parent, role, text, message) VALUES (?, ?, ?, ?, ?)",
         [(each.hash, each.parent, each.role, each.text, each.message) for each in messages],
@@ -144,6 +148,11 @@ def _write_messages(connection: sqlite3.Connection, messages: Sequence[StoredMes
         "INSERT OR IGNORE INTO attachments (hash, mime_type, content) VALUES (?, ?, ?)",
         [(part.hash, part.mime_type, part.content) for each in messages for part in each.attachments],
     )
+
+
+def _is_written(connection: sqlite3.Connection, message: StoredMessage) -> bool:
+    query = "SELECT 1 FROM messages WHERE hash = ?"
+    return connection.execute(query, (message.hash,)).fetchone() is not None
 
 
 def _find_or_create_conversation(

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from .known_hashes import HasKnownHash
+
 __all__ = ["HasCallId", "get_call_id", "set_call_id"]
 
 T = TypeVar("T")
 
 
-class HasCallId:
+class HasCallId(HasKnownHash):
     """Base of messages that can carry the id of their call: of dataclasses that are frozen and have slots."""
 
     __slots__ = ("_call_id",)

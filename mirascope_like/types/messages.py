@@ -27,6 +27,7 @@ from .content import (
     UserContentPart,
 )
 from .json_forms import MESSAGES
+from .known_hashes import HasKnownHash
 from .lineage import HasCallId
 from .pydantic_fields import PydanticField
 
@@ -52,7 +53,7 @@ _ASSISTANT_PARTS = (Text, Thought, ToolCall, ServerToolCall, ProviderBlock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemMessage(PydanticField):
+class SystemMessage(HasKnownHash, PydanticField):
     """Instructions for the model, which take precedence over the other messages."""
 
     role: ClassVar[Literal["system"]] = "system"
@@ -66,7 +67,7 @@ class SystemMessage(PydanticField):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserMessage(PydanticField):
+class UserMessage(HasKnownHash, PydanticField):
     """A message from the user, or tool outputs. `name` distinguishes users, where a provider supports it."""
 
     role: ClassVar[Literal["user"]] = "user"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mirascope_like.chat.assembly import Assembler, ChunkReader, ChunkWriter
-from mirascope_like.chat.convert import OWN, from_llm
+from mirascope_like.chat.convert import from_llm
+from mirascope_like.chat.origins import OWN
 from mirascope_like.chat.parts import Message, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 from mirascope_like.chat.tools import ToolCall
 from mirascope_like.types import chunks as ch, content as c

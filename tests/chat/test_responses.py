@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import inspect
 import threading
@@ -495,3 +496,49 @@ def test_the_two_colours_take_the_same(sync: type, asynchronous: type) -> None:
     for name, member in plain.items():
         assert list(inspect.signature(member).parameters) == list(inspect.signature(native[name]).parameters), name
         assert member.__doc__ and native[name].__doc__, name
+
+
+@pytest.mark.parametrize("kind", ["text", "events"])
+def test_closing_a_view_leaves_the_response_open(colour: Colour, kind: str) -> None:
+    model = scripted(colour, ["a", "b", "c"], "next")
+
+    async def scenario() -> None:
+        response = model.prompt("Hi")
+        view = events(response) if kind == "events" else (aiter(response) if colour.is_async else iter(response))
+        unread = events(response)
+        await colour.close(unread)
+        assert await colour.all(unread) == []
+        assert model.script.prompts == []  # nothing was asked
+        first = await colour.next(view)
+        assert getattr(first, "chunk", first) == "a"
+        for _ in range(2):
+            await colour.close(view)
+        assert await colour.all(view) == []
+        assert not response.done
+        assert await colour.got(response.text()) == "abc"
+        assert (len(model.script.prompts), model.script.closed) == (1, 0)
+
+    colour.run(scenario)
+
+
+def test_closing_a_view_of_a_chain_leaves_the_chain_open(colour: Colour) -> None:
+    model = scripted(colour, [call("look")], "done")
+
+    async def scenario() -> None:
+        chain = model.chain("Hi", tools=[look])
+        for view in (chain.responses(), events(chain)):
+            await colour.close(view)
+            assert await colour.all(view) == []
+        assert await colour.got(chain.text()) == "done"
+
+    colour.run(scenario)
+
+
+def test_closing_the_view_of_a_response_that_nobody_holds_closes_it() -> None:
+    model = Scripted(Script(["a", "b"]))
+    view = iter(model.prompt("Hi"))
+    with contextlib.closing(view):
+        next(view)
+        assert model.script.closed == 0
+    gc.collect()
+    assert model.script.closed == 1

@@ -14,7 +14,7 @@ from pydantic import AliasChoices, Field
 
 from mirascope_like import chat, llm
 from mirascope_like.chat import registry
-from mirascope_like.chat.convert import OWN
+from mirascope_like.chat.origins import OWN
 
 from ..conftest import Colour
 from ..faults.server import in_turn
