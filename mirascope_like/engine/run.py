@@ -100,7 +100,7 @@ class Run:
         self.error: BaseException | None = None
         """Why it failed or was closed. Of a whole response it may be the exception that interrupted it."""
         self.generation: int = 0
-        """How often the response was begun."""
+        """How often the response was begun anew."""
         self._step: State = State.NEW
         self._final: State | None = None
         self._call_id = CallId(plan.labels.get("id"))
@@ -122,6 +122,7 @@ class Run:
     def _forget(self, beginning: Sequence[Chunk]) -> None:
         """Begin the response anew: empty, or with the text that it continues."""
         self._accumulator = Accumulator()
+        self._is_empty = True
         self._count = 0  # chunks with content
         self._last: Chunk | None = None  # of these
         self.beginning: Sequence[Chunk] = beginning
@@ -157,7 +158,9 @@ class Run:
     def snapshot(self) -> Result | None:
         """Return the response so far; `None` if no request was made ready."""
         attempt = self._attempt
-        return self.result or (attempt and self._make_result(attempt, self._accumulator, self.state, self.error))
+        if self.result is not None or attempt is None:
+            return self.result
+        return self._make_result(attempt, self._accumulator, self.state, self.error)
 
     def _make_result(
         self, attempt: _Attempt, accumulator: Accumulator, state: State, error: BaseException | None
@@ -273,7 +276,7 @@ class Run:
             return None
         if attempt.prepared.continues == "prefill" and attempt.plan.beginning == self._text_so_far():
             self._known = self._count
-        else:
+        elif attempt.joint.beginning or not self._is_empty:
             self._forget(attempt.joint.beginning)
             self.generation += 1
         if self._reporter is not None:
@@ -369,7 +372,9 @@ class Run:
         if attempt is not None:  # before the run is over, for other threads that look for it then
             self.result = self._make_result(attempt, accumulator, state, error)
         self._final, self.error, self.is_over = state, error, True
-        self._attempt, self._accumulator = None, Accumulator()
+        self._attempt = None
+        if not self._whole:  # else nobody keeps the run
+            self._accumulator = Accumulator()
         try:
             if attempt is not None:
                 attempt.settle(self.reply, error)
@@ -478,6 +483,7 @@ class Run:
 
     def _add(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
+            self._is_empty = False
             self._accumulator.add(chunk)
             if not isinstance(chunk, META_CHUNKS):
                 self._count += 1
