@@ -6,10 +6,11 @@ It matters for the first call of a process, and of each model. What is not fores
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 
 from ..schema.formats import FormatSpec, make_format
-from .endpoints import Loadable, registry
+from .endpoints import HTTPProvider, Loadable, Provider, registry
 from .plan import Plan
 from .runtime import Runtime
 
@@ -18,7 +19,7 @@ __all__ = ["load_for_plan", "load_format"]
 
 async def load_for_plan(runtime: Runtime, plan: Plan) -> None:
     """Load what a call with this plan needs."""
-    key = plan.model_id, bool(plan.toolkit.tools_dict), plan.format is not None
+    key = _kind(plan.provider), plan.model_id, bool(plan.toolkit.tools_dict), plan.format is not None
     await runtime.load(key, partial(_load_for_plan, plan))
 
 
@@ -26,6 +27,13 @@ async def load_format(runtime: Runtime, format: FormatSpec[object] | None) -> No
     """Load what the schema of a format needs, before it is made."""
     if format is not None:
         await runtime.load("format", partial(make_format, format))
+
+
+def _kind(provider: Provider | None) -> Hashable:
+    """Return what tells apart providers that may need different modules. There may be a new object for each call."""
+    if isinstance(provider, HTTPProvider):
+        return provider.id, id(provider.codec)
+    return None if provider is None else (provider.id, type(provider))
 
 
 def _load_for_plan(plan: Plan) -> None:

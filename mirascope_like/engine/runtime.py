@@ -533,45 +533,55 @@ NATIVE: Runtime = Native()
 class Once:
     """Something to do once, whoever comes first; all others wait until it is done, on any thread or event loop.
 
-    If it fails or is cancelled, the next one to come does it. It can be undone, and then done again."""
+    If it fails or is cancelled, the next one to come does it. It can be undone, and then done again. A forked process
+    does not wait for a thread of its parent, which it does not have, but begins anew."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way: threading.Event | None = None
+        self._turns: dict[int, _Turn] = {}  # by process
         self._done = False
 
     async def do(self, runtime: Runtime, job: Job[None]) -> None:
-        """Do `job`, unless it has been done; raises what it raises."""
-        if (mine := await self._turn(runtime, unless_done=True)) is not None:
-            with self._ending(mine):
+        """Do `job`, unless it has been done; raises what it raises. `RuntimeError` for a blocking call if this is under
+        way on its own thread, where it cannot end while the call waits."""
+        if self._done and os.getpid() not in self._turns:
+            return
+        with await self._take_turn(runtime):
+            if not self._done:
                 await job()
                 self._done = True
 
     async def undo(self, runtime: Runtime, job: Job[None], unless: Callable[[], bool]) -> None:
-        """Do `job`, which undoes it, if it has been done, and `unless` is false then. Raises what `job` raises; it
-        counts as undone all the same."""
-        if (mine := await self._turn(runtime, unless_done=False)) is not None:
-            with self._ending(mine):
-                if not unless():
-                    self._done = False
-                    await job()
+        """Do `job`, which undoes it, if it has been done, and `unless` is false then. Raises what `job` raises, and
+        what `do` does; it counts as undone all the same."""
+        with await self._take_turn(runtime):
+            if self._done and not unless():
+                self._done = False
+                await job()
 
-    async def _turn(self, runtime: Runtime, *, unless_done: bool) -> threading.Event | None:
-        """Wait for what is under way, and return what ends with one's own turn; `None` if there is nothing to do."""
-        mine = threading.Event()
-        while True:
-            with self._lock:
-                if self._under_way is None and self._done is unless_done:
-                    return None
-                others = self._under_way = self._under_way or mine
-            if others is mine:
-                return mine
-            await runtime.wait(others)
+    async def _take_turn(self, runtime: Runtime) -> _Turn:
+        """Wait for what is under way in this process, and return one's own turn."""
+        mine = _Turn(self._turns)
+        while (turn := self._turns.setdefault(mine.pid, mine)) is not mine:
+            if turn.thread == mine.thread and runtime.loop() is None:
+                raise RuntimeError(
+                    "This blocking call would wait for ever: it needs a source of tools that its own thread is just "
+                    "preparing or closing. In async code, await the async call instead."
+                )
+            await runtime.wait(turn.ended)
+        return mine
 
-    @contextmanager
-    def _ending(self, turn: threading.Event) -> Generator[None]:
-        try:
-            yield
-        finally:
-            self._under_way = None
-            turn.set()
+
+class _Turn:
+    """What one thread is at, or one task of the event loop that runs on it."""
+
+    def __init__(self, turns: dict[int, _Turn]) -> None:
+        self.pid = os.getpid()
+        self.thread = threading.get_ident()
+        self.ended = threading.Event()
+        self._turns = turns
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        del self._turns[self.pid]
+        self.ended.set()

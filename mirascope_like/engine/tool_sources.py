@@ -13,7 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from ..schema.toolkits import Toolkit
+from ..schema.toolkits import HasTools, Toolkit
 from ..schema.tools import AnyTool, ProviderTool
 from .plan import Plan
 from .runtime import BLOCKING, NATIVE, Once, Runtime, run
@@ -21,7 +21,7 @@ from .runtime import BLOCKING, NATIVE, Once, Runtime, run
 __all__ = ["ToolSource", "list_tools", "prepare_source", "prepare_sources", "resolve_tools"]
 
 
-class ToolSource:
+class ToolSource(HasTools):
     """A source of tools, to be passed in `tools=[…]` beside tools. Its own methods have names with underscores, since
     each other method of a toolbox is a tool."""
 

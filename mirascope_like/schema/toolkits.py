@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from typing import Any, Protocol, TypeAlias, cast, overload, runtime_checkable
+from typing import Any, TypeAlias, cast, overload
 
 from ..errors import ToolNotFoundError
 from ..types.content import ToolCall
@@ -15,11 +15,8 @@ from .tools import AnyTool, AsyncTool, ProviderTool, Tool, make_failure, make_to
 __all__ = ["HasTools", "Toolkit", "ToolsLike", "make_toolkit"]
 
 
-@runtime_checkable
-class HasTools(Protocol):
-    """A source of tools; see `engine.tool_sources`."""
-
-    def __list_tools__(self, runtime: Any) -> Awaitable[Iterable[Any]]: ...
+class HasTools:
+    """The base class of sources of tools; see `engine.tool_sources`."""
 
 
 _TOOLS = (Tool, AsyncTool)  # `Tool | AsyncTool` would be made anew for each tool
@@ -27,7 +24,7 @@ ToolsLike: TypeAlias = "Toolkit | Iterable[AnyTool | ProviderTool | HasTools | C
 
 
 class Toolkit:
-    """The tools of a call, by name. Raises `ValueError` if two have the same name.
+    """The tools of a call, by name. Raises `ValueError` if two have the same name, `TypeError` for what is no tool.
 
     `sources` are those among the tools that list tools for each call. Theirs are only in the toolkit of a response.
     """
@@ -41,9 +38,11 @@ class Toolkit:
     def _take(self, tool: Any) -> AnyTool | ProviderTool | HasTools:
         if isinstance(tool, (*_TOOLS, ProviderTool)):
             return self._add(cast("AnyTool | ProviderTool", tool))
-        if isinstance(tool, HasTools) and not isinstance(tool, type):
+        if isinstance(tool, HasTools):
             self.sources = (*self.sources, tool)
             return tool
+        if hasattr(kind := cast("type[object]", type(tool)), "__list_tools__"):
+            raise TypeError(f"A source of tools must inherit from ToolSource, which {kind.__name__} does not.")
         return self._add(make_tool(tool))
 
     def _add(self, tool: AnyTool | ProviderTool) -> AnyTool | ProviderTool:

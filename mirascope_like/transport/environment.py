@@ -11,7 +11,7 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 __all__ = ["environment_proxies", "environment_proxy", "make_proxy_finder", "no_tls_context", "tls_context"]
@@ -35,9 +35,34 @@ def make_proxy_finder(proxies: Mapping[str, str]) -> Callable[[str], str | None]
 
 def _find_proxy(proxies: Mapping[str, str], url: str) -> str | None:
     parts = urlsplit(url)
-    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_excluded(parts):
         return None
     return proxies.get(parts.scheme, proxies.get("all"))
+
+
+def _is_excluded(url: SplitResult) -> bool:
+    """Return True if `NO_PROXY` names a URL's host in a form that `proxy_bypass` does not know: `http://host`,
+    `*.host`, `::1`, `10.0.0.0/8`."""
+    entries = (entry.strip().rpartition("://") for entry in getproxies().get("no", "").lower().split(","))
+    return any(_matches(name, url) for scheme, _, name in entries if scheme in ("", "all", url.scheme))
+
+
+def _matches(name: str, url: SplitResult) -> bool:
+    host = url.hostname or ""
+    if name == "*" or _is_in_network(host, name):
+        return True
+    domain = name.rstrip("/").removeprefix("*").lstrip(".")
+    hosts = host, url.netloc.rpartition("@")[2].lower()  # without and with the port
+    return domain != "" and any(each == domain or each.endswith(f".{domain}") for each in hosts)
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    from ipaddress import ip_address, ip_network
+
+    try:
+        return ip_address(host) in ip_network(network.strip("[]"), strict=False)
+    except ValueError:
+        return False
 
 
 @functools.cache

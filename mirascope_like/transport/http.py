@@ -75,8 +75,9 @@ class HttpTransport:
 class _BlockingPool:
     """Sends blocking requests by transports of httpx2: one for each process and proxy, with TLS or without.
 
-    A client of httpx2 would use the same transports, and take a fifth of a call's time for cookies, redirects, hooks
-    and authentication, of which this needs none. They are closed with this object, which its channels and streams keep.
+    A client of httpx2 would use the same transports, and take a fifth of a call's time for cookies, redirects and
+    hooks, of which this needs none. As with a client, a name and password in a URL are sent unless the request has an
+    `Authorization` header. The transports are closed with this object, which its channels and streams keep.
     """
 
     def __init__(self, uds: str | None, trust_env: bool) -> None:
@@ -90,12 +91,14 @@ class _BlockingPool:
         import httpx2
 
         transport = self._get_transport(request.url)
+        url = parse_url(httpx2.URL, request.url)
         headers = httpx2.Headers(_default_headers())
+        headers.update(_authorization(url))
         headers.update(request.headers)
         response = transport.handle_request(
             httpx2.Request(
                 "POST",
-                parse_url(httpx2.URL, request.url),
+                url,
                 headers=headers,
                 content=request.body,
                 extensions={"timeout": _make_timeouts(request.timeouts)},
@@ -141,6 +144,15 @@ def _default_headers() -> httpx2.Headers:
 
     with httpx2.Client(verify=no_tls_context()) as client:
         return client.headers
+
+
+def _authorization(url: httpx2.URL) -> dict[str, str]:
+    """Return the header for a name and password in a URL, if there are any."""
+    if not url.userinfo:
+        return {}
+    from base64 import b64encode
+
+    return {"authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}
 
 
 @functools.lru_cache

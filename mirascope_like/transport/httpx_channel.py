@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -162,10 +163,14 @@ class _ResponseStream:
 
 
 class BlockingByteStream(_ResponseStream):
-    """Reads the body of a streamed `httpx2.Response` by blocking calls."""
+    """Reads the body of a streamed `httpx2.Response` by blocking calls.
+
+    A forked process that closes its copy of the stream leaves the connection to its parent.
+    """
 
     def __init__(self, response: httpx2.Response, request: HttpRequest, owner: object) -> None:
         super().__init__(response, request, owner)
+        self._pid = os.getpid()
         self._pieces = response.iter_bytes()
 
     async def next(self) -> bytes | None:
@@ -192,7 +197,8 @@ class BlockingByteStream(_ResponseStream):
         """Close the response for this reason, unless it is closed; return the reason that it was closed for."""
         if self._failure is None:
             self._failure = reason
-            _shut_down_connection(self._response)
+            if os.getpid() == self._pid:
+                _shut_down_connection(self._response)
             with contextlib.suppress(Exception):
                 self._response.close()
         return self._failure

@@ -4,7 +4,8 @@ Importing an HTTP client or Pydantic takes tens of milliseconds, and so does rea
 first async call of a process waits for that, and the other tasks of its event loop go on. Blocking code imports
 directly.
 
-* Each load is done once in a process. Whoever needs it meanwhile, in any event loop, waits for the same one.
+* Each load is done once in a process, or again after a thousand others, which is quick. Whoever needs it meanwhile, in
+  any event loop, waits for the same one.
 * Cancelling a wait leaves the load to the others, and to the next call.
 * A load raises nothing: the code that uses a module imports it again, and raises the error where it belongs.
 * A fork waits for the loads under way. In the child they would never end, nor let go of their import locks.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["load_anyio", "load_once"]
 
 _FORK_TIMEOUT = 5.0  # seconds that a fork waits for one load
+_MAX_KEYS = 1000  # loads that are remembered
 
 _loaded: set[Hashable] = set()
 _under_way: dict[Hashable, Future[None]] = {}
@@ -75,6 +77,8 @@ def _load(key: Hashable, load: Callable[[], object], future: Future[None]) -> No
         load()
     _threads.discard(threading.get_ident())
     with _lock:
+        if len(_loaded) >= _MAX_KEYS:
+            _loaded.clear()
         _loaded.add(key)
         _under_way.pop(key, None)
     future.set_result(None)

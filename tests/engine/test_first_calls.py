@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import ssl
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mirascope_like import llm
+from mirascope_like.engine.endpoints import registry
 from mirascope_like.transport import loading
 
-from ..conftest import PATIENCE
+from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import saying
 from ..transport import server as loopback
 from ..transport.server import Exchange, Server
@@ -248,8 +253,6 @@ asyncio.run(main())
 
 
 def load_on_loop(key: str, load: Callable[[], object]) -> None:
-    import asyncio
-
     asyncio.run(asyncio.wait_for(loading.load_once(key, load), PATIENCE))
 
 
@@ -281,6 +284,46 @@ def test_a_load_that_fails_raises_nothing() -> None:
         raise SystemExit
 
     load_on_loop("fails", load)
+
+
+def test_many_loads_are_not_all_remembered() -> None:
+    class Key:
+        pass
+
+    async def load_many() -> None:
+        for number in range(2000):
+            await loading.load_once(("many", number), list)
+
+    key = Key()
+    remembered = weakref.ref(key)
+    asyncio.run(loading.load_once(key, list))
+    del key
+    gc.collect()
+    assert remembered() is not None
+    asyncio.run(load_many())
+    gc.collect()
+    assert remembered() is None
+
+
+def test_each_provider_of_a_model_id_is_loaded(native: Colour, server: Server) -> None:
+    server.answer = saying(lambda _: "Hi")
+    chat = registry.built_in("openai:completions")
+    used: list[tuple[str, bool]] = []  # which codec, and whether on the loop's thread
+
+    def make_provider(number: str) -> llm.HTTPProvider:
+        def make_codec(*args: Any) -> Any:
+            used.append((number, threading.current_thread() is threading.main_thread()))
+            return chat.codec(*args)
+
+        return replace(chat, id="same", codec=make_codec, base_url=server.url, needs_key=False)
+
+    async def scenario() -> None:
+        for provider in (make_provider("1st"), make_provider("2nd")):
+            await native.ask(llm.Model(f"same/{native.name}", provider=provider), "Hi")
+
+    native.run(scenario)
+    first_uses = dict(reversed(used))
+    assert first_uses == {"1st": False, "2nd": False}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import os
 import pickle
 import threading
 from collections.abc import Callable, Iterable
@@ -126,6 +128,18 @@ def test_names_are_unique_among_all_tools(colour: Colour) -> None:
     assert model.requests == []
 
 
+def test_what_only_looks_like_a_source_is_refused_when_it_is_passed() -> None:
+    class Lookalike:
+        async def __list_tools__(self, runtime: Runtime) -> Iterable[Callable[..., Any]]:
+            return [first]
+
+    tools: Any = [plain, Lookalike()]
+    with pytest.raises(TypeError, match="must inherit from ToolSource, which Lookalike does not"):
+        llm.Toolkit(tools)
+    with pytest.raises(TypeError, match="ToolSource"):
+        llm.call("any/model", tools=tools)(lambda: "Hi")
+
+
 class Clerk:
     """Has tools of its own beside those of a source."""
 
@@ -187,6 +201,60 @@ def test_threads_prepare_a_source_once() -> None:
         assert [future.result(PATIENCE).text() for future in futures] == ["done"] * 4
     assert server.log == ["open"]
     assert sent(model) == [["first"]] * 4
+
+
+def test_a_blocking_call_does_not_wait_for_its_own_event_loop(native: Colour) -> None:
+    begun, release = anyio.Event(), anyio.Event()
+
+    class Slow(Server):
+        async def __open_tools__(self, runtime: Runtime) -> None:
+            begun.set()
+            await release.wait()
+            await super().__open_tools__(runtime)
+
+    server, model = Slow(first), llm.scripted("done", repeat=True)
+
+    async def ask() -> None:
+        await native.ask(model, "Hi", tools=[server])
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await begun.wait()
+            with pytest.raises(RuntimeError, match="its own thread is just preparing"):
+                model.call("Hi", tools=[server])
+            release.set()
+        model.call("Hi", tools=[server])
+
+    native.run(scenario)
+    assert sent(model) == [["first"]] * 2
+    assert server.log == ["open"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_does_not_wait_for_a_thread_of_its_parent() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    class Slow(Server):
+        async def __open_tools__(self, runtime: Runtime) -> None:
+            if not begun.is_set():
+                begun.set()
+                assert release.wait(PATIENCE)
+            await super().__open_tools__(runtime)
+
+    server, model = Slow(first), llm.scripted("done", repeat=True)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(model.call, "Hi", tools=[server])
+        assert begun.wait(PATIENCE)
+        child = multiprocessing.get_context("fork").Process(target=model.call, args=["Hi"], kwargs={"tools": [server]})
+        child.start()
+        child.join(PATIENCE)
+        exit_code = child.exitcode
+        child.kill()
+        release.set()
+        assert asked.result(PATIENCE).text() == "done"
+    assert exit_code == 0
 
 
 def test_a_closed_source_is_prepared_again_for_its_tools(colour: Colour) -> None:

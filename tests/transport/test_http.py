@@ -152,6 +152,29 @@ def test_a_forked_process_connects_anew(server: Server) -> None:
     assert [received.connection for received in server.received] == [1, 2, 3, 4, 1, 5]
 
 
+def _close(stream: ByteStream) -> None:
+    run(stream.close())
+    with pytest.raises(errors.StreamClosedError):
+        run(stream.next())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the test's server has threads
+def test_a_forked_process_that_closes_a_stream_leaves_it_to_its_parent(server: Server) -> None:
+    server.answer = server.drip
+    server.push(b"one")
+    stream = run(HttpTransport().blocking().open(request_to(server)))
+    assert run(stream.next()) == b"one"
+    child = multiprocessing.get_context("fork").Process(target=_close, args=[stream])
+    child.start()
+    child.join(PATIENCE)
+    assert child.exitcode == 0
+    server.push(b"two")
+    assert run(stream.next()) == b"two"
+    server.push(None)
+    run(stream.close())
+    assert server.gone.get(timeout=PATIENCE)
+
+
 def test_closing_from_another_thread_wakes_the_reader(server: Server) -> None:
     server.answer = server.drip
     server.push(b"one")
@@ -228,6 +251,31 @@ def test_a_header_that_cannot_be_sent_is_not_shown(colour: str, server: Server, 
         drive(colour, main)
     assert "secret" not in str(caught.getrepr(style="short", chain=True))
     assert server.received == []
+
+
+def test_a_name_and_password_in_the_url_are_sent(colour: str, server: Server) -> None:
+    transport = HttpTransport()
+
+    async def main() -> None:
+        url = server.url.replace("//", "//Aladdin:open%20sesame@")
+        await channel_of(transport, colour).post(HttpRequest(url, {}, b"{}", PATIENT))
+
+    drive(colour, main)
+    (received,) = server.received
+    assert received.all("authorization") == ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
+
+
+@pytest.mark.parametrize("colour", ["blocking", "trio"])  # aiohttp refuses to choose
+def test_a_header_is_sent_in_place_of_the_password_in_the_url(colour: str, server: Server) -> None:
+    transport = HttpTransport()
+
+    async def main() -> None:
+        url = server.url.replace("//", "//name:password@")
+        await channel_of(transport, colour).post(HttpRequest(url, {"Authorization": "Bearer key"}, b"{}", PATIENT))
+
+    drive(colour, main)
+    (received,) = server.received
+    assert received.all("authorization") == ["Bearer key"]
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "/v1/chat", "ftp://host/", "http://host:port/"])
