@@ -47,7 +47,7 @@ class Loadable(Protocol):
 
     def load(self, name: str, messages: Sequence[Message]) -> None:
         """Import what calls of the model `name` with these messages need. Async calls run this on a worker thread,
-        once for each model id, before they use `endpoint`. What it raises is ignored."""
+        once for each kind of provider and model id, before they use `endpoint`. What it raises is ignored."""
         ...
 
 
