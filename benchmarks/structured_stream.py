@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from mirascope_like import llm
-from mirascope_like.engine.exchanges import HTTPEndpoint
+from mirascope_like.engine.requests import HTTPEndpoint
 from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
 from mirascope_like.types.messages import Message
 from mirascope_like.wire.features import Features, get_chat_dialect

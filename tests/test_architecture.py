@@ -36,10 +36,10 @@ ALLOWED = {
 # threads, a count that threads share, and what measures calls.
 TIMED = {
     "engine.runtime",
-    "engine.alarms",
+    "engine.timers",
     "engine.tasks",
     "engine.threads",
-    "engine.budget",
+    "engine.retry_budget",
     "engine.events",
     "chat.queues",
 }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, overload
 
 from typing_extensions import TypeVar, Unpack
 
-from ..engine.loop import Rounds
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
+from ..engine.tool_loop import Rounds
 from ..errors import ChainLimitExceeded, StreamClosedError
 from ..types.chunks import FinishReason
 from .history import pending_calls

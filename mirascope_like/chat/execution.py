@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.events import has_subscribers
-from ..engine.exchanges import ChunkSource, Endpoint, WholeAnswer
 from ..engine.plan import Plan
+from ..engine.requests import ChunkSource, Endpoint, WholeResponse
 from ..engine.runtime import Runtime
 from ..engine.streams import Stream
 from ..errors import StreamClosedError
@@ -218,12 +218,12 @@ class _Exchange:
             items = self.execution.begin(self.turn)
         return _Source(runtime, items, self.execution, self.turn)
 
-    async def ask(self, runtime: Runtime) -> WholeAnswer:
+    async def ask(self, runtime: Runtime) -> WholeResponse:
         source = await self.open(runtime)
         chunks: list[Chunk] = []
         while (more := await source.next()) is not None:
             chunks.extend(more)
-        return WholeAnswer(chunks, None)
+        return WholeResponse(chunks, None)
 
 
 class _Source:

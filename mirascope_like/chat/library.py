@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-from ..engine.endpoints import HTTPProvider, Provider, registry
-from ..engine.exchanges import Endpoint
 from ..engine.plan import Plan
+from ..engine.providers import HTTPProvider, Provider, registry
+from ..engine.requests import Endpoint
 from ..engine.runtime import Runtime, run
 from ..engine.streams import Stream
 from ..types.chunks import Chunk, Reply, Usage

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-from ..engine.endings import why_unfinished
+from ..engine.unfinished_responses import why_unfinished
 from ..log import LoggedConversation, LogReader, open_log
 from ..types.lineage import get_call_id, set_call_id
 from .conversations import AsyncConversation, Conversation

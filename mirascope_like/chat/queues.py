@@ -14,7 +14,7 @@ from contextvars import Context, copy_context
 from threading import RLock
 
 from ..engine.runtime import Runtime
-from ..engine.scopes import ScopedVariable
+from ..engine.scoped_variables import ScopedVariable
 
 __all__ = ["Place", "Queue"]
 

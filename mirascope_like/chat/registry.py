@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
-from ..engine.endpoints import registry as providers
+from ..engine.providers import registry as providers
 from ..engine.runtime import BLOCKING, Once, run
-from ..engine.scopes import ScopedVariable
+from ..engine.scoped_variables import ScopedVariable
 from ..errors import NoRegisteredProviderError, UnknownModelError
 from .catalogue import DEFAULT_MODEL, LISTED, provider_of
 from .library import AsyncLibraryModel, LibraryModel

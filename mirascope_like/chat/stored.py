@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..engine.endings import DEFAULT_CALL_LIMIT
+from ..engine.unfinished_responses import DEFAULT_CALL_LIMIT
 
 if TYPE_CHECKING:
     from .models import BaseModel

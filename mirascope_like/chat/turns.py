@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
 
-from ..engine.endings import check_call_count, why_unfinished
 from ..engine.results import CallId
 from ..engine.runtime import Runtime
 from ..engine.streams import Stream
+from ..engine.unfinished_responses import check_call_count, why_unfinished
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id

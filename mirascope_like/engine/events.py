@@ -29,7 +29,7 @@ from ..types.messages import AssistantMessage, Message
 from ..types.tool_errors import to_picklable
 from .plan import Plan
 from .results import CallId, Result
-from .scopes import Scope, ScopedVariable
+from .scoped_variables import Scope, ScopedVariable
 
 __all__ = [
     "AttemptFailed",

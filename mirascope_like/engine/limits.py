@@ -14,7 +14,7 @@ from ..errors import TimeoutError, ToolExecutionError
 from ..types.params import Params
 from ..types.timeout import Timeout, as_timeout
 from .runtime import Job, Runtime
-from .scopes import Scope, ScopedVariable
+from .scoped_variables import Scope, ScopedVariable
 from .threads import Late
 
 __all__ = ["Limits", "invoke_within"]

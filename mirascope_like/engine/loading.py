@@ -10,8 +10,8 @@ from collections.abc import Hashable
 from functools import partial
 
 from ..schema.formats import FormatSpec, make_format
-from .endpoints import HTTPProvider, Loadable, Provider, registry
 from .plan import Plan
+from .providers import HTTPProvider, Loadable, Provider, registry
 from .runtime import Runtime
 
 __all__ = ["load_for_plan", "load_format"]

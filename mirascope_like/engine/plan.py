@@ -25,13 +25,13 @@ from ..types.params import Params, without_headers
 from ..types.retry import RetryConfig
 from ..types.timeout import as_timeout
 from ..wire.codec import Request
-from .budget import PROCESS_BUDGET, RetryBudget
-from .capabilities import taught
-from .continuations import goes_on, with_beginning
-from .endpoints import Provider, registry
-from .exchanges import Endpoint, Exchange, HTTPExchange
+from .capability_cache import taught
 from .failures import in_our_words
-from .history import sendable
+from .message_order import sendable
+from .prefill import can_continue_text, with_beginning
+from .providers import Provider, registry
+from .requests import Endpoint, Exchange, HTTPExchange
+from .retry_budget import PROCESS_BUDGET, RetryBudget
 
 if TYPE_CHECKING:
     from ..wire.features import Features
@@ -130,7 +130,7 @@ def prepare(plan: Plan, *, stream: bool, left: float | None = None, lessons: Seq
     provider, name = registry.find(plan.model_id, plan.provider)
     endpoint = taught(provider.endpoint(name, plan.messages), lessons)
     format = _with_mode(plan, endpoint)
-    prefill = bool((plan.beginning or "").strip()) and goes_on(endpoint.features, format, plan.params)
+    prefill = bool((plan.beginning or "").strip()) and can_continue_text(endpoint.features, format, plan.params)
     messages = _instructed(sendable(plan.messages), format)
     request = Request(
         model=endpoint.model,

@@ -17,10 +17,10 @@ from ..transport.connection_errors import drop_frames
 from ..types.model_like import ModelLike
 from ..types.params import Params, copy_params, without_headers
 from ..types.retry import RetryConfig
-from .budget import FREE, PROCESS_BUDGET, Payment
-from .endpoints import Provider, registry
 from .limits import Limits
 from .plan import Plan
+from .providers import Provider, registry
+from .retry_budget import FREE, PROCESS_BUDGET, Payment
 
 __all__ = ["Decision", "Raise", "Retry", "RetryPolicy", "Target"]
 

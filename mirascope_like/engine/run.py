@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RetryFailure, StreamClosedError
 from ..types.chunks import META_CHUNKS, Accumulator, Chunk, Reply, TextChunk, TextStartChunk
 from ..wire.response_headers import rate_limits, request_id
+from .adaptive_retry import sent
 from .chunk_filter import ChunkFilter
-from .continuations import Joint, beginning_of
 from .events import CallReporter, report_call
-from .exchanges import ChunkSource, Exchange, WholeAnswer
 from .failures import FAILURES
 from .gate import FREE_LEASE, Gate, Lease, StartGate
-from .lessons import sent
 from .limits import Limits
 from .loading import load_for_plan
 from .plan import Plan, Prepared, prepare
+from .prefill import PrefillJoiner, text_to_continue
+from .requests import ChunkSource, Exchange, WholeResponse
 from .results import CallId, Result, State
 from .retry_policy import Decision, Raise, Retry, RetryPolicy
-from .runtime import Bell, Runtime, Spawner
+from .runtime import Runtime, Spawner, Waker
 from .tool_sources import resolve_tools
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class _Attempt:
         self.request_id: str | None = None
         self.rate_limits: RateLimits | None = None
         self.filter = ChunkFilter(prepared)
-        self.joint = Joint((plan.beginning or "") if prepared.continues == "prefill" else "")
+        self.joint = PrefillJoiner((plan.beginning or "") if prepared.continues == "prefill" else "")
         self._lease: Lease = lease
         self._is_closed = False
 
@@ -70,7 +70,7 @@ class _Attempt:
         self.prepared = prepared
         self.filter = ChunkFilter(prepared)
         if prepared.continues != "prefill":
-            self.joint = Joint("")
+            self.joint = PrefillJoiner("")
 
     def open(self, source: ChunkSource) -> None:
         """Take the source of the response that begins, and what its headers say."""
@@ -113,7 +113,7 @@ class Run:
         self._reporter: CallReporter | None = None
         self._spawn: Spawner | None = None
         self._loop: object | None = None  # to which the connection belongs
-        self._waker: Bell | None = None
+        self._waker: Waker | None = None
         self._failed: tuple[Sequence[Chunk], Exception] | None = None  # the last chunks of an attempt, and its error
         self._attempt: _Attempt | None = None
         self._to_end: list[None] = [None]  # who pops it ends the run, which several threads may want to
@@ -495,7 +495,7 @@ class Run:
 
     def _text_so_far(self) -> str:
         """The text that a new attempt could continue; empty if the response is not in the middle of its only part."""
-        return beginning_of(self.reply) if isinstance(self._last, TextStartChunk | TextChunk) else ""
+        return text_to_continue(self.reply) if isinstance(self._last, TextStartChunk | TextChunk) else ""
 
 
 def interruption(error: BaseException) -> StreamClosedError:
@@ -529,7 +529,7 @@ async def _call(call: Callable[[], None]) -> None:
 class _Whole:
     """The chunks of a whole response, and its body as parsed JSON."""
 
-    def __init__(self, answer: WholeAnswer) -> None:
+    def __init__(self, answer: WholeResponse) -> None:
         self.raw: list[str] = []
         self.headers = answer.headers
         self.cancel_safe, self.loop_bound = True, False

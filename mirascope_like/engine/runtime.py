@@ -25,17 +25,17 @@ from ..transport.base import Channel, Transport
 from ..transport.loading import load_anyio, load_once
 from ..transport.loop_local import asyncio_loop, running_loop
 from ..transport.threads import run_in_thread
-from .alarms import alarms
 from .start_throttle import wait_to_start
 from .tasks import gathered, in_background, on_thread, stopping
 from .threads import Batch, Late, current_stop, left_alone
+from .timers import alarms
 
 if TYPE_CHECKING:
     import asyncio
 
     import anyio
 
-__all__ = ["BLOCKING", "NATIVE", "Bell", "Blocking", "Job", "Native", "Once", "Runtime", "Spawner", "run"]
+__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Native", "Once", "Runtime", "Spawner", "Waker", "run"]
 
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]
@@ -52,7 +52,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(f"{getattr(coroutine, '__qualname__', coroutine)} awaited something real in blocking code.")
 
 
-class Bell(Protocol):
+class Waker(Protocol):
     """What ends rests early."""
 
     def ring(self) -> None:
@@ -130,7 +130,7 @@ class Runtime(Protocol):
         """Wait for an event that another thread or loop may set."""
         ...
 
-    def bell(self) -> Bell:
+    def bell(self) -> Waker:
         """A bell among those who share a stream."""
         ...
 
@@ -158,7 +158,7 @@ class _ThreadLock:
         self._lock.release()
 
 
-class _ThreadBell:
+class _ThreadWaker:
     """Rings for other threads."""
 
     def __init__(self) -> None:
@@ -234,8 +234,8 @@ class Blocking:
     async def wait(self, event: threading.Event) -> None:
         event.wait()
 
-    def bell(self) -> Bell:
-        return _ThreadBell()
+    def bell(self) -> Waker:
+        return _ThreadWaker()
 
     def spawner(self) -> Spawner:
         return lambda fn: run(fn())
@@ -358,7 +358,7 @@ class _LoopLock:
             self._lock.release()
 
 
-class _LoopBell:
+class _LoopWaker:
     """Rings for other tasks of the event loop."""
 
     def __init__(self) -> None:
@@ -449,8 +449,8 @@ class Native:
     async def wait(self, event: threading.Event) -> None:
         await run_in_thread(event.wait)  # beyond the limit: what is waited for may need a thread
 
-    def bell(self) -> Bell:
-        return _LoopBell()
+    def bell(self) -> Waker:
+        return _LoopWaker()
 
     def spawner(self) -> Spawner:
         loop = asyncio_loop()

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 from .. import lazy as _lazy
 
 if TYPE_CHECKING:
-    from ..engine.budget import set_retry_budget as set_retry_budget
-    from ..engine.endpoints import HTTPProvider as HTTPProvider, Provider as Provider
     from ..engine.events import (
         AttemptFailed as AttemptFailed,
         AttemptStarted as AttemptStarted,
@@ -29,7 +27,9 @@ if TYPE_CHECKING:
         ToolStarted as ToolStarted,
         subscribe as subscribe,
     )
-    from ..engine.exchanges import Endpoint as Endpoint, HTTPEndpoint as HTTPEndpoint
+    from ..engine.providers import HTTPProvider as HTTPProvider, Provider as Provider
+    from ..engine.requests import Endpoint as Endpoint, HTTPEndpoint as HTTPEndpoint
+    from ..engine.retry_budget import set_retry_budget as set_retry_budget
     from ..errors import (
         APIError as APIError,
         AuthenticationError as AuthenticationError,
@@ -197,12 +197,12 @@ else:
     __all__, __getattr__, __dir__ = _lazy.exports(
         __name__,
         {
-            "..engine.budget": "set_retry_budget",
-            "..engine.endpoints": "HTTPProvider Provider",
+            "..engine.retry_budget": "set_retry_budget",
+            "..engine.providers": "HTTPProvider Provider",
             "..engine.events": """
                 AttemptFailed AttemptStarted CallEnded CallStarted Event FirstChunk ToolEnded ToolStarted subscribe
             """,
-            "..engine.exchanges": "Endpoint HTTPEndpoint",
+            "..engine.requests": "Endpoint HTTPEndpoint",
             "..errors": """
                 APIError AuthenticationError BadRequestError CapabilityWarning ConnectionError DownloadError Error
                 FeatureNotSupportedError IncompleteStreamError LogError MissingAPIKeyError NoRegisteredProviderError

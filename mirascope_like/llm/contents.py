@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from typing_extensions import TypeVar
 
-from ..engine.endings import why_unfinished
 from ..engine.results import Result
+from ..engine.unfinished_responses import why_unfinished
 from ..errors import RetryFailure
 from ..schema.formats import Format, Partial
 from ..schema.toolkits import Toolkit

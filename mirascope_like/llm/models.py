@@ -26,11 +26,11 @@ from typing import Any, Generic, Self, TypeAlias, cast
 from typing_extensions import TypeVar, Unpack
 
 from ..engine.calls import ask
-from ..engine.endpoints import Provider, registry
 from ..engine.loading import load_format
 from ..engine.plan import Plan
+from ..engine.providers import Provider, registry
 from ..engine.runtime import BLOCKING, NATIVE, run
-from ..engine.scopes import ScopedVariable
+from ..engine.scoped_variables import ScopedVariable
 from ..engine.streams import open_stream
 from ..schema.formats import FormatSpec, make_format
 from ..schema.toolkits import ToolsLike, make_toolkit

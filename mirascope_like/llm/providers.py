@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ..engine.capabilities import forget
-from ..engine.endpoints import HTTPProvider, Provider, registry
+from ..engine.capability_cache import forget
+from ..engine.providers import HTTPProvider, Provider, registry
 from ..transport.base import Transport
 from ..types.headers import merge_headers
 

@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Generic, Protocol, Self, cast, overload
 from typing_extensions import TypeVar
 
 from ..engine.calls import ask, validated
-from ..engine.continuations import beginning_of
-from ..engine.endings import Unfinished, check_call_count, check_unfinished, refuse_calls, why_unfinished
-from ..engine.endpoints import Provider
 from ..engine.plan import Plan
+from ..engine.prefill import text_to_continue
+from ..engine.providers import Provider
 from ..engine.results import Result
 from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.streams import Stream, open_stream
 from ..engine.tools import DEFAULT_LIMIT, run_tools
+from ..engine.unfinished_responses import Unfinished, check_call_count, check_unfinished, refuse_calls, why_unfinished
 from ..errors import StreamClosedError
 from ..schema.formats import Format, Partial
 from ..types.chunks import ContentChunk, FinishReason
@@ -134,7 +134,7 @@ class ResponseMethods(Contents[F]):
         if reason is FinishReason.PAUSE:
             return (self._message,), None
         if self._has_broken_off() or reason not in (None, FinishReason.REFUSAL):
-            return (), beginning_of(self._result.reply)
+            return (), text_to_continue(self._result.reply)
         raise ValueError("The response is complete: pass content to resume(…).")
 
     def _has_broken_off(self) -> bool:

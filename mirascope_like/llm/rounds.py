@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import Any, Generic, TypeVar
 
-from ..engine.loop import Rounds
 from ..engine.runtime import BLOCKING, NATIVE
+from ..engine.tool_loop import Rounds
 from ..engine.tools import DEFAULT_LIMIT
 from ..types.chunks import FinishReason
 from ..types.context import Context

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..engine.exchanges import HTTPEndpoint
+from ..engine.requests import HTTPEndpoint
 from ..transport.base import HttpReply, HttpRequest
 from ..transport.in_memory import MemoryTransport, StreamedBody
 from ..types.chunks import FinishReason, Usage

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.engine.budget import RetryBudget
+from mirascope_like.engine.retry_budget import RetryBudget
 from mirascope_like.engine.runtime import Blocking, Native
 
 from ..conftest import Colour

@@ -17,8 +17,8 @@ import anyio
 import pytest
 
 from mirascope_like import chat, llm
-from mirascope_like.engine.budget import PROCESS_BUDGET, RetryBudget
 from mirascope_like.engine.calls import ask
+from mirascope_like.engine.retry_budget import PROCESS_BUDGET, RetryBudget
 from mirascope_like.engine.runtime import BLOCKING, NATIVE, Native
 
 from ..conftest import PATIENCE, Colour

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.engine.exchanges import HTTPEndpoint
+from mirascope_like.engine.requests import HTTPEndpoint
 from mirascope_like.transport.base import HttpReply, HttpRequest
 from mirascope_like.transport.in_memory import MemoryTransport, StreamedBody
 from mirascope_like.wire.features import Features, find_features, get_chat_dialect

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.engine.endpoints import registry
+from mirascope_like.engine.providers import registry
 from mirascope_like.transport import loading
 
 from ..conftest import PATIENCE, Colour

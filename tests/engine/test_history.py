@@ -273,10 +273,10 @@ def test_mistral_is_told_in_its_order() -> None:
     assert body["messages"][-1] == {"role": "assistant", "content": "Well", "prefix": True}
 
 
-@pytest.mark.parametrize(("target", "goes_on"), [("claude", False), ("later claude", True)])
-def test_what_the_model_is_to_go_on_with(target: str, goes_on: bool) -> None:
+@pytest.mark.parametrize(("target", "can_continue_text"), [("claude", False), ("later claude", True)])
+def test_what_the_model_is_to_go_on_with(target: str, can_continue_text: bool) -> None:
     *_, last = sent(TARGETS[target][0], [user("Count."), assistant("One, two, ")])["messages"]
-    assert last["content"][-1]["text"] == ("Go on." if goes_on else "One, two,")
+    assert last["content"][-1]["text"] == ("Go on." if can_continue_text else "One, two,")
 
 
 def test_who_called_tools_without_a_thought_goes_on_so() -> None:

@@ -16,7 +16,7 @@ import httpx2  # noqa: F401
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.engine.alarms import Alarms
+from mirascope_like.engine.timers import Alarms
 from mirascope_like.types.timeout import Timeout
 
 from ..conftest import PATIENCE, Colour

@@ -16,10 +16,10 @@ from ..types.messages import AssistantMessage
 from ..types.params import Params
 from ..wire.features import Features
 
-__all__ = ["Joint", "beginning_of", "goes_on", "with_beginning"]
+__all__ = ["PrefillJoiner", "can_continue_text", "text_to_continue", "with_beginning"]
 
 
-def beginning_of(reply: Reply) -> str:
+def text_to_continue(reply: Reply) -> str:
     """The text that a model could go on from; empty if the answer has other parts, or none."""
     match reply.content:
         case (Text(text),):
@@ -28,7 +28,7 @@ def beginning_of(reply: Reply) -> str:
             return ""
 
 
-def goes_on(features: Features, format: AnyFormat | None, params: Params) -> bool:
+def can_continue_text(features: Features, format: AnyFormat | None, params: Params) -> bool:
     """Whether a model is known to go on from the beginning of an answer. None does while it thinks, or is held to a
     schema."""
     thinking = params.get("thinking")
@@ -41,7 +41,7 @@ def with_beginning(beginning: str) -> AssistantMessage:
     return AssistantMessage(content=[Text(beginning.rstrip())])
 
 
-class Joint:
+class PrefillJoiner:
     """Makes one text of a beginning and the chunks of what comes after it. Without a beginning it does nothing."""
 
     def __init__(self, beginning: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .exchanges import Endpoint, HTTPEndpoint
+from .requests import Endpoint, HTTPEndpoint
 
 if TYPE_CHECKING:
     from ..wire.unsupported_params import Adjustment

@@ -12,8 +12,8 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from ..errors import ChainLimitExceeded, StreamClosedError
 from ..types.chunks import FinishReason
-from .endings import ends_loop
 from .runtime import Runtime
+from .unfinished_responses import ends_loop
 
 __all__ = ["Rounds", "Turn"]
 

@@ -19,7 +19,7 @@ from ..types.content import Audio
 from ..types.headers import check_headers, merge_headers
 from ..types.messages import Message, UserMessage
 from ..wire.codec import Codec
-from .exchanges import Endpoint, HTTPEndpoint
+from .requests import Endpoint, HTTPEndpoint
 
 if TYPE_CHECKING:
     from ..wire.features import Features

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import CapabilityWarning, FeatureNotSupportedError
 from ..wire.codec import ReportedError
 from ..wire.redaction import redact_and_truncate
-from .capabilities import remember
-from .exchanges import HTTPExchange
+from .capability_cache import remember
 from .plan import Prepared
+from .requests import HTTPExchange
 from .runtime import Runtime
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..schema.dialects.definitions import Dialect
     from ..wire.features import Features
 
-__all__ = ["ChunkSource", "Endpoint", "Exchange", "HTTPEndpoint", "HTTPExchange", "WholeAnswer"]
+__all__ = ["ChunkSource", "Endpoint", "Exchange", "HTTPEndpoint", "HTTPExchange", "WholeResponse"]
 
 
 class ChunkSource(Protocol):
@@ -66,7 +66,7 @@ class ChunkSource(Protocol):
 
 
 @dataclass(slots=True)
-class WholeAnswer:
+class WholeResponse:
     """A whole answer: its chunks, its body as parsed JSON, and the headers by lower-case names."""
 
     chunks: Sequence[Chunk]
@@ -77,7 +77,7 @@ class WholeAnswer:
 class Exchange(Protocol):
     """A request that is ready to go out, once."""
 
-    async def ask(self, runtime: Runtime) -> WholeAnswer:
+    async def ask(self, runtime: Runtime) -> WholeResponse:
         """Send it and wait for the whole answer. Raises `ProviderError` or `WireError`."""
         ...
 
@@ -165,13 +165,13 @@ class HTTPExchange:
         """The secrets that the request carries, those of a client of the user's too. No error may show them."""
         return _secrets(self.http)
 
-    async def ask(self, runtime: Runtime) -> WholeAnswer:
+    async def ask(self, runtime: Runtime) -> WholeResponse:
         """See `Exchange`."""
         reply = await runtime.channel(self.transport).post(self.http)
         try:
             check_status(reply.status, reply.headers, reply.body)
             body = _parsed(reply)
-            answer = WholeAnswer(self.codec.decode(body), body, reply.headers)
+            answer = WholeResponse(self.codec.decode(body), body, reply.headers)
         except WireError as error:
             _note(error, self.http, reply.headers)
             raise
