@@ -350,9 +350,10 @@ class Run:
         return ()
 
     async def _wait(self, delay: float, failure: Exception) -> Decision:
-        self._waker = self._runtime.bell()
+        self._waker = waker = self._runtime.bell()
         if not self.is_over:
-            await self._waker.rest(delay)
+            await waker.rest(delay)
+        self._waker = None
         return Retry(None) if self.is_over else self._policy.pay(failure)
 
     # -- the end ------------------------------------------------------------------------------------------------------

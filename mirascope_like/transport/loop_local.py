@@ -33,9 +33,12 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     return asyncio.get_running_loop()
 
 
-def running_loop() -> object:
-    """Return what identifies the running event loop."""
-    loop = asyncio_loop()
+def running_loop() -> object | None:
+    """Return what identifies the running event loop; `None` outside of one."""
+    try:
+        loop = asyncio_loop()
+    except RuntimeError:
+        return None
     return sys.modules["trio"].lowlevel.current_trio_token() if loop is None else loop
 
 

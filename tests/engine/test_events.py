@@ -135,9 +135,11 @@ def test_a_failure_is_the_last_model_s(colour: Colour, events: list[llm.Event], 
 
 
 def test_a_call_that_waits_for_its_turn_was_not_sent(events: list[llm.Event], server: Server) -> None:
-    server.answer = server.hold
     register(server)
     model = llm.Model("test/model")
+    server.answer = saying("Hello")
+    asyncio.run(model.call_async("Hi"))  # the first call of a process waits longer
+    server.answer = server.hold
 
     async def sent(call: Any) -> int:
         events.clear()

@@ -8,7 +8,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -560,6 +560,24 @@ def test_a_stream_is_not_read_in_another_loop(native: Colour, server: Server) ->
     finally:
         over.set()
         thread.join()
+
+
+def test_a_retried_stream_that_is_dropped_after_its_loop(native: Colour, server: Server) -> None:
+    answers: Iterator[Callable[[Exchange], None]] = iter([lambda exchange: exchange.json({}, 503), server.drip])
+    server.answer = lambda exchange: next(answers)(exchange)
+    register(server)
+    kept: list[Any] = []
+
+    async def scenario() -> None:
+        model = llm.Model("test/model", retry=llm.RetryConfig(initial_delay=0))
+        server.push(pieces("one two")[0])
+        server.push(None)
+        response = await model.stream_async("Hi")
+        kept.append((response, response.text_stream()))
+
+    native.run(scenario)
+    kept.clear()
+    gc.collect()  # what fails here is reported as an unraisable exception
 
 
 # -- an end while something else is under way -------------------------------------------------------------------------
