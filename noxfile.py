@@ -87,8 +87,8 @@ OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
 EXTRAS = "openai,anthropic,trio"
 PYTEST = ["pytest", "-n", "auto", "--ignore", "tests/guards"]  # they have a session of their own
-# Recorded traffic, the embedded model, the structure of the code and the imports of first calls take minutes and are the
-# same everywhere: they are tested on one Python.
+# Recorded traffic, the embedded model, the structure of the code and the imports of first calls take minutes and are
+# the same everywhere: they are tested on one Python.
 QUICK = [
     *("-m", "not local", "-k", "not traffic] and not traffic- and not exception_names and not imports_nothing"),
     *("--ignore", "tests/test_architecture.py", "--ignore", "tests/test_import_cycles.py"),
