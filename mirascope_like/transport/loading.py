@@ -9,6 +9,7 @@ directly.
 * Cancelling a wait leaves the load to the others, and to the next call.
 * A load raises nothing: the code that uses a module imports it again, and raises the error where it belongs.
 * A fork waits for the loads under way. In the child they would never end, nor let go of their import locks.
+* A load has a thread of its own, which ends with it: Python warns of a fork while there are other threads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .loop_local import asyncio_loop
-from .threads import make_loop_event, run_on_daemon_thread
+from .threads import make_loop_event
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -34,7 +35,7 @@ _MAX_KEYS = 1000  # loads that are remembered
 _loaded: set[Hashable] = set()
 _under_way: dict[Hashable, Future[None]] = {}
 _lock = threading.Lock()
-_threads: set[int] = set()  # that load something now
+_threads: set[threading.Thread] = set()  # that load something, or have ended
 
 
 async def load_once(key: Hashable, load: Callable[[], object]) -> None:
@@ -65,17 +66,19 @@ def _begin(key: Hashable, load: Callable[[], object]) -> Future[None] | None:
     with _lock, suppress(RuntimeError):
         if key not in _loaded and key not in _under_way:
             future = Future[None]()
-            run_on_daemon_thread(partial(_load, key, load, future))
+            args = (key, load, future)
+            thread = threading.Thread(target=_load, args=args, name="mirascope_like-loader", daemon=True)
+            _threads.difference_update([each for each in _threads if each.ident and not each.is_alive()])
+            _threads.add(thread)
+            thread.start()
             _under_way[key] = future
         return _under_way.get(key)
     return None
 
 
 def _load(key: Hashable, load: Callable[[], object], future: Future[None]) -> None:
-    _threads.add(threading.get_ident())
     with suppress(BaseException):
         load()
-    _threads.discard(threading.get_ident())
     with _lock:
         if len(_loaded) >= _MAX_KEYS:
             _loaded.clear()
@@ -85,10 +88,11 @@ def _load(key: Hashable, load: Callable[[], object], future: Future[None]) -> No
 
 
 def _before_fork() -> None:
-    if threading.get_ident() not in _threads:  # else it would wait for itself
-        for future in list(_under_way.values()):
-            with suppress(Exception):
-                future.result(_FORK_TIMEOUT)
+    threads = tuple(_threads)
+    if threading.current_thread() not in threads:  # else it would wait for itself
+        for thread in threads:
+            with suppress(RuntimeError):  # it has not started
+                thread.join(_FORK_TIMEOUT)
 
 
 def _after_fork_in_child() -> None:
