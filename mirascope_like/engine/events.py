@@ -16,7 +16,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
@@ -24,6 +24,7 @@ from typing import Any, Self, TypeAlias, TypedDict
 from weakref import WeakMethod
 
 from ..errors import error_text
+from ..schema.pickling import reduce_dataclass
 from ..types.content import ToolCall, ToolOutput
 from ..types.messages import AssistantMessage, Message
 from ..types.tool_errors import to_picklable
@@ -32,6 +33,7 @@ from .results import CallId, Result
 from .scoped_variables import Scope, ScopedVariable
 
 __all__ = [
+    "ENDS_PROGRAM",
     "AttemptFailed",
     "AttemptStarted",
     "CallEnded",
@@ -100,8 +102,7 @@ class AttemptFailed(Event):
     error: BaseException
 
     def __reduce__(self) -> tuple[partial[AttemptFailed], tuple[()]]:
-        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return partial(AttemptFailed, **{**kept, "error": to_picklable(self.error)}), ()
+        return reduce_dataclass(self, error=to_picklable(self.error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +133,8 @@ class CallEnded(Event):
         return self.result.message
 
     def __reduce__(self) -> tuple[partial[CallEnded], tuple[()]]:
-        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         error = None if self.error is None else to_picklable(self.error)
-        return partial(CallEnded, **{**kept, "error": error, "subscriptions": ()}), ()
+        return reduce_dataclass(self, error=error, subscriptions=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,8 @@ class ToolEnded(Event):
     duration: float
 
 
-_ENDS_PROGRAM = (KeyboardInterrupt, SystemExit, GeneratorExit)
+ENDS_PROGRAM = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""The exceptions that are neither errors nor cancellations."""
 Subscriber: TypeAlias = Callable[[Event], object]
 
 
@@ -180,7 +181,7 @@ class Subscription:
         """Call the subscriber. Its error becomes a warning."""
         try:
             self._callback(event)
-        except _ENDS_PROGRAM:
+        except ENDS_PROGRAM:
             raise
         except BaseException as error:  # a cancellation that it raises is not the call's
             if not self._has_warned:

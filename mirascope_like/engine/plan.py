@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import FeatureNotSupportedError, ProviderError
 from ..schema.dialects.definitions import InexpressibleError
 from ..schema.formats import FORMAT_TOOL, AnyFormat, FormattingMode
+from ..schema.pickling import reduce_dataclass
 from ..schema.toolkits import Toolkit
 from ..schema.tools import AnyTool, ToolSchema
 from ..types.chunks import Reply
@@ -66,8 +67,7 @@ class Plan:
 
     def __reduce__(self) -> tuple[partial[Plan], tuple[()]]:
         """Leave out of a pickle what may hold API keys or belongs to this process."""
-        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return partial(Plan, **{**kept, "params": without_headers(self.params), "provider": None, "context": None}), ()
+        return reduce_dataclass(self, params=without_headers(self.params), provider=None, context=None)
 
     def __copy__(self) -> Plan:
         return self

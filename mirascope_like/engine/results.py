@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import RetryFailure
 from ..schema.formats import AnyFormat
+from ..schema.pickling import reduce_dataclass
 from ..types.chunks import Reply
 from ..types.messages import AssistantMessage
 from ..types.tool_errors import to_picklable
@@ -98,9 +99,7 @@ class Result:
         )
 
     def __reduce__(self) -> tuple[partial[Result], tuple[()]]:
-        kept: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        kept["error"] = None if self.error is None else to_picklable(self.error)
-        return partial(Result, **kept), ()
+        return reduce_dataclass(self, error=None if self.error is None else to_picklable(self.error))
 
     def __copy__(self) -> Result:
         return self

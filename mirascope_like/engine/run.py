@@ -22,7 +22,7 @@ from ..types.chunks import META_CHUNKS, Accumulator, Chunk, Reply, TextChunk, Te
 from ..wire.response_headers import rate_limits, request_id
 from .adaptive_retry import sent
 from .chunk_filter import ChunkFilter
-from .events import CallReporter, report_call
+from .events import ENDS_PROGRAM, CallReporter, report_call
 from .failures import FAILURES
 from .gate import FREE_LEASE, Gate, Lease, StartGate
 from .limits import Limits
@@ -46,7 +46,6 @@ _OTHER_LOOP = (
     "The stream was begun in another event loop, where its connection is, so it was closed. Read it in that loop: "
     "finish() it there before you pass it on."
 )
-_ENDS_PROGRAM = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class _Attempt:
@@ -213,7 +212,7 @@ class Run:
         """Whether the read that an error interrupted can be repeated."""
         attempt = self._attempt
         source = attempt.source if attempt is not None and self.is_open else None
-        return source is not None and source.cancel_safe and not isinstance(error, _ENDS_PROGRAM)
+        return source is not None and source.cancel_safe and not isinstance(error, ENDS_PROGRAM)
 
     async def _advance(self) -> Sequence[Chunk]:
         if self._failed is None:

@@ -7,7 +7,7 @@ the source at its end; the next call prepares it again. Without such a block it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -79,9 +79,14 @@ async def prepare_source(runtime: Runtime, source: ToolSource) -> None:
 
 async def prepare_sources(runtime: Runtime, toolkit: Toolkit) -> None:
     """Prepare the sources of a toolkit."""
+    for source in _sources_of(toolkit):
+        await prepare_source(runtime, source)
+
+
+def _sources_of(toolkit: Toolkit) -> Iterator[ToolSource]:
     for source in toolkit.sources:
         assert isinstance(source, ToolSource)
-        await prepare_source(runtime, source)
+        yield source
 
 
 async def _enter(runtime: Runtime, source: ToolSource) -> None:
@@ -111,8 +116,7 @@ async def list_tools(runtime: Runtime, toolkit: Toolkit) -> Toolkit:
     if not toolkit.sources:
         return toolkit
     listed: list[Iterable[AnyTool | ProviderTool | Callable[..., Any]]] = []
-    for source in toolkit.sources:
-        assert isinstance(source, ToolSource)
+    for source in _sources_of(toolkit):
         await prepare_source(runtime, source)
         listed.append(await source.__list_tools__(runtime))
     resolved = toolkit.with_listed(listed)

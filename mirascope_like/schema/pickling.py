@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from dataclasses import fields
+from functools import partial
+from typing import Any, TypeVar, cast
 
-__all__ = ["can_be_pickled", "mark_bound", "reduce_decorated"]
+__all__ = ["can_be_pickled", "mark_bound", "reduce_dataclass", "reduce_decorated"]
+
+D = TypeVar("D")
+
+
+def reduce_dataclass(value: D, **changed: object) -> tuple[partial[D], tuple[()]]:
+    """Return what `value.__reduce__` returns for a dataclass of keyword arguments: its fields, with changes."""
+    kept = {each.name: getattr(value, each.name) for each in fields(cast("Any", value))}
+    return partial(type(value), **{**kept, **changed}), ()
 
 
 def mark_bound(bound: Any, unbound: object) -> None:
