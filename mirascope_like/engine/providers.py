@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import MissingAPIKeyError, NoRegisteredProviderError, NotFoundError
+from ..schema.pickling import reduce_dataclass
 from ..transport.base import Transport
 from ..types.content import Audio
 from ..types.headers import check_headers, merge_headers
@@ -73,9 +74,6 @@ def _x_api_key(key: str) -> Mapping[str, str]:
     return {"x-api-key": key}
 
 
-_SECRET_FIELDS = frozenset({"api_key", "headers"})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPProvider:
     """A server that speaks a known protocol.
@@ -106,8 +104,7 @@ class HTTPProvider:
         object.__setattr__(self, "headers", check_headers(self.headers))
 
     def __reduce__(self) -> Any:
-        public = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SECRET_FIELDS}
-        return partial(type(self), **public), ()
+        return reduce_dataclass(self, api_key=None, headers={})
 
     def __copy__(self) -> Self:
         return self
