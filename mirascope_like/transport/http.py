@@ -93,7 +93,8 @@ class _BlockingPool:
         transport = self._get_transport(request.url)
         url = parse_url(httpx2.URL, request.url)
         headers = httpx2.Headers(_default_headers())
-        headers.update(_authorization(url))
+        if url.userinfo:
+            headers.update(_authorization(url))
         headers.update(request.headers)
         response = transport.handle_request(
             httpx2.Request(
@@ -147,9 +148,7 @@ def _default_headers() -> httpx2.Headers:
 
 
 def _authorization(url: httpx2.URL) -> dict[str, str]:
-    """Return the header for a name and password in a URL, if there are any."""
-    if not url.userinfo:
-        return {}
+    """Return the header for the name and password in a URL."""
     from base64 import b64encode
 
     return {"authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}
