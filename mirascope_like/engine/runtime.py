@@ -53,14 +53,14 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class Waker(Protocol):
-    """What ends rests early."""
+    """Wakes a coroutine that sleeps."""
 
     def ring(self) -> None:
-        """End the rest that somebody is at, and let nobody begin one."""
+        """Wake the sleeper; later sleeps return at once."""
         ...
 
     async def rest(self, seconds: float) -> None:
-        """Wait so long, or until it rings; cancelling or Ctrl-C ends it too."""
+        """Sleep for so many seconds, or until `ring`. Cancelling and Ctrl-C end it too."""
         ...
 
 
@@ -131,7 +131,7 @@ class Runtime(Protocol):
         ...
 
     def bell(self) -> Waker:
-        """A bell among those who share a stream."""
+        """Return a waker for those who share a stream."""
         ...
 
     def spawner(self) -> Spawner:
