@@ -2,15 +2,18 @@
 
 When a loop ends, both asyncio and trio close the async generators that are suspended in it, and notify nothing else. So
 each resource has such a generator as its guard. If a loop is closed without this (by `loop.close()` alone), its
-resources are removed when the next loop gets one.
+resources are removed when the next loop gets one. If a loop is never closed, its guards end when the process exits,
+without closing the resources: nothing can be awaited any more, and asyncio would warn of it.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+import weakref
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,6 +75,7 @@ class LoopResource(Generic[T]):
     def __init__(self, make: Callable[[object], tuple[T, Closer]]) -> None:
         self._make = make
         self._resources: dict[object, tuple[T, AsyncGenerator[None]]] = {}
+        _loop_resources.add(self)
 
     def get(self) -> T:
         """Return the resource of the running loop."""
@@ -82,6 +86,14 @@ class LoopResource(Generic[T]):
             resource, close = self._make(self)
             found = self._resources[loop] = resource, _start_guard(close, self._resources, loop)
         return found[0]
+
+    def end_idle_guards(self) -> None:
+        """End the guards of asyncio loops that do not run, without closing their resources."""
+        for loop, (_, guard) in list(self._resources.items()):
+            is_running = getattr(loop, "is_running", None)
+            if is_running is not None and not is_running():
+                self._resources.pop(loop, None)
+                _step(guard.aclose())
 
     def _forget_closed_loops(self) -> None:
         for loop in list(self._resources):
@@ -94,9 +106,14 @@ def _start_guard(
     close: Closer, resources: dict[object, tuple[T, AsyncGenerator[None]]], loop: object
 ) -> AsyncGenerator[None]:
     guard = _until_loop_ends(close, resources, loop)
-    with contextlib.suppress(StopIteration):
-        guard.asend(None).send(None)  # to its `yield`: nothing suspends on the way
+    _step(guard.asend(None))  # to its `yield`
     return guard
+
+
+def _step(step: Coroutine[object, object, object]) -> None:
+    """Run a step of a guard that suspends nowhere."""
+    with contextlib.suppress(StopIteration):
+        step.send(None)
 
 
 async def _until_loop_ends(
@@ -105,5 +122,14 @@ async def _until_loop_ends(
     try:
         yield
     finally:
-        resources.pop(loop, None)
-        await close()
+        if resources.pop(loop, None) is not None:
+            await close()
+
+
+_loop_resources: weakref.WeakSet[LoopResource[Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_idle_guards() -> None:
+    for each in list(_loop_resources):
+        each.end_idle_guards()
