@@ -11,9 +11,9 @@ from typing import Protocol
 
 from ..types.chunks import Usage
 from .plan import Plan
-from .runtime import NATIVE, Runtime
+from .runtime import BLOCKING, NATIVE, Runtime
 
-__all__ = ["FREE_LEASE", "Gate", "Lease", "StartGate"]
+__all__ = ["FREE_LEASE", "Gate", "Lease", "start_gate"]
 
 
 class Lease(Protocol):
@@ -44,9 +44,7 @@ FREE_LEASE: Lease = _FreeLease()
 """The lease of a gate that counts nothing."""
 
 
-class StartGate:
-    """The gate of all calls: of many that begin at once on an event loop, it lets a few pass in each round."""
-
+class _StartGate:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.can_wait: bool = runtime is NATIVE
@@ -55,3 +53,11 @@ class StartGate:
         """See `Gate`."""
         await self._runtime.admit()
         return FREE_LEASE
+
+
+_NATIVE_GATE, _BLOCKING_GATE = _StartGate(NATIVE), _StartGate(BLOCKING)
+
+
+def start_gate(runtime: Runtime) -> Gate:
+    """Return the gate of all calls: of many that begin at once on an event loop, it lets a few pass in each round."""
+    return _NATIVE_GATE if runtime is NATIVE else _BLOCKING_GATE

@@ -23,10 +23,9 @@ async def load_for_plan(runtime: Runtime, plan: Plan) -> None:
     await runtime.load(key, partial(_load_for_plan, plan))
 
 
-async def load_format(runtime: Runtime, format: FormatSpec[object] | None) -> None:
+async def load_format(runtime: Runtime, format: FormatSpec[object]) -> None:
     """Load what the schema of a format needs, before it is made."""
-    if format is not None:
-        await runtime.load("format", partial(make_format, format))
+    await runtime.load("format", partial(make_format, format))
 
 
 def _kind(provider: Provider | None) -> Hashable:

@@ -20,23 +20,24 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from ..types.content import AssistantContentPart, Text, Thought, ToolCall, ToolOutput, UserContentPart
-from ..types.messages import AssistantMessage, Message, UserMessage
+from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..types.tool_results import result_images, result_text_without_images
 
 __all__ = ["sendable"]
 
+_CALLS_AND_RESULTS = (ToolCall, ToolOutput)  # a union would be made anew for each part
 _Place: TypeAlias = tuple[int, int]  # of a part: the index of its message, and its own there
 
 
 def sendable(messages: Sequence[Message]) -> Sequence[Message]:
     """The conversation as it can be sent: see the rules of this module."""
-    if not any(isinstance(part, ToolCall | ToolOutput) for message in messages for part in _parts(message)):
+    if not any(isinstance(part, _CALLS_AND_RESULTS) for message in messages for part in _parts(message)):
         return messages
     return _Ordered(messages).messages
 
 
 def _parts(message: Message) -> Sequence[AssistantContentPart | UserContentPart]:
-    return message.content if isinstance(message, AssistantMessage | UserMessage) else ()
+    return () if isinstance(message, SystemMessage) else message.content
 
 
 class _Ordered:

@@ -8,7 +8,7 @@ after it is the name that is sent.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
@@ -134,10 +134,8 @@ class HTTPProvider:
 
     def _features(self, model: str, base_url: str) -> Features:
         """Return what is known of a model. Nothing is guessed of a server that only an environment variable names."""
-        from ..wire.features import find_features, find_known_features
-
         registered = self.base_url is not None or base_url == self.default_base_url
-        return find_features(self.id, model) if registered else find_known_features(self.id, model)
+        return _feature_tables()[registered](self.id, model)
 
     def _transport(self) -> Transport:
         if self.transport is None:
@@ -174,7 +172,7 @@ class HTTPProvider:
     def _key_headers(self) -> Mapping[str, str]:
         key = self.api_key or (os.environ.get(self.key_env) if self.key_env else None)
         if key:
-            return self.key_header(key)
+            return check_headers(self.key_header(key))
         if self.needs_key and self.key_env:
             raise MissingAPIKeyError(self.id, self.key_env)
         return {}
@@ -211,16 +209,28 @@ class Registry:
         `NoRegisteredProviderError`."""
         if instead is not None:
             return instead, model_id.partition("/")[2]
-        for scopes in (dict(self._registered), self._defaults):
-            matching = [scope for scope in scopes if _matches(scope, model_id)]
-            if matching:
-                scope = max(matching, key=len)
-                return scopes[scope], model_id[scope.rfind("/") + 1 :]
+        for scopes in (self._registered, self._defaults):
+            for scope in _possible_scopes(model_id):
+                if (provider := scopes.get(scope)) is not None:
+                    return provider, model_id[scope.rfind("/") + 1 :]
         raise NoRegisteredProviderError(model_id, known=tuple({**self._registered, **self._defaults}))
 
 
-def _matches(scope: str, model_id: str) -> bool:
-    return model_id.startswith(scope) if scope.endswith("/") else model_id == scope
+def _possible_scopes(model_id: str) -> Iterator[str]:
+    """Iterate over the scopes that match a model id, longest first: the id, and its beginnings that end with a
+    slash."""
+    yield model_id
+    end = len(model_id)
+    while (end := model_id.rfind("/", 0, end)) >= 0:
+        yield model_id[: end + 1]
+
+
+@cache
+def _feature_tables() -> tuple[Callable[[str, str], Features], Callable[[str, str], Features]]:
+    """Return what is known of models, and what may be guessed of them too."""
+    from ..wire.features import find_features, find_known_features
+
+    return find_known_features, find_features
 
 
 def has_audio(messages: Sequence[Message]) -> bool:

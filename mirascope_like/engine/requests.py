@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ProviderError
 from ..transport.base import ByteStream, HttpReply, HttpRequest, Timeouts, Transport
 from ..types.chunks import Chunk
-from ..types.headers import check_headers, merge_headers
+from ..types.headers import Headers, check_headers, merge_headers
 from ..types.timeout import as_timeout
 from ..wire.codec import Codec, Decoder, MalformedResponseError, Request, WireError
 from ..wire.json_parsing import parse_json
@@ -114,6 +114,10 @@ class Endpoint(Protocol):
         ...
 
 
+_WHOLE_HEADERS = {"content-type": "application/json", "accept": "application/json"}
+_STREAM_HEADERS = {"content-type": "application/json", "accept": "text/event-stream"}
+
+
 @dataclass(slots=True, kw_only=True)
 class HTTPEndpoint:
     """A model behind a URL. `headers` hold secrets and are in no repr."""
@@ -123,8 +127,12 @@ class HTTPEndpoint:
     codec: Codec
     transport: Transport
     base_url: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = field(default_factory=Headers, repr=False)
     features: Features
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):  # else they are checked
+            self.headers = merge_headers(check_headers(self.headers))
 
     @property
     def schema_dialect(self) -> Dialect:
@@ -135,17 +143,15 @@ class HTTPEndpoint:
         """See `Endpoint`."""
         outgoing = self.codec.encode(request)
         extra = request.params.get("extra_body")
-        merged = merge_headers(
-            {"content-type": "application/json"},
-            {"accept": "text/event-stream" if request.stream else "application/json"},
-            outgoing.headers,
-            self.headers,
-            request.params.get("extra_headers") or {},
-        )
+        headers = Headers(_STREAM_HEADERS if request.stream else _WHOLE_HEADERS)
+        headers.update(outgoing.headers)
+        headers.update(self.headers)
+        if extra_headers := request.params.get("extra_headers"):
+            headers = merge_headers(headers, check_headers(extra_headers))
         timeout = as_timeout(request.params.get("timeout"))
         http = HttpRequest(
             self.base_url + outgoing.path,
-            check_headers(merged),
+            headers,
             _json_bytes({**outgoing.body, **extra} if extra else outgoing.body),
             Timeouts(timeout.connect, timeout.idle),
         )

@@ -8,7 +8,7 @@ it leaves out the provider, the context and the headers that the caller set.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -21,6 +21,7 @@ from ..schema.pickling import reduce_dataclass
 from ..types.chunks import Reply
 from ..types.messages import AssistantMessage
 from ..types.tool_errors import to_picklable
+from ..wire.response_headers import rate_limits
 
 if TYPE_CHECKING:
     from ..types.rate_limits import RateLimits
@@ -80,12 +81,17 @@ class Result:
     body: Any = field(default=None, repr=False)
     raw_events: Sequence[str] | None = field(default=None, repr=False)
     request_id: str | None = None
-    rate_limits: RateLimits | None = None
+    rate_limit_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def provider_model_name(self) -> str:
         """The provider's name of the model that responded; the name that was sent if the provider gave none."""
         return self.reply.provider_model_name or self.model
+
+    @property
+    def rate_limits(self) -> RateLimits | None:
+        """What the server allows in its current period; `None` if it does not say."""
+        return rate_limits(self.rate_limit_headers)
 
     @property
     def message(self) -> AssistantMessage:

@@ -13,18 +13,18 @@ drops everything else, and reports the end of the call once. After it nothing is
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RetryFailure, StreamClosedError
 from ..types.chunks import META_CHUNKS, Accumulator, Chunk, Reply, TextChunk, TextStartChunk
-from ..wire.response_headers import rate_limits, request_id
+from ..wire.response_headers import request_id, select_rate_limit_headers
 from .adaptive_retry import sent
 from .chunk_filter import ChunkFilter
 from .events import ENDS_PROGRAM, CallReporter, report_call
 from .failures import FAILURES
-from .gate import FREE_LEASE, Gate, Lease, StartGate
+from .gate import FREE_LEASE, Gate, Lease, start_gate
 from .limits import Limits
 from .loading import load_for_plan
 from .plan import Plan, Prepared, prepare
@@ -36,7 +36,6 @@ from .runtime import Runtime, Spawner, Waker
 from .tool_sources import resolve_tools
 
 if TYPE_CHECKING:
-    from ..types.rate_limits import RateLimits
     from ..wire.unsupported_params import Adjustment
 
 __all__ = ["Run", "interruption"]
@@ -51,14 +50,17 @@ _OTHER_LOOP = (
 class _Attempt:
     """One request, and its response as far as it is read."""
 
-    __slots__ = ("_is_closed", "_lease", "filter", "joint", "plan", "prepared", "rate_limits", "request_id", "source")
+    __slots__ = (
+        *("_is_closed", "_lease", "filter", "joint", "plan", "prepared"),
+        *("rate_limit_headers", "request_id", "source"),
+    )
 
     def __init__(self, plan: Plan, prepared: Prepared, lease: Lease) -> None:
         self.plan: Plan = plan
         self.prepared: Prepared = prepared
         self.source: ChunkSource | None = None
         self.request_id: str | None = None
-        self.rate_limits: RateLimits | None = None
+        self.rate_limit_headers: Mapping[str, str] = {}
         self.filter = ChunkFilter(prepared)
         self.joint = PrefillJoiner((plan.beginning or "") if prepared.continues == "prefill" else "")
         self._lease: Lease = lease
@@ -75,7 +77,7 @@ class _Attempt:
         """Take the source of the response that begins, and what its headers say."""
         self.source = source
         self.request_id = request_id(source.headers)
-        self.rate_limits = rate_limits(source.headers)
+        self.rate_limit_headers = select_rate_limit_headers(source.headers)
 
     def settle(self, reply: Reply, error: BaseException | None) -> None:
         """Leave the gate, once."""
@@ -107,7 +109,7 @@ class Run:
         self._whole = whole
         self._limits = Limits(runtime, plan.params)
         self._limits_first_token = False
-        self._gate: Gate = StartGate(runtime)
+        self._gate: Gate = start_gate(runtime)
         self._policy = RetryPolicy(plan, self._limits, runtime.clock)
         self._reporter: CallReporter | None = None
         self._spawn: Spawner | None = None
@@ -180,7 +182,7 @@ class Run:
             body=source.body if isinstance(source, _Whole) else None,
             raw_events=source.raw if source is not None and self._keeps_raw else None,
             request_id=attempt.request_id,
-            rate_limits=attempt.rate_limits,
+            rate_limit_headers=attempt.rate_limit_headers,
         )
 
     @property
@@ -220,7 +222,11 @@ class Run:
             if attempt is None:
                 return ()
             try:
-                return await (self._send(attempt) if attempt.source is None else self._read(attempt))
+                if attempt.source is None:
+                    await self._send(attempt)
+                    if not self._whole or self._is_ending:  # opening a stream does not wait for its first chunk
+                        return ()
+                return await self._read(attempt)
             except Exception as error:
                 failure = error
             # The frames of what is raised below must not hold the original, whose text may contain API keys.
@@ -284,7 +290,7 @@ class Run:
             self._limits.await_content()
         return attempt
 
-    async def _send(self, attempt: _Attempt) -> Sequence[Chunk]:
+    async def _send(self, attempt: _Attempt) -> None:
         joint = attempt.joint
 
         def prepare_again(adjustments: Sequence[Adjustment]) -> Prepared:
@@ -296,12 +302,11 @@ class Run:
         if self._is_ending:  # closed meanwhile, when there was no source to close yet
             attempt.settle(Reply(), self.error)
             await attempt.close()
-            return ()
+            return
         if attempt.joint is not joint and joint.beginning:  # the server does not continue a text after all
             self._forget(())
             self.generation += 1
         self._step = State.READING
-        return ()
 
     async def _open(self, prepared: Prepared) -> ChunkSource:
         opening = _open_whole if self._whole else _open_stream

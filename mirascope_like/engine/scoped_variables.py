@@ -47,7 +47,7 @@ class ScopedVariable(Generic[T]):
     @property
     def innermost(self) -> T | None:
         """The value of the innermost block, or None outside of all blocks."""
-        return next(iter(self), None)
+        return next(iter(self), None) if self._scopes.get() else None
 
     @contextmanager
     def holding(self, value: T) -> Generator[None]:

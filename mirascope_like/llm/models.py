@@ -189,7 +189,8 @@ class Model:
     async def _plan_async(
         self, content: object, tools: ToolsLike | None, format: FormatSpec[Any] | None, ctx: Context[Any] | None = None
     ) -> Plan:
-        await load_format(NATIVE, format)
+        if format is not None:
+            await load_format(NATIVE, format)
         return self.plan(content, tools=tools, format=format, ctx=ctx)
 
     @property

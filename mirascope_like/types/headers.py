@@ -34,11 +34,11 @@ def check_headers(headers: Mapping[str, str]) -> Headers:
             raise TypeError(f"Header names must be str, not {type(name).__name__}.")
         if not isinstance(value, str):  # the value itself is not shown: it may be a key
             raise TypeError(f"The value of the header {name!r} must be a str, not {type(value).__name__}.")
-    if framing := sorted(name for name in headers if name.strip().lower() in _FRAMING):
-        raise ValueError(
-            f"The header {framing[0]!r} cannot be set here: the HTTP client sets it, from the URL and the body. "
-            "Leave it out."
-        )
+        if name.strip().lower() in _FRAMING:
+            raise ValueError(
+                f"The header {name!r} cannot be set here: the HTTP client sets it, from the URL and the body. "
+                "Leave it out."
+            )
     return Headers(headers)
 
 

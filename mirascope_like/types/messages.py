@@ -105,6 +105,7 @@ PromptContent: TypeAlias = str | UserContentPart | Message | Sequence[str | User
 """A prompt, as accepted by `promote`. One sequence type, not two, lets type checkers infer the type of lists."""
 
 _MESSAGE_TYPES = (SystemMessage, UserMessage, AssistantMessage)
+_CONTENT_TYPES = (str, *_USER_PARTS)
 MESSAGES.add({each.role: each for each in _MESSAGE_TYPES})
 
 
@@ -151,7 +152,7 @@ def promote(value: object) -> tuple[Message, ...]:
     """
     if isinstance(value, _MESSAGE_TYPES):
         return (value,)
-    if isinstance(value, str | Text | Image | Audio | Document | ToolOutput):
+    if isinstance(value, _CONTENT_TYPES):
         return (user(cast("UserContent", value)),)
     if inspect.iscoroutine(value):
         value.close()

@@ -30,12 +30,12 @@ __all__ = ["PartKind", "PartWriter"]
 
 PartKind: TypeAlias = Literal["text", "thought"]
 
-_STARTS: dict[PartKind, type[TextStartChunk | ThoughtStartChunk]] = {
-    "text": TextStartChunk,
-    "thought": ThoughtStartChunk,
+_STARTS: dict[PartKind, TextStartChunk | ThoughtStartChunk] = {
+    "text": TextStartChunk(),
+    "thought": ThoughtStartChunk(),
 }
 _DELTAS: dict[PartKind, type[TextChunk | ThoughtChunk]] = {"text": TextChunk, "thought": ThoughtChunk}
-_ENDS: dict[PartKind, type[TextEndChunk | ThoughtEndChunk]] = {"text": TextEndChunk, "thought": ThoughtEndChunk}
+_ENDS: dict[PartKind, TextEndChunk | ThoughtEndChunk] = {"text": TextEndChunk(), "thought": ThoughtEndChunk()}
 
 
 class PartWriter:
@@ -74,7 +74,7 @@ class PartWriter:
         """Begin a text or a thought, unless one of this kind is open."""
         if self._open != kind:
             self.end_part()
-            self._chunks.append(_STARTS[kind]())
+            self._chunks.append(_STARTS[kind])
             self._open = kind
 
     def write_delta(self, kind: PartKind, delta: str) -> None:
@@ -94,7 +94,7 @@ class PartWriter:
     def end_part(self) -> None:
         """End the open text or thought, if there is one."""
         if self._open is not None:
-            self._chunks.append(_ENDS[self._open]())
+            self._chunks.append(_ENDS[self._open])
             self._open = None
             self._pieces = []
 

@@ -12,12 +12,13 @@ Sources for the names and forms of rate limits:
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 
 from ..types.rate_limits import RateLimits
 from .retry_after import parse_date, parse_wait
 
-__all__ = ["rate_limits", "request_id"]
+__all__ = ["rate_limits", "request_id", "select_rate_limit_headers"]
 
 # Names of providers and of the clouds that serve their models, most telling first.
 _REQUEST_IDS = (
@@ -53,13 +54,17 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def select_rate_limit_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers that `rate_limits` reads: parsing them takes longer than keeping them, and few callers ask."""
+    names = [sys.intern(name) for name in "\n".join(headers).lower().split("\n") if "ratelimit" in name]
+    return {name: headers[name] for name in (*names, "date") if name in headers} if names else {}
+
+
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """Return the rate limits that the headers state; `None` if they state none. Names of `headers` are in lower case.
 
     A value that makes no sense counts as not stated. Resets that are times count from the `date` of the response.
     """
-    if not any("ratelimit" in name.lower() for name in headers):
-        return None
     found = RateLimits(
         requests_limit=_count(headers, "requests_limit"),
         requests_remaining=_count(headers, "requests_remaining"),

@@ -82,7 +82,7 @@ class EventDecoder:
     """
 
     def __init__(self, id_prefix: str = "call_") -> None:
-        self._sse = SSEParser()
+        self._sse: SSEParser | None = None  # once the first bytes have come
         self.raw_events: list[str] = []
         self.is_complete = False
         self.writer = PartWriter(UniqueIds(id_prefix))
@@ -107,6 +107,8 @@ class EventDecoder:
         if self._body is not None:
             self._body.append(data)
             return []
+        if self._sse is None:
+            self._sse = SSEParser()
         self._decode_events(self._sse.feed(data))
         return self.writer.take_chunks()
 
@@ -116,7 +118,7 @@ class EventDecoder:
             self.raw_events.append(b"".join(self._body).decode("utf-8", "replace"))
             return self.decode(self.parse_event(self.raw_events[0]))
         try:
-            self._decode_events(self._sse.end())
+            self._decode_events(self._sse.end() if self._sse is not None else [])
         except MalformedResponseError as error:
             # The event is incomplete because the connection closed, not because the server sent it so.
             raise _attach_chunks(TruncatedStreamError("the last event is cut off"), error.chunks) from None

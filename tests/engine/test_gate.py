@@ -49,7 +49,7 @@ class _Lease:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> RecordingGate:
     gate = RecordingGate()
-    monkeypatch.setattr(run, "StartGate", lambda runtime: gate)
+    monkeypatch.setattr(run, "start_gate", lambda runtime: gate)
     return gate
 
 

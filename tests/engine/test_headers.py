@@ -180,7 +180,7 @@ def test_framing_headers_of_an_endpoint_are_refused_too(server: Server) -> None:
     served = llm.register_provider("openai:completions", scope="served/", base_url=server.url)
     assert isinstance(served, llm.HTTPProvider)
     llm.register_provider(Mine(), scope="mine/")
-    with pytest.raises(ValueError, match="'transfer-encoding' cannot be set here"):
+    with pytest.raises(ValueError, match="'Transfer-Encoding' cannot be set here"):
         llm.Model("mine/x").call("Hi")
     assert server.received == []
 

@@ -86,6 +86,8 @@ class _RawMessageBuilder:
 
     def build_audio(self) -> JsonObject:
         """Return the audio output as in a non-streamed response; empty if there is none."""
+        if not self._audio:
+            return {}
         texts = {name: "".join(pieces) for name, pieces in self._audio.items() if name in _AUDIO_DELTA_FIELDS}
         if "data" in texts:
             texts["data"] = _merge_base64(texts["data"])
@@ -186,7 +188,8 @@ class ChatDecoder(EventDecoder):
 
     def _note_finish_reason(self, raw_reason: str) -> None:
         """Keep the last finish reason, but never replace a known failure: some servers end every stream with "stop"."""
-        if raw_reason and not is_known_incomplete(self._raw_finish_reason):
+        known = self._raw_finish_reason
+        if raw_reason and not (known and is_known_incomplete(known)):
             self._raw_finish_reason = raw_reason
 
     def _finish_reason(self) -> FinishReason | None:
