@@ -6,7 +6,7 @@ It matters for the first call of a process, and of each model. What is not fores
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Awaitable, Hashable
 from functools import partial
 
 from ..schema.formats import FormatSpec, make_format
@@ -14,13 +14,13 @@ from .plan import Plan
 from .providers import HTTPProvider, Loadable, Provider, registry
 from .runtime import Runtime
 
-__all__ = ["load_for_plan", "load_format"]
+__all__ = ["load_format", "loading_for_plan"]
 
 
-async def load_for_plan(runtime: Runtime, plan: Plan) -> None:
-    """Load what a call with this plan needs."""
+def loading_for_plan(runtime: Runtime, plan: Plan) -> Awaitable[None] | None:
+    """Return what loads what a call with this plan needs, to be awaited; `None` if it is loaded."""
     key = _kind(plan.provider), plan.model_id, bool(plan.toolkit.tools_dict), plan.format is not None
-    await runtime.load(key, partial(_load_for_plan, plan))
+    return None if runtime.is_loaded(key) else runtime.load(key, partial(_load_for_plan, plan))
 
 
 async def load_format(runtime: Runtime, format: FormatSpec[object]) -> None:

@@ -21,6 +21,7 @@ from ..schema.tools import AnyTool, ToolSchema
 from ..types.chunks import Reply
 from ..types.content import Text
 from ..types.context import Context
+from ..types.immutable import immutable
 from ..types.messages import Message, SystemMessage
 from ..types.params import Params, without_headers
 from ..types.retry import RetryConfig
@@ -43,7 +44,7 @@ __all__ = ["Plan", "Prepared", "prepare"]
 _SHORTEST = 0.001  # seconds; a timeout of none at all would be taken for no limit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@immutable
 class Plan:
     """One call, not made yet."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ from ..errors import RetryFailure
 from ..schema.formats import AnyFormat
 from ..schema.pickling import reduce_dataclass
 from ..types.chunks import Reply
+from ..types.immutable import immutable
 from ..types.messages import AssistantMessage
 from ..types.tool_errors import to_picklable
 from ..wire.response_headers import rate_limits
@@ -57,7 +58,7 @@ class CallId:
         return CallId, (str(self),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@immutable
 class Result:
     """A response. Of a call that is not over: the response so far.
 

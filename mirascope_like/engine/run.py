@@ -26,7 +26,7 @@ from .events import ENDS_PROGRAM, CallReporter, report_call
 from .failures import FAILURES
 from .gate import FREE_LEASE, Gate, Lease, start_gate
 from .limits import Limits
-from .loading import load_for_plan
+from .loading import loading_for_plan
 from .plan import Plan, Prepared, prepare
 from .prefill import PrefillJoiner, text_to_continue
 from .requests import ChunkSource, Exchange, WholeResponse
@@ -245,7 +245,8 @@ class Run:
         if not self._whole:
             self._spawn, self._loop = self._runtime.spawner(), self._runtime.loop()
         self._limits.content_came()  # the time limit of the first token begins with the request
-        await load_for_plan(self._runtime, self.plan)
+        if (loading := loading_for_plan(self._runtime, self.plan)) is not None:
+            await loading
         asked = self._runtime.clock()
         lease = await self._pass_gate()
         if self._is_ending:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from ..transport.base import Channel, Transport
-from ..transport.loading import load_anyio, load_once
+from ..transport.loading import is_loaded, load_anyio, load_once
 from ..transport.loop_local import asyncio_loop, running_loop
 from ..transport.threads import run_in_thread
 from .start_throttle import wait_to_start
@@ -73,6 +73,10 @@ class Runtime(Protocol):
 
     async def admit(self) -> None:
         """Wait until another call may begin, so that many that are asked for at once do not stop the others."""
+        ...
+
+    def is_loaded(self, key: Hashable) -> bool:
+        """Whether `load` would do nothing."""
         ...
 
     async def load(self, key: Hashable, load: Callable[[], object]) -> None:
@@ -178,6 +182,9 @@ class Blocking:
         return time.monotonic()
 
     async def admit(self) -> None: ...
+
+    def is_loaded(self, key: Hashable) -> bool:
+        return True
 
     async def load(self, key: Hashable, load: Callable[[], object]) -> None: ...
 
@@ -389,6 +396,9 @@ class Native:
     async def admit(self) -> None:
         if (loop := asyncio_loop()) is not None:  # trio lets its tasks take turns at each step of a request
             await wait_to_start(loop)
+
+    def is_loaded(self, key: Hashable) -> bool:
+        return is_loaded(key)
 
     async def load(self, key: Hashable, load: Callable[[], object]) -> None:
         await load_once(key, load)

@@ -28,14 +28,14 @@ class _Line:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._free == _CALLS_PER_ROUND:
-            loop.call_soon(self._next_round, loop)
         if self._free:
             self._free -= 1
-        else:
-            place: asyncio.Future[None] = loop.create_future()
-            self._waiting.append(place)
-            await place
+            return
+        if not self._waiting:  # also when calls began one after another, which is seldom and quick
+            loop.call_soon(self._next_round, loop)
+        place: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(place)
+        await place
 
     def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
         self._free = _CALLS_PER_ROUND
@@ -44,7 +44,7 @@ class _Line:
             if not place.done():  # else it was cancelled
                 place.set_result(None)
                 self._free -= 1
-        if self._free < _CALLS_PER_ROUND:
+        if self._waiting:
             loop.call_soon(self._next_round, loop)
 
 

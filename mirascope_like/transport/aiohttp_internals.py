@@ -43,16 +43,14 @@ class CheckedConnector(aiohttp.BaseConnector):
         super().__init__(*args, **options)
         self.pid: int = os.getpid()
         self._connecting = asyncio.Semaphore(_MAX_CONNECTING)
-        # The latest response on each connection. The reference is weak because a response knows its connection.
-        self._responses: weakref.WeakKeyDictionary[Any, weakref.ref[aiohttp.ClientResponse] | None]
-        self._responses = weakref.WeakKeyDictionary()
+        # The latest response on each open connection. The reference is weak because a response knows its connection.
+        self._responses: dict[Any, weakref.ref[aiohttp.ClientResponse] | None] = {}
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         """See `aiohttp.BaseConnector.connect`."""
         while True:
             connection = await super().connect(req, traces, timeout)
             if connection.protocol not in self._responses:
-                self._responses[connection.protocol] = None
                 self._watch_for_end(connection.protocol)
                 return connection
             if not _has_input(connection):
@@ -62,8 +60,9 @@ class CheckedConnector(aiohttp.BaseConnector):
     def watch_response(self, response: aiohttp.ClientResponse) -> None:
         """Fail the response if its connection ends early. aiohttp does so too, except for a broken chunk that its
         parser meets: a reader would then wait for ever."""
-        if response.connection is not None:
-            self._responses[response.connection.protocol] = weakref.ref(response)
+        connection = response.connection
+        if connection is not None and connection.protocol in self._responses:
+            self._responses[connection.protocol] = weakref.ref(response)
 
     def close_now(self) -> None:
         """Close all connections, without awaiting anything."""
@@ -75,13 +74,13 @@ class CheckedConnector(aiohttp.BaseConnector):
         def fail_response(closed: asyncio.Future[None]) -> None:
             if not closed.cancelled():
                 closed.exception()  # or asyncio would report that nobody retrieved it
-            protocol = connection()
-            reference = responses.get(protocol) if protocol is not None else None
+            reference = responses.pop(connection(), None)
             response = reference() if reference is not None else None
             if response is not None and not response.content.is_eof() and response.content.exception() is None:
                 response.content.set_exception(aiohttp.ClientConnectionError(CONNECTION_LOST))
 
         if protocol.closed is not None:
+            responses[protocol] = None
             protocol.closed.add_done_callback(fail_response)
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
 from .base import ByteStream, Channel, HttpReply, HttpRequest, Timeouts
@@ -92,10 +92,10 @@ class _BlockingPool:
 
         transport = self._get_transport(request.url)
         url = parse_url(httpx2.URL, request.url)
-        headers = httpx2.Headers(_default_headers())
+        headers = dict(_default_headers())
         if url.userinfo:
-            headers.update(_authorization(url))
-        headers.update(request.headers)
+            headers |= _authorization(url)
+        headers |= {name.lower(): value for name, value in request.headers.items()}
         response = transport.handle_request(
             httpx2.Request(
                 "POST",
@@ -137,14 +137,14 @@ class _BlockingPool:
 
 
 @functools.cache
-def _default_headers() -> httpx2.Headers:
-    """Return the headers that a client of httpx2 sends with each request."""
+def _default_headers() -> dict[str, str]:
+    """Return the headers that a client of httpx2 sends with each request, by lower-case names."""
     import httpx2
 
     from .environment import no_tls_context
 
     with httpx2.Client(verify=no_tls_context()) as client:
-        return client.headers
+        return dict(client.headers)
 
 
 def _authorization(url: httpx2.URL) -> dict[str, str]:
@@ -172,18 +172,24 @@ class _LoopChannel:
         self._closers = closers  # apart: what closes the connections must not keep the channel
         self._has_tls = False
 
-    async def post(self, request: HttpRequest) -> HttpReply:
+    def post(self, request: HttpRequest) -> Coroutine[Any, Any, HttpReply]:
         """Send the request and read the whole response."""
-        channel = self._get_channel(request) or await self._load_channel(request)
-        return await channel.post(request)
+        channel = self._get_channel(request)
+        return self._load_and_post(request) if channel is None else channel.post(request)
 
-    async def open(self, request: HttpRequest) -> ByteStream:
+    def open(self, request: HttpRequest) -> Coroutine[Any, Any, ByteStream]:
         """Send the request and return once status and headers have arrived."""
-        channel = self._get_channel(request) or await self._load_channel(request)
-        return await channel.open(request)
+        channel = self._get_channel(request)
+        return self._load_and_open(request) if channel is None else channel.open(request)
 
     def _get_channel(self, request: HttpRequest) -> Channel | None:
         return self._channel if self._has_tls or not _is_tls(request.url) else None
+
+    async def _load_and_post(self, request: HttpRequest) -> HttpReply:
+        return await (await self._load_channel(request)).post(request)
+
+    async def _load_and_open(self, request: HttpRequest) -> ByteStream:
+        return await (await self._load_channel(request)).open(request)
 
     async def _load_channel(self, request: HttpRequest) -> Channel:
         await load_once(

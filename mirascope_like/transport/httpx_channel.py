@@ -155,7 +155,7 @@ class _ResponseStream:
         self._owner = owner
         self._failure: Exception | None = None
         self.status: int = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+        self.headers: Mapping[str, str] = dict(response.headers.items())
 
     def _raise_if_closed(self) -> None:
         if self._failure is not None:
@@ -295,7 +295,7 @@ async def read_reply(stream: ByteStream) -> HttpReply:
 
 def make_reply(response: httpx2.Response) -> HttpReply:
     """Return the `HttpReply` for a response whose body was read."""
-    return HttpReply(response.status_code, response.headers, response.content)
+    return HttpReply(response.status_code, dict(response.headers.items()), response.content)
 
 
 def _build_request(client: httpx2.Client | httpx2.AsyncClient, request: HttpRequest) -> httpx2.Request:

@@ -27,7 +27,7 @@ from .threads import make_loop_event
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["load_anyio", "load_once"]
+__all__ = ["is_loaded", "load_anyio", "load_once"]
 
 _FORK_TIMEOUT = 5.0  # seconds that a fork waits for one load
 _MAX_KEYS = 1000  # loads that are remembered
@@ -36,6 +36,11 @@ _loaded: set[Hashable] = set()
 _under_way: dict[Hashable, Future[None]] = {}
 _lock = threading.Lock()
 _threads: set[threading.Thread] = set()  # that load something, or have ended
+
+
+def is_loaded(key: Hashable) -> bool:
+    """Whether the load under this key has ended."""
+    return key in _loaded
 
 
 async def load_once(key: Hashable, load: Callable[[], object]) -> None:

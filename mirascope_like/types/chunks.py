@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from .content import AssistantContentPart, Citation, ProviderBlock, ServerToolCall, Text, Thought, ToolCall
+from .immutable import immutable
 
 __all__ = [
     "META_CHUNKS",
@@ -85,7 +86,7 @@ class ProviderToolUsage:
     call_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@immutable
 class Usage:
     """Tokens of one response; add them with `+`.
 
@@ -267,7 +268,7 @@ Chunk: TypeAlias = ContentChunk | MetaChunk
 _TextOrThoughtChunk: TypeAlias = TextChunk | TextEndChunk | CitationChunk | ThoughtChunk | ThoughtEndChunk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@immutable
 class Reply:
     """An assembled response: what an `Accumulator` has received so far."""
 

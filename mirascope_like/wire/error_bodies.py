@@ -113,13 +113,12 @@ def parse_error_body(status: int | None, body: bytes) -> ReportedError:
 
 def raise_for_error(response: object) -> None:
     """Raise `ReportedError` if a response, or an event of one, says that it is an error."""
-    body = _unwrap_list(response)
-    if isinstance(body, dict) and _is_error(cast("dict[str, Any]", body)):
+    value = _unwrap_list(response)
+    if not isinstance(value, dict):
+        return
+    body = cast("dict[str, Any]", value)
+    if body.get("error") or body.get("type") == "error" or body.get("object") == "error":
         raise parse_error_value(response)
-
-
-def _is_error(body: dict[str, Any]) -> bool:
-    return bool(body.get("error")) or body.get("type") == "error" or body.get("object") == "error"
 
 
 def parse_error_value(value: object, *, status: int | None = None) -> ReportedError:

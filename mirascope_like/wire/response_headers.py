@@ -50,14 +50,17 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of the request. Names of `headers` are in lower case."""
     for name in _REQUEST_IDS:
         if value := headers.get(name):
-            return value.encode("utf-8", "replace").decode()  # without halves of surrogate pairs
+            # Halves of surrogate pairs could not be printed.
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
     return None
 
 
 def select_rate_limit_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return the headers that `rate_limits` reads: parsing them takes longer than keeping them, and few callers ask."""
-    names = [sys.intern(name) for name in "\n".join(headers).lower().split("\n") if "ratelimit" in name]
-    return {name: headers[name] for name in (*names, "date") if name in headers} if names else {}
+    found = {sys.intern(lower): value for name, value in headers.items() if "ratelimit" in (lower := name.lower())}
+    if found and (date := headers.get("date")):
+        found["date"] = date
+    return found
 
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:

@@ -41,10 +41,12 @@ def add_sampling_params(
 def add_param(request: Request, body: JsonObject, name: str, is_supported: bool | None, sent_as: str = "") -> None:
     """Add a param, as `sent_as` if that is given. If `is_supported` is false, warn instead."""
     value: Any = request.params.get(name)
-    if isinstance(value, list | tuple):
-        value = list(cast("Sequence[Any]", value)) or None
     if value is None:
         return
+    if isinstance(value, (list, tuple)):
+        value = list(cast("Sequence[Any]", value))
+        if not value:
+            return
     if is_supported is False:
         warn_omitted(name, request)
     else:

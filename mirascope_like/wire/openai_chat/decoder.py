@@ -294,9 +294,8 @@ def _decode_usage(raw: JsonObject) -> Usage:
         as_object(raw.get("prompt_tokens_details")),
         as_object(raw.get("completion_tokens_details")),
     )
-    searches = _integer(raw, "num_sources_used") or _integer(
-        as_object(raw.get("server_tool_use")), "web_search_requests"
-    )
+    tools = raw.get("server_tool_use")
+    searches = _integer(raw, "num_sources_used") or (_integer(as_object(tools), "web_search_requests") if tools else 0)
     return Usage(
         input_tokens=_integer(raw, "prompt_tokens"),
         output_tokens=_integer(raw, "completion_tokens"),
