@@ -161,7 +161,8 @@ class ChatDecoder(EventDecoder):
         for choice in body.get("choices") or ():
             if choice.get("index") not in (None, 0):
                 continue
-            raise_for_error(choice)
+            if "error" in choice:  # OpenRouter
+                raise_for_error(choice)
             message: JsonObject | None = choice.get(key)
             if isinstance(message, dict):
                 self._has_message = True
