@@ -155,7 +155,7 @@ def test_the_wait_counts_in_the_time_limit_of_the_call(seen: Seen, stream: bool)
         return await asyncio.gather(*(ask(number) for number in range(200)), return_exceptions=True)
 
     llm.register_provider("openai:completions", "test/", base_url="http://x", transport=MemoryTransport(answer_slowly))
-    asyncio.run(llm.Model("test/a").call_async("the first call of a process waits for imports"))
+    asyncio.run(llm.Model("test/a").call_async("question 0: the first call of a process waits for imports"))
     remove = llm.subscribe(events.append)
     results = asyncio.run(scenario())
     remove()
