@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from .base import ByteStream, Channel, HttpReply, HttpRequest, Timeouts
@@ -172,24 +172,18 @@ class _LoopChannel:
         self._closers = closers  # apart: what closes the connections must not keep the channel
         self._has_tls = False
 
-    def post(self, request: HttpRequest) -> Coroutine[Any, Any, HttpReply]:
+    async def post(self, request: HttpRequest) -> HttpReply:
         """Send the request and read the whole response."""
-        channel = self._get_channel(request)
-        return self._load_and_post(request) if channel is None else channel.post(request)
+        channel = self._get_channel(request) or await self._load_channel(request)
+        return await channel.post(request)
 
-    def open(self, request: HttpRequest) -> Coroutine[Any, Any, ByteStream]:
+    async def open(self, request: HttpRequest) -> ByteStream:
         """Send the request and return once status and headers have arrived."""
-        channel = self._get_channel(request)
-        return self._load_and_open(request) if channel is None else channel.open(request)
+        channel = self._get_channel(request) or await self._load_channel(request)
+        return await channel.open(request)
 
     def _get_channel(self, request: HttpRequest) -> Channel | None:
         return self._channel if self._has_tls or not _is_tls(request.url) else None
-
-    async def _load_and_post(self, request: HttpRequest) -> HttpReply:
-        return await (await self._load_channel(request)).post(request)
-
-    async def _load_and_open(self, request: HttpRequest) -> ByteStream:
-        return await (await self._load_channel(request)).open(request)
 
     async def _load_channel(self, request: HttpRequest) -> Channel:
         await load_once(

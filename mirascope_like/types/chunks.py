@@ -86,7 +86,7 @@ class ProviderToolUsage:
     call_count: int
 
 
-@immutable
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens of one response; add them with `+`.
 

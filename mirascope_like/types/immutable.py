@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from typing_extensions import dataclass_transform
 
+__all__ = ["immutable"]
+
 T = TypeVar("T")
 
 
