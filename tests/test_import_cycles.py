@@ -21,28 +21,18 @@ NAME = PACKAGE.name
 # The only cycle that is left.
 CHAT = {
     f"{NAME}.chat.answers",
-    f"{NAME}.chat.assembly",
     f"{NAME}.chat.chains",
     f"{NAME}.chat.conversations",
-    f"{NAME}.chat.convert",
     f"{NAME}.chat.execution",
-    f"{NAME}.chat.facts",
-    f"{NAME}.chat.history",
     f"{NAME}.chat.library",
     f"{NAME}.chat.models",
-    f"{NAME}.chat.parts",
     f"{NAME}.chat.pauses",
     f"{NAME}.chat.prompts",
     f"{NAME}.chat.rebuilding",
     f"{NAME}.chat.records",
     f"{NAME}.chat.registry",
     f"{NAME}.chat.responses",
-    f"{NAME}.chat.stored",
-    f"{NAME}.chat.toolbox",
-    f"{NAME}.chat.tools",
     f"{NAME}.chat.turns",
-    f"{NAME}.chat.unfinished",
-    f"{NAME}.chat.views",
 }
 
 

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
         tool_message as tool_message,
         user as user,
     )
-    from .pauses import resume as resume, resume_async as resume_async
     from .plugins import hookimpl as hookimpl
     from .prompts import Prompt as Prompt
     from .registry import (
@@ -73,6 +72,7 @@ if TYPE_CHECKING:
         set_default_model as set_default_model,
     )
     from .responses import AsyncResponse as AsyncResponse, Response as Response
+    from .resuming import resume as resume, resume_async as resume_async
     from .schemas import schema_dsl as schema_dsl
     from .templates import Template as Template
     from .toolbox import ServerSideTool as ServerSideTool, Toolbox as Toolbox
@@ -109,7 +109,7 @@ else:
                 AttachmentPart Message Part ReasoningPart StreamEvent TextPart ToolCallPart ToolResultPart assistant
                 system tool_message user
             """,
-            ".pauses": "resume resume_async",
+            ".resuming": "resume resume_async",
             ".plugins": "hookimpl",
             ".prompts": "Prompt",
             ".registry": """

@@ -17,9 +17,10 @@ from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.tool_loop import Rounds
 from ..errors import ChainLimitExceeded, StreamClosedError
 from ..types.chunks import FinishReason
-from .history import pending_calls
+from .history import pending_calls, result_part
 from .parts import AttachmentPart, Message, StreamEvent
-from .prompts import Prompt, PromptArgs, SchemaSpec, result_part
+from .prompt_args import PromptArgs, SchemaSpec
+from .prompts import Prompt
 from .queues import Place
 from .records import ChainDict
 from .responses import AsyncResponse, Response

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast
+from typing import Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar, Unpack
 
@@ -19,7 +19,8 @@ from .convert import args_text, to_llm
 from .history import trimmed
 from .ids import new_id
 from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from .prompts import ChainArgs, Prompt, PromptArgs, SchemaSpec, listed
+from .prompt_args import ChainArgs, PromptArgs, SchemaSpec, listed
+from .prompts import BaseModel, Prompt
 from .queues import Queue
 from .rebuilding import picklable_tools
 from .records import ConversationDict, check_form, conversation_args, conversation_to_dict
@@ -28,9 +29,6 @@ from .stored import AllowFiles
 from .toolbox import ToolLike
 from .turns import Turn, record_of
 from .unfinished import refuse_pending
-
-if TYPE_CHECKING:
-    from .models import BaseModel
 
 __all__ = ["AnyConversation", "AsyncConversation", "Conversation"]
 

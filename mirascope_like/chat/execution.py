@@ -31,13 +31,12 @@ from .convert import to_llm
 from .facts import begin_anew
 from .origins import OWN
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
-from .prompts import Prompt
+from .prompts import BaseModel, Prompt
 from .records import prompt_settings
 from .tools import make_toolkit
 from .turns import running
 
 if TYPE_CHECKING:
-    from .models import BaseModel
     from .turns import Turn
 
 __all__ = ["Execution"]

@@ -10,16 +10,20 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
+from ..errors import error_text
 from .attachments import Attachment
 from .origins import own_data_of_parts
-from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from .tools import ToolResult
 
 __all__ = [
     "answered",
     "client_calls",
     "identified",
     "pending_calls",
+    "result_part",
     "trimmed",
+    "with_results",
     "with_system",
     "without_files",
     "without_results",
@@ -60,6 +64,26 @@ def pending_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
             return []
         behind.append(message)
     return []
+
+
+def result_part(result: ToolResult) -> ToolResultPart:
+    """Return a tool's result as part of a message. Its attachments go beside it, in a message of the user's, since few
+    providers take them in a result."""
+    exception = None if result.exception is None else error_text(result.exception)
+    return ToolResultPart(result.name, result.output, result.tool_call_id, exception=exception)
+
+
+def with_results(messages: Sequence[Message], results: Sequence[ToolResult]) -> list[Message]:
+    """Return a history with the results of some of its calls. While others wait, files stay in the results, for nothing
+    may stand between results of one answer."""
+    if not results:
+        return list(messages)
+    parts = [replace(result_part(result), attachments=list(result.attachments)) for result in results]
+    made = [*messages, Message("tool", [*parts])]
+    if pending_calls(made):
+        return made
+    bare, files = without_files(made)
+    return [*bare, Message("user", [AttachmentPart(file) for file in files])] if files else made
 
 
 def answered(messages: Sequence[Message]) -> list[Message]:

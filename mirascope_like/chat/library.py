@@ -23,9 +23,9 @@ from .assembly import ChunkReader
 from .attachments import TYPES_BY_SUFFIX, Attachment, loaded
 from .convert import from_llm, to_llm
 from .facts import Facts
-from .models import AsyncModel, BaseModel, Model
+from .models import AsyncModel, Model
 from .parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
-from .prompts import Prompt
+from .prompts import BaseModel, Prompt
 from .responses import AsyncResponse, Response
 from .tools import make_toolkit
 

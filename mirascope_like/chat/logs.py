@@ -12,11 +12,10 @@ from ..log import LoggedConversation, LogReader, open_log
 from ..types.lineage import get_call_id, set_call_id
 from .conversations import AsyncConversation, Conversation
 from .convert import from_llm
-from .history import pending_calls
+from .history import pending_calls, with_results
 from .models import AsyncModel, Model
 from .parts import Message
-from .pauses import with_results
-from .prompts import ChainArgs
+from .prompt_args import ChainArgs
 from .records import ConversationDict
 from .serial import VERSION
 from .tools import ToolCall, refuse_calls

@@ -1,87 +1,41 @@
-"""What is asked: a prompt, with all that goes along. Making one checks what can be checked, and sends nothing.
+"""What is asked, and of whom: a prompt, with all that goes along, and the model that it is for.
 
-A prompt is a value. The next turn of a conversation is a copy with another history and another question, so whatever is
-not said anew (tools, options, schema, key, hooks) stays.
+Making a prompt checks what can be checked, and sends nothing. A prompt is a value. The next turn of a conversation is a
+copy with another history and another question, so whatever is not said anew (tools, options, schema, key, hooks) stays.
+
+A prompt and its model refer to each other, so they are in one module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
-from typing_extensions import TypeForm, TypeVar
-
-from ..errors import error_text
-from ..schema.formats import AnyFormat, Format, make_format
-from ..schema.raw_schema import RawSchema
-from ..schema.tools import ProviderTool
+from ..errors import NeedsKeyException
+from ..schema.formats import AnyFormat
 from ..types.context import Context
-from ..types.params import Params, check_params, copy_params
+from ..types.params import Params, check_params
+from ..types.retry import RetryConfig
 from ..types.timeout import Timeout
-from .attachments import Attachment
-from .fragments import joined, joined_system
-from .history import answered, with_system, without_files, without_results
-from .parts import AttachmentPart, Message, Part, TextPart, ToolResultPart
-from .toolbox import Toolbox, ToolLike, flatten
-from .tools import AfterCall, AnyTool, BeforeCall, Tool, ToolResult
+from .attachments import Attachment, check_types
+from .fragments import joined
+from .history import answered, result_part, with_system, without_files, without_results
+from .parts import AttachmentPart, Message, Part, TextPart
+from .prompt_args import prompt_fields, shorten_repr
+from .toolbox import ServerSideTool, ToolLike, check_server_side, flatten
+from .tools import AfterCall, AnyTool, BeforeCall, Tool, ToolResult, make_toolkit
 
 if TYPE_CHECKING:
-    from .models import BaseModel
-    from .options import Options
+    from .answers import Answering
+    from .options import Options as OptionsClass
 
-__all__ = ["ChainArgs", "Prompt", "PromptArgs", "SchemaSpec", "listed", "result_part"]
+__all__ = ["AnyModel", "BaseModel", "Prompt"]
 
-F = TypeVar("F", default=Any)
-
-SchemaSpec: TypeAlias = type[F] | TypeForm[F] | Format[F] | Mapping[str, Any]
-"""What an answer must be: a type (a Pydantic class, `list[int]`, …), or a JSON Schema as a dict."""
-
-
-class PromptArgs(Params, total=False):
-    """What goes with a prompt. Beside these, each option of the model may be given by its name."""
-
-    fragments: Iterable[str]
-    """Texts to stand before the prompt, each on lines of its own."""
-    attachments: Iterable[Attachment]
-    """Files to look at."""
-    system: str | None
-    """What the model is told before and above all else."""
-    system_fragments: Iterable[str]
-    """Texts to stand before `system`."""
-    messages: Iterable[Message] | None
-    """The history, in place of the conversation's; the prompt is asked after it."""
-    stream: bool
-    """Whether the answer is sent bit by bit (True) or whole."""
-    tools: Iterable[ToolLike] | None
-    """What the model may call: functions, `Tool`s, `Toolbox`es, and tools that the provider runs."""
-    tool_results: Iterable[ToolResult] | None
-    """What earlier tool calls gave."""
-    key: str | None
-    """The API key to use."""
-    options: Mapping[str, Any] | Options | None
-    """Options of the model, by name, or those of another prompt."""
-    hide_reasoning: bool
-    """Ask the model not to show its reasoning."""
-    before_call: BeforeCall | None
-    """Called with the tool (`None` if there is none of that name) and the call, before it runs."""
-    after_call: AfterCall | None
-    """Called with the tool, the call and its result, before the model sees it."""
-    max_concurrency: int | None
-    """How many tools of one answer run at once; blocking calls run one after the other unless this is given."""
-    context: Context[Any] | None
-    """What tools need and the model must not see: passed to their parameter that is annotated with `Context`."""
-
-
-class ChainArgs(PromptArgs, total=False):
-    """What goes with a chain."""
-
-    chain_limit: int | None
-    """How many calls of the model there may be; `None` or 0 for any number."""
-
-
-_OWN_NAMES = frozenset(PromptArgs.__annotations__) - frozenset(Params.__annotations__)
 _NOTHING_SAID: Mapping[str, Any] = {
     "text": "",
     "fragments": (),
@@ -89,7 +43,6 @@ _NOTHING_SAID: Mapping[str, Any] = {
     "said_already": None,
     "own_history": True,
 }
-_KEPT = ("key", "stream", "hide_reasoning", "before_call", "after_call", "max_concurrency", "context")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,7 +95,7 @@ class Prompt:
         return joined(self.text, self.fragments)
 
     @cached_property
-    def options(self) -> Options:
+    def options(self) -> OptionsClass:
         """The options, as an object of the model's `Options`."""
         taken = [name for name in self.engine_options if not _takes(self.model.Options, name)]
         return self.model.Options(**{name: value for name, value in self.given_options.items() if name not in taken})
@@ -184,18 +137,8 @@ class Prompt:
         """This prompt with what `args` (see `PromptArgs`, and `schema`) say, checked. Raises `TypeError`, and
         `ValueError` for what the model cannot do."""
         if not isinstance(cast("object", text), str | None):
-            raise TypeError(f"A prompt is a text, not {_shown(text)}.")
-        options = {name: value for name, value in args.items() if name not in _OWN_NAMES and name != "schema"}
-        changes: dict[str, Any] = {name: args[name] for name in _KEPT if name in args}
-        changes |= {"text": text or "", **_texts(args), **_question(args), **_schema(args)}
-        if "tools" in args:
-            changes["given_tools"] = tuple(map(_described, listed("tools", args["tools"])))
-        if args.get("messages") is not None:
-            changes |= {"history": listed("messages", args["messages"]), "own_history": True}
-        if options or args.get("options") is not None:
-            merged = {**self.given_options, **_merged(options, args.get("options"))}
-            changes["given_options"] = copy_params(cast("Params", merged))
-        asked = replace(self, **changes)
+            raise TypeError(f"A prompt is a text, not {shorten_repr(text)}.")
+        asked = replace(self, text=text or "", **prompt_fields(args, self.given_options))
         asked.model.check(asked)
         return asked
 
@@ -229,73 +172,6 @@ class Prompt:
         return [*said, Message("user", words)] if words else said
 
 
-def result_part(result: ToolResult) -> ToolResultPart:
-    """A tool's result as part of a message. Its attachments go beside it, in a message of the user's, since few
-    providers take them in a result."""
-    exception = None if result.exception is None else error_text(result.exception)
-    return ToolResultPart(result.name, result.output, result.tool_call_id, exception=exception)
-
-
-# What may be in the lists that go with a prompt, and how it is made.
-_ITEMS: Mapping[str, tuple[type, str]] = {
-    "fragments": (str, "texts"),
-    "system_fragments": (str, "texts"),
-    "attachments": (Attachment, "attachments, such as chat.Attachment(path='…')"),
-    "messages": (Message, "chat.Messages: chat.user('…'), chat.Message.from_dict and chat.from_llm make them"),
-    "tools": (object, "tools"),
-    "tool_results": (ToolResult, "chat.ToolResults"),
-}
-
-
-def listed(name: str, given: Iterable[Any] | None) -> tuple[Any, ...]:
-    """What is given under a name of `PromptArgs` that takes several. Raises `TypeError` for one by itself, and for
-    items of another kind."""
-    kind, what = _ITEMS[name]
-    if given is None:
-        return ()
-    if isinstance(given, str) or not isinstance(cast("object", given), Iterable):
-        raise TypeError(f"{name}= takes a list of {what}; {_shown(given)} is none: write {name}=[…].")
-    items = tuple(given)
-    for item in items:
-        if not isinstance(item, kind):
-            raise TypeError(f"{name}= takes {what}; {_shown(item)} is none.")
-    return items
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _texts(args: Mapping[str, Any]) -> dict[str, Any]:
-    system_fragments = listed("system_fragments", args.get("system_fragments"))
-    changes: dict[str, Any] = {"fragments": listed("fragments", args.get("fragments"))}
-    if system := joined_system(args.get("system"), system_fragments):
-        changes |= {"system": system, "system_fragments": system_fragments}
-    return changes
-
-
-def _question(args: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "attachments": listed("attachments", args.get("attachments")),
-        "tool_results": listed("tool_results", args.get("tool_results")),
-        "after": (),
-    }
-
-
-def _schema(args: Mapping[str, Any]) -> dict[str, Any]:
-    if "schema" not in args:
-        return {}
-    spec = args["schema"]
-    if spec is None:
-        return {"schema": None, "format": None}
-    if isinstance(spec, Mapping):
-        given = dict(cast("Mapping[str, Any]", spec))
-        return {"schema": given, "format": Format(RawSchema(given))}
-    made = make_format(spec)
-    return {"schema": None if made is None or made.parser else made.schema, "format": made}
-
-
 def _limits(given: object) -> Timeout | None:
     """Time limits as they were given, or in their JSON form; `None` if it is something else."""
     if isinstance(given, Mapping):
@@ -303,7 +179,7 @@ def _limits(given: object) -> Timeout | None:
     return given if isinstance(given, Timeout) else None
 
 
-def _takes(options: type[Options], name: str) -> bool:
+def _takes(options: type[OptionsClass], name: str) -> bool:
     """Whether there is an option of this name, an alias of one, or anything else that it would be taken for."""
     fields = options.model_fields
     aliases = [alias for field in fields.values() for alias in (field.alias, field.validation_alias)]
@@ -311,13 +187,94 @@ def _takes(options: type[Options], name: str) -> bool:
     return is_open or name in fields or name in aliases or hasattr(options, name)
 
 
-def _merged(by_name: Mapping[str, Any], options: Mapping[str, Any] | Options | None) -> dict[str, Any]:
-    given = options if isinstance(options, Mapping | None) else options.model_dump(exclude_unset=True)
-    if both := sorted(set(by_name) & set(given or {})):
-        raise TypeError(f"These options are given both by name and in options=: {', '.join(both)}.")
-    return {**(given or {}), **by_name}
+class _EmptyOptions:
+    """The `Options` of a model that has none; imported when they are asked for, since they need Pydantic."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> type[OptionsClass]:
+        from .options import Options
+
+        return Options
 
 
-def _described(tool: ToolLike) -> ToolLike:
-    """A function as a tool, so that it is described once; anything else as it is."""
-    return tool if isinstance(tool, Tool | Toolbox | ProviderTool) else flatten([tool])[0]
+class BaseModel(ABC):
+    """What all models have, of either colour."""
+
+    model_id: str
+    """The name by which it is found."""
+    can_stream: bool = False
+    """Whether it can answer bit by bit."""
+    attachment_types: Collection[str] = frozenset()
+    """The MIME types of attachments that it takes."""
+    supports_schema: bool = False
+    supports_tools: bool = False
+    needs_key: str | None = None
+    """Whose key it needs, for the message if there is none."""
+    key_env_var: str | None = None
+    """The environment variable with its key."""
+    key: str | None = None
+    """Its key; one that goes with a prompt overrides it."""
+    private_options: Collection[str] = frozenset({"extra_headers", "extra_body", "headers", "base_url", "api_key"})
+    """Options that are neither stored nor taken from stored data, because they decide where requests go and what they
+    carry beside the prompt. A model of one's own that has others of this kind names all of them here."""
+    retry: RetryConfig | None = None
+    """When a prompt is sent again, and to whom else; `None`: never. Models of one's own have no fallback models."""
+    Options: ClassVar[type[OptionsClass]] = _EmptyOptions()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+    @property
+    def supported_server_side_tools(self) -> tuple[type[ServerSideTool], ...]:
+        """The kinds of tools that its provider runs."""
+        return ()
+
+    def check(self, prompt: Prompt) -> None:
+        """`ValueError` if the prompt asks for what the model cannot do."""
+        if prompt.given_options:
+            prompt.options  # noqa: B018  # made, and so checked
+        if prompt.schema is not None and not self.supports_schema:
+            raise ValueError(f"{self} does not support schemas")
+        if prompt.attachments:
+            check_types(prompt.attachments, self.attachment_types)
+        self._check_tools(prompt.tools)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the key out of a pickle."""
+        return {name: value for name, value in vars(self).items() if name != "key"}
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy(self)
+
+    def get_key(self, explicit: str | None = None) -> str | None:
+        """The key to use: the explicit one, else the model's own, else the environment's; `None` if it needs none.
+
+        Raises `NeedsKeyException` if there is none.
+        """
+        if self.needs_key is None:
+            return None
+        key = explicit or self.key or (os.environ.get(self.key_env_var) if self.key_env_var else None)
+        if not key:
+            hint = f", or set the environment variable {self.key_env_var}" if self.key_env_var else ""
+            raise NeedsKeyException(f"No key found for {self}: pass key='…' with the prompt{hint}.")
+        return key
+
+    @abstractmethod
+    def answering(self, prompt: Prompt) -> Answering:
+        """Return how this model answers a prompt."""
+
+    def _check_tools(self, tools: Sequence[AnyTool]) -> None:
+        if not self.supports_tools and any(isinstance(tool, Tool) for tool in tools):
+            raise ValueError(f"{self} does not support tools")
+        make_toolkit(tools)  # no two of one name
+        check_server_side(tools, self.supported_server_side_tools, str(self))
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}: {self.model_id}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+AnyModel: TypeAlias = BaseModel

@@ -17,7 +17,7 @@ from ..schema.pickling import can_be_pickled
 from ..types.chunks import FinishReason
 from .convert import args_text
 from .parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
-from .prompts import Prompt
+from .prompts import BaseModel, Prompt
 from .records import check_form, prompt_args, usage_from_dict
 from .stored import AllowFiles
 from .toolbox import ToolLike
@@ -25,7 +25,6 @@ from .turns import Turn, dict_of, restore, said
 
 if TYPE_CHECKING:
     from .attachments import Attachment
-    from .models import BaseModel
 
 __all__ = ["check_complete", "copied", "faked", "picklable_tools", "rebuilt", "reduce_response"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, Protocol, cast
 
 from typing_extensions import TypedDict
 
@@ -23,13 +23,13 @@ from .usage import Usage
 
 if TYPE_CHECKING:
     from ..schema.formats import AnyFormat
-    from .models import BaseModel
-    from .prompts import Prompt
-    from .turns import Turn
+    from ..types.chunks import FinishReason
+    from .prompts import BaseModel, Prompt
 
 __all__ = [
     "CallDict",
     "ChainDict",
+    "CompleteResponse",
     "ConversationDict",
     "ConversationSettingsDict",
     "PauseDict",
@@ -165,8 +165,27 @@ def check_form(data: object, what: str, *names: str) -> None:
         raise ValueError(f"This is not the JSON form of {what}: it has no {', '.join(missing)}.")
 
 
+class _HasId(Protocol):
+    id: str
+
+
+class CompleteResponse(Protocol):
+    """A complete response, as far as its JSON form needs it."""
+
+    id: str
+    prompt: Prompt
+    finish_reason: FinishReason | None
+    resolved_model: str | None
+    response_json: dict[str, Any] | None
+
+    @property
+    def conversation(self) -> _HasId | None:
+        """The conversation that it is part of."""
+        ...
+
+
 def response_to_dict(
-    turn: Turn[Any],
+    response: CompleteResponse,
     messages: Sequence[Message],
     usage: Usage,
     started: str,
@@ -176,19 +195,19 @@ def response_to_dict(
     """The JSON form of a complete response. `value` holds its value by that name, if it has one."""
     made: dict[str, Any] = {
         "version": VERSION,
-        "id": turn.id,
-        "model": turn.model.model_id,
-        "prompt": _prompt_to_dict(turn.prompt),
+        "id": response.id,
+        "model": response.prompt.model.model_id,
+        "prompt": _prompt_to_dict(response.prompt),
         "messages": [message.to_dict() for message in messages],
-        "finish_reason": turn.finish_reason and str(turn.finish_reason),
-        "resolved_model": turn.resolved_model,
+        "finish_reason": response.finish_reason and str(response.finish_reason),
+        "resolved_model": response.resolved_model,
         "datetime_utc": started,
         "duration_ms": duration_ms,
         "usage": {
             name: count for name in ("input", "output", "details") if (count := getattr(usage, name)) is not None
         },
-        "response_json": turn.response_json,
-        "conversation": None if turn.conversation is None else turn.conversation.id,
+        "response_json": response.response_json,
+        "conversation": None if response.conversation is None else response.conversation.id,
     }
     kept = {name: each for name, each in made.items() if each or name == "messages"}
     return cast("ResponseDict", {**kept, **value})

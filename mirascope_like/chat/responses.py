@@ -12,7 +12,7 @@ from ..engine.tools import DEFAULT_LIMIT
 from ..types.messages import Message as LLMMessage
 from .convert import to_llm
 from .parts import Message, StreamEvent
-from .prompts import PromptArgs, SchemaSpec
+from .prompt_args import PromptArgs, SchemaSpec
 from .rebuilding import check_complete, copied, faked, rebuilt, reduce_response
 from .records import ResponseDict
 from .stored import AllowFiles
@@ -24,7 +24,7 @@ from .views import AsyncView, View
 
 if TYPE_CHECKING:
     from .attachments import Attachment
-    from .models import BaseModel
+    from .prompts import BaseModel
 
 __all__ = ["AsyncResponse", "Response"]
 

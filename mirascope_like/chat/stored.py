@@ -11,19 +11,26 @@ import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from ..engine.unfinished_responses import DEFAULT_CALL_LIMIT
 
 if TYPE_CHECKING:
-    from .models import BaseModel
+    from .options import Options
 
-__all__ = ["AllowFiles", "allowed_options", "allowed_path"]
+__all__ = ["AllowFiles", "HasOptions", "allowed_options", "allowed_path"]
 
 _CALL_LIMIT = "tool_call_limit"
 
 AllowFiles: TypeAlias = bool | str | os.PathLike[str]
 """Which files stored data may name: none (False), all (True), or those in a directory."""
+
+
+class HasOptions(Protocol):
+    """A model, as far as its options go."""
+
+    private_options: Collection[str]
+    Options: ClassVar[type[Options]]
 
 
 def allowed_path(path: str, allow_files: AllowFiles) -> str:
@@ -44,7 +51,7 @@ def allowed_path(path: str, allow_files: AllowFiles) -> str:
     return real
 
 
-def allowed_options(stored: Mapping[str, Any], model: BaseModel, given: Collection[str]) -> dict[str, Any]:
+def allowed_options(stored: Mapping[str, Any], model: HasOptions, given: Collection[str]) -> dict[str, Any]:
     """Return the options of stored settings, without those that are private to the program, and without a limit of tool
     calls above the usual one. Warns of each that is left out, unless it is `given` now."""
     options: dict[str, Any] = dict(stored.get("options") or {})
@@ -61,7 +68,7 @@ def _raises_limit(limit: object) -> bool:
     return isinstance(limit, int) and limit > DEFAULT_CALL_LIMIT
 
 
-def _names_of(model: BaseModel) -> set[str]:
+def _names_of(model: HasOptions) -> set[str]:
     """The names under which private options may be given."""
     fields = model.Options.model_fields
     private = set(model.private_options)

@@ -33,11 +33,11 @@ from ..types.lineage import set_call_id
 from ..types.unfinished import get_unfinished
 from .answers import Answering
 from .facts import Facts, new_call_id, with_id
-from .history import client_calls, identified
+from .history import client_calls, identified, with_results
 from .ids import new_id
 from .parts import Message, StreamEvent, ToolCallPart
-from .pauses import note_pause, with_results
-from .prompts import Prompt
+from .pauses import note_pause
+from .prompts import AnyModel, Prompt
 from .queues import Place, Queue
 from .records import ResponseDict, response_to_dict
 from .toolbox import ToolLike, flatten, prepare_all
@@ -48,7 +48,6 @@ from .views import Step, texts
 if TYPE_CHECKING:
     from .attachments import Attachment
     from .conversations import AnyConversation
-    from .models import AnyModel
 
 __all__ = [
     "Mark",
