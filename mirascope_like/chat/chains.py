@@ -6,6 +6,7 @@ nothing again.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -155,6 +156,22 @@ class _Chain(Generic[F]):
 
     def _to_dict(self) -> ChainDict:
         return {"version": VERSION, "responses": [dict_of(round.turn) for round in self._rounds.turns]}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.done:
+            raise TypeError("The chain is not complete, so it cannot be copied or pickled: read it first.")
+        turns = [round.turn for round in self._rounds.turns]
+        return object.__new__, (type(self),), (self.conversation, turns)
+
+    def __setstate__(self, state: tuple[AnyConversation, Sequence[Turn[Any]]]) -> None:
+        conversation, turns = state
+        _Chain.__init__(self, turns[0].prompt, conversation, None)
+        for turn in turns:
+            turn.conversation = conversation
+        self._rounds.restore([_Round(turn, self._place) for turn in turns])
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
 
     def __repr__(self) -> str:
         state = "done" if self.done else "not yet done"

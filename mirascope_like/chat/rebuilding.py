@@ -1,7 +1,8 @@
 """Complete responses that no model was asked for: from their JSON form, from one another, and for tests.
 
-Pickles of responses and conversations hold their JSON forms, so they hold no key. They also have the tools, and a
-response has its format, if these can be pickled.
+Pickles of responses and conversations hold their JSON forms, so they hold no key. They also have the tools, if these
+can be pickled; a response also has its format, its files, and the results of the tools that ran before it. The pickle
+of a chain holds its conversation and responses.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .prompts import BaseModel, Prompt
 from .records import check_form, prompt_args, usage_from_dict
 from .stored import AllowFiles
 from .toolbox import ToolLike
+from .tools import ToolResult
 from .turns import Turn, dict_of, restore, said
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
     made.set_usage(input=turn.input_tokens, output=turn.output_tokens, details=turn.token_details)
     made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
     made.finish_reason, made.format = turn.finish_reason, turn.format
-    made.id, made.stored, made.executed = turn.id, turn.stored, set(turn.executed)
+    made.id, made.stored, made.executed, made.ran = turn.id, turn.stored, set(turn.executed), list(turn.ran)
     messages = deepcopy(said(turn))
     restore(made, messages, list(_events(messages)), _moment(started), duration_ms)
     return made
@@ -77,12 +79,21 @@ def check_complete(turn: Turn[Any]) -> None:
 def reduce_response(turn: Turn[Any]) -> tuple[Any, ...]:
     """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
     check_complete(turn)
-    return _unpickled, (type(turn), dict_of(turn), turn.format, picklable_tools(turn.prompt.given_tools))
+    tools, files = picklable_tools(turn.prompt.given_tools), list(turn.prompt.attachments)
+    return _unpickled, (type(turn), dict_of(turn), turn.format, tools, files, list(turn.ran))
 
 
-def _unpickled(kind: type[R], data: Mapping[str, Any], format: AnyFormat | None, tools: Sequence[ToolLike] | None) -> R:
+def _unpickled(
+    kind: type[R],
+    data: Mapping[str, Any],
+    format: AnyFormat | None,
+    tools: Sequence[ToolLike] | None,
+    files: Sequence[Attachment],
+    ran: Sequence[ToolResult],
+) -> R:
     turn = rebuilt(kind, data, None, allow_files=False)
-    turn.format = format
+    turn.format, turn.ran = format, ran
+    turn.prompt = replace(turn.prompt, attachments=files)
     if tools is not None:
         turn.prompt = replace(turn.prompt, given_tools=tools)
     return turn

@@ -29,6 +29,7 @@ from ..schema.toolkits import Toolkit
 from ..types import content as c
 from ..types.context import Context
 from ..types.timeout import Timeout, as_timeout
+from ..types.tool_errors import to_picklable
 from ..types.tool_results import materialize_result, result_images, result_text_without_images
 from .attachments import Attachment, from_media, to_media
 from .convert import args_text
@@ -74,6 +75,17 @@ class ToolResult:
     tool_call_id: str | None = None
     instance: object = None
     exception: BaseException | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave `instance` out of a pickle: it may hold keys, and what belongs to this process."""
+        error = None if self.exception is None else to_picklable(self.exception)
+        return ToolResult, (self.name, self.output, self.attachments, self.tool_call_id, None, error)
+
+    def __copy__(self) -> ToolResult:
+        return replace(self)
+
+    def __deepcopy__(self, memo: object) -> ToolResult:
+        return replace(self, attachments=list(self.attachments))
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ stopped the rounds stops every later reader in the same place.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 from ..errors import ChainLimitExceeded, StreamClosedError
@@ -85,6 +85,11 @@ class Rounds(Generic[T]):
         """Make no more turns: who asks for one gets `reason`. What is under way is not cancelled, and leads nowhere."""
         if not self.finished and self._failure is None:
             self._failure = reason
+
+    def restore(self, turns: Sequence[T]) -> None:
+        """Set all turns: no other follows."""
+        self.turns = list(turns)
+        self.finished = True
 
     def check(self) -> None:
         """Raise what it was stopped with, if it was."""
