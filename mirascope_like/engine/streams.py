@@ -27,7 +27,7 @@ from .chunk_memory import ChunkMemory
 from .plan import Plan
 from .results import Result, State
 from .retry_policy import Target
-from .run import Run, interruption
+from .run import OnEnd, PlanSource, Run, interruption
 from .runtime import Runtime
 
 __all__ = ["Reader", "Stream", "open_stream"]
@@ -44,13 +44,19 @@ async def open_stream(runtime: Runtime, plan: Plan) -> Stream:
 
 class Stream:
     """A response that is arriving. See the module's docstring. `whole` asks for an undivided response, whose chunks
-    all come at once."""
+    all come at once.
 
-    def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool = False) -> None:
+    A lazy response has a plan source, which the first reader awaits, and an owner. The owner gets the result by
+    `on_end`, and keeps the stream open when all readers have gone away."""
+
+    def __init__(
+        self, runtime: Runtime, plan: Plan | PlanSource, *, whole: bool = False, on_end: OnEnd | None = None
+    ) -> None:
         self.runtime = runtime
         self.restarts: int = 0
         """How many restarts readers have seen."""
-        self._run = Run(runtime, plan, whole=whole)
+        self._run = Run(runtime, plan, whole=whole, on_end=on_end)
+        self._has_owner = on_end is not None
         self._run.limit_first_token()
         self._readers = 0
         self._restarted: RetryFailure | None = None
@@ -115,6 +121,7 @@ class Stream:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.runtime, self._run, self._memory, self.restarts = state
         self._generation, self._readers, self._restarted = self._run.generation, 0, None
+        self._has_owner = False
         self._begin_reading()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -165,9 +172,14 @@ class Stream:
         """Read to the end."""
         await Reader(self, _AFTER_ALL).next()
 
-    async def close(self) -> None:
-        """Read no more, and close the connection. What readers have seen stays readable."""
-        await self._run.close()
+    async def advance(self) -> None:
+        """Do a step when no other reader does one. What it fails with is for readers."""
+        await self._advance_unless(lambda: False)
+
+    async def close(self, reason: StreamClosedError | None = None) -> None:
+        """Read no more, and close the connection. What readers have seen stays readable; then they get `reason`, if it
+        is given."""
+        await self._run.close(reason)
         self._memory.pack()
 
     def join(self) -> None:
@@ -175,10 +187,10 @@ class Stream:
         self._readers += 1
 
     def leave(self) -> None:
-        """Note a reader that goes away. With the last one an unfinished stream counts as closed at once; its connection
-        is closed in the background."""
+        """Note a reader that goes away. With the last one an unfinished stream that has no owner counts as closed at
+        once; its connection is closed in the background."""
         self._readers -= 1
-        if self._readers == 0:
+        if self._readers == 0 and not self._has_owner:
             self._run.close_in_background()
             if self._run.is_over:
                 self._memory.pack()
