@@ -6,7 +6,7 @@ response has its format, if these can be pickled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..schema.formats import AnyFormat, Format, OutputParser
 from ..schema.pickling import can_be_pickled
 from ..types.chunks import FinishReason
-from .convert import args_text
-from .parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
+from .parts import Message, TextPart
 from .prompts import Prompt
 from .records import check_form, prompt_args, usage_from_dict
 from .stored import AllowFiles
@@ -53,7 +52,7 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, all
     elif turn.format is not None and turn.format.parser is None:
         turn.format = turn.format.with_mode("tool")  # the mode is not stored; this one takes least for granted
     turn.id, turn.stored = data["id"], True
-    restore(turn, answer, list(_events(answer)), _moment(data.get("datetime_utc")), data.get("duration_ms", 0))
+    restore(turn, answer, _moment(data.get("datetime_utc")), data.get("duration_ms", 0))
     return turn
 
 
@@ -64,8 +63,7 @@ def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
     made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
     made.finish_reason, made.format = turn.finish_reason, turn.format
     made.id, made.stored, made.executed = turn.id, turn.stored, set(turn.executed)
-    messages = deepcopy(said(turn))
-    restore(made, messages, list(_events(messages)), _moment(started), duration_ms)
+    restore(made, deepcopy(said(turn)), _moment(started), duration_ms)
     return made
 
 
@@ -105,7 +103,7 @@ def faked(
     """A complete response that says `response`."""
     turn = kind(Prompt(model=model).asking(prompt, {"attachments": attachments, "system": system}))
     answer = [Message("assistant", [TextPart(response)])] if response else []
-    restore(turn, answer, list(_events(answer)), None, 0)
+    restore(turn, answer, None, 0)
     return turn
 
 
@@ -127,28 +125,3 @@ def _model(kind: type[Turn[Any]], model_id: str) -> BaseModel:
     from .responses import AsyncResponse
 
     return get_async_model(model_id) if issubclass(kind, AsyncResponse) else get_model(model_id)
-
-
-def _events(messages: Sequence[Message]) -> Iterator[StreamEvent]:
-    """The events that messages could have come of: one or two a part."""
-    for number, message in enumerate(messages):
-        for index, part in enumerate(message.parts):
-            for event in _events_of(part):
-                yield replace(event, part_index=index, message_index=number, provider_metadata=part.provider_metadata)
-
-
-def _events_of(part: object) -> Sequence[StreamEvent]:
-    match part:
-        case TextPart(text):
-            return [StreamEvent("text", text)]
-        case ReasoningPart(text, redacted):
-            return [StreamEvent("reasoning", text, redacted=redacted)]
-        case ToolCallPart(name, arguments, id, by_provider):
-            return [
-                StreamEvent("tool_call_name", name, tool_call_id=id, server_executed=by_provider),
-                StreamEvent("tool_call_args", args_text(arguments), tool_call_id=id, server_executed=by_provider),
-            ]
-        case ToolResultPart(name, output, id, by_provider):
-            return [StreamEvent("tool_result", output, tool_call_id=id, server_executed=by_provider, tool_name=name)]
-        case _:
-            return []
