@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -13,6 +12,8 @@ from ..engine.providers import HTTPProvider, Provider, registry
 from ..engine.requests import Endpoint
 from ..engine.results import Result
 from ..engine.runtime import Runtime, run
+from ..engine.shared_texts import copy_json
+from ..schema.toolkits import Toolkit
 from ..types.chunks import Chunk, Reply, Usage
 from ..types.headers import check_headers
 from ..types.media_types import is_text_type
@@ -156,7 +157,7 @@ class _Answer:
             model_id=model.model_id,
             params=_params(prompt),
             messages=tuple(to_llm([await _loaded(runtime, message) for message in prompt.messages])),
-            toolkit=make_toolkit(prompt.tools),
+            toolkit=make_toolkit(prompt.tools) if prompt.given_tools else Toolkit(),
             format=prompt.format,
             provider=_keyed(model, prompt.key or model.key),
             retry=model.retry,
@@ -240,5 +241,5 @@ def _as_json(reply: Reply) -> dict[str, Any] | None:
         "finish_reason": reply.raw_finish_reason,
         "usage": reply.usage.raw if reply.usage else None,
     }
-    made: dict[str, Any] = json.loads(json.dumps({name: value for name, value in said.items() if value is not None}))
+    made: dict[str, Any] = copy_json({name: value for name, value in said.items() if value is not None})
     return made or None

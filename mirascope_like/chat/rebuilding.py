@@ -18,6 +18,7 @@ from ..types.chunks import FinishReason
 from .parts import Message, TextPart
 from .prompts import Prompt
 from .records import check_form, prompt_args, usage_from_dict
+from .shared_messages import pickled_messages
 from .stored import AllowFiles
 from .toolbox import ToolLike
 from .turns import Turn, dict_of, restore, said
@@ -38,9 +39,9 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, all
     prompt_data: Mapping[str, Any] = data["prompt"]
     model = model or _model(kind, data["model"])
     prompt = Prompt(model=model).asking(prompt_data.get("text"), prompt_args(prompt_data, model, {}))
-    messages = [Message.from_dict(message, allow_files=allow_files) for message in prompt_data["messages"]]
+    messages = [_message(message, allow_files) for message in prompt_data["messages"]]
     turn = kind(replace(prompt, said_already=tuple(messages), history=tuple(messages), own_history=True))
-    answer = [Message.from_dict(message, allow_files=allow_files) for message in data["messages"]]
+    answer = [_message(message, allow_files) for message in data["messages"]]
     usage = usage_from_dict(data.get("usage") or {})
     turn.set_usage(input=usage.input, output=usage.output, details=usage.details)
     turn.resolved_model = data.get("resolved_model")
@@ -76,7 +77,19 @@ def check_complete(turn: Turn[Any]) -> None:
 def reduce_response(turn: Turn[Any]) -> tuple[Any, ...]:
     """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
     check_complete(turn)
-    return _unpickled, (type(turn), dict_of(turn), turn.format, picklable_tools(turn.prompt.given_tools))
+    return _unpickled, (type(turn), _form_for_pickle(turn), turn.format, picklable_tools(turn.prompt.given_tools))
+
+
+def _form_for_pickle(turn: Turn[Any]) -> dict[str, Any]:
+    """Return the JSON form, with messages that other responses in the pickle share."""
+    data = dict_of(turn)
+    asked = {**data["prompt"], "messages": pickled_messages(turn.prompt.messages)}
+    return {**data, "prompt": asked, "messages": pickled_messages(said(turn))}
+
+
+def _message(data: Any, allow_files: AllowFiles) -> Message:
+    """Return the message of a JSON form, or of a pickle."""
+    return data if isinstance(data, Message) else Message.from_dict(data, allow_files=allow_files)
 
 
 def _unpickled(kind: type[R], data: Mapping[str, Any], format: AnyFormat | None, tools: Sequence[ToolLike] | None) -> R:

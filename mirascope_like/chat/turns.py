@@ -12,7 +12,7 @@ functions at the end are for the other modules of this API.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -58,6 +58,7 @@ __all__ = [
     "close",
     "dict_of",
     "followed",
+    "forget_messages",
     "go_on",
     "record_of",
     "restore",
@@ -82,7 +83,6 @@ class Turn(Facts, Generic[F]):
         self,
         prompt: Prompt,
         conversation: AnyConversation | None = None,
-        queue: Queue | None = None,
         place: Place | None = None,
         replies_to: Turn[Any] | None = None,
     ) -> None:
@@ -92,7 +92,7 @@ class Turn(Facts, Generic[F]):
         self.conversation: AnyConversation | None = conversation
         self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
         self.ran: Sequence[ToolResult] = ()
-        self._queue = queue
+        self._queue: Queue | None = conversation.queue if conversation is not None and place is None else None
         self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
         self.replies_to: Turn[Any] | None = replies_to
         """The response whose `reply()` made this one."""
@@ -150,11 +150,9 @@ class Turn(Facts, Generic[F]):
     async def _finish(self) -> None:
         stream = self._stream
         while stream is not None and not stream.finished:
-            try:
-                await stream.finish()
-            except StreamRestarted as restarted:  # of no concern to those who want the whole response
-                if restarted is stream.failure:  # but what `execute` reads was restarted
-                    raise
+            if (failure := stream.failure) is not None:
+                raise failure
+            await stream.advance()
         if self._callbacks:
             await self._call_back()
 
@@ -175,23 +173,25 @@ class Turn(Facts, Generic[F]):
 
     async def _plan(self) -> Plan:
         self._started = datetime.now(UTC)
-        await self._enter()
+        if self.conversation is not None:
+            await self._enter(self.conversation)
         if self._ended is not None:  # closed meanwhile
             self._leave()
             raise _closed()
         if self.conversation is not None and not self.prompt.own_history:
             self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
-        await prepare_all(self._runtime, self.prompt.given_tools)
+        if self.prompt.given_tools:
+            await prepare_all(self._runtime, self.prompt.given_tools)
         return await self._answer.plan(self._runtime, self, self._labels())
 
-    async def _enter(self) -> None:
+    async def _enter(self, conversation: AnyConversation) -> None:
         if self._queue is not None:
             await self._queue.enter(self.place)
-        if self.conversation is None or self.replies_to is None or self.conversation.ends_with(self.replies_to):
+        if self.replies_to is None or conversation.ends_with(self.replies_to):
             return
         # It went on elsewhere since this reply was made, and must not lose that.
         self._leave()
-        self.conversation = self.conversation.branch_at(self.replies_to)
+        self.conversation = conversation.branch_at(self.replies_to)
         self._queue = self.conversation.queue
         await self._queue.enter(self.place)
 
@@ -209,7 +209,7 @@ class Turn(Facts, Generic[F]):
     @property
     def _thread(self) -> str:
         """The id of its conversation, or what a log calls responses without one: by the first of them."""
-        if self.conversation is not None and any(each is self for each in self.conversation.responses[:-1]):
+        if self.conversation is not None and self.done and not self.conversation.ends_with(self):
             return new_id()  # the conversation went on since: this is a branch
         first: Turn[Any] = self
         while first.continued is not None:
@@ -383,8 +383,7 @@ class Turn(Facts, Generic[F]):
         conversation = None if self.conversation is None else self.conversation.continued_from(self)
         if conversation is not None and runs_tools:  # now, in case the next answer fails
             conversation.messages = base.messages
-        queue = None if conversation is None else conversation.queue
-        return type(self)(prompt, conversation, queue, replies_to=self)
+        return type(self)(prompt, conversation, replies_to=self)
 
     async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
         tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
@@ -540,6 +539,21 @@ def record_of(turn: Turn[Any]) -> list[Message]:
     messages = [*turn.prompt.messages, *said(turn)]
     why = why_unfinished(turn.finish_reason)
     return messages if why is None else with_results(messages, refuse_calls(calls_of(turn), why))
+
+
+def forget_messages(turn: Turn[Any], ids: Collection[int]) -> None:
+    """Leave what comes before the last of some messages, found by their `id()`, out of a turn's history. The system
+    prompt stays. A response that said one of them is no longer the one that the turn replies to."""
+    prompt = turn.prompt
+    said_already = None if prompt.said_already is None else _without(prompt.said_already, ids)
+    turn.prompt = replace(prompt, history=_without(prompt.history, ids), said_already=said_already)
+    if turn.replies_to is not None and any(id(message) in ids for message in said(turn.replies_to)):
+        turn.replies_to = None
+
+
+def _without(messages: Sequence[Message], ids: Collection[int]) -> Sequence[Message]:
+    end = max((n + 1 for n, message in enumerate(messages) if id(message) in ids), default=0)
+    return (*(message for message in messages[: min(end, 1)] if message.role == "system"), *messages[end:])
 
 
 def dict_of(turn: Turn[Any]) -> ResponseDict:

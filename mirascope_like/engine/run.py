@@ -37,6 +37,7 @@ from .requests import ChunkSource, Exchange, WholeResponse
 from .results import CallId, Result, State
 from .retry_policy import Decision, Raise, Retry, RetryPolicy
 from .runtime import Runtime, Spawner, Waker
+from .shared_texts import share_texts
 from .tool_sources import resolve_tools
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ class _Attempt:
 
 
 class Run:
-    """See the module's docstring. `whole` asks for an undivided response: then all chunks come at once.
-
-    `on_end` takes the result over: the run does not keep it then. If it raises, the run fails with that error."""
+    """See the module's docstring. `whole` asks for an undivided response: then all chunks come at once. If `on_end`
+    raises, the run fails with that error."""
 
     def __init__(self, runtime: Runtime, plan: Plan | PlanSource, *, whole: bool, on_end: OnEnd | None = None) -> None:
         self.is_over: bool = False
@@ -189,7 +189,7 @@ class Run:
             call_id=self._call_id,
             plan=attempt.plan,
             state=state,
-            reply=Reply() if self._whole and error is not None else accumulator.reply(),
+            reply=self._make_reply(accumulator, error),
             provider_id=prepared.endpoint.provider_id,
             model=prepared.request.model,
             format=prepared.format,
@@ -202,6 +202,11 @@ class Run:
             request_id=attempt.request_id,
             rate_limit_headers=attempt.rate_limit_headers,
         )
+
+    def _make_reply(self, accumulator: Accumulator, error: BaseException | None) -> Reply:
+        if self._whole:
+            return Reply() if error is not None else accumulator.reply()
+        return share_texts(accumulator.reply())
 
     @property
     def _keeps_raw(self) -> bool:
@@ -418,8 +423,7 @@ class Run:
         finally:
             if self._reporter is not None:
                 self._reporter.end(self.result, error)
-            if self._on_end is not None:
-                self.result = self._on_end = None
+            self._on_end = None
         return True
 
     def _hand_over(self, on_end: OnEnd) -> Exception | None:
@@ -429,6 +433,12 @@ class Run:
         except Exception as error:
             return error
         return None
+
+    def release(self) -> None:
+        """Keep neither the result of a run that is over nor its messages: its owner has them."""
+        if self.result is not None:
+            self._policy.plan = replace(self._policy.plan, messages=())
+        self.result = None
 
     def _give_up(self, reason: StreamClosedError | None = None) -> bool:
         """Close the run without its connection; return whether it was still open."""

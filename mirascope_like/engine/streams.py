@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import FeatureNotSupportedError, RetryFailure, StreamClosedError, StreamRestarted
-from ..types.chunks import Chunk, ContentChunk
+from ..types.chunks import Chunk, ContentChunk, Reply
 from .chunk_memory import ChunkMemory
 from .plan import Plan
 from .results import Result, State
@@ -115,7 +115,7 @@ class Stream:
     def __getstate__(self) -> tuple[object, ...]:
         if not self._run.is_over:
             raise TypeError("The stream is not read to its end, so it cannot be copied or pickled: finish() it first.")
-        self._memory.pack()
+        self._pack()
         return self.runtime, self._run, self._memory, self.restarts
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -173,14 +173,20 @@ class Stream:
         await Reader(self, _AFTER_ALL).next()
 
     async def advance(self) -> None:
-        """Do a step when no other reader does one. What it fails with is for readers."""
-        await self._advance_unless(lambda: False)
+        """Do a step when no other reader does one, for a reader that wants no chunks. Raises no error of the call."""
+        restarts = self.restarts
+        self._readers += 1
+        try:
+            await self._advance_unless(lambda: False)
+        finally:
+            if restarts == self.restarts:
+                self._readers -= 1
 
     async def close(self, reason: StreamClosedError | None = None) -> None:
         """Read no more, and close the connection. What readers have seen stays readable; then they get `reason`, if it
         is given."""
         await self._run.close(reason)
-        self._memory.pack()
+        self._pack()
 
     def join(self) -> None:
         """Note a reader that begins."""
@@ -193,7 +199,7 @@ class Stream:
         if self._readers == 0 and not self._has_owner:
             self._run.close_in_background()
             if self._run.is_over:
-                self._memory.pack()
+                self._pack()
 
     async def _advance_unless(self, is_needless: Callable[[], bool]) -> None:
         """Do a step of the run when no other reader does one, unless it is needless then."""
@@ -227,7 +233,14 @@ class Stream:
         if chunks:
             self._memory.add(chunks)
         if run.is_over:
-            self._memory.pack()
+            self._pack()
+
+    def _pack(self) -> None:
+        """Keep what is over in less memory."""
+        result = self._run.result
+        self._memory.pack(Reply() if result is None else result.reply)
+        if self._has_owner:
+            self._run.release()
 
     def _restart(self) -> None:
         """Forget the old response. If a reader has seen some of it, tell all readers."""
