@@ -37,6 +37,7 @@ CHAT = {
     f"{NAME}.chat.records",
     f"{NAME}.chat.registry",
     f"{NAME}.chat.responses",
+    f"{NAME}.chat.shared_messages",
     f"{NAME}.chat.stored",
     f"{NAME}.chat.toolbox",
     f"{NAME}.chat.tools",
