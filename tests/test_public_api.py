@@ -48,7 +48,6 @@ REACHED = {
     "super()._create_connection",
     # Of `chat.turns`, by its own functions:
     "turn._close",
-    "turn._event",
     "turn._finish",
     "turn._follow",
     "turn._go_on",
@@ -57,6 +56,11 @@ REACHED = {
     "turn._resume",
     "turn._to_dict",
     "turn._tool_calls",
+    "response._messages",
+    "response._stream",
+    "self._response._answer",
+    "self._response._call_back",
+    "self._response._stream",
 }
 # Documented names of named tuples, which begin with an underscore so as not to meet a field's.
 NAMED_TUPLE = {"_make", "_fields", "_field_defaults", "_asdict", "_replace"}

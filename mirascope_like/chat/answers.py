@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..engine.plan import Plan
@@ -11,7 +11,7 @@ from ..types.chunks import Chunk
 from .parts import Message, StreamEvent
 
 if TYPE_CHECKING:
-    from ..engine.streams import Stream
+    from ..engine.results import Result
     from .turns import Turn
 
 __all__ = ["Answering"]
@@ -20,8 +20,8 @@ __all__ = ["Answering"]
 class Answering(Protocol):
     """One answer, on its way through the engine."""
 
-    async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
-        """The engine's plan of it. Raises what is wrong with the prompt."""
+    async def plan(self, runtime: Runtime, turn: Turn[Any], labels: Mapping[str, str]) -> Plan:
+        """Make the engine's plan of it. Raises what is wrong with the prompt."""
         ...
 
     @property
@@ -29,14 +29,10 @@ class Answering(Protocol):
         """Whether the answer is asked for undivided."""
         ...
 
-    def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
-        """The events that came with a chunk; with `None`, those that came after the last."""
+    def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
+        """Return what converts the chunks of the response, one after the other, to events. Each reader has its own."""
         ...
 
-    def begin_anew(self) -> None:
-        """Forget what has come: the answer broke off, and begins anew."""
-        ...
-
-    def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
-        """The messages of the complete answer; notes on the turn what else is known of it."""
+    def messages(self, turn: Turn[Any], result: Result) -> list[Message]:
+        """Return the messages of the complete response; set what else is known of it on the turn."""
         ...

@@ -8,7 +8,7 @@ begins a call, arguments belong to the last call; each tool result is a part. An
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -18,7 +18,7 @@ from ..types.result_text import result_text
 from .convert import answered_call, args_text, arguments_of, own_block
 from .parts import Message, Metadata, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 
-__all__ = ["Assembler", "CallLike", "ChunkReader", "ChunkWriter"]
+__all__ = ["Assembler", "CallLike", "ChunkReader", "ChunkWriter", "message_events"]
 
 _KINDS = {
     "text": "text",
@@ -204,6 +204,31 @@ def _if_hashable(value: object) -> Hashable:
     except TypeError:  # a value of the author's own
         return None
     return value
+
+
+def message_events(messages: Sequence[Message]) -> Iterator[StreamEvent]:
+    """Yield events that would give these messages: one or two for each part."""
+    for number, message in enumerate(messages):
+        for index, part in enumerate(message.parts):
+            for event in _events_of(part):
+                yield replace(event, part_index=index, message_index=number, provider_metadata=part.provider_metadata)
+
+
+def _events_of(part: object) -> Sequence[StreamEvent]:
+    match part:
+        case TextPart(text):
+            return [StreamEvent("text", text)]
+        case ReasoningPart(text, redacted):
+            return [StreamEvent("reasoning", text, redacted=redacted)]
+        case ToolCallPart(name, arguments, id, by_provider):
+            return [
+                StreamEvent("tool_call_name", name, tool_call_id=id, server_executed=by_provider),
+                StreamEvent("tool_call_args", args_text(arguments), tool_call_id=id, server_executed=by_provider),
+            ]
+        case ToolResultPart(name, output, id, by_provider):
+            return [StreamEvent("tool_result", output, tool_call_id=id, server_executed=by_provider, tool_name=name)]
+        case _:
+            return []
 
 
 # -- the library's chunks ---------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from .records import ChainDict
 from .responses import AsyncResponse, Response
 from .serial import VERSION
 from .tools import PauseChain, ToolCall, ToolResult
-from .turns import Mark, Turn, calls_of, close, dict_of, event_at, followed, go_on, resumed, said, settle
+from .turns import EventReader, Turn, calls_of, close, dict_of, followed, go_on, resumed, said, settle
 from .usage import Usage, total
 from .views import AsyncView, Step, View, each, texts
 
@@ -196,7 +196,7 @@ class _ChainEvents:
         self._at = at
         self._turn: Turn[Any] | None = None
         self._number = -1
-        self._mark = Mark()
+        self._reader: EventReader | None = None
         self._base = 0
         self._waiting: list[StreamEvent] = []
         self._last_character = ""
@@ -223,7 +223,7 @@ class _ChainEvents:
         if self._turn is None:
             return False
         self._number += 1
-        self._mark = Mark()
+        self._reader = EventReader(self._turn)
         self._new_round = self._number > 0
         self._waiting += self._events_of(self._turn.ran)
         self._base += len(_told(self._turn))
@@ -242,12 +242,12 @@ class _ChainEvents:
         ]
 
     async def _read(self) -> None:
-        if self._waiting or self._turn is None:
+        if self._waiting or self._turn is None or self._reader is None:
             return
-        event = await event_at(self._turn, self._mark)
+        event = await self._reader.next()
         if event is None:
             self._base += len(said(self._turn))
-            self._turn = None
+            self._turn = self._reader = None
             return
         if event.type == "text" and event.chunk:
             self._waiting += self._space_before(event)

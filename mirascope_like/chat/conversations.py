@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from itertools import takewhile
 from typing import Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar, Unpack
 
+from ..types.lineage import get_call_id
 from ..types.messages import Message as LLMMessage
 from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
 from .convert import args_text, to_llm
@@ -25,9 +25,10 @@ from .queues import Queue
 from .rebuilding import picklable_tools
 from .records import ConversationDict, check_form, conversation_args, conversation_to_dict
 from .responses import AsyncResponse, Response
+from .shared_messages import pickled_messages
 from .stored import AllowFiles
 from .toolbox import ToolLike
-from .turns import Turn, record_of
+from .turns import Turn, forget_messages, record_of, said
 from .unfinished import refuse_pending
 
 __all__ = ["AnyConversation", "AsyncConversation", "Conversation"]
@@ -66,7 +67,8 @@ class _Conversation(Generic[R]):
     def branch_at(self, turn: Any) -> Self:
         """A branch that goes as far as one of its turns."""
         branch = self.branch()
-        branch.responses = [*takewhile(lambda each: each is not turn, self.responses), turn]
+        position = next((n for n, each in enumerate(self.responses) if each is turn), 0)  # 0: it was trimmed off
+        branch.responses = [*self.responses[:position], turn]
         branch.messages = record_of(turn)
         return branch
 
@@ -91,8 +93,25 @@ class _Conversation(Generic[R]):
         An exchange is kept or dropped whole, so no tool call loses its result; the system prompt and the last exchange
         stay. `count` says how many tokens a message has; without it, they are guessed: a token for four characters of
         texts, calls and results, and none for files.
+
+        The responses of dropped exchanges leave `responses`; one that you hold keeps its history. The other responses
+        lose the dropped messages from the history in their `prompt`.
         """
-        self.messages = trimmed(self.messages, max_messages, max_tokens, count or _guessed)
+        before = self.messages
+        self.messages = trimmed(before, max_messages, max_tokens, count or _guessed)
+        kept = set(map(id, self.messages))
+        if dropped := [message for message in before if id(message) not in kept]:
+            self._release(dropped)
+
+    def _release(self, dropped: Sequence[Message]) -> None:
+        """Forget the responses that said these messages, the last one and all before it; and in the others these
+        messages."""
+        said_by = {get_call_id(message) for message in dropped}
+        ids = set(map(id, dropped))
+        gone = [each.id in said_by or any(id(message) in ids for message in said(each)) for each in self.responses]
+        self.responses = self.responses[len(gone) - gone[::-1].index(True) if True in gone else 0 :]
+        for response in self.responses:
+            forget_messages(response, ids)
 
     def to_dict(self) -> ConversationDict:
         """The JSON form: the history, and what went with each prompt as far as it can be stored. Reads files that are
@@ -125,7 +144,8 @@ class _Conversation(Generic[R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         tools = picklable_tools(self._base.given_tools)
-        return _unpickled, (type(self), self.to_dict(), self.responses, tools)
+        data: dict[str, Any] = {**self.to_dict(), "messages": []}
+        return _unpickled, (type(self), data, self.responses, tools, pickled_messages(refuse_pending(self.messages)))
 
     def __copy__(self) -> Self:
         other = object.__new__(type(self))
@@ -181,7 +201,7 @@ class Conversation(_Conversation[Response[Any]]):
         self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
     ) -> Response[F]:
         """See `Model.prompt`. The history is what it is when the response is first read."""
-        return Response(self._asked(prompt, schema, args), self, self.queue)
+        return Response(self._asked(prompt, schema, args), self)
 
     def chain(
         self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[ChainArgs]
@@ -205,7 +225,7 @@ class AsyncConversation(_Conversation[AsyncResponse[Any]]):
         self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
     ) -> AsyncResponse[F]:
         """See `Conversation.prompt`."""
-        return AsyncResponse(self._asked(prompt, schema, args), self, self.queue)
+        return AsyncResponse(self._asked(prompt, schema, args), self)
 
     def chain(
         self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[ChainArgs]
@@ -226,9 +246,14 @@ AnyConversation: TypeAlias = Conversation | AsyncConversation
 
 
 def _unpickled(
-    kind: type[_Conversation[R]], data: ConversationDict, responses: Sequence[R], tools: Sequence[ToolLike] | None
+    kind: type[_Conversation[R]],
+    data: ConversationDict,
+    responses: Sequence[R],
+    tools: Sequence[ToolLike] | None,
+    messages: Sequence[Message],
 ) -> _Conversation[R]:
     made = kind.from_dict(data) if tools is None else kind.from_dict(data, tools=tools)
+    made.messages = list(messages)
     return made.with_responses(responses)
 
 

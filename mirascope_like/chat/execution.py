@@ -6,7 +6,7 @@ What an author's code raises goes through untouched.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 from ..engine.events import has_subscribers
 from ..engine.plan import Plan
 from ..engine.requests import ChunkSource, Endpoint, WholeResponse
+from ..engine.results import Result
 from ..engine.runtime import Runtime
-from ..engine.streams import Stream
 from ..errors import StreamClosedError
 from ..schema.dialects.definitions import PLAIN, Dialect
 from ..schema.formats import AnyFormat
-from ..types.chunks import Chunk, FinishReasonChunk, Usage, UsageChunk
+from ..types.chunks import Chunk, FinishReasonChunk, PrivateChunk, Usage, UsageChunk
 from ..types.messages import Message as LLMMessage
 from ..types.params import Params
 from ..wire.codec import Request
@@ -28,7 +28,8 @@ from ..wire.features import UNKNOWN, Features
 from .assembly import Assembler, ChunkWriter
 from .attachments import Attachment, loaded, to_media
 from .convert import to_llm
-from .facts import begin_anew
+from .facts import begin_anew, new_call_id
+from .history import identified
 from .origins import OWN
 from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
 from .prompts import BaseModel, Prompt
@@ -53,9 +54,8 @@ class Execution:
         self._model = model
         self._key = prompt.key
         self._assembler = Assembler()
-        self._fresh: list[StreamEvent] = []
 
-    async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
+    async def plan(self, runtime: Runtime, turn: Turn[Any], labels: Mapping[str, str]) -> Plan:
         """`execute` gets the prompt as it is; all else in the plan is for those who observe calls."""
         if self._model.retry is not None and self._model.retry.fallback_models:
             raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
@@ -67,18 +67,15 @@ class Execution:
             toolkit=make_toolkit(prompt.tools),
             format=_observable_format(prompt.format) if observed else None,
             provider=_Provider(self, turn),
+            retry=self._model.retry,
+            labels=labels,
         )
 
-    def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
-        fresh, self._fresh = self._fresh, []
-        return fresh
+    def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
+        return _events
 
-    def begin_anew(self) -> None:
-        self._assembler = Assembler()
-        self._fresh = []
-
-    def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
-        return self._said(turn)
+    def messages(self, turn: Turn[Any], result: Result) -> list[Message]:
+        return identified(self._said(turn), new_call_id)
 
     def _said(self, turn: Turn[Any]) -> list[Message]:
         return self._assembler.messages(turn.added_calls)
@@ -95,7 +92,7 @@ class Execution:
 
     def begin(self, turn: Turn[Any]) -> Iterator[Any] | AsyncIterator[Any]:
         """Call `execute`. What an attempt before this one said is forgotten."""
-        self.begin_anew()
+        self._assembler = Assembler()
         begin_anew(turn)
         key = {"key": self._model.get_key(self._key)} if _takes_key(self._model) else {}
         execute = cast("Any", self._model).execute
@@ -115,9 +112,11 @@ class Execution:
             item = StreamEvent("text", item)
         if not isinstance(item, StreamEvent):
             raise TypeError(f"execute() of {self._model} yields texts and StreamEvents, not {type(item).__name__}.")
-        event = self._assembler.add(item)
-        self._fresh.append(event)
-        return event
+        return self._assembler.add(item)
+
+
+def _events(chunk: Chunk | PrivateChunk) -> Sequence[StreamEvent]:
+    return [chunk.item] if isinstance(chunk, PrivateChunk) else []
 
 
 async def _observable(runtime: Runtime, messages: Sequence[Message]) -> tuple[LLMMessage, ...]:
@@ -255,7 +254,8 @@ class _Source:
         if item is _END:
             self._ended = True
             return self._execution.ending(self._turn, self._writer)
-        return self._writer.feed(self._execution.take(item))
+        event = self._execution.take(item)
+        return [cast("Chunk", PrivateChunk(event)), *self._writer.feed(event)]
 
     async def _item(self) -> object:
         if getattr(self._items, "ag_frame", self) is None:  # an event loop that ends closes its generators

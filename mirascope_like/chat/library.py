@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 from ..engine.plan import Plan
 from ..engine.providers import HTTPProvider, Provider, registry
 from ..engine.requests import Endpoint
+from ..engine.results import Result
 from ..engine.runtime import Runtime, run
-from ..engine.streams import Stream
+from ..engine.shared_texts import copy_json
+from ..schema.toolkits import Toolkit
 from ..types.chunks import Chunk, Reply, Usage
 from ..types.headers import check_headers
 from ..types.media_types import is_text_type
@@ -91,7 +92,7 @@ class _Library(BaseModel):
 
     def answering(self, prompt: Prompt) -> Answering:
         """See `BaseModel.answering`."""
-        return _Answer(self.model_id, prompt, self.provider, prompt.key or self.key)
+        return _Answer(self, whole=not prompt.stream)
 
 
 class LibraryModel(_Library, Model):
@@ -146,32 +147,27 @@ class _Keyed:
 class _Answer:
     """See `Answering`."""
 
-    def __init__(self, model_id: str, prompt: Prompt, provider: Provider | None, key: str | None) -> None:
-        self.whole: bool = not prompt.stream
-        self._model_id = model_id
-        self._provider = provider
-        self._key = key
-        self._reader = ChunkReader()
+    def __init__(self, model: _Library, *, whole: bool) -> None:
+        self.whole: bool = whole
+        self._model = model
 
-    async def plan(self, runtime: Runtime, turn: Turn[Any]) -> Plan:
-        prompt = turn.prompt
+    async def plan(self, runtime: Runtime, turn: Turn[Any], labels: Mapping[str, str]) -> Plan:
+        prompt, model = turn.prompt, self._model
         return Plan(
-            model_id=self._model_id,
+            model_id=model.model_id,
             params=_params(prompt),
             messages=tuple(to_llm([await _loaded(runtime, message) for message in prompt.messages])),
-            toolkit=make_toolkit(prompt.tools),
+            toolkit=make_toolkit(prompt.tools) if prompt.given_tools else Toolkit(),
             format=prompt.format,
-            provider=self._keyed(),
+            provider=_keyed(model, prompt.key or model.key),
+            retry=model.retry,
+            labels=labels,
         )
 
-    def events(self, chunk: Chunk | None) -> Sequence[StreamEvent]:
-        return [] if chunk is None else self._reader.feed(chunk)
+    def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
+        return ChunkReader().feed
 
-    def begin_anew(self) -> None:
-        self._reader = ChunkReader()
-
-    def messages(self, turn: Turn[Any], stream: Stream) -> list[Message]:
-        result = stream.result
+    def messages(self, turn: Turn[Any], result: Result) -> list[Message]:
         reply = result.reply
         turn.set_resolved_model(result.provider_model_name)
         turn.response_json = cast("dict[str, Any]", result.body) if self.whole else _as_json(reply)
@@ -183,13 +179,14 @@ class _Answer:
             return []
         return from_llm([result.message])
 
-    def _keyed(self) -> Provider | None:
-        if self._key is None:
-            return self._provider
-        provider, name = _asked(self._model_id, self._provider)
-        if not isinstance(provider, HTTPProvider):
-            raise ValueError(f"key= is for the library's providers; {provider.id!r} has keys of its own.")
-        return _Keyed(replace(provider, api_key=self._key), name)
+
+def _keyed(model: _Library, key: str | None) -> Provider | None:
+    if key is None:
+        return model.provider
+    provider, name = _asked(model.model_id, model.provider)
+    if not isinstance(provider, HTTPProvider):
+        raise ValueError(f"key= is for the library's providers; {provider.id!r} has keys of its own.")
+    return _Keyed(replace(provider, api_key=key), name)
 
 
 def _asked(model_id: str, provider: Provider | None) -> tuple[Provider, str]:
@@ -244,5 +241,5 @@ def _as_json(reply: Reply) -> dict[str, Any] | None:
         "finish_reason": reply.raw_finish_reason,
         "usage": reply.usage.raw if reply.usage else None,
     }
-    made: dict[str, Any] = json.loads(json.dumps({name: value for name, value in said.items() if value is not None}))
+    made: dict[str, Any] = copy_json({name: value for name, value in said.items() if value is not None})
     return made or None

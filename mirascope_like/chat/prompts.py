@@ -233,7 +233,8 @@ class BaseModel(ABC):
             raise ValueError(f"{self} does not support schemas")
         if prompt.attachments:
             check_types(prompt.attachments, self.attachment_types)
-        self._check_tools(prompt.tools)
+        if prompt.given_tools:
+            self._check_tools(prompt.tools)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the key out of a pickle."""

@@ -7,7 +7,7 @@ of a chain holds its conversation and responses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..schema.formats import AnyFormat, Format, OutputParser
 from ..schema.pickling import can_be_pickled
 from ..types.chunks import FinishReason
-from .convert import args_text
-from .parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
+from .parts import Message, TextPart
 from .prompts import BaseModel, Prompt
 from .records import check_form, prompt_args, usage_from_dict
+from .shared_messages import pickled_messages
 from .stored import AllowFiles
 from .toolbox import ToolLike
 from .tools import ToolResult
@@ -40,9 +40,9 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, all
     prompt_data: Mapping[str, Any] = data["prompt"]
     model = model or _model(kind, data["model"])
     prompt = Prompt(model=model).asking(prompt_data.get("text"), prompt_args(prompt_data, model, {}))
-    messages = [Message.from_dict(message, allow_files=allow_files) for message in prompt_data["messages"]]
+    messages = [_message(message, allow_files) for message in prompt_data["messages"]]
     turn = kind(replace(prompt, said_already=tuple(messages), history=tuple(messages), own_history=True))
-    answer = [Message.from_dict(message, allow_files=allow_files) for message in data["messages"]]
+    answer = [_message(message, allow_files) for message in data["messages"]]
     usage = usage_from_dict(data.get("usage") or {})
     turn.set_usage(input=usage.input, output=usage.output, details=usage.details)
     turn.resolved_model = data.get("resolved_model")
@@ -54,7 +54,7 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, all
     elif turn.format is not None and turn.format.parser is None:
         turn.format = turn.format.with_mode("tool")  # the mode is not stored; this one takes least for granted
     turn.id, turn.stored = data["id"], True
-    restore(turn, answer, list(_events(answer)), _moment(data.get("datetime_utc")), data.get("duration_ms", 0))
+    restore(turn, answer, _moment(data.get("datetime_utc")), data.get("duration_ms", 0))
     return turn
 
 
@@ -65,8 +65,7 @@ def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
     made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
     made.finish_reason, made.format = turn.finish_reason, turn.format
     made.id, made.stored, made.executed, made.ran = turn.id, turn.stored, set(turn.executed), list(turn.ran)
-    messages = deepcopy(said(turn))
-    restore(made, messages, list(_events(messages)), _moment(started), duration_ms)
+    restore(made, deepcopy(said(turn)), _moment(started), duration_ms)
     return made
 
 
@@ -80,7 +79,19 @@ def reduce_response(turn: Turn[Any]) -> tuple[Any, ...]:
     """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
     check_complete(turn)
     tools, files = picklable_tools(turn.prompt.given_tools), list(turn.prompt.attachments)
-    return _unpickled, (type(turn), dict_of(turn), turn.format, tools, files, list(turn.ran))
+    return _unpickled, (type(turn), _form_for_pickle(turn), turn.format, tools, files, list(turn.ran))
+
+
+def _form_for_pickle(turn: Turn[Any]) -> dict[str, Any]:
+    """Return the JSON form, with messages that other responses in the pickle share."""
+    data = dict_of(turn)
+    asked = {**data["prompt"], "messages": pickled_messages(turn.prompt.messages)}
+    return {**data, "prompt": asked, "messages": pickled_messages(said(turn))}
+
+
+def _message(data: Any, allow_files: AllowFiles) -> Message:
+    """Return the message of a JSON form, or of a pickle."""
+    return data if isinstance(data, Message) else Message.from_dict(data, allow_files=allow_files)
 
 
 def _unpickled(
@@ -115,7 +126,7 @@ def faked(
     """A complete response that says `response`."""
     turn = kind(Prompt(model=model).asking(prompt, {"attachments": attachments, "system": system}))
     answer = [Message("assistant", [TextPart(response)])] if response else []
-    restore(turn, answer, list(_events(answer)), None, 0)
+    restore(turn, answer, None, 0)
     return turn
 
 
@@ -137,28 +148,3 @@ def _model(kind: type[Turn[Any]], model_id: str) -> BaseModel:
     from .responses import AsyncResponse
 
     return get_async_model(model_id) if issubclass(kind, AsyncResponse) else get_model(model_id)
-
-
-def _events(messages: Sequence[Message]) -> Iterator[StreamEvent]:
-    """The events that messages could have come of: one or two a part."""
-    for number, message in enumerate(messages):
-        for index, part in enumerate(message.parts):
-            for event in _events_of(part):
-                yield replace(event, part_index=index, message_index=number, provider_metadata=part.provider_metadata)
-
-
-def _events_of(part: object) -> Sequence[StreamEvent]:
-    match part:
-        case TextPart(text):
-            return [StreamEvent("text", text)]
-        case ReasoningPart(text, redacted):
-            return [StreamEvent("reasoning", text, redacted=redacted)]
-        case ToolCallPart(name, arguments, id, by_provider):
-            return [
-                StreamEvent("tool_call_name", name, tool_call_id=id, server_executed=by_provider),
-                StreamEvent("tool_call_args", args_text(arguments), tool_call_id=id, server_executed=by_provider),
-            ]
-        case ToolResultPart(name, output, id, by_provider):
-            return [StreamEvent("tool_result", output, tool_call_id=id, server_executed=by_provider, tool_name=name)]
-        case _:
-            return []

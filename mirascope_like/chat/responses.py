@@ -122,7 +122,7 @@ class Response(_Restorable[F], Generic[F]):
 
     def stream_events(self) -> View[StreamEvent]:
         """Texts, reasoning and tool calls as they come."""
-        return View(self._each_event())
+        return View(self._read_events())
 
     def duration_ms(self) -> int:
         """How long the answer took, in milliseconds."""
@@ -247,7 +247,7 @@ class AsyncResponse(_Restorable[F], Generic[F]):
 
     def astream_events(self) -> AsyncView[StreamEvent]:
         """See `Response.stream_events`."""
-        return AsyncView(self._each_event())
+        return AsyncView(self._read_events())
 
     async def duration_ms(self) -> int:
         """See `Response.duration_ms`."""

@@ -1,41 +1,42 @@
-"""One turn: a prompt and its answer, which is asked for when it is first read.
+"""One response: a prompt, and what the model answers when it is first read.
 
-Reading goes through one `Stream` of the engine, step by step under a lock, into a memory of events. So any number
-of tasks or threads may read one turn, each sees all of it, and the model is asked once. What reading failed with (an
-error, a cancellation, being closed) every later read fails with too: half an answer is never taken for a whole one.
-If an answer breaks off and is asked for again, readers that had already received part of the first one get
-`StreamRestarted`.
+Reading goes through a `Stream` of the engine, which asks the model once, keeps what arrived, and shows it to any number
+of tasks or threads. Its plan source takes the response's turn in the queue of its conversation, prepares toolboxes,
+reads files and converts the messages. At its end the messages join the conversation, before any reader sees the end.
 
-All is written once, as coroutines over a `Runtime`. The classes of the two colours, in `responses`, only say which. The
-functions at the end are for the other modules of this face.
+All is written once, as coroutines over a `Runtime`. The sync and async classes, in `responses`, only say which. The
+functions at the end are for the other modules of this API.
 """
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from weakref import WeakMethod
 
 from typing_extensions import TypeVar
 
-from ..engine.results import CallId
+from ..engine.plan import Plan
+from ..engine.results import CallId, Result, State
 from ..engine.runtime import Runtime
-from ..engine.streams import Stream
+from ..engine.streams import Reader, Stream
 from ..engine.unfinished_responses import check_call_count, why_unfinished
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id
 from ..types.unfinished import get_unfinished
-from .answers import Answering
-from .facts import Facts, new_call_id, with_id
-from .history import client_calls, identified, with_results
+from .assembly import message_events
+from .facts import Facts, with_id
+from .history import client_calls, with_results
 from .ids import new_id
-from .parts import Message, StreamEvent, ToolCallPart
+from .parts import Message, StreamEvent, TextPart, ToolCallPart
 from .pauses import note_pause
 from .prompts import AnyModel, Prompt
 from .queues import Place, Queue
@@ -50,13 +51,13 @@ if TYPE_CHECKING:
     from .conversations import AnyConversation
 
 __all__ = [
-    "Mark",
+    "EventReader",
     "Turn",
     "calls_of",
     "close",
     "dict_of",
-    "event_at",
     "followed",
+    "forget_messages",
     "go_on",
     "record_of",
     "restore",
@@ -70,17 +71,8 @@ F = TypeVar("F", default=Any)
 T = TypeVar("T", bound="Turn[Any]")
 
 
-@dataclass(slots=True)
-class Mark:
-    """Where somebody reads: how many events of which answer were shown. Who has seen none of an answer that began anew
-    reads the new one."""
-
-    events: Sequence[StreamEvent] = ()
-    position: int = 0
-
-
 class Turn(Facts, Generic[F]):
-    """A prompt and its answer. See the module's docstring."""
+    """A prompt and its response. See the module's docstring."""
 
     _runtime: ClassVar[Runtime]
     _unread: ClassVar[str]
@@ -90,7 +82,6 @@ class Turn(Facts, Generic[F]):
         self,
         prompt: Prompt,
         conversation: AnyConversation | None = None,
-        queue: Queue | None = None,
         place: Place | None = None,
         replies_to: Turn[Any] | None = None,
     ) -> None:
@@ -100,24 +91,20 @@ class Turn(Facts, Generic[F]):
         self.conversation: AnyConversation | None = conversation
         self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
         self.ran: Sequence[ToolResult] = ()
-        self._queue = queue
+        self._queue: Queue | None = conversation.queue if conversation is not None and place is None else None
         self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
         self.replies_to: Turn[Any] | None = replies_to
         """The response whose `reply()` made this one."""
         self.stored: bool = False
         """Whether it comes from a JSON form, whose id may be that of somebody else's response."""
-        self._lock = self._runtime.lock()
-        self._stream: Stream | None = None
-        self._answer: Answering | None = None
-        self._taken = 0
-        self._events: list[StreamEvent] = []  # another list for each answer, so that its readers notice
-        self._restarted: StreamRestarted | None = None
         self._messages: list[Message] = []
         self._callbacks: list[Callable[[Any], Any]] = []
-        self._done = False
-        self._failure: Exception | None = None
         self._started: datetime | None = None
         self._ended: datetime | None = None
+        self._answer = prompt.model.answering(prompt)
+        # Weak, so that dropping the response drops its stream, which closes the connection.
+        plan_source, on_end = partial(_make_plan, WeakMethod(self._plan)), partial(_end, WeakMethod(self._end))
+        self._stream: Stream | None = Stream(self._runtime, plan_source, whole=self._answer.whole, on_end=on_end)
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
@@ -139,7 +126,7 @@ class Turn(Facts, Generic[F]):
     @property
     def done(self) -> bool:
         """Whether the answer is complete. One that failed never is."""
-        return self._done
+        return self._stream is None or self._stream.finished
 
     def text_or_raise(self) -> str:
         """The text, if the answer is complete; `ValueError` if it is not."""
@@ -153,131 +140,59 @@ class Turn(Facts, Generic[F]):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def _event(self, mark: Mark) -> StreamEvent | None:
-        while True:
-            done, failure = self._done, self._failure  # before the events are looked at, for they come first
-            if mark.position < len(mark.events):
-                mark.position += 1
-                return mark.events[mark.position - 1]
-            if mark.events is not self._events:
-                if mark.position and self._restarted is not None:
-                    raise StreamRestarted(self._restarted.failure)
-                mark.events = self._events
-            elif done:
-                return None
-            elif failure is not None:
-                raise failure
-            else:
-                await self._more(mark.events, mark.position)
-
-    async def _more(self, events: Sequence[StreamEvent], position: int) -> None:
-        """Read on, until there is an event at this position of these, or there will be none."""
-        async with self._lock:
-            completes = not self._settled(events, position) and await self._guarded()
-        if completes:
-            await self._call_back()
-
-    def _settled(self, events: Sequence[StreamEvent], position: int) -> bool:
-        known = position < len(events) or events is not self._events
-        return known or self._done or self._failure is not None
-
-    def _each_event(self) -> Step[StreamEvent]:
-        return partial(self._event, Mark())
+    def _read_events(self) -> Step[StreamEvent]:
+        return EventReader(self).next
 
     def _texts(self) -> Step[str]:
-        return texts(self._each_event())
+        return texts(self._read_events())
 
     async def _finish(self) -> None:
-        while not self._done:
-            if self._failure is not None:
-                raise self._failure
-            await self._more(self._events, len(self._events))
+        stream = self._stream
+        while stream is not None and not stream.finished:
+            if (failure := stream.failure) is not None:
+                raise failure
+            await stream.advance()
+        if self._callbacks:
+            await self._call_back()
 
     async def _go_on(self) -> bool:
-        """Read on by a step; whether there was one to do. What it fails with is told to those who read."""
-        if self._done or self._failure is not None:
+        """Read on by a step; return whether there was one to do. Its error is for those who read."""
+        stream = self._stream
+        if stream is None or stream.finished or stream.failure is not None:
             return False
         with suppress(Exception):
-            await self._more(self._events, len(self._events))
+            await stream.advance()
+            if stream.finished:
+                await self._call_back()
         return True
 
     async def _close(self) -> None:
-        if self._done:
-            return
-        if self._failure is None:
-            self._fail(StreamClosedError("The response was closed before its end."))
         if self._stream is not None:
-            await self._stream.close()
+            await self._stream.close(_closed())
 
-    async def _guarded(self) -> bool:
-        """One step; whether it was the last. What it fails with is what the turn failed with from then on."""
-        try:
-            return await self._step()
-        except Exception as error:
-            self._fail(error)
-            raise
-        except BaseException as error:
-            self._fail(StreamClosedError(f"Reading the response was interrupted ({type(error).__name__})."))
-            raise
-
-    async def _step(self) -> bool:
-        if self._stream is None or self._answer is None:
-            self._stream, self._answer = await self._begin()
-            if self._failure is not None:  # closed in the meantime
-                raise self._failure
-        known = self._stream.restarts
-        try:
-            chunk = await self._stream.pull(self._taken, known)
-        except StreamRestarted as restarted:
-            if self._stream.restarts == known:  # what `execute` reads was restarted: that is its failure
-                raise
-            self._forget(restarted)
-            self._answer.begin_anew()
-            return False
-        if chunk is not None:
-            chunks = self._stream.take(self._taken)  # all that came at once
-            for chunk in chunks:
-                self._events.extend(self._answer.events(chunk))
-            self._taken += len(chunks)
-            return False
-        self._events.extend(self._answer.events(None))
-        said = identified(self._answer.messages(self, self._stream), new_call_id)
-        result = self._stream.result
-        self.set_finish_reason(result.reply.finish_reason)
-        self._messages = [set_call_id(message, self.id) for message in self._marked(said)]
-        self.format = result.format or self.format  # a model that a user wrote is held to nothing
-        self._complete()
-        return True
-
-    def _marked(self, said: Sequence[Message]) -> list[Message]:
-        return mark_unfinished(said, why_unfinished(self.finish_reason))
-
-    async def _begin(self) -> tuple[Stream, Answering]:
+    async def _plan(self) -> Plan:
         self._started = datetime.now(UTC)
-        await self._enter()
+        if self.conversation is not None:
+            await self._enter(self.conversation)
+        if self._ended is not None:  # closed meanwhile
+            self._leave()
+            raise _closed()
         if self.conversation is not None and not self.prompt.own_history:
             self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
-        await prepare_all(self._runtime, self.prompt.given_tools)
-        answer = self.model.answering(self.prompt)
-        plan = replace(await answer.plan(self._runtime, self), labels=self._labels(), retry=self.model.retry)
-        return Stream(self._runtime, plan, whole=answer.whole), answer
+        if self.prompt.given_tools:
+            await prepare_all(self._runtime, self.prompt.given_tools)
+        return await self._answer.plan(self._runtime, self, self._labels())
 
-    async def _enter(self) -> None:
+    async def _enter(self, conversation: AnyConversation) -> None:
         if self._queue is not None:
             await self._queue.enter(self.place)
-        if self.conversation is None or self.replies_to is None or self.conversation.ends_with(self.replies_to):
+        if self.replies_to is None or conversation.ends_with(self.replies_to):
             return
         # It went on elsewhere since this reply was made, and must not lose that.
         self._leave()
-        self.conversation = self.conversation.branch_at(self.replies_to)
+        self.conversation = conversation.branch_at(self.replies_to)
         self._queue = self.conversation.queue
         await self._queue.enter(self.place)
-
-    def _forget(self, restarted: StreamRestarted) -> None:
-        """What came so far counts no more."""
-        self._restarted = restarted
-        self._events = []
-        self._taken = 0
 
     def _labels(self) -> dict[str, str]:
         if self.conversation is not None:
@@ -293,7 +208,7 @@ class Turn(Facts, Generic[F]):
     @property
     def _thread(self) -> str:
         """The id of its conversation, or what a log calls responses without one: by the first of them."""
-        if self.conversation is not None and any(each is self for each in self.conversation.responses[:-1]):
+        if self.conversation is not None and self.done and not self.conversation.ends_with(self):
             return new_id()  # the conversation went on since: this is a branch
         first: Turn[Any] = self
         while first.continued is not None:
@@ -302,21 +217,29 @@ class Turn(Facts, Generic[F]):
             return new_id()
         return first.id if self.conversation is None else self.conversation.id
 
-    def _complete(self) -> None:
+    def _end(self, result: Result | None) -> None:
+        self._ended = datetime.now(UTC)  # before it leaves: see `_plan`
+        try:
+            if result is not None and result.state is State.DONE:
+                self._complete(result)
+        finally:
+            self._leave()
+
+    def _complete(self, result: Result) -> None:
+        messages = self._answer.messages(self, result)
+        self.set_finish_reason(result.reply.finish_reason)
+        self._messages = [set_call_id(message, self.id) for message in self._marked(messages)]
+        self.format = result.format or self.format  # a model that a user wrote is held to nothing
         if self.conversation is not None:
             self.conversation.add(self)
-        self._leave()
-        self._ended = datetime.now(UTC)
-        self._done = True
 
-    def _fail(self, error: Exception) -> None:
-        self._failure = error
-        self._leave()
+    def _marked(self, messages: Sequence[Message]) -> list[Message]:
+        return mark_unfinished(messages, why_unfinished(self.finish_reason))
 
     async def _call_back(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
         failures: list[Exception] = []
-        for callback in callbacks:
+        while self._callbacks:
+            callback = self._callbacks.pop(0)
             try:
                 await self._runtime.invoke_inline(partial(callback, self))
             except Exception as error:  # the others are called all the same
@@ -325,10 +248,9 @@ class Turn(Facts, Generic[F]):
             raise failures[0]
 
     async def _on_done(self, callback: Callable[[Self], Any]) -> None:
-        if self._done:
-            await self._runtime.invoke_inline(partial(callback, self))
-        else:
-            self._callbacks.append(callback)
+        self._callbacks.append(callback)
+        if self.done:
+            await self._call_back()
 
     def _leave(self) -> None:
         if self._queue is not None:
@@ -337,11 +259,12 @@ class Turn(Facts, Generic[F]):
     # -- what there is at the end -------------------------------------------------------------------------------------
 
     def _check_done(self) -> None:
-        if not self._done:
+        if not self.done:
             raise ValueError(f"Response {self._unread}")
 
     def _said_text(self) -> str:
-        return "".join(event.chunk for event in self._events if event.type == "text")
+        parts = [part for message in self._messages for part in message.parts]
+        return "".join([part.text for part in parts if isinstance(part, TextPart)])
 
     def _tool_calls(self) -> list[ToolCall]:
         calls = client_calls(self._messages)
@@ -379,7 +302,7 @@ class Turn(Facts, Generic[F]):
         return response_to_dict(self, self._messages, self._usage(), *times, self._plain_value())
 
     def __repr__(self) -> str:
-        text = self._said_text() if self._done else f"... {self._unread} ..."
+        text = self._said_text() if self.done else f"... {self._unread} ..."
         return f"<{type(self).__name__} prompt={self.prompt.prompt!r} text={text!r}>"
 
     # -- tools, and what follows --------------------------------------------------------------------------------------
@@ -459,8 +382,7 @@ class Turn(Facts, Generic[F]):
         conversation = None if self.conversation is None else self.conversation.continued_from(self)
         if conversation is not None and runs_tools:  # now, in case the next answer fails
             conversation.messages = base.messages
-        queue = None if conversation is None else conversation.queue
-        return type(self)(prompt, conversation, queue, replies_to=self)
+        return type(self)(prompt, conversation, replies_to=self)
 
     async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
         tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
@@ -513,14 +435,73 @@ class Turn(Facts, Generic[F]):
         if self.conversation is not None and (kept or isinstance(error, PauseChain)):
             self.conversation.messages = with_results(messages, kept)
 
-    def _restore(
-        self, messages: Sequence[Message], events: Sequence[StreamEvent], started: datetime | None, duration_ms: int
-    ) -> None:
+    def _restore(self, messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
+        self._stream = None
         self._messages = self._marked(messages)
-        self._events = list(events)
         self._started = started
         self._ended = None if started is None else started + timedelta(milliseconds=duration_ms)
-        self._done = True
+
+
+async def _make_plan(method: WeakMethod[Callable[[], Any]]) -> Plan:
+    make_plan = method()
+    assert make_plan is not None, "somebody reads the response"
+    plan: Plan = await make_plan()
+    return plan
+
+
+def _end(method: WeakMethod[Callable[[Result | None], None]], result: Result | None) -> None:
+    end = method()
+    if end is not None:  # else the response was dropped
+        end(result)
+
+
+def _closed() -> StreamClosedError:
+    return StreamClosedError("The response was closed before its end.")
+
+
+class EventReader:
+    """Reads the events of a response, from the first. Dropping it loses nothing.
+
+    If the response begins anew, a reader that has given an event raises `StreamRestarted`; another reads the new one.
+    """
+
+    def __init__(self, response: Turn[Any]) -> None:
+        self._response = response
+        self._events: deque[StreamEvent] = deque()  # of the last chunk
+        self._has_given = False
+        self._reader: Reader | None = None
+        if response._stream is None:
+            self._events.extend(message_events(response._messages))
+        else:
+            self._begin(response._stream)
+
+    def _begin(self, stream: Stream) -> None:
+        self._reader = Reader(stream)
+        self._convert = self._response._answer.event_converter()
+
+    async def next(self) -> StreamEvent | None:
+        """Return the next event; `None` after the last. Raises what reading failed with, and `StreamRestarted`."""
+        while not self._events:
+            if self._reader is None or not await self._read(self._reader):
+                return None
+        self._has_given = True
+        return self._events.popleft()
+
+    async def _read(self, reader: Reader) -> bool:
+        """Read a chunk; return whether there was one."""
+        stream = self._response._stream
+        try:
+            chunk = reader.peek() or await reader.next()
+        except StreamRestarted as restarted:
+            if self._has_given or stream is None or restarted is stream.failure:
+                raise
+            self._begin(stream)
+            return True
+        if chunk is None:
+            await self._response._call_back()
+            return False
+        self._events.extend(self._convert(chunk))
+        return True
 
 
 # -- for the other modules of this face, so that users need not see it ------------------------------------------------
@@ -541,11 +522,6 @@ async def go_on(turn: Turn[Any]) -> bool:
     return await turn._go_on()
 
 
-async def event_at(turn: Turn[Any], mark: Mark) -> StreamEvent | None:
-    """The event at a mark, which moves on; `None` behind the last. Raises `StreamRestarted`, too."""
-    return await turn._event(mark)
-
-
 def running(turn: Turn[Any]) -> AbstractContextManager[None]:
     """While its model's own code runs: that cannot wait for the turn's end."""
     return turn.place.running()
@@ -562,6 +538,21 @@ def record_of(turn: Turn[Any]) -> list[Message]:
     messages = [*turn.prompt.messages, *said(turn)]
     why = why_unfinished(turn.finish_reason)
     return messages if why is None else with_results(messages, refuse_calls(calls_of(turn), why))
+
+
+def forget_messages(turn: Turn[Any], ids: Collection[int]) -> None:
+    """Leave what comes before the last of some messages, found by their `id()`, out of a turn's history. The system
+    prompt stays. A response that said one of them is no longer the one that the turn replies to."""
+    prompt = turn.prompt
+    said_already = None if prompt.said_already is None else _without(prompt.said_already, ids)
+    turn.prompt = replace(prompt, history=_without(prompt.history, ids), said_already=said_already)
+    if turn.replies_to is not None and any(id(message) in ids for message in said(turn.replies_to)):
+        turn.replies_to = None
+
+
+def _without(messages: Sequence[Message], ids: Collection[int]) -> Sequence[Message]:
+    end = max((n + 1 for n, message in enumerate(messages) if id(message) in ids), default=0)
+    return (*(message for message in messages[: min(end, 1)] if message.role == "system"), *messages[end:])
 
 
 def dict_of(turn: Turn[Any]) -> ResponseDict:
@@ -585,12 +576,6 @@ async def resumed(turn: T, calls: Sequence[ToolCallPart]) -> T:
     return await turn._resume(calls)
 
 
-def restore(
-    turn: Turn[Any],
-    messages: Sequence[Message],
-    events: Sequence[StreamEvent],
-    started: datetime | None,
-    duration_ms: int,
-) -> None:
+def restore(turn: Turn[Any], messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
     """Make a turn one that was answered before."""
-    turn._restore(messages, events, started, duration_ms)
+    turn._restore(messages, started, duration_ms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
 from typing import Any, TypeAlias, cast, overload
 
@@ -18,6 +18,7 @@ from ..types.chunks import (
     Chunk,
     ContentChunk,
     MetaChunk,
+    RawMessageChunk,
     Reply,
     TextChunk,
     ThoughtChunk,
@@ -25,10 +26,12 @@ from ..types.chunks import (
     ToolCallEndChunk,
     ToolCallStartChunk,
 )
+from .shared_texts import reply_texts
 
 __all__ = ["ChunkMemory", "PackedChunks"]
 
 _OF_CALLS = (ToolCallStartChunk, ToolCallChunk, ToolCallEndChunk)
+_NO_TEXTS: Mapping[str, str] = {}
 _Delta: TypeAlias = TextChunk | ThoughtChunk | ToolCallChunk
 
 
@@ -70,10 +73,13 @@ class ChunkMemory:
                 positions.append(len(kept))
             kept.append(chunk)
 
-    def pack(self) -> None:
-        """Keep the chunks in less memory, and add no more."""
-        if not isinstance(self._chunks, PackedChunks):
-            self._chunks = PackedChunks(self._chunks)
+    def pack(self, reply: Reply) -> None:
+        """Keep the chunks in less memory, and add no more. What the whole reply says too is kept once."""
+        if isinstance(self._chunks, PackedChunks):
+            return
+        self._chunks = PackedChunks(self._chunks, reply_texts(reply))
+        raw = RawMessageChunk(reply.raw_message or {})
+        self._metadata = [(position, raw if chunk == raw else chunk) for position, chunk in self._metadata]
 
     def hand_out(self, position: int) -> ContentChunk:
         """Return the chunk at a position, which a reader now sees."""
@@ -148,9 +154,10 @@ class _Prefix:
 
 
 class PackedChunks(Sequence[ContentChunk]):
-    """A sequence of chunks that takes little memory. It makes a chunk each time one is asked for."""
+    """A sequence of chunks that takes little memory. It makes a chunk each time one is asked for. `texts` are used in
+    place of equal strings."""
 
-    def __init__(self, chunks: Iterable[ContentChunk]) -> None:
+    def __init__(self, chunks: Iterable[ContentChunk], texts: Mapping[str, str] = _NO_TEXTS) -> None:
         self._rows: list[ContentChunk | _DeltaRow] = []
         self._starts = array("I")  # the position of the first chunk of each row
         self._length = 0
@@ -160,7 +167,7 @@ class PackedChunks(Sequence[ContentChunk]):
                 for chunk in row:
                     self._append(chunk, 1)
             else:
-                self._append(_DeltaRow(*key, cast("Sequence[_Delta]", row)), len(row))
+                self._append(_DeltaRow(*key, cast("Sequence[_Delta]", row), texts), len(row))
 
     def _append(self, row: ContentChunk | _DeltaRow, length: int) -> None:
         self._rows.append(row)
@@ -203,11 +210,14 @@ class _DeltaRow:
 
     __slots__ = ("_cuts", "_id", "_kind", "_text")
 
-    def __init__(self, kind: type[_Delta], id: str, chunks: Sequence[_Delta]) -> None:
+    def __init__(self, kind: type[_Delta], id: str, chunks: Sequence[_Delta], texts: Mapping[str, str]) -> None:
         self._kind = kind
         self._id = id
-        self._text = "".join([chunk.delta for chunk in chunks])
-        self._cuts = array("I", accumulate((len(chunk.delta) for chunk in chunks), initial=0))
+        text = "".join([chunk.delta for chunk in chunks])
+        self._text = texts.get(text, text)
+        self._cuts = array(
+            "H" if len(text) < 1 << 16 else "I", accumulate((len(chunk.delta) for chunk in chunks), initial=0)
+        )
 
     def __iter__(self) -> Iterator[_Delta]:
         return map(self.chunk, range(len(self._cuts) - 1))

@@ -8,14 +8,18 @@ A `Run` has one owner, which calls `advance` again and again; it has no lock. St
 What belongs to one attempt (the lease of the gate, the prepared request, the source of chunks, what converts them) is
 an `_Attempt`, which a retry replaces whole. `_end` is the only place that sets a final state: it makes the `Result`,
 drops everything else, and reports the end of the call once. After it nothing is sent.
+
+A lazy call has a plan source in place of a plan. The first `advance` awaits it; if it fails, the run fails, and nothing
+is retried.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import RetryFailure, StreamClosedError
 from ..types.chunks import META_CHUNKS, Accumulator, Chunk, Reply, TextChunk, TextStartChunk
@@ -33,13 +37,18 @@ from .requests import ChunkSource, Exchange, WholeResponse
 from .results import CallId, Result, State
 from .retry_policy import Decision, Raise, Retry, RetryPolicy
 from .runtime import Runtime, Spawner, Waker
+from .shared_texts import share_texts
 from .tool_sources import resolve_tools
 
 if TYPE_CHECKING:
     from ..wire.unsupported_params import Adjustment
 
-__all__ = ["Run", "interruption"]
+__all__ = ["OnEnd", "PlanSource", "Run", "interruption"]
 
+PlanSource: TypeAlias = Callable[[], Awaitable[Plan]]
+"""Makes the plan of a call when the call begins."""
+OnEnd: TypeAlias = Callable[[Result | None], object]
+"""Gets the result of a call before anybody can see that the call is over; `None` if no request was made ready."""
 
 _OTHER_LOOP = (
     "The stream was begun in another event loop, where its connection is, so it was closed. Read it in that loop: "
@@ -92,9 +101,10 @@ class _Attempt:
 
 
 class Run:
-    """See the module's docstring. `whole` asks for an undivided response: then all chunks come at once."""
+    """See the module's docstring. `whole` asks for an undivided response: then all chunks come at once. If `on_end`
+    raises, the run fails with that error."""
 
-    def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool) -> None:
+    def __init__(self, runtime: Runtime, plan: Plan | PlanSource, *, whole: bool, on_end: OnEnd | None = None) -> None:
         self.is_over: bool = False
         self.result: Result | None = None
         """The response, after the end; `None` if no request was made ready."""
@@ -104,13 +114,11 @@ class Run:
         """How often the response was begun anew."""
         self._step: State = State.NEW
         self._final: State | None = None
-        self._call_id = CallId(plan.labels.get("id"))
         self._runtime = runtime
         self._whole = whole
-        self._limits = Limits(runtime, plan.params)
+        self._on_end = on_end
         self._limits_first_token = False
         self._gate: Gate = start_gate(runtime)
-        self._policy = RetryPolicy(plan, self._limits, runtime.clock)
         self._reporter: CallReporter | None = None
         self._spawn: Spawner | None = None
         self._loop: object | None = None  # to which the connection belongs
@@ -119,6 +127,16 @@ class Run:
         self._attempt: _Attempt | None = None
         self._to_end: list[None] = [None]  # who pops it ends the run, which several threads may want to
         self._forget(())
+        self._plan_source: PlanSource | None = None
+        if isinstance(plan, Plan):
+            self._set_plan(plan)
+        else:
+            self._plan_source = plan
+
+    def _set_plan(self, plan: Plan) -> None:
+        self._call_id = CallId(plan.labels.get("id"))
+        self._limits = Limits(self._runtime, plan.params)
+        self._policy = RetryPolicy(plan, self._limits, self._runtime.clock)
 
     def _forget(self, beginning: Sequence[Chunk]) -> None:
         """Begin the response anew: empty, or with the text that it continues."""
@@ -171,7 +189,7 @@ class Run:
             call_id=self._call_id,
             plan=attempt.plan,
             state=state,
-            reply=Reply() if self._whole and error is not None else accumulator.reply(),
+            reply=self._make_reply(accumulator, error),
             provider_id=prepared.endpoint.provider_id,
             model=prepared.request.model,
             format=prepared.format,
@@ -184,6 +202,11 @@ class Run:
             request_id=attempt.request_id,
             rate_limit_headers=attempt.rate_limit_headers,
         )
+
+    def _make_reply(self, accumulator: Accumulator, error: BaseException | None) -> Reply:
+        if self._whole:
+            return Reply() if error is not None else accumulator.reply()
+        return share_texts(accumulator.reply())
 
     @property
     def _keeps_raw(self) -> bool:
@@ -240,6 +263,8 @@ class Run:
     async def _begin_attempt(self) -> _Attempt | None:
         """Wait for the gate, and make the request; `None` if the run was closed meanwhile. No error is retried."""
         if self._step is State.NEW:  # the call begins with its first attempt
+            if self._plan_source is not None and not await self._make_plan(self._plan_source):
+                return None
             await self._begin()
         self._step = State.SENDING
         if not self._whole:
@@ -253,6 +278,12 @@ class Run:
             lease.settle(None, {}, self.error)
             return None
         return self._make_attempt(lease, waited=self._runtime.clock() - asked)
+
+    async def _make_plan(self, plan_source: PlanSource) -> bool:
+        """Make the plan; return whether it is still wanted then."""
+        self._plan_source = None
+        self._set_plan(await plan_source())
+        return not self._is_ending
 
     async def _begin(self) -> None:
         """Report the call, and list the tools that it has now."""
@@ -377,8 +408,11 @@ class Run:
         attempt, accumulator = self._attempt, self._accumulator
         if attempt is not None:  # before the run is over, for other threads that look for it then
             self.result = self._make_result(attempt, accumulator, state, error)
+        if self._on_end is not None and (failure := self._hand_over(self._on_end)) is not None:
+            state, error = State.FAILED, failure
+            self.result = self.result and replace(self.result, state=state, error=error)
         self._final, self.error, self.is_over = state, error, True
-        self._attempt = None
+        self._attempt = self._plan_source = None
         if not self._whole:  # else nobody keeps the run
             self._accumulator = Accumulator()
         try:
@@ -389,21 +423,36 @@ class Run:
         finally:
             if self._reporter is not None:
                 self._reporter.end(self.result, error)
+            self._on_end = None
         return True
 
-    def _give_up(self) -> bool:
+    def _hand_over(self, on_end: OnEnd) -> Exception | None:
+        """Hand the result to the owner of the run; return what goes wrong with it."""
+        try:
+            on_end(self.result)
+        except Exception as error:
+            return error
+        return None
+
+    def release(self) -> None:
+        """Keep neither the result of a run that is over nor its messages: its owner has them."""
+        if self.result is not None:
+            self._policy.plan = replace(self._policy.plan, messages=())
+        self.result = None
+
+    def _give_up(self, reason: StreamClosedError | None = None) -> bool:
         """Close the run without its connection; return whether it was still open."""
         if self.is_over:
             return False
         if self._has_content():  # it was being answered, as far as anybody can tell
             self._policy.refund()
         message = "The stream was closed before its end. What had arrived is in the response's properties."
-        return self._end(State.CLOSED, StreamClosedError(message))
+        return self._end(State.CLOSED, reason or StreamClosedError(message))
 
-    async def close(self) -> None:
-        """Read no more, and close the connection."""
+    async def close(self, reason: StreamClosedError | None = None) -> None:
+        """Read no more, and close the connection. Later reads raise `reason`, if it is given."""
         attempt = self._attempt
-        self._give_up()
+        self._give_up(reason)
         if attempt is not None:
             await self._close_attempt(attempt)
 

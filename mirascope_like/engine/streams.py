@@ -22,12 +22,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import FeatureNotSupportedError, RetryFailure, StreamClosedError, StreamRestarted
-from ..types.chunks import Chunk, ContentChunk
+from ..types.chunks import Chunk, ContentChunk, Reply
 from .chunk_memory import ChunkMemory
 from .plan import Plan
 from .results import Result, State
 from .retry_policy import Target
-from .run import Run, interruption
+from .run import OnEnd, PlanSource, Run, interruption
 from .runtime import Runtime
 
 __all__ = ["Reader", "Stream", "open_stream"]
@@ -44,13 +44,19 @@ async def open_stream(runtime: Runtime, plan: Plan) -> Stream:
 
 class Stream:
     """A response that is arriving. See the module's docstring. `whole` asks for an undivided response, whose chunks
-    all come at once."""
+    all come at once.
 
-    def __init__(self, runtime: Runtime, plan: Plan, *, whole: bool = False) -> None:
+    A lazy response has a plan source, which the first reader awaits, and an owner. The owner gets the result by
+    `on_end`, and keeps the stream open when all readers have gone away."""
+
+    def __init__(
+        self, runtime: Runtime, plan: Plan | PlanSource, *, whole: bool = False, on_end: OnEnd | None = None
+    ) -> None:
         self.runtime = runtime
         self.restarts: int = 0
         """How many restarts readers have seen."""
-        self._run = Run(runtime, plan, whole=whole)
+        self._run = Run(runtime, plan, whole=whole, on_end=on_end)
+        self._has_owner = on_end is not None
         self._run.limit_first_token()
         self._readers = 0
         self._restarted: RetryFailure | None = None
@@ -109,12 +115,13 @@ class Stream:
     def __getstate__(self) -> tuple[object, ...]:
         if not self._run.is_over:
             raise TypeError("The stream is not read to its end, so it cannot be copied or pickled: finish() it first.")
-        self._memory.pack()
+        self._pack()
         return self.runtime, self._run, self._memory, self.restarts
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.runtime, self._run, self._memory, self.restarts = state
         self._generation, self._readers, self._restarted = self._run.generation, 0, None
+        self._has_owner = False
         self._begin_reading()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -165,23 +172,34 @@ class Stream:
         """Read to the end."""
         await Reader(self, _AFTER_ALL).next()
 
-    async def close(self) -> None:
-        """Read no more, and close the connection. What readers have seen stays readable."""
-        await self._run.close()
-        self._memory.pack()
+    async def advance(self) -> None:
+        """Do a step when no other reader does one, for a reader that wants no chunks. Raises no error of the call."""
+        restarts = self.restarts
+        self._readers += 1
+        try:
+            await self._advance_unless(lambda: False)
+        finally:
+            if restarts == self.restarts:
+                self._readers -= 1
+
+    async def close(self, reason: StreamClosedError | None = None) -> None:
+        """Read no more, and close the connection. What readers have seen stays readable; then they get `reason`, if it
+        is given."""
+        await self._run.close(reason)
+        self._pack()
 
     def join(self) -> None:
         """Note a reader that begins."""
         self._readers += 1
 
     def leave(self) -> None:
-        """Note a reader that goes away. With the last one an unfinished stream counts as closed at once; its connection
-        is closed in the background."""
+        """Note a reader that goes away. With the last one an unfinished stream that has no owner counts as closed at
+        once; its connection is closed in the background."""
         self._readers -= 1
-        if self._readers == 0:
+        if self._readers == 0 and not self._has_owner:
             self._run.close_in_background()
             if self._run.is_over:
-                self._memory.pack()
+                self._pack()
 
     async def _advance_unless(self, is_needless: Callable[[], bool]) -> None:
         """Do a step of the run when no other reader does one, unless it is needless then."""
@@ -215,7 +233,14 @@ class Stream:
         if chunks:
             self._memory.add(chunks)
         if run.is_over:
-            self._memory.pack()
+            self._pack()
+
+    def _pack(self) -> None:
+        """Keep what is over in less memory."""
+        result = self._run.result
+        self._memory.pack(Reply() if result is None else result.reply)
+        if self._has_owner:
+            self._run.release()
 
     def _restart(self) -> None:
         """Forget the old response. If a reader has seen some of it, tell all readers."""

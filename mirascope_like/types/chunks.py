@@ -28,6 +28,7 @@ __all__ = [
     "FinishReason",
     "FinishReasonChunk",
     "MetaChunk",
+    "PrivateChunk",
     "ProviderChunk",
     "ProviderToolUsage",
     "RawMessageChunk",
@@ -247,6 +248,14 @@ class ResponseInfoChunk:
     model: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class PrivateChunk:
+    """An item for the readers of one API, beside the chunks of the response. It is not part of the reply. No other API
+    reads a response with such chunks, so they are in no type."""
+
+    item: Any
+
+
 ContentChunk: TypeAlias = (
     TextStartChunk
     | TextChunk
@@ -386,6 +395,8 @@ class Accumulator:
     def _add_provider_part(self, chunk: ProviderChunk) -> None:
         self._parts.append(chunk.part)
 
+    def _skip(self, chunk: PrivateChunk) -> None: ...
+
     def _set_usage(self, chunk: UsageChunk) -> None:
         self.usage = chunk.usage
 
@@ -412,7 +423,7 @@ class Accumulator:
     def _close_part(self, part: _OpenText | _OpenThought | _OpenToolCall) -> None:
         self._parts[part.index] = part.build()
 
-    _HANDLERS: ClassVar[Mapping[type[Chunk], Callable[[Any, Any], None]]] = {
+    _HANDLERS: ClassVar[Mapping[type[Chunk | PrivateChunk], Callable[[Any, Any], None]]] = {
         TextStartChunk: _start_text_or_thought,
         TextChunk: _append_delta,
         CitationChunk: _add_citation,
@@ -424,6 +435,7 @@ class Accumulator:
         ToolCallChunk: _append_arguments,
         ToolCallEndChunk: _end_tool_call,
         ProviderChunk: _add_provider_part,
+        PrivateChunk: _skip,
         UsageChunk: _set_usage,
         FinishReasonChunk: _set_finish_reason,
         RawMessageChunk: _set_raw_message,

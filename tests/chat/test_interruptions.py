@@ -3,6 +3,7 @@ others failed."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from mirascope_like import chat
 
 from ..conftest import Colour
+from ..llm.chat_server import pieces, register
+from ..transport.server import Server
 from .conftest import call, events, scripted
 
 
@@ -329,3 +332,60 @@ def test_an_answer_that_its_event_loop_left_unfinished_is_not_taken_for_whole(na
 
     native.run(begin)
     native.run(finish)
+
+
+# -- readers that are cancelled ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read_whole", [True, False])
+def test_a_reader_that_is_cancelled_leaves_the_response_to_the_others(server: Server, read_whole: bool) -> None:
+    """Under asyncio, where the HTTP client can repeat the read that was cancelled."""
+    server.answer = server.drip
+    register(server)
+    rest = pieces("one two three")
+
+    async def scenario() -> list[str]:
+        response = chat.get_async_model("test/model").prompt("Hi")
+        begun = asyncio.Event()
+
+        async def read() -> list[str]:
+            texts: list[str] = []
+            async for text in response:
+                texts.append(text)
+                begun.set()
+            return texts
+
+        reading = asyncio.create_task(read())
+        for _ in range(3):
+            server.push(rest.pop(0))
+        await begun.wait()
+        other: asyncio.Task[Any] = asyncio.create_task(response.text() if read_whole else read())
+        await asyncio.sleep(0)  # both wait for more now, the first one at the connection
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        for piece in [*rest, None]:
+            server.push(piece)
+        return ["".join(await other), await response.text()]
+
+    assert asyncio.run(scenario()) == ["one two three"] * 2
+
+
+def test_the_last_reader_that_is_cancelled_closes_the_response(native: Colour, server: Server) -> None:
+    server.answer = server.drip
+    register(server)
+
+    async def scenario() -> None:
+        response = chat.get_async_model("test/model").prompt("Hi")
+        server.push(pieces("one two three")[0])
+        async with anyio.create_task_group() as group:
+            group.start_soon(response.text)
+            await anyio.wait_all_tasks_blocked()
+            await anyio.to_thread.run_sync(server.arrived.get)
+            group.cancel_scope.cancel()
+        with pytest.raises(chat.StreamClosedError, match="interrupted"):
+            await response.text()
+        server.push(None)
+        assert await anyio.to_thread.run_sync(server.gone.get)
+
+    native.run(scenario)

@@ -14,6 +14,7 @@ from mirascope_like.types.chunks import (
     CitationChunk,
     ContentChunk,
     ProviderChunk,
+    Reply,
     TextChunk,
     TextEndChunk,
     TextStartChunk,
@@ -53,7 +54,7 @@ def test_packing_changes_nothing(chunks: Sequence[Chunk], data: st.DataObject) -
     memory, other = ChunkMemory(), ChunkMemory()
     for each in (memory, other):
         each.add(chunks)
-    other.pack()
+    other.pack(Reply())
     positions = st.integers(0, len(memory))
     for _ in range(len(memory) and 3):
         position = data.draw(positions)
@@ -66,6 +67,6 @@ def test_packing_changes_nothing(chunks: Sequence[Chunk], data: st.DataObject) -
 def test_no_chunks_are_added_after_packing() -> None:
     memory = ChunkMemory()
     memory.add([TextStartChunk(), TextChunk("a")])
-    memory.pack()
+    memory.pack(Reply())
     memory.add([TextChunk("b")])
     assert len(memory) == 2
