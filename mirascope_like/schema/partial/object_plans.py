@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast, get_origin
 
 from ..class_fields import AttributeMapping, FieldTypes, annotate, field_from_hint, read_field_infos, resolve_hints
+from ..dialects.definitions import Dialect
 from ..pydantic_internals import complete_model, get_dataclass_fields, has_only_field_validation, make_model_instance
 from ..type_schema import ENVELOPE
 from .containers import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
-from .type_plans import LiteralPlan, PlanResolver, TypePlan
+from .type_plans import LiteralPlan, TypePlan
 
 __all__ = [
     "DataclassPlan",
@@ -27,10 +28,6 @@ __all__ = [
 
 class ObjectPlan(TypePlan):
     """Objects with known members. Subclasses say how to make an instance."""
-
-    def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
 
     @cached_property
     def members(self) -> Mapping[str, tuple[str, TypePlan]]:
@@ -58,20 +55,6 @@ class ObjectPlan(TypePlan):
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return opening == "{"
-
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`. `null` is dropped where it is not a value: it stands for the default."""
-        if not isinstance(value, dict):
-            return value
-        fields = cast("dict[str, Any]", value)
-        made: dict[str, Any] = {}
-        for name, each in fields.items():
-            plan = self.members[name][1] if name in self.members else None
-            if plan is None or (each is None and _accepts_null(plan)):
-                made[name] = each
-            elif each is not None:
-                made[name] = plan.decode(each)
-        return made
 
 
 class ModelPlan(ObjectPlan):
@@ -102,10 +85,6 @@ class ModelPlan(ObjectPlan):
 class RootModelPlan(TypePlan):
     """Pydantic's root models: one field, without a name in JSON."""
 
-    def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
-
     @cached_property
     def inner(self) -> TypePlan:
         """The plan of the field."""
@@ -126,10 +105,6 @@ class RootModelPlan(TypePlan):
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return self.inner.accepts(opening)
-
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        return self.inner.decode(value)
 
 
 class DataclassPlan(ObjectPlan):
@@ -173,23 +148,18 @@ class TypedDictPlan(ObjectPlan):
 class _RawPlan(TypePlan):
     """A value that may tell which of several types an object has: plain JSON."""
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str, dialect: Dialect) -> Any:
         return json.loads(text)
 
 
 class UnionPlan(TypePlan):
     """One of several types."""
 
-    def __init__(self, kind: Any, options: Iterable[Any], plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
-        self._option_kinds = options
-
     @cached_property
     def options(self) -> Sequence[TypePlan]:
         """The plans of the types, with nested unions flattened."""
         found: list[TypePlan] = []
-        for plan in map(self._plan_for, self._option_kinds):
+        for plan in self.parts:
             found += plan.options if isinstance(plan, UnionPlan) else [plan]
         return found
 
@@ -213,14 +183,6 @@ class UnionPlan(TypePlan):
         """See `TypePlan.accepts`."""
         return any(option.accepts(opening) for option in self.options)
 
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        opening = "{" if isinstance(value, dict) else "["
-        options = [option for option in self.options if option.accepts(opening)]
-        if len(options) > 1 and isinstance(value, dict):
-            options = [option for option in options if _can_be(option, cast("dict[str, Any]", value))]
-        return options[0].decode(value) if len(options) == 1 else cast("Any", value)
-
 
 class EnvelopePlan(TypePlan):
     """The whole text: a value, or a value in an envelope."""
@@ -236,21 +198,6 @@ class EnvelopePlan(TypePlan):
         if has_envelope_field or opening == "[":
             return self._bare_plan.make_container(opening)
         return EnvelopeContainer(self._bare_plan)
-
-
-def _can_be(option: TypePlan, value: Mapping[str, Any]) -> bool:
-    """Whether an object can have a type, judged by its names and tags."""
-    if not isinstance(option, ObjectPlan):
-        return True
-    return all(option.has_member(name) and option.can_have(name, each) for name, each in value.items())
-
-
-def _accepts_null(plan: TypePlan) -> bool:
-    try:
-        plan.parse("null")
-    except ValueError:
-        return False
-    return True
 
 
 _RAW_PLAN = _RawPlan(Any)
