@@ -204,7 +204,8 @@ class Format(Generic[F]):
         # If all fields have defaults, Pydantic would read an unrequested envelope as an object without any field.
         if finite and self._is_sent_unchanged and _ENVELOPED.match(text) is None:
             try:
-                return self._type_schema.adapter.validate_json(text)
+                value: F = self._type_schema.adapter.validate_json(text)
+                return value
             except ValueError:
                 pass  # the text is more than JSON, or another type: the search below tells
         return self._find_value(text)[1]
