@@ -159,9 +159,8 @@ def _find_or_create_conversation(
     labelled = _labelled_conversation(connection, plan, tenant)
     found = labelled or _continued_conversation(connection, plan, tenant) or call.call_id
     first_prompt = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
-    _insert(
-        connection, "conversations", {"id": found, "name": shorten_text(first_prompt, _NAME_LENGTH), "tenant": tenant}
-    )
+    row = {"id": found, "name": shorten_text(first_prompt, _NAME_LENGTH), "tenant": tenant}
+    _insert(connection, "conversations", row)
     return found
 
 

@@ -20,7 +20,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -29,14 +29,13 @@ from ...schema.dialects.definitions import ANTHROPIC
 from ...types import content as c
 from ...types.chunks import Chunk
 from ...types.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ...types.result_text import result_text
-from ...types.tool_results import result_images
 from ..codec import EncodedRequest, JsonObject, Request
 from ..message_encoding import (
     NO_TEXT,
     CallIdFormat,
     arguments_object,
     can_send_verbatim,
+    encode_result,
     make_valid_name,
     message_text,
     tag_system_text,
@@ -271,14 +270,10 @@ def _encode_result(output: c.ToolOutput[Any], request: Request) -> JsonObject:
 
 
 def _encode_result_content(result: object, request: Request) -> str | list[JsonObject]:
-    if not result_images(result):
-        text = result_text(result)
-        return text if text.strip() else ""
-    items = cast("Sequence[object]", result if isinstance(result, list | tuple) else [result])
-    blocks = [
-        _encode_image(item, request) if isinstance(item, c.Image) else _text_block(result_text(item)) for item in items
-    ]
-    return [block for block in blocks if not _is_blank(block)]
+    content = encode_result(result, _text_block, lambda image: _encode_image(image, request))
+    if isinstance(content, str):
+        return content if content.strip() else ""
+    return [block for block in content if not _is_blank(block)]
 
 
 def _encode_call(part: c.ToolCall) -> JsonObject:

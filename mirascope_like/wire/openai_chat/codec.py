@@ -32,7 +32,9 @@ from ..message_encoding import (
     arguments_object,
     can_send_verbatim,
     data_url,
+    document_file,
     encode_user_content,
+    image_url,
     make_valid_name,
     message_text,
     warn_omitted,
@@ -137,7 +139,7 @@ class OpenAIChat:
     def _encode_part(self, part: c.UserContentPart, request: Request) -> JsonObject:
         match part:
             case c.Image(source):
-                return {"type": "image_url", "image_url": {"url": _image_url(source)}}
+                return {"type": "image_url", "image_url": {"url": image_url(source)}}
             case c.Audio(source):
                 return _encode_audio(source, request)
             case c.Document(source):
@@ -157,9 +159,8 @@ class OpenAIChat:
                 return {"type": "document_url", "document_url": data_url(media_type, data)}
             case c.URLDocumentSource(url) if self.dialect.documents == "document_url":
                 return {"type": "document_url", "document_url": url}
-            case c.Base64DocumentSource(data, media_type):
-                name = f"document.{media_type.rpartition('/')[2]}"
-                return {"type": "file", "file": {"filename": name, "file_data": data_url(media_type, data)}}
+            case c.Base64DocumentSource():
+                return {"type": "file", "file": document_file(source)}
             case c.URLDocumentSource():
                 feature = "A document by URL (use Document.download)"
                 raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
@@ -266,10 +267,6 @@ def _encode_format(format: Format[Any], request: Request) -> JsonObject | None:
 
 def _encode_call(part: c.ToolCall) -> JsonObject:
     return {"type": "function", "id": part.id, "function": {"name": part.name, "arguments": part.args or "{}"}}
-
-
-def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:
-    return source.url if isinstance(source, c.URLImageSource) else data_url(source.mime_type, source.data)
 
 
 def _output_text(output: c.ToolOutput[Any]) -> str:

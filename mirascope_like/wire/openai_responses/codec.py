@@ -13,7 +13,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import FeatureNotSupportedError
@@ -21,15 +21,15 @@ from ...schema.dialects.definitions import OPENAI
 from ...types import content as c
 from ...types.chunks import Chunk
 from ...types.messages import AssistantMessage, SystemMessage, UserMessage
-from ...types.result_text import result_text
-from ...types.tool_results import result_images
 from ..codec import EncodedRequest, JsonObject, Request
 from ..message_encoding import (
     NO_TEXT,
     CallIdFormat,
     can_send_verbatim,
-    data_url,
+    document_file,
+    encode_result,
     encode_user_content,
+    image_url,
     make_valid_name,
     message_text,
     warn_omitted,
@@ -132,9 +132,7 @@ def _input_text(text: str) -> JsonObject:
 
 
 def _input_image(image: c.Image) -> JsonObject:
-    source = image.source
-    url = source.url if isinstance(source, c.URLImageSource) else data_url(source.mime_type, source.data)
-    return {"type": "input_image", "image_url": url, "detail": "auto"}
+    return {"type": "input_image", "image_url": image_url(image.source), "detail": "auto"}
 
 
 def _encode_document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocumentSource) -> JsonObject:
@@ -143,9 +141,8 @@ def _encode_document(source: c.Base64DocumentSource | c.TextDocumentSource | c.U
             return _input_text(text)
         case c.URLDocumentSource(url):
             return {"type": "input_file", "file_url": url}
-        case c.Base64DocumentSource(data, media_type):
-            name = f"document.{media_type.rpartition('/')[2]}"
-            return {"type": "input_file", "filename": name, "file_data": data_url(media_type, data)}
+        case c.Base64DocumentSource():
+            return {"type": "input_file", **document_file(source)}
 
 
 def _encode_call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
@@ -154,20 +151,13 @@ def _encode_call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
         return {
             "type": f"{kind}_output",
             "call_id": _CALL_IDS.make_valid(output.id),
-            "output": _encode_output(output.result),
+            "output": encode_result(output.result, _input_text, _input_image),
         }
     # A built-in tool's result is its output in the API's form, or a dict of all fields that the API requires.
     result: Any = output.result
     fields = cast("JsonObject", result) if isinstance(result, dict) else {"output": result}
     id_name = "id" if kind == "local_shell_call" else "call_id"
     return {"type": f"{kind}_output", id_name: _CALL_IDS.make_valid(output.id), **fields}
-
-
-def _encode_output(result: object) -> str | list[JsonObject]:
-    if not result_images(result):
-        return result_text(result)
-    items = cast("Sequence[object]", result) if isinstance(result, list | tuple) else [result]
-    return [_input_image(item) if isinstance(item, c.Image) else _input_text(result_text(item)) for item in items]
 
 
 def _encode_call(part: c.ToolCall) -> JsonObject:
