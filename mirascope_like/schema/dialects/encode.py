@@ -16,21 +16,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from ..raw_schema import references
 from .decode import (
     ENTRIES,
-    IDENTITY,
-    ArrayDecoder,
-    EntriesDecoder,
-    JsonTextDecoder,
-    MappingDecoder,
-    ObjectDecoder,
-    ReferenceDecoder,
-    TupleDecoder,
-    UnionDecoder,
     ValueDecoder,
+    decode_array,
+    decode_entries,
+    decode_json_text,
+    decode_mapping,
+    decode_object,
+    decode_reference,
+    decode_tuple,
+    decode_union,
+    identity,
     json_type,
 )
 from .definitions import PLAIN, Dialect, InexpressibleError
@@ -64,16 +65,16 @@ class EncodedSchema(NamedTuple):
     """A schema in a dialect. `decoder` turns values of it into values of the original schema."""
 
     schema: dict[str, Any]
-    decoder: ValueDecoder = IDENTITY
+    decoder: ValueDecoder = identity
 
     @property
     def is_exact(self) -> bool:
         """Whether values need no decoding."""
-        return self.decoder is IDENTITY
+        return self.decoder is identity
 
     def decode(self, value: Any) -> Any:
         """Return a value without the dialect's forms. Raises nothing."""
-        return self.decoder.decode(value)
+        return self.decoder(value)
 
 
 def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
@@ -104,7 +105,7 @@ class _Encoder:
     @property
     def rewritten_names(self) -> frozenset[str]:
         """The names of the definitions that need a decoder."""
-        return frozenset(name for name, decoder in self._decoders.items() if decoder is not IDENTITY)
+        return frozenset(name for name, decoder in self._decoders.items() if decoder is not identity)
 
     def encode(self, schema: Node) -> EncodedSchema:
         root = self._encode(schema)
@@ -145,7 +146,7 @@ class _Encoder:
 
     def _encode_any(self, node: Node) -> EncodedSchema:
         schema = self._describe({"type": "string"}, node, "any JSON value, written as JSON text")
-        return EncodedSchema(schema, JsonTextDecoder())
+        return EncodedSchema(schema, decode_json_text)
 
     def _encode_reference(self, node: Node) -> EncodedSchema:
         name = _definition_name(node["$ref"])
@@ -155,7 +156,7 @@ class _Encoder:
             raise InexpressibleError(f"{name} contains itself")
         if "description" in node and name not in self._recursive:
             return self._encode({**self._definitions[name], **_drop_keywords(node, {"$ref"})})
-        decoder = ReferenceDecoder(name, self._decoders) if name in self._rewritten_names else IDENTITY
+        decoder = partial(decode_reference, name, self._decoders) if name in self._rewritten_names else identity
         schema: dict[str, Any] = {"$ref": f"#/$defs/{name}"}
         if "description" in node:  # nothing may stand beside a reference
             schema = self._describe({"anyOf": [schema]}, node)
@@ -199,15 +200,15 @@ class _Encoder:
         )
 
     def _choose_decoder(self, encoded: Sequence[EncodedSchema]) -> ValueDecoder:
-        if all(encoding.decoder is IDENTITY for encoding in encoded):
-            return IDENTITY
+        if all(encoding.decoder is identity for encoding in encoded):
+            return identity
         others = [encoding for encoding in encoded if encoding.schema.get("type") != "null"]
-        return others[0].decoder if len(others) == 1 else UnionDecoder([*encoded], self._schemas)
+        return others[0].decoder if len(others) == 1 else partial(decode_union, [*encoded], self._schemas)
 
     def _encode_values(self, node: Node, values: Sequence[Any]) -> EncodedSchema:
         if any(isinstance(value, list | dict) for value in values):
             texts = [json.dumps(value) for value in values]
-            return EncodedSchema(self._describe({"type": "string", "enum": texts}, node), JsonTextDecoder())
+            return EncodedSchema(self._describe({"type": "string", "enum": texts}, node), decode_json_text)
         groups: dict[str, list[Any]] = {}
         for value in values:
             group = groups.setdefault(json_type(value), [])
@@ -221,8 +222,8 @@ class _Encoder:
         fields = {name: self._encode(each) for name, each in properties.items()}
         needed = {name for name, each in properties.items() if name in node.get("required", ()) or _is_constant(each)}
         omittable = self._omittable_properties(properties, needed)
-        decoders = {name: encoding.decoder for name, encoding in fields.items() if encoding.decoder is not IDENTITY}
-        decoder = ObjectDecoder(decoders, omittable) if decoders or omittable else IDENTITY
+        decoders = {name: encoding.decoder for name, encoding in fields.items() if encoding.decoder is not identity}
+        decoder = partial(decode_object, decoders, omittable) if decoders or omittable else identity
         return EncodedSchema(self._object_schema(node, properties, fields, needed), decoder)
 
     def _omittable_properties(self, properties: Mapping[str, Any], needed: set[str]) -> frozenset[str]:
@@ -274,7 +275,9 @@ class _Encoder:
         }
         bounds = {"minItems": node.get("minProperties"), "maxItems": node.get("maxProperties")}
         limited = {**node, **{name: bound for name, bound in bounds.items() if bound is not None}}
-        return EncodedSchema(self._describe({"type": "array", "items": pair}, limited), MappingDecoder(value.decoder))
+        return EncodedSchema(
+            self._describe({"type": "array", "items": pair}, limited), partial(decode_mapping, value.decoder)
+        )
 
     def _encode_tuple(self, node: Node) -> EncodedSchema:
         items: Sequence[Node] = node.get("prefixItems", ())
@@ -287,12 +290,14 @@ class _Encoder:
         schema = self._object_schema(
             _drop_keywords(node, {"minItems", "maxItems"}), properties, fields, set(names[:required])
         )
-        return EncodedSchema(schema, TupleDecoder(names, [encoding.decoder for encoding in fields.values()], required))
+        return EncodedSchema(
+            schema, partial(decode_tuple, names, [encoding.decoder for encoding in fields.values()], required)
+        )
 
     def _encode_array(self, node: Node) -> EncodedSchema:
         item = self._encode(node.get("items", True))
         schema = self._describe({"type": "array", "items": item.schema}, node)
-        return EncodedSchema(schema, IDENTITY if item.decoder is IDENTITY else ArrayDecoder(item.decoder))
+        return EncodedSchema(schema, identity if item.decoder is identity else partial(decode_array, item.decoder))
 
     # -- descriptions and nulls ----------------------------------------------------------------------------------------
 
@@ -332,7 +337,7 @@ def _wrap_entries(encoding: EncodedSchema) -> EncodedSchema:
         "required": [ENTRIES],
         "additionalProperties": False,
     }
-    return EncodedSchema(schema, EntriesDecoder(encoding.decoder))
+    return EncodedSchema(schema, partial(decode_entries, encoding.decoder))
 
 
 def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a value takes the same time whether it is the first or the ten-thousandth.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..dialects.definitions import Dialect
 from ..type_schema import ENVELOPE
@@ -18,7 +18,6 @@ __all__ = [
     "DictContainer",
     "EnvelopeContainer",
     "ObjectContainer",
-    "ObjectOption",
     "PairContainer",
     "RootContainer",
     "TupleContainer",
@@ -27,42 +26,33 @@ __all__ = [
 ]
 
 
-class ValuePlan(Protocol):
+class ValuePlan:
     """What a container needs to know about the type of a value in it. `type_plans` has one for each kind of type."""
 
-    @property
-    def shows_partial_strings(self) -> bool:
-        """Whether strings are shown as they arrive."""
-        ...
-
-    @property
-    def needs_no_validation(self) -> bool:
-        """Whether what has been shown is already the final value once it is complete."""
-        ...
+    shows_partial_strings = False
+    """Whether strings are shown as they arrive."""
+    needs_no_validation = False
+    """Whether the partial value, once complete, is the final value without validation."""
 
     def make_container(self, opening: str) -> Container:
         """Return a container for an object ("{") or array ("[")."""
-        ...
+        return Container()
 
     def parse(self, text: str, dialect: Dialect) -> Any:
         """Return the value of a complete JSON text in a dialect. Raises `ValueError`."""
-        ...
+        raise NotImplementedError
 
     def parse_key(self, name: str) -> Any:
-        """Return a name in an object as a key of a mapping."""
-        ...
-
-
-class ObjectOption(ValuePlan, Protocol):
-    """One of the types that an object may turn out to have."""
+        """Return a name in an object as a key, unchanged if it is not a valid key."""
+        raise NotImplementedError
 
     def has_member(self, name: str) -> bool:
-        """Whether it has a member of this name."""
-        ...
+        """Whether values are objects with a member of this name."""
+        return False
 
     def can_have(self, name: str, value: Any) -> bool:
         """Whether a member can have a value."""
-        ...
+        return True
 
 
 class Container:
@@ -361,7 +351,7 @@ class UndecidedContainer(Container):
 
     is_undecided = True
 
-    def __init__(self, options: Sequence[ObjectOption], raw: ValuePlan) -> None:
+    def __init__(self, options: Sequence[ValuePlan], raw: ValuePlan) -> None:
         self.next_type_plan: ValuePlan | None = raw
         self._options = options
         self._name = ""

@@ -44,11 +44,11 @@ class ObjectPlan(TypePlan):
         raise NotImplementedError
 
     def has_member(self, name: str) -> bool:
-        """Whether a member has this name in JSON."""
+        """See `ValuePlan.has_member`."""
         return name in self.members
 
     def can_have(self, name: str, value: Any) -> bool:
-        """Whether a member can have a value. Only members whose type is a literal or enum are checked."""
+        """See `ValuePlan.can_have`. Only members whose type is a literal or enum are checked."""
         plan = self.members.get(name, ("", None))[1]
         return not isinstance(plan, LiteralPlan) or value in plan.values
 
@@ -70,11 +70,11 @@ class ModelPlan(ObjectPlan):
 
     @cached_property
     def needs_no_validation(self) -> bool:  # type: ignore[override]
-        """See `TypePlan.needs_no_validation`."""
+        """See `ValuePlan.needs_no_validation`."""
         return has_only_field_validation(self.kind) and all(each.is_context_free for _, each in self.members.values())
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         if opening != "{":
             return Container()
         slots: dict[str, Any] = dict.fromkeys(self._fields)
@@ -95,7 +95,7 @@ class RootModelPlan(TypePlan):
         return True  # see `ModelPlan`
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         container = self.inner.make_container(opening)
         if isinstance(container, TupleContainer) or container.value is None:
             return Container()
@@ -121,7 +121,7 @@ class DataclassPlan(ObjectPlan):
         return {name: field_from_hint(name, hints[name]) for name in names}
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         if opening != "{":
             return Container()
         cls: Any = get_origin(self.kind) or self.kind
@@ -140,7 +140,7 @@ class TypedDictPlan(ObjectPlan):
         return {name: field_from_hint(name, hint) for name, hint in resolve_hints(self.kind).items()}
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         value: dict[str, Any] = dict.fromkeys(self._fields)
         return ObjectContainer(value, value, self.members) if opening == "{" else Container()
 
@@ -168,11 +168,11 @@ class UnionPlan(TypePlan):
 
     @property
     def shows_partial_strings(self) -> bool:  # type: ignore[override]
-        """See `TypePlan.shows_partial_strings`."""
+        """See `ValuePlan.shows_partial_strings`."""
         return any(option.shows_partial_strings for option in self.options)
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         options = [option for option in self.options if option.accepts(opening)]
         if len(options) == 1:
             return options[0].make_container(opening)
@@ -192,7 +192,7 @@ class EnvelopePlan(TypePlan):
         self._bare_plan = bare
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         objects = [*self._bare_plan.options] if isinstance(self._bare_plan, UnionPlan) else [self._bare_plan]
         has_envelope_field = any(isinstance(each, ObjectPlan) and ENVELOPE in each.members for each in objects)
         if has_envelope_field or opening == "[":

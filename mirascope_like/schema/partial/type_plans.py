@@ -27,7 +27,7 @@ from uuid import UUID
 
 from ..dialects.definitions import PLAIN, Dialect
 from ..type_schema import type_schema
-from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer
+from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer, ValuePlan
 
 __all__ = [
     "AnyPlan",
@@ -41,13 +41,9 @@ __all__ = [
 ]
 
 
-class TypePlan:
+class TypePlan(ValuePlan):
     """The plan of a type. This base class shows a value only once it is complete."""
 
-    shows_partial_strings = False
-    """Whether strings are shown as they arrive."""
-    needs_no_validation = False
-    """Whether the partial value, once complete, is the final value without validation."""
     annotations: Sequence[Any] = ()
     """The metadata of `Annotated`."""
 
@@ -63,10 +59,6 @@ class TypePlan:
         """The plans of the types that it is made of, such as the type of its items."""
         return [self._plan_for(kind) for kind in self._part_types]
 
-    def make_container(self, opening: str) -> Container:
-        """Return a container for an object ("{") or array ("[")."""
-        return Container()
-
     def accepts(self, opening: str) -> bool:
         """Whether values of the type may be objects ("{") or arrays ("[")."""
         return False
@@ -81,9 +73,8 @@ class TypePlan:
         return isinstance(self.kind, type) and self.kind in _CONTEXT_FREE_TYPES
 
     def parse(self, text: str, dialect: Dialect) -> Any:
-        """Return the value of a complete JSON text in a dialect. Raises `ValueError`, also if the type can only be
-        validated inside its owner: it mentions `Self` or a name of its module, or has a validator that needs other
-        fields."""
+        """See `ValuePlan.parse`. Raises `ValueError` also if the type can only be validated inside its owner: it has
+        `Self` or a name of its module in it, or a validator that needs other fields."""
         try:
             if text[:1] in "{[" and dialect != PLAIN:
                 value = json.loads(text)
@@ -96,7 +87,7 @@ class TypePlan:
             raise ValueError("The value cannot be validated by itself.") from error
 
     def parse_key(self, name: str) -> Any:
-        """Return a name in an object as a key, unchanged if it is not a valid key."""
+        """See `ValuePlan.parse_key`."""
         try:
             return self.parse(json.dumps(name), PLAIN)
         except ValueError:
@@ -123,7 +114,7 @@ class StringPlan(TypePlan):
     needs_no_validation = True
 
     def parse_key(self, name: str) -> Any:
-        """See `TypePlan.parse_key`."""
+        """See `ValuePlan.parse_key`."""
         return name if self.needs_no_validation else super().parse_key(name)
 
 
@@ -145,7 +136,7 @@ class AnyPlan(TypePlan):
     needs_no_validation = True
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         return DictContainer(_STRING_PLAN, self) if opening == "{" else ArrayContainer(self)
 
     def accepts(self, opening: str) -> bool:
@@ -153,14 +144,14 @@ class AnyPlan(TypePlan):
         return True
 
     def parse(self, text: str, dialect: Dialect) -> Any:
-        """See `TypePlan.parse`."""
+        """See `ValuePlan.parse`."""
         return json.loads(text)
 
 
 class _CollectionPlan(TypePlan):
     @cached_property
     def needs_no_validation(self) -> bool:  # type: ignore[override]
-        """See `TypePlan.needs_no_validation`."""
+        """See `ValuePlan.needs_no_validation`."""
         return (get_origin(self.kind) or self.kind) in _PLAIN_COLLECTIONS
 
 
@@ -171,7 +162,7 @@ class ArrayPlan(_CollectionPlan):
         return self.parts[0].is_context_free
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         return ArrayContainer(self.parts[0]) if opening == "[" else Container()
 
     def accepts(self, opening: str) -> bool:
@@ -186,7 +177,7 @@ class DictPlan(_CollectionPlan):
         return self._part_types[0] is str and self.parts[1].is_context_free
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         whole = DictContainer(*self.parts)
         if opening == "{":
             return whole
@@ -228,7 +219,7 @@ class TuplePlan(TypePlan):
         return all(item.is_context_free for item in self.parts)
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         return TupleContainer(self._make_tuple, self._names, self.parts)
 
     def accepts(self, opening: str) -> bool:
