@@ -18,7 +18,7 @@ from ..errors import ParseError
 from ..types.chunks import FinishReason
 from .dialects.definitions import COMMON, PLAIN, Dialect
 from .functions import bind_function, copy_function_metadata
-from .json_extract import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
+from .json_extract import incomplete_error, is_closed_json, json_candidates, read_json, unusable_error
 from .pickling import can_be_pickled, mark_bound, reduce_decorated
 from .pydantic_internals import FunctionLike
 from .raw_schema import RawSchema
@@ -222,7 +222,7 @@ class Format(Generic[F]):
             try:
                 value = read_json(candidate)
             except ValueError as error:
-                broken = broken or (error if is_like_json(candidate) else None)
+                broken = broken or (error if candidate.startswith(("{", "[")) else None)
                 continue
             try:
                 return self._validate(value, candidate)

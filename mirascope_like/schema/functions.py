@@ -100,13 +100,11 @@ def parse_docs(fn: Callable[..., Any]) -> FunctionDocs:
         parsed = parse(f"\n{_restore_indent(text)}")  # the parser misses a section in the first line
     except ParseError:
         return FunctionDocs(text, {})
-    described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
+    if not parsed.params:
+        return FunctionDocs(text, {})
+    parameters = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
     # A parameter's description is in the schema; repeating it only costs tokens.
-    return (
-        FunctionDocs(_description_without_parameters(parsed) or function_name(fn), described)
-        if parsed.params
-        else FunctionDocs(text, {})
-    )
+    return FunctionDocs(_description_without_parameters(parsed) or function_name(fn), parameters)
 
 
 def _docstring(fn: Callable[..., Any]) -> str:

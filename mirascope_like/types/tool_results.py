@@ -18,8 +18,8 @@ __all__ = [
     "StreamResponseLike",
     "materialize_result",
     "result_images",
+    "result_items",
     "result_text_without_images",
-    "split_result",
     "stream_finisher",
 ]
 
@@ -120,21 +120,20 @@ def _read_response(response: ResponseLike) -> Any:
 
 def result_text_without_images(result: object) -> str:
     """Return the text of a tool's result without its images. Raises the errors of `result_text`."""
+    if not result_images(result):
+        return result_text(result)
     from .content import Image
 
-    return "\n".join(result_text(item) for item in split_result(result) if not isinstance(item, Image))
+    return "\n".join(result_text(item) for item in result_items(result) if not isinstance(item, Image))
 
 
 def result_images(result: object) -> list[Image]:
     """Return the images in a tool's result: the result itself, or items of a list."""
     from .content import Image
 
-    return [item for item in split_result(result) if isinstance(item, Image)]
+    return [item for item in result_items(result) if isinstance(item, Image)]
 
 
-def split_result(result: Any) -> Sequence[Any]:
-    """Return the items of a result with images in it; any other result as the only item."""
-    from .content import Image
-
-    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
-    return items if any(isinstance(item, Image) for item in items) else [result]
+def result_items(result: Any) -> Sequence[Any]:
+    """Return the items of a result that is a list; any other result as the only item."""
+    return cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]

@@ -30,7 +30,7 @@ from ..types.content import (
 from ..types.finite_json import parse_finite_json
 from ..types.messages import AssistantMessage
 from ..types.result_text import result_text
-from ..types.tool_results import result_images, split_result
+from ..types.tool_results import result_images, result_items
 from .codec import JsonObject, Request, WireError
 
 __all__ = [
@@ -157,8 +157,10 @@ def encode_result(
     """Encode a tool's result: as a list if it has images, else as text."""
     if not result_images(result):
         return result_text(result)
-    items = split_result(result)
-    return [encode_image(item) if isinstance(item, Image) else encode_text(result_text(item)) for item in items]
+    return [
+        encode_image(item) if isinstance(item, Image) else encode_text(result_text(item))
+        for item in result_items(result)
+    ]
 
 
 def image_url(source: Base64ImageSource | URLImageSource) -> str:

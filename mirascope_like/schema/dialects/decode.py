@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from itertools import takewhile
 from typing import Any, TypeAlias, cast
 
 __all__ = [
@@ -60,15 +59,17 @@ def decode_tuple(names: Sequence[str], decoders: Sequence[ValueDecoder], require
     """Decode an object whose properties are the items of an array. The first `required` items must be present."""
     if isinstance(value, list):
         items = cast("Sequence[Any]", value)
-        decoded = [decode(item) for decode, item in zip(decoders, items, strict=False)]
-        return [*decoded, *items[len(decoders) :]]
+        first = [decode(item) for decode, item in zip(decoders, items, strict=False)]
+        return [*first, *items[len(decoders) :]]
     if not isinstance(value, Mapping) or not set(cast("Mapping[str, Any]", value)) <= set(names):
         return cast("Any", value)
     fields = cast("Mapping[str, Any]", value)
-    present = takewhile(
-        lambda name: name in fields and (fields[name] is not None or names.index(name) < required), names
-    )
-    return [decode(fields[name]) for name, decode in zip(present, decoders, strict=False)]
+    decoded: list[Any] = []
+    for position, (name, decode) in enumerate(zip(names, decoders, strict=True)):
+        if name not in fields or (fields[name] is None and position >= required):
+            break
+        decoded.append(decode(fields[name]))
+    return decoded
 
 
 def decode_mapping(decode_value: ValueDecoder, value: Any) -> Any:

@@ -125,7 +125,8 @@ def _refine_plan(plan: TypePlan, kind: Any) -> TypePlan:
     refined = copy.copy(plan)
     refined.full_type = kind
     refined.annotations = (*plan.annotations, *getattr(kind, "__metadata__", ()))
-    refined.__dict__.pop("_validator", None)
+    for name in ("_schema", "_validator"):  # what was cached for the plan
+        refined.__dict__.pop(name, None)
     if get_origin(kind) is Annotated and not isinstance(plan, UnionPlan):
         refined.needs_no_validation = False
     return refined

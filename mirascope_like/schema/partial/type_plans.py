@@ -26,7 +26,7 @@ from typing import Any, TypeAlias, get_origin
 from uuid import UUID
 
 from ..dialects.definitions import PLAIN, Dialect
-from ..type_schema import type_schema
+from ..type_schema import TypeSchema, type_schema
 from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer, ValuePlan
 
 __all__ = [
@@ -78,7 +78,7 @@ class TypePlan(ValuePlan):
         try:
             if text[:1] in "{[" and dialect != PLAIN:
                 value = json.loads(text)
-                plain = type_schema(self.full_type).decode(value, dialect)
+                plain = self._schema.decode(value, dialect)
                 text = text if plain is value else json.dumps(plain)
             return self._validator.validate_json(text)
         except ValueError:
@@ -92,6 +92,10 @@ class TypePlan(ValuePlan):
             return self.parse(json.dumps(name), PLAIN)
         except ValueError:
             return name
+
+    @cached_property
+    def _schema(self) -> TypeSchema:
+        return type_schema(self.full_type)
 
     @cached_property
     def _validator(self) -> Any:
