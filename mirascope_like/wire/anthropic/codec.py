@@ -41,12 +41,18 @@ from ..message_encoding import (
     tag_system_text,
     warn_omitted,
 )
-from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..sampling_params import (
+    add_param,
+    add_sampling_params,
+    can_send_strict,
+    encode_provider_tools,
+    supported_tool_choice,
+)
 from ..thinking import supported_effort, warn_thinking_omitted
 from .decoder import MessagesDecoder
 
 if TYPE_CHECKING:
-    from ...schema.tools import ProviderTool, ToolSchema
+    from ...schema.tools import ToolSchema
     from ...types.params import ThinkingConfig
 
 __all__ = ["AnthropicMessages"]
@@ -96,7 +102,7 @@ class AnthropicMessages:
             shape = {"type": "json_schema", "schema": request.format.wire_schema}
             body["output_config"] = {**body.get("output_config", {}), "format": shape}
         tools = [_encode_tool(tool, request) for tool in request.tools]
-        if tools := [*tools, *(_encode_provider_tool(tool, request) for tool in request.provider_tools)]:
+        if tools := [*tools, *encode_provider_tools(request, _PROVIDER_TOOLS)]:
             body["tools"] = tools
             _add_tool_params(request, body)
         _add_params(request, body)
@@ -382,12 +388,6 @@ def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     if tool.strict and can_send_strict(tool, request):
         shape["strict"] = True
     return shape
-
-
-def _encode_provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
-    if (shape := _PROVIDER_TOOLS.get(tool.name)) is None:
-        raise FeatureNotSupportedError(f"The provider tool {tool.name!r}", request.provider_id, request.model_id)
-    return dict(shape)
 
 
 def _add_tool_params(request: Request, body: JsonObject) -> None:

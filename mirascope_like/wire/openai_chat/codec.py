@@ -39,7 +39,13 @@ from ..message_encoding import (
     message_text,
     warn_omitted,
 )
-from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..sampling_params import (
+    add_param,
+    add_sampling_params,
+    can_send_strict,
+    encode_provider_tools,
+    supported_tool_choice,
+)
 from ..thinking import is_thinking_enabled, supported_effort, warn_thinking_omitted
 from .decoder import ChatDecoder
 from .message_order import order_messages
@@ -72,10 +78,7 @@ class OpenAIChat:
         if changes := request.features.dialect:
             codec = OpenAIChat(replace(self.dialect, **changes))
             return codec.encode(replace(request, features=replace(request.features, dialect={})))
-        if request.provider_tools:
-            raise FeatureNotSupportedError(
-                f"The tool {request.provider_tools[0].name!r}, which the provider runs itself,", request.provider_id
-            )
+        encode_provider_tools(request, {})
         body: JsonObject = {"model": request.model, "messages": self._encode_messages(request)}
         self._add_params(request, body)
         if request.tools:

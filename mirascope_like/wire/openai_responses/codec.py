@@ -34,13 +34,19 @@ from ..message_encoding import (
     message_text,
     warn_omitted,
 )
-from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..sampling_params import (
+    add_param,
+    add_sampling_params,
+    can_send_strict,
+    encode_provider_tools,
+    supported_tool_choice,
+)
 from ..thinking import supported_effort, warn_thinking_omitted
 from .decoder import ResponsesDecoder
 
 if TYPE_CHECKING:
     from ...schema.formats import Format
-    from ...schema.tools import ProviderTool, ToolSchema
+    from ...schema.tools import ToolSchema
 
 __all__ = ["OpenAIResponses"]
 
@@ -225,9 +231,8 @@ def _encode_reasoning(thinking: Mapping[str, Any], request: Request) -> JsonObje
 
 
 def _add_tools(request: Request, body: JsonObject) -> None:
-    tools = [_encode_tool(tool, request) for tool in request.tools] + [
-        _encode_provider_tool(tool, request) for tool in request.provider_tools
-    ]
+    tools = [_encode_tool(tool, request) for tool in request.tools]
+    tools += encode_provider_tools(request, _PROVIDER_TOOLS)
     if not tools:
         return
     body["tools"] = tools
@@ -246,12 +251,6 @@ def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     if can_send_strict(tool, request):
         function["strict"] = bool(tool.strict)
     return function
-
-
-def _encode_provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
-    if tool.name not in _PROVIDER_TOOLS:
-        raise FeatureNotSupportedError(f"The tool {tool.name!r}", request.provider_id, request.model_id)
-    return _PROVIDER_TOOLS[tool.name]
 
 
 def _encode_format(format: Format[Any], request: Request) -> JsonObject | None:
