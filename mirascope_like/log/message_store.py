@@ -67,7 +67,10 @@ class StoredMessage:
     @property
     def text(self) -> str:
         """The text of the message."""
-        return _message_text(self.source)
+        content = self.source.content
+        parts = (content,) if isinstance(content, Text) else content
+        text = "\n".join(part.text for part in parts if isinstance(part, Text))
+        return text.encode("utf-8", "replace").decode()
 
     @property
     def message(self) -> str:
@@ -137,12 +140,6 @@ def load_message(text: str, content_of: Callable[[str], bytes]) -> Message:
             case _:
                 pass
     return cast("Message", from_dict(data))
-
-
-def _message_text(message: Message) -> str:
-    parts = (message.content,) if isinstance(message.content, Text) else message.content
-    text = "\n".join(part.text for part in parts if isinstance(part, Text))
-    return text.encode("utf-8", "replace").decode()
 
 
 def _detach_attachments(data: dict[str, Any]) -> Iterator[Attachment]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..errors import LogError
-from ..types.chunks import FinishReason, ProviderToolUsage, Usage
+from ..types.chunks import TOKEN_COUNTS, FinishReason, ProviderToolUsage, Usage
 from ..types.lineage import set_call_id
 from ..types.messages import AssistantMessage, Message
 from .database import connect, has_search_index
@@ -350,10 +350,9 @@ def _quote(word: str) -> str:
 def _build_usage(row: Mapping[str, Any]) -> Usage | None:
     if row["input_tokens"] is None:
         return None
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
     used = json.loads(row["provider_tools"]).items()
     return Usage(
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in TOKEN_COUNTS},
         provider_tool_usage=tuple(ProviderToolUsage(name=name, call_count=count) for name, count in used),
         raw=json.loads(row["raw_usage"]) if row["raw_usage"] else None,
     )

@@ -12,16 +12,16 @@ from ..engine.results import Result
 from ..errors import error_text
 from ..schema.formats import AnyFormat
 from ..schema.tools import AnyTool, ProviderTool
-from ..types.chunks import Reply, Usage
+from ..types.chunks import TOKEN_COUNTS, Reply, Usage
 from ..types.lineage import get_call_id
 from .message_store import StoredMessage, chain_messages, dump_json, hash_json
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["check_tenant", "tenant_conversation_id", "write_call"]
+__all__ = ["check_tenant", "shorten_text", "tenant_conversation_id", "write_call"]
 
-NAME_LENGTH = 40
+_NAME_LENGTH = 40  # characters
 _MAX_INTEGER = 2**63 - 1
 _SECRET_PARAMS = ("extra_headers",)
 
@@ -118,11 +118,7 @@ def _usage_columns(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {}
     return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
+        **{name: getattr(usage, name) for name in TOKEN_COUNTS},
         "provider_tools": dump_json({used.name: used.call_count for used in usage.provider_tool_usage}),
         "raw_usage": dump_json(usage.raw) if usage.raw is not None else None,
     }
@@ -163,7 +159,8 @@ def _find_or_create_conversation(
     labelled = _labelled_conversation(connection, plan, tenant)
     found = labelled or _continued_conversation(connection, plan, tenant) or call.call_id
     first_prompt = next((each.text for each in prompt if each.role == "user" and each.text.strip()), "")
-    _insert(connection, "conversations", {"id": found, "name": _shorten_name(first_prompt), "tenant": tenant})
+    row = {"id": found, "name": shorten_text(first_prompt, _NAME_LENGTH), "tenant": tenant}
+    _insert(connection, "conversations", row)
     return found
 
 
@@ -211,9 +208,10 @@ def check_tenant(tenant: str | None) -> str | None:
     return tenant
 
 
-def _shorten_name(text: str) -> str:
+def shorten_text(text: str, length: int) -> str:
+    """Return a text in one line, of at most this many characters."""
     words = " ".join(text.split())
-    return words if len(words) <= NAME_LENGTH else f"{words[: NAME_LENGTH - 1].rstrip()}…"
+    return words if len(words) <= length else f"{words[: length - 1].rstrip()}…"
 
 
 def _write_format(connection: sqlite3.Connection, format: AnyFormat | None) -> str | None:

@@ -36,15 +36,6 @@ CLOSING_SECONDS = 10.0
 _MAX_BATCH_SIZE = 256  # calls in a transaction
 
 
-class _QueuedCall:
-    """A call in the queue."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: CallEnded) -> None:
-        self.call = call
-
-
 class _QueueMarker:
     """A marker in the queue: `reached` is set when all calls before it are written. The last marker ends the thread."""
 
@@ -53,7 +44,7 @@ class _QueueMarker:
         self.is_last = is_last
 
 
-_Queue: TypeAlias = "SimpleQueue[_QueuedCall | _QueueMarker]"
+_Queue: TypeAlias = "SimpleQueue[CallEnded | _QueueMarker]"
 
 
 def log(path: str | PathLike[str], *, tenant: str | None = None, raw: bool = False) -> LogWriter:
@@ -80,14 +71,7 @@ class LogWriter:
         self.path: Path = Path(path).absolute()
         self.tenant: str | None = check_tenant(tenant)
         self._raw = raw
-        self._start_lock = threading.RLock()
-        self._connection_lock = threading.Lock()  # held while the connection is used
-        self._connection: sqlite3.Connection | None = None
-        self._queue: _Queue = SimpleQueue()
-        # Changed by single operations only, since garbage collection may write.
-        self._unwritten: set[_QueuedCall] = set()
-        self._thread: threading.Thread | None = None
-        self._error: Exception | None = None
+        self.begin_anew()
         connect(self.path, create=True).close()
         if not os.access(self.path, os.W_OK):
             raise LogError(f"{self.path} is read-only.")
@@ -110,9 +94,8 @@ class LogWriter:
 
     def write(self, call: CallEnded) -> None:
         """Queue a call to be written soon. A call that was written before is not written again."""
-        entry = _QueuedCall(call)
-        self._unwritten.add(entry)
-        self._queue.put(entry)
+        self._unwritten.add(id(call))
+        self._queue.put(call)
         if self._thread is None:
             self._start()  # if no thread can start, `close` writes the call
 
@@ -168,13 +151,15 @@ class LogWriter:
         self._connection_lock.release()
 
     def begin_anew(self) -> None:
-        """Reset the child, which has none of the parent's threads: the parent writes its own calls."""
+        """Begin without calls and threads, also in the child of a fork: the parent writes its own calls."""
         self._start_lock = threading.RLock()
-        self._connection_lock = threading.Lock()
-        self._queue = SimpleQueue()
-        self._unwritten = set()
-        self._thread = None
-        self._error = None
+        self._connection_lock = threading.Lock()  # held while the connection is used
+        self._connection: sqlite3.Connection | None = None
+        self._queue: _Queue = SimpleQueue()
+        # Ids of objects; changed by single operations only, since garbage collection may write.
+        self._unwritten: set[int] = set()
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
 
     def _start(self) -> threading.Thread | None:
         """Start the thread if there is none, and return it; `None` if the process is ending: it starts no threads."""
@@ -288,41 +273,41 @@ class LogWriter:
 
     def _write_batch(self, queue: _Queue, deadline: float) -> bool:
         """Write the queued calls, or the next one; return True if a last marker was reached."""
-        entries, mark = _take_batch(queue)
+        calls, mark = _take_batch(queue)
         try:
-            self._write_entries(entries, deadline)
+            self._write_calls(calls, deadline)
         except Exception:
-            for entry in entries:  # one by one, so that a call that cannot be written affects no other
+            for call in calls:  # one by one, so that a call that cannot be written affects no other
                 try:
-                    self._write_entries([entry], deadline)
+                    self._write_calls([call], deadline)
                 except Exception as error:
                     self._record_error(error)
-        self._unwritten.difference_update(entries)
+        self._unwritten.difference_update(map(id, calls))
         if mark is not None:
             mark.reached.set()
         return mark is not None and mark.is_last
 
-    def _write_entries(self, entries: list[_QueuedCall], deadline: float) -> None:
+    def _write_calls(self, calls: list[CallEnded], deadline: float) -> None:
         """Write calls, all or none, as soon as other processes release their locks."""
         import sqlite3
 
-        while entries:
+        while calls:
             try:
                 with self._connection_lock:
                     self._connection = self._connection or connect(self.path, create=True)
-                    self._write_transaction(self._connection, entries)
+                    self._write_transaction(self._connection, calls)
                 return
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() > deadline:
                     raise
             time.sleep(0.01)  # lets other threads have the connection, for example to close it
 
-    def _write_transaction(self, connection: sqlite3.Connection, entries: list[_QueuedCall]) -> None:
+    def _write_transaction(self, connection: sqlite3.Connection, calls: list[CallEnded]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             index = has_search_index(connection)
-            for entry in entries:
-                write_call(connection, entry.call, raw=self._raw, index=index)
+            for call in calls:
+                write_call(connection, call, raw=self._raw, index=index)
             connection.execute("COMMIT")
         except BaseException:
             with suppress(Exception):  # some errors end the transaction
@@ -341,18 +326,18 @@ class LogWriter:
         _warn(f"A call could not be written to {self.path}: {error}")
 
 
-def _take_batch(queue: _Queue) -> tuple[list[_QueuedCall], _QueueMarker | None]:
+def _take_batch(queue: _Queue) -> tuple[list[CallEnded], _QueueMarker | None]:
     """Take the queued calls, or the next one, up to the first marker."""
-    entries: list[_QueuedCall] = []
+    calls: list[CallEnded] = []
     item = queue.get()
     with suppress(Empty):
-        while isinstance(item, _QueuedCall):
-            entries.append(item)
-            if len(entries) == _MAX_BATCH_SIZE:
-                return entries, None
+        while isinstance(item, CallEnded):
+            calls.append(item)
+            if len(calls) == _MAX_BATCH_SIZE:
+                return calls, None
             item = queue.get_nowait()
-        return entries, item
-    return entries, None
+        return calls, item
+    return calls, None
 
 
 def _warn(text: str) -> None:

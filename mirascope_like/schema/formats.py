@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeAlias, cast, get_args
+from typing import Annotated, Any, Generic, Literal, Self, TypeAlias, cast, get_args
 
 from typing_extensions import TypeForm, TypeVar
 
@@ -18,14 +18,12 @@ from ..errors import ParseError
 from ..types.chunks import FinishReason
 from .dialects.definitions import COMMON, PLAIN, Dialect
 from .functions import bind_function, copy_function_metadata
-from .json_extract import incomplete_error, is_closed_json, is_like_json, json_candidates, read_json, unusable_error
+from .json_extract import incomplete_error, is_closed_json, json_candidates, read_json, unusable_error
 from .pickling import can_be_pickled, mark_bound, reduce_decorated
 from .pydantic_internals import FunctionLike
 from .raw_schema import RawSchema
 from .type_schema import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 __all__ = [
     "FORMAT_TOOL",
     "AnyFormat",
@@ -206,7 +204,8 @@ class Format(Generic[F]):
         # If all fields have defaults, Pydantic would read an unrequested envelope as an object without any field.
         if finite and self._is_sent_unchanged and _ENVELOPED.match(text) is None:
             try:
-                return self._adapter.validate_json(text)
+                value: F = self._type_schema.adapter.validate_json(text)
+                return value
             except ValueError:
                 pass  # the text is more than JSON, or another type: the search below tells
         return self._find_value(text)[1]
@@ -223,7 +222,7 @@ class Format(Generic[F]):
             try:
                 value = read_json(candidate)
             except ValueError as error:
-                broken = broken or (error if is_like_json(candidate) else None)
+                broken = broken or (error if candidate.startswith(("{", "[")) else None)
                 continue
             try:
                 return self._validate(value, candidate)
@@ -245,22 +244,13 @@ class Format(Generic[F]):
 
     def _read_value(self, inner: object, value: object, text: str) -> tuple[object, F]:
         """Validate a value as JSON text: Pydantic is stricter with Python's values, where a list is not a tuple."""
-        plain = self._decode_inner(inner)
-        return plain, self._adapter.validate_json(text if plain is value else json.dumps(plain))
+        plain = self._type_schema.decode(inner, self.dialect)
+        return plain, self._type_schema.adapter.validate_json(text if plain is value else json.dumps(plain))
 
     def decode(self, value: object) -> object:
         """Return a JSON value that a model wrote, without the envelope and the dialect's forms. Plain values stay
         unchanged; partial values are accepted too. Raises nothing but `RecursionError`."""
-        return self._decode_inner(self.unwrap(value))
-
-    def _decode_inner(self, value: object) -> object:
-        """Return a value without the dialect's forms."""
-        encoded = self._type_schema.encode(self.dialect)
-        if encoded.is_exact:
-            return value
-        if not self._type_schema.is_wrapped:
-            return encoded.decode(value)
-        return encoded.decode({ENVELOPE: value})[ENVELOPE]
+        return self._type_schema.decode(self.unwrap(value), self.dialect)
 
     def unwrap(self, value: object) -> object:
         """Return what is in the envelope; a bare value unchanged."""
@@ -270,10 +260,6 @@ class Format(Generic[F]):
     def _is_sent_unchanged(self) -> bool:
         """Whether the model writes what the type reads, with nothing to decode."""
         return not self._type_schema.is_wrapped and self._type_schema.encode(self.dialect).is_exact
-
-    @cached_property
-    def _adapter(self) -> TypeAdapter[F]:
-        return self._type_schema.adapter
 
     @cached_property
     def _type_schema(self) -> TypeSchema:

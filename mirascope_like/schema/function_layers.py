@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, cast
+
+from .signatures import names_in_code
 
 __all__ = ["bound_keywords", "layer_parameter_names", "layers"]
 
@@ -27,23 +29,18 @@ def layers(fn: object) -> Iterator[object]:
 
 def bound_keywords(fn: Callable[..., Any]) -> frozenset[str]:
     """Return the names of keyword arguments that partials among the layers have bound."""
-    return frozenset(name for layer in layers(fn) for name in _partial_keywords(layer))
+    partials: list[Any] = [layer for layer in layers(fn) if _is_partial(layer)]
+    return frozenset(name for each in partials for name in each.keywords)
 
 
 def layer_parameter_names(fn: Callable[..., Any]) -> frozenset[str]:
     """Return the names of all parameters of all layers, including `self` and bound ones."""
     functions = [layer for layer in layers(fn) if inspect.isfunction(layer)]
-    named = [function.__code__ for function in functions]
-    names = (name for code in named for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-    return frozenset(names) | bound_keywords(fn)
+    return frozenset(name for function in functions for name in names_in_code(function)) | bound_keywords(fn)
 
 
 def _is_partial(layer: object) -> bool:
     return isinstance(layer, functools.partial | functools.partialmethod)
-
-
-def _partial_keywords(layer: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", layer.keywords if _is_partial(layer) else {})
 
 
 def _next_layer(fn: Any) -> object:

@@ -19,7 +19,7 @@ from .allowed_names import AllowedNames
 from .function_layers import layer_parameter_names, layers
 from .hidden_names import remove_marks
 from .pydantic_internals import extra_fields_annotation, marking_schema_generator, readable_names, schema_generator
-from .signatures import cache_per_function, typed_parameters, underlying_function, unwrap_method
+from .signatures import cache_per_function, typed_parameters, underlying_function, unwrap_method, unwrap_partial
 
 if TYPE_CHECKING:
     from docstring_parser import Docstring
@@ -42,9 +42,7 @@ __all__ = [
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` returns an awaitable: for functions, methods, partials and callable objects."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    fn = unwrap_method(fn)
+    fn = unwrap_method(unwrap_partial(fn))
     if inspect.iscoroutinefunction(fn):
         return True
     return not inspect.isroutine(fn) and inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
@@ -52,8 +50,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
 
 def function_name(fn: Callable[..., Any]) -> str:
     """Return the name of a function, partial or callable object."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
+    fn = unwrap_partial(fn)
     return getattr(fn, "__name__", None) or type(fn).__name__
 
 
@@ -103,20 +100,17 @@ def parse_docs(fn: Callable[..., Any]) -> FunctionDocs:
         parsed = parse(f"\n{_restore_indent(text)}")  # the parser misses a section in the first line
     except ParseError:
         return FunctionDocs(text, {})
-    described = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
+    if not parsed.params:
+        return FunctionDocs(text, {})
+    parameters = {p.arg_name: " ".join(p.description.split()) for p in parsed.params if p.description}
     # A parameter's description is in the schema; repeating it only costs tokens.
-    return (
-        FunctionDocs(_description_without_parameters(parsed) or function_name(fn), described)
-        if parsed.params
-        else FunctionDocs(text, {})
-    )
+    return FunctionDocs(_description_without_parameters(parsed) or function_name(fn), parameters)
 
 
 def _docstring(fn: Callable[..., Any]) -> str:
     """Return the author's docstring of a function, callable object or class, not one inherited from Python or
     Pydantic."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
+    fn = unwrap_partial(fn)
     plain = underlying_function(fn)
     if inspect.isclass(plain):
         return inspect.cleandoc(plain.__doc__ or "")
@@ -229,11 +223,9 @@ class ToolArguments:
             ) from error
 
 
-@cache_per_function
-def tool_arguments(fn: Callable[..., Any], name: str, hidden: frozenset[str]) -> ToolArguments:
-    """Return a function's `ToolArguments` for a tool of this name, without `hidden` parameters. Raises `TypeError` if a
-    parameter cannot be described."""
-    return ToolArguments(fn, name, hidden)
+tool_arguments = cache_per_function(ToolArguments)
+"""Returns a function's `ToolArguments` for a tool of this name, without `hidden` parameters. Raises `TypeError` if a
+parameter cannot be described."""
 
 
 def _has_own_default(parameter: inspect.Parameter) -> bool:

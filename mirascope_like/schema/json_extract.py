@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ParseError
 from ..types.chunks import FinishReason
 
-__all__ = ["incomplete_error", "is_closed_json", "is_like_json", "json_candidates", "read_json", "unusable_error"]
+__all__ = ["incomplete_error", "is_closed_json", "json_candidates", "read_json", "unusable_error"]
 
 _FENCE_START = re.compile(r"```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
 _FENCE_END = re.compile(r"\r?\n[ \t]*```")
@@ -117,11 +117,6 @@ def _end_of_value(text: str, start: int) -> int | None:
         if not depth:
             return found.end()
     return None
-
-
-def is_like_json(text: str) -> bool:
-    """Whether a text begins like a JSON object or array."""
-    return text.startswith(("{", "["))
 
 
 def is_closed_json(text: str) -> bool:

@@ -36,11 +36,13 @@ __all__ = [
     "cache_per_function",
     "context_parameter",
     "is_unbound",
+    "names_in_code",
     "parameter_names",
     "starred_parameter_name",
     "typed_parameters",
     "underlying_function",
     "unwrap_method",
+    "unwrap_partial",
 ]
 
 R = TypeVar("R")
@@ -60,10 +62,16 @@ def unwrap_method(fn: Any) -> Callable[..., Any]:
     return inner
 
 
-def underlying_function(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the plain function that has the annotations."""
+def unwrap_partial(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function in a `functools.partial`, or in several; any other unchanged."""
     while isinstance(fn, functools.partial):
         fn = fn.func
+    return fn
+
+
+def underlying_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the plain function that has the annotations."""
+    fn = unwrap_partial(fn)
     if inspect.isroutine(fn) or inspect.isclass(fn):
         return fn
     return getattr(fn, "__wrapped__", None) or type(fn).__call__
@@ -79,10 +87,10 @@ def cache_per_function(make: Callable[..., R]) -> Callable[..., R]:
         plain = fn.__func__ if inspect.ismethod(fn) and is_unbound(fn.__func__) else fn
         if not inspect.isfunction(plain):
             return make(fn, *more)
-        held, key = known.setdefault(plain, {}), (fn.__doc__, *more)
-        if key not in held:
-            held[key] = make(fn, *more)
-        return held[key]
+        cached, key = known.setdefault(plain, {}), (fn.__doc__, *more)
+        if key not in cached:
+            cached[key] = make(fn, *more)
+        return cached[key]
 
     return wrapper
 
@@ -136,7 +144,7 @@ def is_unbound(fn: Callable[..., Any]) -> bool:
     `self`."""
     if inspect.ismethod(fn):
         return False
-    names = _parameter_names(fn) if _is_plain_function(fn) else tuple(inspect.signature(unwrap_method(fn)).parameters)
+    names = names_in_code(fn) if _is_plain_function(fn) else tuple(inspect.signature(unwrap_method(fn)).parameters)
     return bool(names) and _is_receiver(fn, names[0])
 
 
@@ -157,7 +165,8 @@ def _is_plain_function(fn: Callable[..., Any]) -> TypeGuard[types.FunctionType]:
     return isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__")
 
 
-def _parameter_names(fn: types.FunctionType) -> tuple[str, ...]:
+def names_in_code(fn: types.FunctionType) -> tuple[str, ...]:
+    """Return the names of a function's own parameters, but for `*args` and `**kwargs`."""
     code = fn.__code__
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
@@ -190,7 +199,7 @@ def context_parameter(fn: Callable[..., Any]) -> ContextParameter | None:
 
 def _can_take_context(fn: types.FunctionType) -> bool:
     annotations = get_annotations(fn, format=Format.FORWARDREF)
-    return any(annotations.get(name) not in (None, *_PLAIN_TYPES) for name in _parameter_names(fn))
+    return any(annotations.get(name) not in (None, *_PLAIN_TYPES) for name in names_in_code(fn))
 
 
 def _is_for_context(fn: Callable[..., Any], parameter: inspect.Parameter, *, is_first: bool) -> bool:
@@ -247,14 +256,14 @@ def _enclosing_names(fn: types.FunctionType) -> dict[str, Any]:
     Annotations that are text make no closure. Names in them that are not found elsewhere are looked up while the
     enclosing function runs, as it does when something is decorated in it, and cached.
     """
-    kept = _cached_names(fn)
+    cached = _cached_names(fn)
     texts = [text for text in get_annotations(fn, format=Format.FORWARDREF).values() if isinstance(text, str)]
-    unknown = set(_IDENTIFIER.findall(" ".join(texts))) - kept.keys() - fn.__globals__.keys() - vars(builtins).keys()
+    unknown = set(_IDENTIFIER.findall(" ".join(texts))) - cached.keys() - fn.__globals__.keys() - vars(builtins).keys()
     if unknown and (around := _enclosing_locals(fn)):
-        kept |= {name: around[name] for name in unknown if name in around}
+        cached |= {name: around[name] for name in unknown if name in around}
     with contextlib.suppress(ValueError):  # a variable that has no value yet
-        return {**kept, **inspect.getclosurevars(fn).nonlocals}
-    return kept
+        return {**cached, **inspect.getclosurevars(fn).nonlocals}
+    return cached
 
 
 @cache_per_function

@@ -447,13 +447,9 @@ def make_tool(
 
 
 def _make_fitting_tool(fn: Callable[..., Any], **options: Any) -> AnyTool:
-    kinds: dict[tuple[bool, bool], type[AnyTool]] = {
-        (False, False): Tool,
-        (False, True): ContextTool,
-        (True, False): AsyncTool,
-        (True, True): AsyncContextTool,
-    }
-    return kinds[is_async(fn), context_parameter(fn) is not None](fn, **options)
+    if is_async(fn):
+        return (AsyncTool if context_parameter(fn) is None else AsyncContextTool)(fn, **options)
+    return (Tool if context_parameter(fn) is None else ContextTool)(fn, **options)
 
 
 def _check_function(fn: Callable[..., Any]) -> None:

@@ -48,6 +48,12 @@ class TypeSchema:
             self._encoded[dialect] = encode_schema(self.schema, dialect)
         return self._encoded[dialect]
 
+    def decode(self, value: object, dialect: Dialect) -> Any:
+        """Return a value of the type, without the envelope, without the dialect's forms. Plain and partial values are
+        accepted too. Raises `InexpressibleError` if the dialect cannot express the type."""
+        encoded = self.encode(dialect)
+        return encoded.decode({ENVELOPE: value})[ENVELOPE] if self.is_wrapped else encoded.decode(value)
+
     def unwrap(self, value: object) -> object:
         """Return what is in an envelope, even if the schema has none; a bare value unchanged."""
         if (self.is_wrapped or ENVELOPE not in self.schema["properties"]) and isinstance(value, Mapping):

@@ -20,6 +20,7 @@ from .immutable import immutable
 
 __all__ = [
     "META_CHUNKS",
+    "TOKEN_COUNTS",
     "Accumulator",
     "AssistantContentChunk",
     "Chunk",
@@ -109,12 +110,12 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        counts = {
-            name: getattr(self, name) + getattr(other, name)
-            for name in (f.name for f in fields(Usage))
-            if name.endswith("_tokens")
-        }
+        counts = {name: getattr(self, name) + getattr(other, name) for name in TOKEN_COUNTS}
         return Usage(**counts, provider_tool_usage=self.provider_tool_usage + other.provider_tool_usage)
+
+
+TOKEN_COUNTS = tuple(each.name for each in fields(Usage) if each.name.endswith("_tokens"))
+"""The counts of a `Usage`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
+from functools import partial
 from math import isfinite
 from types import NoneType
 from typing import Any, cast
@@ -40,7 +41,7 @@ PARTS = _Registry("type")
 
 _TOOL_ERRORS = {"tool_execution": ToolExecutionError, "tool": ToolError}
 _SCALAR_TYPES: tuple[object, ...] = (str, bool, int, NoneType)
-_RESULT_TAGS = ("$part", "$parts", "$json")
+_RESULT_TAGS = {"$part", "$parts", "$json"}
 
 
 def register_records(name: str, record: type) -> None:
@@ -101,20 +102,12 @@ def _value_from_json(name: str, value: Any) -> Any:
     return _FIELD_FORMS[name][1](value) if name in _FIELD_FORMS else value
 
 
-def _content_to_json(content: Any) -> Any:
+def _convert_content(convert: Callable[[Any], Any], content: Any) -> Any:
     match content:
         case [*parts]:
-            return [to_json_form(part) for part in parts]
+            return [convert(part) for part in parts]
         case _:
-            return to_json_form(content)
-
-
-def _content_from_json(content: Any) -> Any:
-    match content:
-        case [*parts]:
-            return [from_json_form(part) for part in parts]
-        case _:
-            return from_json_form(content)
+            return convert(content)
 
 
 def _records_to_json(records: Iterable[Any]) -> list[dict[str, Any]]:
@@ -127,7 +120,7 @@ def _result_to_json(result: Any) -> Any:
     if _has_parts(result):
         return {"$parts": [_result_to_json(item) for item in result]}
     if _is_plain_json(result):
-        return {"$json": result} if any(tag in _dict_keys(result) for tag in _RESULT_TAGS) else result
+        return result if _RESULT_TAGS.isdisjoint(_dict_keys(result)) else {"$json": result}
     return result_text(result)
 
 
@@ -180,7 +173,7 @@ def _error_from_json(data: Mapping[str, Any]) -> ToolError:
 
 # The conversions to JSON and back, for fields that are not plain JSON.
 _FIELD_FORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "content": (_content_to_json, _content_from_json),
+    "content": (partial(_convert_content, to_json_form), partial(_convert_content, from_json_form)),
     "source": (to_json_form, from_json_form),
     "result": (_result_to_json, _result_from_json),
     "error": (_error_to_json, _error_from_json),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypeAlias, cast, get_args
 
 from typing_extensions import TypedDict
@@ -74,39 +74,19 @@ _LEVELS = get_args(ThinkingLevel)
 _MUTABLE = frozenset({dict, list, Headers})
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_boolean(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_sequence_of_str(value: object) -> bool:
-    return isinstance(value, Sequence) and all(isinstance(each, str) for each in cast("Sequence[object]", value))
-
-
-def _is_mapping(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-_NUMBER = _is_number, "a number"
-_WHOLE_NUMBER = _is_whole_number, "a whole number"
-_PARAM_TYPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
+_NUMBER = (int, float), "a number"
+_WHOLE_NUMBER = int, "a whole number"
+_PARAM_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "temperature": _NUMBER,
     "max_tokens": _WHOLE_NUMBER,
     "top_p": _NUMBER,
     "top_k": _WHOLE_NUMBER,
     "seed": _WHOLE_NUMBER,
-    "stop_sequences": (_is_sequence_of_str, "a sequence of str"),
-    "parallel_tool_calls": (_is_boolean, "True or False"),
+    "stop_sequences": (Sequence, "a sequence of str"),
+    "parallel_tool_calls": (bool, "True or False"),
     "tool_call_limit": _WHOLE_NUMBER,
-    "extra_body": (_is_mapping, "a mapping"),
-    "extra_headers": (_is_mapping, "a mapping of str to str"),
+    "extra_body": (Mapping, "a mapping"),
+    "extra_headers": (Mapping, "a mapping of str to str"),
 }
 
 
@@ -154,11 +134,17 @@ def without_headers(params: Params) -> Params:
 
 
 def _check_type(name: str, value: object) -> None:
-    fits, kind = _PARAM_TYPES[name]
-    if not fits(value):  # the value is not shown: headers hold API keys
-        raise TypeError(f"{name} must be {kind}, not {type(value).__name__}.")
+    kinds, description = _PARAM_TYPES[name]
+    if not _has_type(value, kinds):  # the value is not shown: headers hold API keys
+        raise TypeError(f"{name} must be {description}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} is {value}: it must be finite.")
+
+
+def _has_type(value: object, kinds: type | tuple[type, ...]) -> bool:
+    if kinds is Sequence:
+        return isinstance(value, Sequence) and all(isinstance(each, str) for each in cast("Sequence[object]", value))
+    return isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool)
 
 
 def _check_count(name: str, count: int | None) -> None:

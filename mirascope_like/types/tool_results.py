@@ -18,6 +18,7 @@ __all__ = [
     "StreamResponseLike",
     "materialize_result",
     "result_images",
+    "result_items",
     "result_text_without_images",
     "stream_finisher",
 ]
@@ -123,13 +124,16 @@ def result_text_without_images(result: object) -> str:
         return result_text(result)
     from .content import Image
 
-    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
-    return "\n".join(result_text(item) for item in items if not isinstance(item, Image))
+    return "\n".join(result_text(item) for item in result_items(result) if not isinstance(item, Image))
 
 
 def result_images(result: object) -> list[Image]:
     """Return the images in a tool's result: the result itself, or items of a list."""
     from .content import Image
 
-    items = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]
-    return [item for item in items if isinstance(item, Image)]
+    return [item for item in result_items(result) if isinstance(item, Image)]
+
+
+def result_items(result: Any) -> Sequence[Any]:
+    """Return the items of a result that is a list; any other result as the only item."""
+    return cast("Sequence[Any]", result) if isinstance(result, list | tuple) else [result]

@@ -12,19 +12,19 @@ library's errors, since only the engine knows which provider it called.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..types.chunks import Chunk
 from ..types.messages import Message
 from ..types.params import Params
+from .features import UNKNOWN, Features
 
 if TYPE_CHECKING:
     from ..schema.dialects.definitions import Dialect
     from ..schema.formats import Format
     from ..schema.tools import ProviderTool, ToolSchema
-    from .features import Features
 
 __all__ = [
     "Codec",
@@ -41,12 +41,6 @@ __all__ = [
 JsonObject: TypeAlias = dict[str, Any]
 
 
-def _unknown_features() -> Features:
-    from .features import UNKNOWN
-
-    return UNKNOWN
-
-
 @dataclass(slots=True, kw_only=True)
 class Request:
     """All that a codec needs to encode a request. `model` is the name that is sent; `model_id` is the one the user
@@ -60,7 +54,7 @@ class Request:
     format: Format[Any] | None = None
     provider_id: str = ""
     model_id: str = ""
-    features: Features = field(default_factory=_unknown_features)
+    features: Features = UNKNOWN
     stream: bool = False
 
 
@@ -123,6 +117,7 @@ class WireError(Exception):
     secrets: Sequence[str] = ()
 
 
+@dataclass(eq=False, repr=False)
 class ReportedError(WireError):
     """The server reports a failure: by its status, in the body, or inside a stream.
 
@@ -131,27 +126,15 @@ class ReportedError(WireError):
     retry cannot help until somebody pays or raises a limit.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        implied_status: int | None = None,
-        type: str | None = None,
-        code: str | None = None,
-        body: object = None,
-        request_id: str | None = None,
-        is_permanent: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.implied_status = implied_status
-        self.type = type
-        self.code = code
-        self.body = body
-        self.request_id = request_id
-        self.is_permanent = is_permanent
+    message: str
+    _: KW_ONLY
+    status: int | None = None
+    implied_status: int | None = None
+    type: str | None = None
+    code: str | None = None
+    body: object = None
+    request_id: str | None = None
+    is_permanent: bool = False
 
 
 class MalformedResponseError(WireError):

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from .codec import MalformedResponseError, ReportedError
 
 __all__ = [
     "SHAPE_ERRORS",
-    "convert_shape_errors",
     "make_malformed_error",
     "parse_error_body",
     "parse_error_value",
@@ -166,15 +164,6 @@ def _implied_status(status: int | None, codes: Sequence[str], text: str) -> int 
 def make_malformed_error(response: object, error: Exception) -> MalformedResponseError:
     """Return the `MalformedResponseError` for one of `SHAPE_ERRORS`, raised while a response was decoded."""
     return MalformedResponseError(f"the response does not have the shape of its protocol ({error!r})", str(response))
-
-
-@contextmanager
-def convert_shape_errors(response: object) -> Generator[None]:
-    """Convert `SHAPE_ERRORS` raised in the block to `MalformedResponseError`."""
-    try:
-        yield
-    except SHAPE_ERRORS as error:
-        raise make_malformed_error(response, error) from error
 
 
 def _unwrap_list(value: object) -> object:

@@ -16,9 +16,21 @@ from weakref import WeakValueDictionary
 
 from ..errors import UnsupportedParamWarning
 from ..types.chunks import Accumulator, Chunk
-from ..types.content import AssistantContentPart, Text, Thought, ToolCall, UserContentPart
+from ..types.content import (
+    AssistantContentPart,
+    Base64DocumentSource,
+    Base64ImageSource,
+    Image,
+    Text,
+    Thought,
+    ToolCall,
+    URLImageSource,
+    UserContentPart,
+)
 from ..types.finite_json import parse_finite_json
 from ..types.messages import AssistantMessage
+from ..types.result_text import result_text
+from ..types.tool_results import result_images, result_items
 from .codec import JsonObject, Request, WireError
 
 __all__ = [
@@ -27,7 +39,10 @@ __all__ = [
     "arguments_object",
     "can_send_verbatim",
     "data_url",
+    "document_file",
+    "encode_result",
     "encode_user_content",
+    "image_url",
     "make_valid_name",
     "message_text",
     "tag_system_text",
@@ -134,6 +149,29 @@ def encode_user_content(
     if len(nonempty) == 1 and isinstance(nonempty[0], Text):
         return nonempty[0].text
     return [encode(part) for part in nonempty]
+
+
+def encode_result(
+    result: object, encode_text: Callable[[str], JsonObject], encode_image: Callable[[Image], JsonObject]
+) -> str | list[JsonObject]:
+    """Encode a tool's result: as a list if it has images, else as text."""
+    if not result_images(result):
+        return result_text(result)
+    return [
+        encode_image(item) if isinstance(item, Image) else encode_text(result_text(item))
+        for item in result_items(result)
+    ]
+
+
+def image_url(source: Base64ImageSource | URLImageSource) -> str:
+    """Return the URL of an image; a `data:` URL if the image has none."""
+    return source.url if isinstance(source, URLImageSource) else data_url(source.mime_type, source.data)
+
+
+def document_file(source: Base64DocumentSource) -> JsonObject:
+    """Return a document as OpenAI's protocols have files: with a name, since the name shows the type."""
+    name = f"document.{source.media_type.rpartition('/')[2]}"
+    return {"filename": name, "file_data": data_url(source.media_type, source.data)}
 
 
 def data_url(mime_type: str, base64_text: str) -> str:

@@ -39,7 +39,9 @@ def parse_wait(value: str, since: datetime | None = None) -> float | None:
     elif _DURATION.fullmatch(value):
         seconds = _parse_duration(value)
     elif date := parse_date(value):
-        seconds = max(0.0, (date - (since or _now())).total_seconds())
+        from datetime import UTC, datetime
+
+        seconds = max(0.0, (date - (since or datetime.now(UTC))).total_seconds())
     else:
         return None
     return seconds if seconds < math.inf else None
@@ -86,9 +88,3 @@ def _parse_duration(text: str) -> float:
     if not _DURATION.fullmatch(text):
         raise ValueError(f"not a duration: {text!r}")
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in re.findall(_PART, text, re.IGNORECASE))
-
-
-def _now() -> datetime:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)

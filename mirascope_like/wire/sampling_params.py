@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from ..errors import FeatureNotSupportedError
 from .codec import JsonObject, Request
 from .message_encoding import warn_omitted
 from .thinking import is_thinking_enabled
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
     from ..schema.tools import ToolSchema
     from ..types.params import ToolChoice
 
-__all__ = ["add_param", "add_sampling_params", "can_send_strict", "supported_tool_choice"]
+__all__ = [
+    "add_param",
+    "add_sampling_params",
+    "can_send_strict",
+    "encode_provider_tools",
+    "supported_tool_choice",
+]
 
 
 def add_sampling_params(
@@ -77,3 +84,13 @@ def can_send_strict(tool: ToolSchema, request: Request) -> bool:
     if tool.strict:
         warn_omitted("strict", request)
     return False
+
+
+def encode_provider_tools(request: Request, forms: Mapping[str, JsonObject]) -> list[JsonObject]:
+    """Return the tools that the provider runs, in the server's forms by name. Raises `FeatureNotSupportedError` for a
+    tool without a form."""
+    names = [tool.name for tool in request.provider_tools]
+    if unsupported := [name for name in names if name not in forms]:
+        feature = f"The tool {unsupported[0]!r}, which the provider runs itself,"
+        raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
+    return [forms[name] for name in names]

@@ -46,7 +46,7 @@ def find_adjustment(error: ReportedError, request: Request | None = None) -> Adj
     text = " ".join(
         part[:_MAX_SEARCHED] for part in (_field_at_fault(error.body), error.message, str(error.code or ""))
     )
-    for pattern, adjustment in _BY_PATTERN:
+    for pattern, adjustment in _BY_PATTERN.items():
         if re.search(pattern, text, re.IGNORECASE):
             return adjustment
     if efforts := _supported_efforts(text):
@@ -132,94 +132,65 @@ _BY_FIELD: Mapping[str, Adjustment] = {
 }
 
 # By error texts in which the field names alone would give no adjustment, or the wrong one.
-_BY_PATTERN: Sequence[tuple[str, Adjustment]] = (
-    (
-        r"tools.{0,40}reasoning_effort.{0,20}not supported",
-        Adjustment(unsupported="'thinking' together with tools", features={"thinking_with_tools": False}),
+_BY_PATTERN: Mapping[str, Adjustment] = {
+    r"tools.{0,40}reasoning_effort.{0,20}not supported": Adjustment(
+        unsupported="'thinking' together with tools", features={"thinking_with_tools": False}
     ),
-    (
-        r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice",
-        Adjustment(
-            unsupported="a 'tool_choice' that forces a call together with 'thinking'",
-            features={"forced_tool_calls": "without_thinking"},
-        ),
+    r"thinking mode does not support this tool_choice|thinking may not be enabled when tool_choice": Adjustment(
+        unsupported="a 'tool_choice' that forces a call together with 'thinking'",
+        features={"forced_tool_calls": "without_thinking"},
     ),
-    (r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)", _NO_ENCRYPTED),
-    (r"support.{0,20}(effort parameter|parameter reasoningEffort)|effort parameter is not", _NO_EFFORT),
-    (
-        r"thinking\.type\.enabled\W{1,3}is not supported",
-        Adjustment(unsupported="a thinking budget", features={"thinking": "adaptive"}),
+    r"(encrypted.content\W{1,3}is not|invalid value\W{1,4}reasoning\.encrypted_content)": _NO_ENCRYPTED,
+    r"support.{0,20}(effort parameter|parameter reasoningEffort)|effort parameter is not": _NO_EFFORT,
+    r"thinking\.type\.enabled\W{1,3}is not supported": Adjustment(
+        unsupported="a thinking budget", features={"thinking": "adaptive"}
     ),
-    (
-        r"(thinking\.type\.adaptive|adaptive thinking)\W{1,3}is not supported",
-        Adjustment(unsupported="adaptive thinking", features={"thinking": "budget"}),
+    r"(thinking\.type\.adaptive|adaptive thinking)\W{1,3}is not supported": Adjustment(
+        unsupported="adaptive thinking", features={"thinking": "budget"}
     ),
-    (
-        r"thinking\.type\.disabled\W{1,3}is not supported.*between_tools",
-        Adjustment(unsupported="thinking that is 'disabled'", features={"thinking_off": "between_tools"}),
+    r"thinking\.type\.disabled\W{1,3}is not supported.*between_tools": Adjustment(
+        unsupported="thinking that is 'disabled'", features={"thinking_off": "between_tools"}
     ),
-    (
-        r"thinking\.type\.(disabled|between_tools)\W{1,3}is not supported",
-        Adjustment(unsupported="thinking that is turned off", features={"thinking_off": False}),
+    r"thinking\.type\.(disabled|between_tools)\W{1,3}is not supported": Adjustment(
+        unsupported="thinking that is turned off", features={"thinking_off": False}
     ),
-    (
-        r"temperature\W{1,3}and \W?top_p\W.{0,20}cannot both",
-        Adjustment(unsupported="'top_p' together with 'temperature'", features={"sampling": "one"}),
+    r"temperature\W{1,3}and \W?top_p\W.{0,20}cannot both": Adjustment(
+        unsupported="'top_p' together with 'temperature'", features={"sampling": "one"}
     ),
-    (
-        r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string",
-        Adjustment(unsupported="a 'tool_choice' that names a tool", features={"tool_choice": "string"}),
+    r"invalid tool_choice type: '?object|tool_choice.{0,40}(must be|should be|expected).{0,20}string": Adjustment(
+        unsupported="a 'tool_choice' that names a tool", features={"tool_choice": "string"}
     ),
-    (
-        r"response_format\.type'? must be '?json_schema|response_format.{0,60}json_object.{0,30}not support",
-        Adjustment(unsupported="'json_object'", features={"json_object": False}),
+    r"response_format\.type'? must be '?json_schema|response_format.{0,60}json_object.{0,30}not support": Adjustment(
+        unsupported="'json_object'", features={"json_object": False}
     ),
-    (
-        r"response_format.{0,80}(must be|should be|expected|input should).{0,40}(json_object|'text'|\"text\")",
-        _NO_STRICT,
+    r"response_format.{0,80}(must be|should be|expected|input should).{0,40}(json_object|'text'|\"text\")": _NO_STRICT,
+    r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported"
+    r"|role \W?system\W? is not supported": Adjustment(
+        unsupported="system messages", features={"inline_system_messages": False}, dialect={"system": "never"}
     ),
-    (
-        r"role.{0,30}not support.{0,10}(system|developer)|system (role|messages?) (is |are )?not supported"
-        r"|role \W?system\W? is not supported",
-        Adjustment(
-            unsupported="system messages", features={"inline_system_messages": False}, dialect={"system": "never"}
-        ),
+    r"system message must be (at the beginning|first)|unexpected role '?system": Adjustment(
+        unsupported="system messages among the others",
+        features={"inline_system_messages": False},
+        dialect={"system": "first"},
     ),
-    (
-        r"system message must be (at the beginning|first)|unexpected role '?system",
-        Adjustment(
-            unsupported="system messages among the others",
-            features={"inline_system_messages": False},
-            dialect={"system": "first"},
-        ),
+    r"roles must alternate": Adjustment(
+        unsupported="several messages of one role in a row",
+        dialect={"must_alternate_roles": True, "system": "first"},
     ),
-    (
-        r"roles must alternate",
-        Adjustment(
-            unsupported="several messages of one role in a row",
-            dialect={"must_alternate_roles": True, "system": "first"},
-        ),
+    r"unexpected role '?user'? after role '?tool": Adjustment(
+        unsupported="a user message after tool results", dialect={"needs_assistant_after_results": True}
     ),
-    (
-        r"unexpected role '?user'? after role '?tool",
-        Adjustment(unsupported="a user message after tool results", dialect={"needs_assistant_after_results": True}),
+    r"tool call id .{0,200}length of 9": Adjustment(
+        unsupported="tool call ids of another form",
+        dialect={"call_id_pattern": "[a-zA-Z0-9]{9}", "call_id_digits": 9},
     ),
-    (
-        r"tool call id .{0,200}length of 9",
-        Adjustment(
-            unsupported="tool call ids of another form",
-            dialect={"call_id_pattern": "[a-zA-Z0-9]{9}", "call_id_digits": 9},
-        ),
+    r"prefix( set to)? true": Adjustment(
+        unsupported="an assistant message at the end", dialect={"marks_prefill": True}
     ),
-    (
-        r"prefix( set to)? true",
-        Adjustment(unsupported="an assistant message at the end", dialect={"marks_prefill": True}),
+    r"(support|not).{0,40}prefill|prefill.{0,40}not": Adjustment(
+        unsupported="an assistant message at the end", features={"prefill": False}
     ),
-    (
-        r"(support|not).{0,40}prefill|prefill.{0,40}not",
-        Adjustment(unsupported="an assistant message at the end", features={"prefill": False}),
-    ),
-)
+}
 
 
 def _is_about_value(name: str, text: str) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from mirascope_like import llm
 from mirascope_like.__main__ import main
-from mirascope_like.log.cli_output import format_age, format_message, replace_control_characters, truncate
+from mirascope_like.log.cli import format_message, replace_control_characters
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +118,19 @@ def test_exporting(shown, path: Path) -> None:
     assert "It is 3." in shown("export")
 
 
+@pytest.mark.parametrize("arguments", [("list", "-n", "1"), ("search", "several"), ("--json",), ("show",)])
+def test_json_for_every_action(shown, arguments: tuple[str, ...]) -> None:
+    last = json.loads(shown("export", "--json").splitlines()[-1])
+    arguments = (*arguments, last["id"]) if arguments == ("show",) else arguments
+    assert json.loads(shown(*arguments, "--json").splitlines()[-1]) == last
+
+
+def test_columns_are_aligned(shown) -> None:
+    lines = shown("list").splitlines()
+    assert len({line.index("scripted/model") for line in lines}) == 1
+    datetime.fromisoformat(lines[0].split("  ")[1])
+
+
 def test_what_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["logs", "show", "nothing"]) == 1
     assert "There is no response 'nothing'" in capsys.readouterr().err
@@ -137,38 +149,6 @@ def test_terminals_that_cannot_show_all(path: Path, encoding: str) -> None:
         assert (shown.returncode, shown.stderr) == (0, b"")
         if "--json" in arguments:
             assert json.loads(shown.stdout.decode(encoding).splitlines()[-1])["text"] == "日本語\x1b[31m"
-
-
-class Terminal(io.StringIO):
-    """Looks like a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize("no_colour", ["", "1"])
-def test_in_a_terminal(monkeypatch: pytest.MonkeyPatch, no_colour: str) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", no_colour)
-    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
-    main(["logs"])
-    assert ("\x1b[" in terminal.getvalue()) == (not no_colour)
-    if no_colour:
-        assert max(map(len, terminal.getvalue().splitlines())) <= 80
-
-
-def test_how_long_ago() -> None:
-    now = datetime.now(UTC)
-    ages = [format_age(now - timedelta(seconds=seconds), now) for seconds in (-5, 0, 59, 60, 3600, 86400, 864000)]
-    assert ages == ["now", "now", "59s ago", "1m ago", "1h ago", "1d ago", "10d ago"]
-
-
-@pytest.mark.parametrize(
-    ("text", "columns", "expected"),
-    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 6, "日本語"), ("日本語", 5, "日本…"), ("日本語", 4, "日…")],
-)
-def test_cutting_to_a_width(text: str, columns: int, expected: str) -> None:
-    assert truncate(text, columns) == expected
 
 
 def test_what_could_steer_a_terminal() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from mirascope_like.schema.partial.containers import Container
 from mirascope_like.schema.partial.json_stream import MAX_DEPTH, JsonStream, JsonSyntaxError
 
 
-class Tree:
-    """A sink that builds plain values, and is told of everything in them too."""
+class Tree(Container):
+    """A container that builds plain values, and is told of everything in them too."""
 
-    is_undecided = False
     needs_whole_string = True
     value: Any = "something"
 
@@ -69,9 +69,6 @@ class Tree:
         self.string = None
         self.names.pop()
         return True
-
-    def chosen_sink(self) -> None:
-        raise AssertionError("It is decided.")
 
 
 def read(*pieces: str) -> Any:

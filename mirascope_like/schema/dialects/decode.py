@@ -9,178 +9,119 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 __all__ = [
     "ENTRIES",
-    "IDENTITY",
-    "ArrayDecoder",
-    "EntriesDecoder",
-    "IdentityDecoder",
-    "JsonTextDecoder",
-    "MappingDecoder",
-    "ObjectDecoder",
-    "ReferenceDecoder",
-    "TupleDecoder",
-    "UnionDecoder",
     "ValueDecoder",
+    "decode_array",
+    "decode_entries",
+    "decode_json_text",
+    "decode_mapping",
+    "decode_object",
+    "decode_reference",
+    "decode_tuple",
+    "decode_union",
+    "identity",
     "json_type",
 ]
 
-
-class ValueDecoder(Protocol):
-    """Decodes values in one form."""
-
-    def decode(self, value: Any) -> Any:
-        """Return the plain JSON value."""
-        ...
-
-
-@dataclass(frozen=True)
-class IdentityDecoder:
-    """Returns values unchanged."""
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        return value
-
-
-IDENTITY = IdentityDecoder()
 ENTRIES = "entries"
 
-
-@dataclass(frozen=True)
-class ObjectDecoder:
-    """An object. `omittable` are the properties whose `null` means that they are left out."""
-
-    fields: Mapping[str, ValueDecoder]
-    omittable: frozenset[str]
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        if not isinstance(value, Mapping):
-            return value
-        return {
-            name: self.fields.get(name, IDENTITY).decode(field)
-            for name, field in cast("Mapping[str, Any]", value).items()
-            if field is not None or name not in self.omittable
-        }
+ValueDecoder: TypeAlias = Callable[[Any], Any]
+"""Returns the plain JSON value of a value in one form. The last argument of each function here is the value; `partial`
+gives the others."""
 
 
-@dataclass(frozen=True)
-class ArrayDecoder:
-    """An array whose items have one decoder."""
-
-    item: ValueDecoder
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        return [self.item.decode(item) for item in cast("Sequence[Any]", value)] if isinstance(value, list) else value
+def identity(value: Any) -> Any:
+    """Return a value unchanged."""
+    return value
 
 
-@dataclass(frozen=True)
-class TupleDecoder:
-    """An object whose properties are the items of an array. The first `required` items must be present."""
+def decode_object(fields: Mapping[str, ValueDecoder], omittable: frozenset[str], value: Any) -> Any:
+    """Decode an object. `omittable` are the properties whose `null` means that they are left out."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: fields.get(name, identity)(field)
+        for name, field in cast("Mapping[str, Any]", value).items()
+        if field is not None or name not in omittable
+    }
 
-    names: Sequence[str]
-    items: Sequence[ValueDecoder]
-    required: int
 
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        if isinstance(value, list):
-            given = cast("Sequence[Any]", value)
-            return [item.decode(each) for item, each in zip(self.items, given, strict=False)] + [
-                *given[len(self.items) :]
-            ]
-        if not isinstance(value, Mapping) or not set(cast("Mapping[str, Any]", value)) <= set(self.names):
-            return cast("Any", value)
+def decode_array(decode_item: ValueDecoder, value: Any) -> Any:
+    """Decode an array whose items have one decoder."""
+    return [decode_item(item) for item in cast("Sequence[Any]", value)] if isinstance(value, list) else value
+
+
+def decode_tuple(names: Sequence[str], decoders: Sequence[ValueDecoder], required: int, value: Any) -> Any:
+    """Decode an object whose properties are the items of an array. The first `required` items must be present."""
+    if isinstance(value, list):
+        items = cast("Sequence[Any]", value)
+        first = [decode(item) for decode, item in zip(decoders, items, strict=False)]
+        return [*first, *items[len(decoders) :]]
+    if not isinstance(value, Mapping) or not set(cast("Mapping[str, Any]", value)) <= set(names):
+        return cast("Any", value)
+    fields = cast("Mapping[str, Any]", value)
+    decoded: list[Any] = []
+    for position, (name, decode) in enumerate(zip(names, decoders, strict=True)):
+        if name not in fields or (fields[name] is None and position >= required):
+            break
+        decoded.append(decode(fields[name]))
+    return decoded
+
+
+def decode_mapping(decode_value: ValueDecoder, value: Any) -> Any:
+    """Decode an array of `{"key": …, "value": …}` that stands for an object. If a key is repeated, the last value
+    wins."""
+    if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
-        decoded: list[Any] = []
-        for position, (name, item) in enumerate(zip(self.names, self.items, strict=True)):
-            if name not in fields or (fields[name] is None and position >= self.required):
-                break
-            decoded.append(item.decode(fields[name]))
-        return decoded
-
-
-@dataclass(frozen=True)
-class MappingDecoder:
-    """An array of `{"key": …, "value": …}` that stands for an object. If a key is repeated, the last value wins."""
-
-    value: ValueDecoder
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        if isinstance(value, Mapping):
-            fields = cast("Mapping[str, Any]", value)
-            return {key: self.value.decode(each) for key, each in fields.items()}
-        if not isinstance(value, list) or not all(map(_is_pair, cast("Sequence[Any]", value))):
-            return cast("Any", value)
-        pairs = cast("Sequence[Mapping[str, Any]]", value)
-        return {
-            key if isinstance(key := pair["key"], str) else json.dumps(key): self.value.decode(pair["value"])
-            for pair in pairs
-            if len(pair) == 2  # a partial pair has no value yet
-        }
-
-
-@dataclass(frozen=True)
-class EntriesDecoder:
-    """A form inside an object with the one property `entries`."""
-
-    inner: ValueDecoder
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        if isinstance(value, Mapping) and set(fields := cast("Mapping[str, Any]", value)) == {ENTRIES}:
-            return self.inner.decode(fields[ENTRIES] if isinstance(fields[ENTRIES], list) else fields)
-        return self.inner.decode(value)
+        return {key: decode_value(each) for key, each in fields.items()}
+    if not isinstance(value, list) or not all(map(_is_pair, cast("Sequence[Any]", value))):
+        return cast("Any", value)
+    pairs = cast("Sequence[Mapping[str, Any]]", value)
+    return {
+        key if isinstance(key := pair["key"], str) else json.dumps(key): decode_value(pair["value"])
+        for pair in pairs
+        if len(pair) == 2  # a partial pair has no value yet
+    }
 
 
 def _is_pair(value: object) -> bool:
     return isinstance(value, Mapping) and set(cast("Mapping[str, Any]", value)) <= {"key", "value"}
 
 
-@dataclass(frozen=True)
-class JsonTextDecoder:
-    """A string of JSON text. Any other string stays unchanged."""
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
+def decode_entries(decode: ValueDecoder, value: Any) -> Any:
+    """Decode a form inside an object with the one property `entries`."""
+    if isinstance(value, Mapping) and set(fields := cast("Mapping[str, Any]", value)) == {ENTRIES}:
+        return decode(fields[ENTRIES] if isinstance(fields[ENTRIES], list) else fields)
+    return decode(value)
 
 
-@dataclass(frozen=True)
-class UnionDecoder:
-    """One of several forms: uses the decoder of the schema that fits the value best."""
-
-    branches: Sequence[tuple[Mapping[str, Any], ValueDecoder]]
-    definitions: Mapping[str, Mapping[str, Any]]
-
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        _, decoder = min(self.branches, key=lambda branch: _mismatch_score(branch[0], value, self.definitions))
-        return decoder.decode(value)
+def decode_json_text(value: Any) -> Any:
+    """Decode a string of JSON text. Any other string stays unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
-@dataclass(frozen=True)
-class ReferenceDecoder:
-    """A reference to a definition, which may contain itself."""
+def decode_union(
+    branches: Sequence[tuple[Mapping[str, Any], ValueDecoder]],
+    definitions: Mapping[str, Mapping[str, Any]],
+    value: Any,
+) -> Any:
+    """Decode one of several forms, with the decoder of the schema that fits the value best."""
+    _, decode = min(branches, key=lambda branch: _mismatch_score(branch[0], value, definitions))
+    return decode(value)
 
-    name: str
-    table: Mapping[str, ValueDecoder]
 
-    def decode(self, value: Any) -> Any:
-        """See `ValueDecoder.decode`."""
-        return self.table[self.name].decode(value)
+def decode_reference(name: str, decoders: Mapping[str, ValueDecoder], value: Any) -> Any:
+    """Decode a value of a definition, which may contain itself."""
+    return decoders[name](value)
 
 
 def json_type(value: object) -> str:

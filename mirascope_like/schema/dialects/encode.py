@@ -16,22 +16,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from ..raw_schema import references
 from .decode import (
     ENTRIES,
-    IDENTITY,
-    ArrayDecoder,
-    EntriesDecoder,
-    JsonTextDecoder,
-    MappingDecoder,
-    ObjectDecoder,
-    ReferenceDecoder,
-    TupleDecoder,
-    UnionDecoder,
     ValueDecoder,
+    decode_array,
+    decode_entries,
+    decode_json_text,
+    decode_mapping,
+    decode_object,
+    decode_reference,
+    decode_tuple,
+    decode_union,
+    identity,
     json_type,
 )
 from .definitions import PLAIN, Dialect, InexpressibleError
@@ -61,27 +61,26 @@ _ANNOTATIONS = {"title", "description", "default", "examples", "deprecated", "re
 _MAX_DEFAULT = 80  # characters of JSON
 
 
-@dataclass(frozen=True)
-class EncodedSchema:
+class EncodedSchema(NamedTuple):
     """A schema in a dialect. `decoder` turns values of it into values of the original schema."""
 
     schema: dict[str, Any]
-    decoder: ValueDecoder
+    decoder: ValueDecoder = identity
 
     @property
     def is_exact(self) -> bool:
         """Whether values need no decoding."""
-        return self.decoder is IDENTITY
+        return self.decoder is identity
 
     def decode(self, value: Any) -> Any:
         """Return a value without the dialect's forms. Raises nothing."""
-        return self.decoder.decode(value)
+        return self.decoder(value)
 
 
 def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
     """Encode a JSON Schema object in a dialect. Raises `InexpressibleError`."""
     if dialect == PLAIN:
-        return EncodedSchema(dict(schema), IDENTITY)
+        return EncodedSchema(dict(schema))
     rewritten_names: frozenset[str] = frozenset()
     while True:  # until it is known which definitions need a decoder
         encoder = _Encoder(schema.get("$defs", {}), dialect, rewritten_names)
@@ -90,13 +89,6 @@ def encode_schema(schema: Node, dialect: Dialect) -> EncodedSchema:
             check_size(encoded.schema, dialect)
             return encoded
         rewritten_names = encoder.rewritten_names
-
-
-class _Encoded(NamedTuple):
-    """A schema in the dialect, and the decoder of its values."""
-
-    schema: dict[str, Any]
-    decoder: ValueDecoder = IDENTITY
 
 
 class _Encoder:
@@ -113,7 +105,7 @@ class _Encoder:
     @property
     def rewritten_names(self) -> frozenset[str]:
         """The names of the definitions that need a decoder."""
-        return frozenset(name for name, decoder in self._decoders.items() if decoder is not IDENTITY)
+        return frozenset(name for name, decoder in self._decoders.items() if decoder is not identity)
 
     def encode(self, schema: Node) -> EncodedSchema:
         root = self._encode(schema)
@@ -123,7 +115,7 @@ class _Encoder:
         definitions = {"$defs": self._schemas} if self._schemas else {}
         return EncodedSchema({**root.schema, **definitions}, root.decoder)
 
-    def _encode(self, node: Node | bool) -> _Encoded:
+    def _encode(self, node: Node | bool) -> EncodedSchema:
         if isinstance(node, bool) or not set(node) - _ANNOTATIONS:
             return self._encode_any({} if isinstance(node, bool) else node)
         if "$ref" in node:
@@ -136,7 +128,7 @@ class _Encoder:
             return self._encode_values(node, node["enum"] if "enum" in node else [node["const"]])
         return self._encode_typed(node)
 
-    def _encode_typed(self, node: Node) -> _Encoded:
+    def _encode_typed(self, node: Node) -> EncodedSchema:
         kind: str | Sequence[str] | None = node.get("type")
         if isinstance(kind, list):
             return self._encode_union(node, [{**_drop_keywords(node, _ANNOTATIONS), "type": each} for each in kind])
@@ -148,15 +140,15 @@ class _Encoder:
             return self._encode_tuple(node) if fixed else self._encode_array(node)
         if not isinstance(kind, str):
             return self._encode_any(node)
-        return _Encoded(self._describe({"type": kind}, node))
+        return EncodedSchema(self._describe({"type": kind}, node))
 
     # -- forms --------------------------------------------------------------------------------------------------------
 
-    def _encode_any(self, node: Node) -> _Encoded:
+    def _encode_any(self, node: Node) -> EncodedSchema:
         schema = self._describe({"type": "string"}, node, "any JSON value, written as JSON text")
-        return _Encoded(schema, JsonTextDecoder())
+        return EncodedSchema(schema, decode_json_text)
 
-    def _encode_reference(self, node: Node) -> _Encoded:
+    def _encode_reference(self, node: Node) -> EncodedSchema:
         name = _definition_name(node["$ref"])
         if name not in self._definitions:
             raise InexpressibleError(f"its schema refers to {node['$ref']!r}, which is not in it")
@@ -164,11 +156,11 @@ class _Encoder:
             raise InexpressibleError(f"{name} contains itself")
         if "description" in node and name not in self._recursive:
             return self._encode({**self._definitions[name], **_drop_keywords(node, {"$ref"})})
-        decoder = ReferenceDecoder(name, self._decoders) if name in self._rewritten_names else IDENTITY
+        decoder = partial(decode_reference, name, self._decoders) if name in self._rewritten_names else identity
         schema: dict[str, Any] = {"$ref": f"#/$defs/{name}"}
         if "description" in node:  # nothing may stand beside a reference
             schema = self._describe({"anyOf": [schema]}, node)
-        return _Encoded(schema, decoder)
+        return EncodedSchema(schema, decoder)
 
     def _merge_all_of(self, node: Node) -> Node:
         """Merge the parts of `allOf` into one schema."""
@@ -182,7 +174,7 @@ class _Encoder:
                 merged |= {"properties": properties, "required": required}
         return merged
 
-    def _encode_union(self, node: Node, branches: Sequence[Node]) -> _Encoded:
+    def _encode_union(self, node: Node, branches: Sequence[Node]) -> EncodedSchema:
         if any(not set(branch) - _ANNOTATIONS for branch in branches):
             return self._encode_any(node)
         encoded = [self._encode(branch) for branch in branches]
@@ -197,7 +189,7 @@ class _Encoder:
                 for encoding, is_free in zip(encoded, are_free, strict=True)
             ]
         schema = _any_of(encoding.schema for encoding in encoded)
-        return _Encoded(self._describe(schema, node), self._choose_decoder(encoded))
+        return EncodedSchema(self._describe(schema, node), self._choose_decoder(encoded))
 
     def _has_free_keys(self, node: Node) -> bool:
         """Whether a schema is an object with free keys, which is encoded as an array."""
@@ -207,39 +199,39 @@ class _Encoder:
             node.get("type") == "object" and "properties" not in node and node.get("additionalProperties") is not False
         )
 
-    def _choose_decoder(self, encoded: Sequence[_Encoded]) -> ValueDecoder:
-        if all(encoding.decoder is IDENTITY for encoding in encoded):
-            return IDENTITY
+    def _choose_decoder(self, encoded: Sequence[EncodedSchema]) -> ValueDecoder:
+        if all(encoding.decoder is identity for encoding in encoded):
+            return identity
         others = [encoding for encoding in encoded if encoding.schema.get("type") != "null"]
-        return others[0].decoder if len(others) == 1 else UnionDecoder([*encoded], self._schemas)
+        return others[0].decoder if len(others) == 1 else partial(decode_union, [*encoded], self._schemas)
 
-    def _encode_values(self, node: Node, values: Sequence[Any]) -> _Encoded:
+    def _encode_values(self, node: Node, values: Sequence[Any]) -> EncodedSchema:
         if any(isinstance(value, list | dict) for value in values):
             texts = [json.dumps(value) for value in values]
-            return _Encoded(self._describe({"type": "string", "enum": texts}, node), JsonTextDecoder())
+            return EncodedSchema(self._describe({"type": "string", "enum": texts}, node), decode_json_text)
         groups: dict[str, list[Any]] = {}
         for value in values:
             group = groups.setdefault(json_type(value), [])
             if value not in group:  # enums may have several names for a value
                 group.append(value)
         schemas = [{"type": k} if k == "null" else {"type": k, "enum": group} for k, group in groups.items()]
-        return _Encoded(self._describe(_any_of(schemas), node))
+        return EncodedSchema(self._describe(_any_of(schemas), node))
 
-    def _encode_object(self, node: Node) -> _Encoded:
+    def _encode_object(self, node: Node) -> EncodedSchema:
         properties: Mapping[str, Any] = node.get("properties", {})
         fields = {name: self._encode(each) for name, each in properties.items()}
         needed = {name for name, each in properties.items() if name in node.get("required", ()) or _is_constant(each)}
         omittable = self._omittable_properties(properties, needed)
-        decoders = {name: encoding.decoder for name, encoding in fields.items() if encoding.decoder is not IDENTITY}
-        decoder = ObjectDecoder(decoders, omittable) if decoders or omittable else IDENTITY
-        return _Encoded(self._object_schema(node, properties, fields, needed), decoder)
+        decoders = {name: encoding.decoder for name, encoding in fields.items() if encoding.decoder is not identity}
+        decoder = partial(decode_object, decoders, omittable) if decoders or omittable else identity
+        return EncodedSchema(self._object_schema(node, properties, fields, needed), decoder)
 
     def _omittable_properties(self, properties: Mapping[str, Any], needed: set[str]) -> frozenset[str]:
         """Return the properties whose `null` means that they are left out."""
         return frozenset(name for name in properties if name not in needed and not self._accepts_null(properties[name]))
 
     def _object_schema(
-        self, node: Node, properties: Mapping[str, Any], fields: Mapping[str, _Encoded], needed: set[str]
+        self, node: Node, properties: Mapping[str, Any], fields: Mapping[str, EncodedSchema], needed: set[str]
     ) -> dict[str, Any]:
         omittable = self._omittable_properties(properties, needed)
         schemas = {
@@ -265,7 +257,7 @@ class _Encoder:
         nullable = {**_any_of([_drop_keywords(schema, {"description"}), {"type": "null"}]), **described}
         return _add_notes(nullable, f"null for {default}") if 0 < len(default) <= _MAX_DEFAULT else nullable
 
-    def _encode_mapping(self, node: Node) -> _Encoded:
+    def _encode_mapping(self, node: Node) -> EncodedSchema:
         names: Any = node.get("propertyNames")
         keys: Node = cast("Node", names) if isinstance(names, Mapping) else {}
         if "$ref" not in keys:  # a definition has a type; names are strings even if the schema does not say so
@@ -283,9 +275,11 @@ class _Encoder:
         }
         bounds = {"minItems": node.get("minProperties"), "maxItems": node.get("maxProperties")}
         limited = {**node, **{name: bound for name, bound in bounds.items() if bound is not None}}
-        return _Encoded(self._describe({"type": "array", "items": pair}, limited), MappingDecoder(value.decoder))
+        return EncodedSchema(
+            self._describe({"type": "array", "items": pair}, limited), partial(decode_mapping, value.decoder)
+        )
 
-    def _encode_tuple(self, node: Node) -> _Encoded:
+    def _encode_tuple(self, node: Node) -> EncodedSchema:
         items: Sequence[Node] = node.get("prefixItems", ())
         titles = [str(item.get("title", "")) for item in items]
         named = all(title.isidentifier() for title in titles) and len(set(titles)) == len(titles)
@@ -296,12 +290,14 @@ class _Encoder:
         schema = self._object_schema(
             _drop_keywords(node, {"minItems", "maxItems"}), properties, fields, set(names[:required])
         )
-        return _Encoded(schema, TupleDecoder(names, [encoding.decoder for encoding in fields.values()], required))
+        return EncodedSchema(
+            schema, partial(decode_tuple, names, [encoding.decoder for encoding in fields.values()], required)
+        )
 
-    def _encode_array(self, node: Node) -> _Encoded:
+    def _encode_array(self, node: Node) -> EncodedSchema:
         item = self._encode(node.get("items", True))
         schema = self._describe({"type": "array", "items": item.schema}, node)
-        return _Encoded(schema, IDENTITY if item.decoder is IDENTITY else ArrayDecoder(item.decoder))
+        return EncodedSchema(schema, identity if item.decoder is identity else partial(decode_array, item.decoder))
 
     # -- descriptions and nulls ----------------------------------------------------------------------------------------
 
@@ -333,7 +329,7 @@ class _Encoder:
         return any(self._accepts_null(branch) for branch in branches)
 
 
-def _wrap_entries(encoding: _Encoded) -> _Encoded:
+def _wrap_entries(encoding: EncodedSchema) -> EncodedSchema:
     """Put an array of pairs into an object, so that no other array is taken for it."""
     schema = {
         "type": "object",
@@ -341,7 +337,7 @@ def _wrap_entries(encoding: _Encoded) -> _Encoded:
         "required": [ENTRIES],
         "additionalProperties": False,
     }
-    return _Encoded(schema, EntriesDecoder(encoding.decoder))
+    return EncodedSchema(schema, partial(decode_entries, encoding.decoder))
 
 
 def _any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ a value takes the same time whether it is the first or the ten-thousandth.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from ..dialects.definitions import Dialect
 from ..type_schema import ENVELOPE
 
 __all__ = [
@@ -17,7 +18,6 @@ __all__ = [
     "DictContainer",
     "EnvelopeContainer",
     "ObjectContainer",
-    "ObjectOption",
     "PairContainer",
     "RootContainer",
     "TupleContainer",
@@ -26,67 +26,62 @@ __all__ = [
 ]
 
 
-class ValuePlan(Protocol):
+class ValuePlan:
     """What a container needs to know about the type of a value in it. `type_plans` has one for each kind of type."""
 
-    @property
-    def shows_partial_strings(self) -> bool:
-        """Whether strings are shown as they arrive."""
-        ...
-
-    @property
-    def needs_no_validation(self) -> bool:
-        """Whether what has been shown is already the final value once it is complete."""
-        ...
+    shows_partial_strings = False
+    """Whether strings are shown as they arrive."""
+    needs_no_validation = False
+    """Whether the partial value, once complete, is the final value without validation."""
 
     def make_container(self, opening: str) -> Container:
         """Return a container for an object ("{") or array ("[")."""
-        ...
+        return Container()
 
-    def parse(self, text: str) -> Any:
-        """Return the value of a complete JSON text. Raises `ValueError`."""
-        ...
+    def parse(self, text: str, dialect: Dialect) -> Any:
+        """Return the value of a complete JSON text in a dialect. Raises `ValueError`."""
+        raise NotImplementedError
 
     def parse_key(self, name: str) -> Any:
-        """Return a name in an object as a key of a mapping."""
-        ...
-
-
-class ObjectOption(ValuePlan, Protocol):
-    """One of the types that an object may turn out to have."""
+        """Return a name in an object as a key, unchanged if it is not a valid key."""
+        raise NotImplementedError
 
     def has_member(self, name: str) -> bool:
-        """Whether it has a member of this name."""
-        ...
+        """Whether values are objects with a member of this name."""
+        return False
 
     def can_have(self, name: str, value: Any) -> bool:
         """Whether a member can have a value."""
-        ...
+        return True
 
 
 class Container:
-    """An open object or array. This base class shows nothing of it: the value is validated when it is complete. A
-    container is the `Sink` for everything inside it."""
+    """An open object or array: `JsonStream` calls it for everything inside. This base class shows nothing of it: the
+    value is validated when it is complete."""
 
     plan: ValuePlan | None
     """The plan of its type; `None` if its type does not matter."""
     parent: Container
     """The container that it is in."""
+    dialect: Dialect
+    """The dialect of the text."""
     value: Any = None
     """The partial value; `None` if nothing is shown."""
     next_type_plan: ValuePlan | None = None
     """The plan of the next or open value; `None` if that value is not shown."""
     is_undecided: bool = False
-    """See `Sink.is_undecided`."""
+    """Whether the content may belong to another container. A value that is not shown may tell; see
+    `chosen_container`."""
     needs_whole_string: bool = False
-    """See `Sink.needs_whole_string`."""
+    """Whether `complete` is called for the open string when it is complete."""
     _is_shown = False  # whether the open value is shown in part
     _has_invalid = False  # whether a value in it was not valid by itself
 
     # -- what subclasses override -------------------------------------------------------------------------------------
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """Receive the name of the next value in an object. Return whether it makes clear that the object belongs to
+        another container, see `chosen_container`."""
         return False
 
     def put(self, value: Any) -> bool:
@@ -98,39 +93,40 @@ class Container:
         return self.put(value)
 
     def append_to_string(self, piece: str) -> None:
-        """See `Sink.append_to_string`."""
+        """Add a piece to the open string, which is shown."""
 
     def chosen_plan(self) -> ValuePlan | None:
         """Return the plan of the type that the content has made clear; `None` if there is none."""
         return None
 
-    # -- see `Sink` ---------------------------------------------------------------------------------------------------
+    # -- what `JsonStream` calls ---------------------------------------------------------------------------------------
 
     def begin_container(self, opening: str) -> Container:
-        """See `Sink.begin_container`."""
+        """Begin an object ("{") or array ("["). Return the container for its content."""
         plan = self.next_type_plan
         return self.adopt(Container() if plan is None else plan.make_container(opening), plan)
 
-    def chosen_sink(self) -> Container | None:
-        """See `Sink.chosen_sink`."""
+    def chosen_container(self) -> Container | None:
+        """Return the container to read this object with instead, from its first name; `None` if that is not clear
+        yet."""
         plan = self.chosen_plan()
         return None if plan is None else self.parent.adopt(plan.make_container("{"), self.plan)
 
     def adopt(self, container: Container, plan: ValuePlan | None) -> Container:
         """Use a container for the next value, whose type has this plan. Return the container."""
-        container.plan, container.parent = plan, self
+        container.plan, container.parent, container.dialect = plan, self, self.dialect
         self._is_shown = container.value is not None
         if self._is_shown:
             self.put(container.value)
         return container
 
     def add_scalar(self, token: str) -> bool:
-        """See `Sink.add_scalar`."""
+        """Add a number, `true`, `false` or `null`, as written. Return whether it is shown."""
         self._is_shown = False
         return self.complete(token)
 
     def begin_string(self, piece: str) -> bool:
-        """See `Sink.begin_string`."""
+        """Begin a string with its first piece. Return whether it is shown as it grows."""
         plan = self.next_type_plan
         if plan is None or not plan.shows_partial_strings:
             self._is_shown = False
@@ -142,11 +138,12 @@ class Container:
         return True
 
     def complete(self, text: str) -> bool:
-        """See `Sink.complete`. An invalid value stays as it was shown; the whole is validated at its end."""
+        """Complete the open value with all of its JSON. Return whether it is shown. An invalid value stays as it was
+        shown; the whole is validated at its end."""
         if self.next_type_plan is None:
             return False
         try:
-            value = self.next_type_plan.parse(text)
+            value = self.next_type_plan.parse(text, self.dialect)
         except (ValueError, RecursionError):
             self._has_invalid = True  # the whole may still be valid, as with an optional part that is `null`
             if not self._is_shown:
@@ -155,7 +152,7 @@ class Container:
         return self.replace(value) if self._is_shown else self.put(value)
 
     def end(self) -> bool:
-        """See `Sink.end`."""
+        """End the object or array. Return whether the outer container's `complete` must be called with it."""
         return self.plan is not None and (self._has_invalid or self.value is None or not self.plan.needs_no_validation)
 
 
@@ -171,7 +168,7 @@ class _SlotContainer(Container):
         return True
 
     def append_to_string(self, piece: str) -> None:
-        """See `Sink.append_to_string`. The slot drops its reference first, so Python extends the string in place."""
+        """See `Container.append_to_string`. The slot drops its reference first: then Python extends the string."""
         slots, slot = self.slots, self.slot
         text = slots[slot]
         slots[slot] = None
@@ -182,9 +179,10 @@ class _SlotContainer(Container):
 class RootContainer(_SlotContainer):
     """Holds the outermost value."""
 
-    def __init__(self, plan: ValuePlan) -> None:
+    def __init__(self, plan: ValuePlan, dialect: Dialect) -> None:
         self.slots: list[Any] = [None]
         self.next_type_plan: ValuePlan | None = plan
+        self.dialect: Dialect = dialect
 
 
 class ObjectContainer(_SlotContainer):
@@ -204,7 +202,7 @@ class ObjectContainer(_SlotContainer):
         self._filled_slots = filled_slots
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """See `Container.add_key`."""
         self.slot: Any
         self.next_type_plan: ValuePlan | None
         self.slot, self.next_type_plan = self._members.get(name, ("", None))
@@ -218,7 +216,7 @@ class ObjectContainer(_SlotContainer):
         return True
 
     def end(self) -> bool:
-        """See `Sink.end`. Members that did not arrive get their defaults, or are errors."""
+        """See `Container.end`. Members that did not arrive get their defaults, or are errors."""
         return super().end() or self._filled_slots is None or len(self._filled_slots) < len(self.slots)
 
 
@@ -232,7 +230,7 @@ class DictContainer(_SlotContainer):
         self._key = key
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """See `Container.add_key`."""
         self.slot: Any = self._key.parse_key(name)
         return False
 
@@ -248,7 +246,7 @@ class PairContainer(Container):
         self.next_type_plan: ValuePlan | None = None
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """See `Container.add_key`."""
         if name == "key":
             self.next_type_plan = self._key
         else:
@@ -266,11 +264,11 @@ class PairContainer(Container):
         return False
 
     def append_to_string(self, piece: str) -> None:
-        """See `Sink.append_to_string`."""
+        """See `Container.append_to_string`."""
         self._dict.append_to_string(piece)
 
     def end(self) -> bool:
-        """See `Sink.end`. The pair is in the dict already, unless its value came before its key or is invalid."""
+        """See `Container.end`. The pair is in the dict already, unless its value came before its key or is invalid."""
         return self._has_invalid or not self._has_value
 
 
@@ -313,23 +311,23 @@ class TupleContainer(_SlotContainer):
         self.next_type_plan: ValuePlan | None = self._items[slot] if slot < len(self._items) else None
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """See `Container.add_key`."""
         self._is_object = True
         self._select_item(self._names.index(name) if name in self._names else len(self._items))
         return False
 
     def begin_container(self, opening: str) -> Container:
-        """See `Sink.begin_container`."""
+        """See `Container.begin_container`."""
         self._start_item()
         return super().begin_container(opening)
 
     def add_scalar(self, token: str) -> bool:
-        """See `Sink.add_scalar`."""
+        """See `Container.add_scalar`."""
         self._start_item()
         return super().add_scalar(token)
 
     def begin_string(self, piece: str) -> bool:
-        """See `Sink.begin_string`."""
+        """See `Container.begin_string`."""
         self._start_item()
         return super().begin_string(piece)
 
@@ -343,7 +341,7 @@ class TupleContainer(_SlotContainer):
         return self.parent.replace(self._make_tuple(self.slots))
 
     def append_to_string(self, piece: str) -> None:
-        """See `Sink.append_to_string`."""
+        """See `Container.append_to_string`."""
         super().append_to_string(piece)
         self.parent.replace(self._make_tuple(self.slots))
 
@@ -353,13 +351,13 @@ class UndecidedContainer(Container):
 
     is_undecided = True
 
-    def __init__(self, options: Sequence[ObjectOption], raw: ValuePlan) -> None:
+    def __init__(self, options: Sequence[ValuePlan], raw: ValuePlan) -> None:
         self.next_type_plan: ValuePlan | None = raw
         self._options = options
         self._name = ""
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """See `Container.add_key`."""
         self._name = name
         self._options = [option for option in self._options if option.has_member(name)] or self._options
         return len(self._options) == 1
@@ -385,7 +383,7 @@ class EnvelopeContainer(Container):
         self._is_bare = False
 
     def add_key(self, name: str) -> bool:
-        """See `Sink.add_key`."""
+        """See `Container.add_key`."""
         self._is_bare = not self._name and name != ENVELOPE
         self._name = name
         self.next_type_plan: ValuePlan | None = self._bare_plan if name == ENVELOPE else None
@@ -400,7 +398,7 @@ class EnvelopeContainer(Container):
         return self.parent.replace(value)
 
     def append_to_string(self, piece: str) -> None:
-        """See `Sink.append_to_string`."""
+        """See `Container.append_to_string`."""
         self.parent.append_to_string(piece)
 
     def chosen_plan(self) -> ValuePlan | None:

@@ -1,4 +1,4 @@
-"""An incremental JSON parser that calls `Sink`s for what begins, grows and ends.
+"""An incremental JSON parser that tells `Container`s what begins, grows and ends.
 
 A `JsonStream` reads each piece of text once, in time proportional to its length. It looks for the first object or
 array, so prose and fences before it do no harm, and ignores what follows it. A number is complete only once another
@@ -17,9 +17,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import SEEK_END, StringIO
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 
-__all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError", "Sink"]
+from .containers import Container
+
+__all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError"]
 
 MAX_DEPTH = 200
 """How deep arrays and objects may be nested."""
@@ -102,52 +104,10 @@ class JsonSyntaxError(ValueError):
     """The text is not JSON, or is nested too deeply."""
 
 
-class Sink(Protocol):
-    """Receives what is in an object or array, or the outermost value of the text."""
-
-    value: Any
-    """The partial value; `None` if nothing is shown."""
-    is_undecided: bool
-    """Whether the content may belong to another sink. A value that is not shown may tell; see `chosen_sink`."""
-    needs_whole_string: bool
-    """Whether `complete` is called for the open string when it is complete."""
-
-    def add_key(self, name: str) -> bool:
-        """Receive the name of the next value in an object. Return whether it makes clear that the object belongs to
-        another sink, see `chosen_sink`."""
-        ...
-
-    def begin_container(self, opening: str) -> Sink:
-        """Begin an object ("{") or array ("["). Return the sink for its content."""
-        ...
-
-    def add_scalar(self, token: str) -> bool:
-        """Add a number, `true`, `false` or `null`, as written. Return whether it is shown."""
-        ...
-
-    def begin_string(self, piece: str) -> bool:
-        """Begin a string with its first piece. Return whether it is shown as it grows."""
-        ...
-
-    def append_to_string(self, piece: str) -> None:
-        """Add a piece to the string, which is shown."""
-
-    def complete(self, text: str) -> bool:
-        """Complete the open value with all of its JSON. Return whether it is shown."""
-        ...
-
-    def end(self) -> bool:
-        """End the object or array. Return whether the outer sink's `complete` must be called with it."""
-        ...
-
-    def chosen_sink(self) -> Sink | None:
-        """Return the sink to read this object with instead, from its first name; `None` if that is not clear yet."""
-
-
 class JsonStream:
-    """Reads JSON in pieces and calls a sink; see the module's docstring."""
+    """Reads JSON in pieces into a container; see the module's docstring."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, container: Container) -> None:
         self._buffer = StringIO()
         self._unbuffered: list[str] = []  # pieces that are not in the buffer yet
         self._text = ""  # the text being read: what was left of earlier pieces, and the last piece
@@ -155,16 +115,16 @@ class JsonStream:
         self._position = 0  # how much of it has been read
         self.has_changed: bool = False
         """Whether the last piece changed what is shown."""
-        self.seek(sink)
+        self.seek(container)
 
-    def seek(self, sink: Sink) -> None:
-        """Look for an object or array from the current position on, and call this sink for it."""
-        self._sink = sink  # receives what comes next
+    def seek(self, container: Container) -> None:
+        """Look for an object or array from the current position on, and read it into this container."""
+        self._container = container  # receives what comes next
         self.has_content: bool = False
         """Whether anything is shown but empty objects and arrays."""
         self.outermost_json: str | None = None
         """The JSON of the outermost object or array, once it is complete."""
-        self._open_containers: list[tuple[int, str, Sink]] = []  # start, opening and outer sink of each
+        self._open_containers: list[tuple[int, str, Container]] = []  # start, opening and outer container of each
         self._innermost = ""  # the opening of the innermost container
         self._expected = _ANYTHING
         self._start_of_string = 0
@@ -228,14 +188,14 @@ class JsonStream:
         if len(self._open_containers) == MAX_DEPTH:
             raise JsonSyntaxError(f"The JSON is nested more than {MAX_DEPTH} deep.")
         self._innermost = found["opening"]
-        self._open_containers.append((self._offset + self._position - 1, self._innermost, self._sink))
+        self._open_containers.append((self._offset + self._position - 1, self._innermost, self._container))
         self._expected = _FIRST[self._innermost]
-        self._switch_sink(self._sink.begin_container(self._innermost))
+        self._switch_container(self._container.begin_container(self._innermost))
 
     def _read_closing(self, found: re.Match[str]) -> None:
         start, _, outer = self._open_containers.pop()
-        needs_value = self._sink.end()
-        self._sink = outer
+        needs_value = self._container.end()
+        self._container = outer
         if not self._open_containers:
             self.outermost_json = self._text_since(start)
             self._expected = _NOTHING
@@ -254,15 +214,15 @@ class JsonStream:
             self._position -= len(token)
             raise self._error("a shorter number")
         self._expected = _NEXT[self._innermost]
-        self._note_value(self._sink.add_scalar(token))
+        self._note_value(self._container.add_scalar(token))
 
     def _read_piece(self, found: re.Match[str]) -> None:
         """Read the beginning of a string."""
         self._expected = _STRING
-        self._string_is_shown = self._sink.begin_string(found["piece"])
+        self._string_is_shown = self._container.begin_string(found["piece"])
         if self._string_is_shown:
             self.has_changed = self.has_content = True
-        if self._sink.needs_whole_string:
+        if self._container.needs_whole_string:
             self._start_of_string = self._offset + found.start("piece") - 1
 
     def _read_closed(self, found: re.Match[str]) -> None:
@@ -301,19 +261,19 @@ class JsonStream:
         "escaped": _read_escaped,
     }
 
-    # -- calling sinks ------------------------------------------------------------------------------------------------
+    # -- calling containers ------------------------------------------------------------------------------------------
 
-    def _switch_sink(self, sink: Sink) -> None:
-        """Call another sink from now on."""
-        self._sink = sink
-        if sink.value is not None:
+    def _switch_container(self, container: Container) -> None:
+        """Read into another container from now on."""
+        self._container = container
+        if container.value is not None:
             self.has_changed = True
 
     def _append(self, piece: str) -> None:
         if self._name is not None:
             self._name.append(piece)
         elif self._string_is_shown:
-            self._sink.append_to_string(piece)
+            self._container.append_to_string(piece)
             self.has_changed = True
 
     def _end_string(self) -> None:
@@ -323,29 +283,29 @@ class JsonStream:
             self._add_key(name)
             return
         self._expected = _NEXT[self._innermost]
-        if self._sink.needs_whole_string:
-            self._note_value(self._sink.complete(self._text_since(self._start_of_string)))
+        if self._container.needs_whole_string:
+            self._note_value(self._container.complete(self._text_since(self._start_of_string)))
 
     def _note_value(self, is_shown: bool) -> None:
-        """Update the state after the sink received a value, which it shows or not."""
+        """Update the state after the container received a value, which it shows or not."""
         if is_shown:
             self.has_changed = self.has_content = True
-        elif self._sink.is_undecided:
-            self._switch_to_chosen_sink()
+        elif self._container.is_undecided:
+            self._switch_to_chosen_container()
 
     def _add_key(self, name: str) -> bool:
-        """Give the sink the name of the next value. Return whether the object is read again."""
-        return self._sink.add_key(name) and self._switch_to_chosen_sink()
+        """Give the container the name of the next value. Return whether the object is read again."""
+        return self._container.add_key(name) and self._switch_to_chosen_container()
 
-    def _switch_to_chosen_sink(self) -> bool:
-        """Read an object again from its first name, if its sink has become clear. Return whether it has."""
-        sink = self._sink.chosen_sink()
-        if sink is None:
+    def _switch_to_chosen_container(self) -> bool:
+        """Read an object again from its first name, if its type has become clear. Return whether it has."""
+        container = self._container.chosen_container()
+        if container is None:
             return False
         start = self._open_containers[-1][0]
         self._text, self._offset, self._position = self._text_from(start), start, 1
         self._expected = _FIRST["{"]
-        self._switch_sink(sink)
+        self._switch_container(container)
         return True
 
     # -- what no pattern matches: return True if something was read, False if more text is needed ---------------------

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast, get_origin
 
 from ..class_fields import AttributeMapping, FieldTypes, annotate, field_from_hint, read_field_infos, resolve_hints
+from ..dialects.definitions import Dialect
 from ..pydantic_internals import complete_model, get_dataclass_fields, has_only_field_validation, make_model_instance
 from ..type_schema import ENVELOPE
 from .containers import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
-from .type_plans import LiteralPlan, PlanResolver, TypePlan
+from .type_plans import LiteralPlan, TypePlan
 
 __all__ = [
     "DataclassPlan",
@@ -27,10 +28,6 @@ __all__ = [
 
 class ObjectPlan(TypePlan):
     """Objects with known members. Subclasses say how to make an instance."""
-
-    def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
 
     @cached_property
     def members(self) -> Mapping[str, tuple[str, TypePlan]]:
@@ -47,31 +44,17 @@ class ObjectPlan(TypePlan):
         raise NotImplementedError
 
     def has_member(self, name: str) -> bool:
-        """Whether a member has this name in JSON."""
+        """See `ValuePlan.has_member`."""
         return name in self.members
 
     def can_have(self, name: str, value: Any) -> bool:
-        """Whether a member can have a value. Only members whose type is a literal or enum are checked."""
+        """See `ValuePlan.can_have`. Only members whose type is a literal or enum are checked."""
         plan = self.members.get(name, ("", None))[1]
         return not isinstance(plan, LiteralPlan) or value in plan.values
 
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return opening == "{"
-
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`. `null` is dropped where it is not a value: it stands for the default."""
-        if not isinstance(value, dict):
-            return value
-        fields = cast("dict[str, Any]", value)
-        made: dict[str, Any] = {}
-        for name, each in fields.items():
-            plan = self.members[name][1] if name in self.members else None
-            if plan is None or (each is None and _accepts_null(plan)):
-                made[name] = each
-            elif each is not None:
-                made[name] = plan.decode(each)
-        return made
 
 
 class ModelPlan(ObjectPlan):
@@ -87,11 +70,11 @@ class ModelPlan(ObjectPlan):
 
     @cached_property
     def needs_no_validation(self) -> bool:  # type: ignore[override]
-        """See `TypePlan.needs_no_validation`."""
+        """See `ValuePlan.needs_no_validation`."""
         return has_only_field_validation(self.kind) and all(each.is_context_free for _, each in self.members.values())
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         if opening != "{":
             return Container()
         slots: dict[str, Any] = dict.fromkeys(self._fields)
@@ -101,10 +84,6 @@ class ModelPlan(ObjectPlan):
 
 class RootModelPlan(TypePlan):
     """Pydantic's root models: one field, without a name in JSON."""
-
-    def __init__(self, kind: Any, plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
 
     @cached_property
     def inner(self) -> TypePlan:
@@ -116,7 +95,7 @@ class RootModelPlan(TypePlan):
         return True  # see `ModelPlan`
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         container = self.inner.make_container(opening)
         if isinstance(container, TupleContainer) or container.value is None:
             return Container()
@@ -126,10 +105,6 @@ class RootModelPlan(TypePlan):
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return self.inner.accepts(opening)
-
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        return self.inner.decode(value)
 
 
 class DataclassPlan(ObjectPlan):
@@ -146,7 +121,7 @@ class DataclassPlan(ObjectPlan):
         return {name: field_from_hint(name, hints[name]) for name in names}
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         if opening != "{":
             return Container()
         cls: Any = get_origin(self.kind) or self.kind
@@ -165,7 +140,7 @@ class TypedDictPlan(ObjectPlan):
         return {name: field_from_hint(name, hint) for name, hint in resolve_hints(self.kind).items()}
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         value: dict[str, Any] = dict.fromkeys(self._fields)
         return ObjectContainer(value, value, self.members) if opening == "{" else Container()
 
@@ -173,23 +148,18 @@ class TypedDictPlan(ObjectPlan):
 class _RawPlan(TypePlan):
     """A value that may tell which of several types an object has: plain JSON."""
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str, dialect: Dialect) -> Any:
         return json.loads(text)
 
 
 class UnionPlan(TypePlan):
     """One of several types."""
 
-    def __init__(self, kind: Any, options: Iterable[Any], plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
-        self._option_kinds = options
-
     @cached_property
     def options(self) -> Sequence[TypePlan]:
         """The plans of the types, with nested unions flattened."""
         found: list[TypePlan] = []
-        for plan in map(self._plan_for, self._option_kinds):
+        for plan in self.parts:
             found += plan.options if isinstance(plan, UnionPlan) else [plan]
         return found
 
@@ -198,11 +168,11 @@ class UnionPlan(TypePlan):
 
     @property
     def shows_partial_strings(self) -> bool:  # type: ignore[override]
-        """See `TypePlan.shows_partial_strings`."""
+        """See `ValuePlan.shows_partial_strings`."""
         return any(option.shows_partial_strings for option in self.options)
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         options = [option for option in self.options if option.accepts(opening)]
         if len(options) == 1:
             return options[0].make_container(opening)
@@ -213,14 +183,6 @@ class UnionPlan(TypePlan):
         """See `TypePlan.accepts`."""
         return any(option.accepts(opening) for option in self.options)
 
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        opening = "{" if isinstance(value, dict) else "["
-        options = [option for option in self.options if option.accepts(opening)]
-        if len(options) > 1 and isinstance(value, dict):
-            options = [option for option in options if _can_be(option, cast("dict[str, Any]", value))]
-        return options[0].decode(value) if len(options) == 1 else cast("Any", value)
-
 
 class EnvelopePlan(TypePlan):
     """The whole text: a value, or a value in an envelope."""
@@ -230,27 +192,12 @@ class EnvelopePlan(TypePlan):
         self._bare_plan = bare
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         objects = [*self._bare_plan.options] if isinstance(self._bare_plan, UnionPlan) else [self._bare_plan]
         has_envelope_field = any(isinstance(each, ObjectPlan) and ENVELOPE in each.members for each in objects)
         if has_envelope_field or opening == "[":
             return self._bare_plan.make_container(opening)
         return EnvelopeContainer(self._bare_plan)
-
-
-def _can_be(option: TypePlan, value: Mapping[str, Any]) -> bool:
-    """Whether an object can have a type, judged by its names and tags."""
-    if not isinstance(option, ObjectPlan):
-        return True
-    return all(option.has_member(name) and option.can_have(name, each) for name, each in value.items())
-
-
-def _accepts_null(plan: TypePlan) -> bool:
-    try:
-        plan.parse("null")
-    except ValueError:
-        return False
-    return True
 
 
 _RAW_PLAN = _RawPlan(Any)

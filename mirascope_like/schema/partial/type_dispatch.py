@@ -95,15 +95,14 @@ def _make_class_plan(kind: Any, cls: Any, args: tuple[Any, ...]) -> TypePlan:
 
 def _make_container_plan(kind: Any, cls: Any, args: tuple[Any, ...]) -> TypePlan:
     if cls is tuple and args and args[-1] is not Ellipsis:
-        return TuplePlan(kind, tuple, [f"item_{position}" for position in range(len(args))], args, plan_for)
+        return TuplePlan(kind, plan_for, args, [f"item_{position}" for position in range(len(args))])
     if (names := getattr(cls, "_fields", None)) is not None and issubclass(cls, tuple):
         hints = resolve_hints(kind)
-        return TuplePlan(kind, cast("Any", cls)._make, names, [hints.get(name, Any) for name in names], plan_for)
+        return TuplePlan(kind, plan_for, [hints.get(name, Any) for name in names], names, cast("Any", cls)._make)
     if cls in _ARRAY_TYPES:
-        return ArrayPlan(kind, args[0] if args else Any, plan_for)
+        return ArrayPlan(kind, plan_for, args[:1] or (Any,))
     if cls in _DICT_TYPES:
-        key, item = args if len(args) == 2 else (str, Any)
-        return DictPlan(kind, key, item, plan_for)
+        return DictPlan(kind, plan_for, args if len(args) == 2 else (str, Any))
     return TypePlan(kind)
 
 
@@ -118,7 +117,7 @@ def _resolve_type_variable(variable: Any) -> Any:
 def _make_union_plan(kind: Any, args: tuple[Any, ...]) -> TypePlan:
     others = [arg for arg in args if arg is not type(None)]
     is_optional = len(others) == 1 and len(args) == 2
-    return _refine_plan(plan_for(others[0]), kind) if is_optional else UnionPlan(kind, args, plan_for)
+    return _refine_plan(plan_for(others[0]), kind) if is_optional else UnionPlan(kind, plan_for, args)
 
 
 def _refine_plan(plan: TypePlan, kind: Any) -> TypePlan:
@@ -126,7 +125,8 @@ def _refine_plan(plan: TypePlan, kind: Any) -> TypePlan:
     refined = copy.copy(plan)
     refined.full_type = kind
     refined.annotations = (*plan.annotations, *getattr(kind, "__metadata__", ()))
-    refined.__dict__.pop("_validator", None)
+    for name in ("_schema", "_validator"):  # what was cached for the plan
+        refined.__dict__.pop(name, None)
     if get_origin(kind) is Annotated and not isinstance(plan, UnionPlan):
         refined.needs_no_validation = False
     return refined

@@ -15,7 +15,6 @@ A type has one plan, which makes the plans of its parts when they are first need
 
 from __future__ import annotations
 
-import collections
 import collections.abc
 import enum
 import json
@@ -23,10 +22,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, TypeAlias, cast, get_origin
+from typing import Any, TypeAlias, get_origin
 from uuid import UUID
 
-from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer
+from ..dialects.definitions import PLAIN, Dialect
+from ..type_schema import TypeSchema, type_schema
+from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer, ValuePlan
 
 __all__ = [
     "AnyPlan",
@@ -40,24 +41,23 @@ __all__ = [
 ]
 
 
-class TypePlan:
+class TypePlan(ValuePlan):
     """The plan of a type. This base class shows a value only once it is complete."""
 
-    shows_partial_strings = False
-    """Whether strings are shown as they arrive."""
-    needs_no_validation = False
-    """Whether the partial value, once complete, is the final value without validation."""
     annotations: Sequence[Any] = ()
     """The metadata of `Annotated`."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, plan_for: PlanResolver | None = None, part_types: Sequence[Any] = ()) -> None:
         self.kind = kind
         self.full_type = kind
         """The type with everything required of it: optional `None`, constraints, validators."""
+        self._plan_for: PlanResolver = plan_for or TypePlan
+        self._part_types = part_types
 
-    def make_container(self, opening: str) -> Container:
-        """Return a container for an object ("{") or array ("[")."""
-        return Container()
+    @cached_property
+    def parts(self) -> Sequence[TypePlan]:
+        """The plans of the types that it is made of, such as the type of its items."""
+        return [self._plan_for(kind) for kind in self._part_types]
 
     def accepts(self, opening: str) -> bool:
         """Whether values of the type may be objects ("{") or arrays ("[")."""
@@ -72,30 +72,30 @@ class TypePlan:
     def _has_context_free_parts(self) -> bool:
         return isinstance(self.kind, type) and self.kind in _CONTEXT_FREE_TYPES
 
-    def parse(self, text: str) -> Any:
-        """Return the value of a complete JSON text. Raises `ValueError`, also if the type can only be validated inside
-        its owner: it mentions `Self` or a name of its module, or has a validator that needs other fields."""
-        if text[:1] in "{[":
-            value = json.loads(text)
-            if (decoded := self.decode(value)) != value:
-                text = json.dumps(decoded)
+    def parse(self, text: str, dialect: Dialect) -> Any:
+        """See `ValuePlan.parse`. Raises `ValueError` also if the type can only be validated inside its owner: it has
+        `Self` or a name of its module in it, or a validator that needs other fields."""
         try:
+            if text[:1] in "{[" and dialect != PLAIN:
+                value = json.loads(text)
+                plain = self._schema.decode(value, dialect)
+                text = text if plain is value else json.dumps(plain)
             return self._validator.validate_json(text)
         except ValueError:
             raise
         except Exception as error:
             raise ValueError("The value cannot be validated by itself.") from error
 
-    def decode(self, value: Any) -> Any:
-        """Return a JSON value without the forms of a provider's dialect, as the type itself reads it."""
-        return value
-
     def parse_key(self, name: str) -> Any:
-        """Return a name in an object as a key, unchanged if it is not a valid key."""
+        """See `ValuePlan.parse_key`."""
         try:
-            return self.parse(json.dumps(name))
+            return self.parse(json.dumps(name), PLAIN)
         except ValueError:
             return name
+
+    @cached_property
+    def _schema(self) -> TypeSchema:
+        return type_schema(self.full_type)
 
     @cached_property
     def _validator(self) -> Any:
@@ -118,7 +118,7 @@ class StringPlan(TypePlan):
     needs_no_validation = True
 
     def parse_key(self, name: str) -> Any:
-        """See `TypePlan.parse_key`."""
+        """See `ValuePlan.parse_key`."""
         return name if self.needs_no_validation else super().parse_key(name)
 
 
@@ -140,105 +140,58 @@ class AnyPlan(TypePlan):
     needs_no_validation = True
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
+        """See `ValuePlan.make_container`."""
         return DictContainer(_STRING_PLAN, self) if opening == "{" else ArrayContainer(self)
 
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return True
 
-    def parse(self, text: str) -> Any:
-        """See `TypePlan.parse`."""
+    def parse(self, text: str, dialect: Dialect) -> Any:
+        """See `ValuePlan.parse`."""
         return json.loads(text)
 
 
-class ArrayPlan(TypePlan):
+class _CollectionPlan(TypePlan):
+    @cached_property
+    def needs_no_validation(self) -> bool:  # type: ignore[override]
+        """See `ValuePlan.needs_no_validation`."""
+        return (get_origin(self.kind) or self.kind) in _PLAIN_COLLECTIONS
+
+
+class ArrayPlan(_CollectionPlan):
     """Lists and types that are built from lists: sets, tuples of any length and similar."""
 
-    def __init__(self, kind: Any, item: Any, plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
-        self.needs_no_validation: bool = (get_origin(kind) or kind) in (
-            list,
-            collections.abc.Sequence,
-            collections.abc.MutableSequence,
-        )
-        self._item_kind = item
-
-    @cached_property
-    def item(self) -> TypePlan:
-        """The plan of an item."""
-        return self._plan_for(self._item_kind)
-
     def _has_context_free_parts(self) -> bool:
-        return self.item.is_context_free
+        return self.parts[0].is_context_free
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
-        return ArrayContainer(self.item) if opening == "[" else Container()
+        """See `ValuePlan.make_container`."""
+        return ArrayContainer(self.parts[0]) if opening == "[" else Container()
 
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return opening == "["
 
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        if not isinstance(value, list):
-            return value
-        items = cast("Sequence[Any]", value)
-        return [self.item.decode(each) for each in items]
 
-
-class DictPlan(TypePlan):
+class DictPlan(_CollectionPlan):
     """Dicts. Some providers make the model write them as an array of pairs."""
 
-    def __init__(self, kind: Any, key: Any, item: Any, plan_for: PlanResolver) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
-        self.needs_no_validation: bool = (get_origin(kind) or kind) in (
-            dict,
-            collections.abc.Mapping,
-            collections.abc.MutableMapping,
-        )
-        self._key_kind = key
-        self._item_kind = item
-
-    @cached_property
-    def item(self) -> TypePlan:
-        """The plan of a value."""
-        return self._plan_for(self._item_kind)
-
-    @cached_property
-    def key_plan(self) -> TypePlan:
-        """The plan of a key."""
-        return self._plan_for(self._key_kind)
-
     def _has_context_free_parts(self) -> bool:
-        return self._key_kind is str and self.item.is_context_free
+        return self._part_types[0] is str and self.parts[1].is_context_free
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
-        whole = DictContainer(self.key_plan, self.item)
+        """See `ValuePlan.make_container`."""
+        whole = DictContainer(*self.parts)
         if opening == "{":
             return whole
-        pairs = ArrayContainer(_PairPlan(whole, TypePlan(self._key_kind)))
+        pairs = ArrayContainer(_PairPlan(whole, TypePlan(self._part_types[0])))
         pairs.value = whole.value
         return pairs
 
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return True
-
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        if isinstance(value, list):
-            pairs = cast("Sequence[Any]", value)
-            if not all(isinstance(pair, dict) and cast("Any", pair).keys() == {"key", "value"} for pair in pairs):
-                return pairs
-            value = {_to_key(pair["key"]): pair["value"] for pair in pairs}
-        if not isinstance(value, dict):
-            return value
-        return {key: self.item.decode(each) for key, each in cast("dict[str, Any]", value).items()}
 
 
 class _PairPlan(TypePlan):
@@ -252,7 +205,7 @@ class _PairPlan(TypePlan):
     def make_container(self, opening: str) -> Container:
         return PairContainer(self._dict, self._key) if opening == "{" else Container()
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str, dialect: Dialect) -> Any:
         raise ValueError("The value is not a pair.")
 
 
@@ -260,43 +213,22 @@ class TuplePlan(TypePlan):
     """Tuples of fixed length. Some providers make the model write them as an object with a name for each item."""
 
     def __init__(
-        self, kind: Any, make: Any, names: Sequence[str], items: Sequence[Any], plan_for: PlanResolver
+        self, kind: Any, plan_for: PlanResolver, items: Sequence[Any], names: Sequence[str], make: Any = tuple
     ) -> None:
-        super().__init__(kind)
-        self._plan_for = plan_for
-        self._make_tuple = make
+        super().__init__(kind, plan_for, items)
         self._names = names
-        self._item_kinds = items
-
-    @cached_property
-    def items(self) -> Sequence[TypePlan]:
-        """The plans of the items."""
-        return [self._plan_for(kind) for kind in self._item_kinds]
+        self._make_tuple = make
 
     def _has_context_free_parts(self) -> bool:
-        return all(item.is_context_free for item in self.items)
+        return all(item.is_context_free for item in self.parts)
 
     def make_container(self, opening: str) -> Container:
-        """See `TypePlan.make_container`."""
-        return TupleContainer(self._make_tuple, self._names, self.items)
+        """See `ValuePlan.make_container`."""
+        return TupleContainer(self._make_tuple, self._names, self.parts)
 
     def accepts(self, opening: str) -> bool:
         """See `TypePlan.accepts`."""
         return True
-
-    def decode(self, value: Any) -> Any:
-        """See `TypePlan.decode`."""
-        if isinstance(value, dict):
-            fields = cast("dict[str, Any]", value)
-            value = [fields[name] for name in self._names if name in fields]
-        if not isinstance(value, list):
-            return value
-        items = cast("Sequence[Any]", value)
-        return [plan.decode(each) for plan, each in zip(self.items, items, strict=False)]
-
-
-def _to_key(key: object) -> str:
-    return key if isinstance(key, str) else json.dumps(key)
 
 
 def _is_bound_annotation(note: object) -> bool:
@@ -305,4 +237,8 @@ def _is_bound_annotation(note: object) -> bool:
 
 _SCALARS = {str, int, float, bool, bytes, type(None), date, datetime, time, timedelta, Decimal, UUID}
 _CONTEXT_FREE_TYPES: set[Any] = {Any, object, *_SCALARS}
+_PLAIN_COLLECTIONS: set[Any] = {
+    *(list, collections.abc.Sequence, collections.abc.MutableSequence),
+    *(dict, collections.abc.Mapping, collections.abc.MutableMapping),
+}
 _STRING_PLAN = StringPlan(str)

@@ -31,7 +31,7 @@ class PartialValueParser(Generic[F]):
     def __init__(self, format: Format[F]) -> None:
         self._format = format
         self._plan = EnvelopePlan(plan_for(format.formattable))
-        self._root = RootContainer(self._plan)
+        self._root = RootContainer(self._plan, self._format.dialect)
         self._stream = JsonStream(self._root)
         self._is_final = False
         self._value: Any = None
@@ -65,7 +65,7 @@ class PartialValueParser(Generic[F]):
     def _skip_prose(self) -> None:
         """Read on behind text that is not JSON. It was prose, as long as no content was shown from it."""
         while not self._stream.has_content:
-            self._root = RootContainer(self._plan)
+            self._root = RootContainer(self._plan, self._format.dialect)
             self._stream.seek(self._root)
             try:
                 return self._stream.feed("")

@@ -20,7 +20,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -29,25 +29,30 @@ from ...schema.dialects.definitions import ANTHROPIC
 from ...types import content as c
 from ...types.chunks import Chunk
 from ...types.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from ...types.result_text import result_text
-from ...types.tool_results import result_images
 from ..codec import EncodedRequest, JsonObject, Request
 from ..message_encoding import (
     NO_TEXT,
     CallIdFormat,
     arguments_object,
     can_send_verbatim,
+    encode_result,
     make_valid_name,
     message_text,
     tag_system_text,
     warn_omitted,
 )
-from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..sampling_params import (
+    add_param,
+    add_sampling_params,
+    can_send_strict,
+    encode_provider_tools,
+    supported_tool_choice,
+)
 from ..thinking import supported_effort, warn_thinking_omitted
 from .decoder import MessagesDecoder
 
 if TYPE_CHECKING:
-    from ...schema.tools import ProviderTool, ToolSchema
+    from ...schema.tools import ToolSchema
     from ...types.params import ThinkingConfig
 
 __all__ = ["AnthropicMessages"]
@@ -97,7 +102,7 @@ class AnthropicMessages:
             shape = {"type": "json_schema", "schema": request.format.wire_schema}
             body["output_config"] = {**body.get("output_config", {}), "format": shape}
         tools = [_encode_tool(tool, request) for tool in request.tools]
-        if tools := [*tools, *(_encode_provider_tool(tool, request) for tool in request.provider_tools)]:
+        if tools := [*tools, *encode_provider_tools(request, _PROVIDER_TOOLS)]:
             body["tools"] = tools
             _add_tool_params(request, body)
         _add_params(request, body)
@@ -271,14 +276,10 @@ def _encode_result(output: c.ToolOutput[Any], request: Request) -> JsonObject:
 
 
 def _encode_result_content(result: object, request: Request) -> str | list[JsonObject]:
-    if not result_images(result):
-        text = result_text(result)
-        return text if text.strip() else ""
-    items = cast("Sequence[object]", result if isinstance(result, list | tuple) else [result])
-    blocks = [
-        _encode_image(item, request) if isinstance(item, c.Image) else _text_block(result_text(item)) for item in items
-    ]
-    return [block for block in blocks if not _is_blank(block)]
+    content = encode_result(result, _text_block, lambda image: _encode_image(image, request))
+    if isinstance(content, str):
+        return content if content.strip() else ""
+    return [block for block in content if not _is_blank(block)]
 
 
 def _encode_call(part: c.ToolCall) -> JsonObject:
@@ -387,12 +388,6 @@ def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     if tool.strict and can_send_strict(tool, request):
         shape["strict"] = True
     return shape
-
-
-def _encode_provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
-    if (shape := _PROVIDER_TOOLS.get(tool.name)) is None:
-        raise FeatureNotSupportedError(f"The provider tool {tool.name!r}", request.provider_id, request.model_id)
-    return dict(shape)
 
 
 def _add_tool_params(request: Request, body: JsonObject) -> None:

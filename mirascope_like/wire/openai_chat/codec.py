@@ -32,12 +32,20 @@ from ..message_encoding import (
     arguments_object,
     can_send_verbatim,
     data_url,
+    document_file,
     encode_user_content,
+    image_url,
     make_valid_name,
     message_text,
     warn_omitted,
 )
-from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..sampling_params import (
+    add_param,
+    add_sampling_params,
+    can_send_strict,
+    encode_provider_tools,
+    supported_tool_choice,
+)
 from ..thinking import is_thinking_enabled, supported_effort, warn_thinking_omitted
 from .decoder import ChatDecoder
 from .message_order import order_messages
@@ -70,10 +78,7 @@ class OpenAIChat:
         if changes := request.features.dialect:
             codec = OpenAIChat(replace(self.dialect, **changes))
             return codec.encode(replace(request, features=replace(request.features, dialect={})))
-        if request.provider_tools:
-            raise FeatureNotSupportedError(
-                f"The tool {request.provider_tools[0].name!r}, which the provider runs itself,", request.provider_id
-            )
+        encode_provider_tools(request, {})
         body: JsonObject = {"model": request.model, "messages": self._encode_messages(request)}
         self._add_params(request, body)
         if request.tools:
@@ -137,7 +142,7 @@ class OpenAIChat:
     def _encode_part(self, part: c.UserContentPart, request: Request) -> JsonObject:
         match part:
             case c.Image(source):
-                return {"type": "image_url", "image_url": {"url": _image_url(source)}}
+                return {"type": "image_url", "image_url": {"url": image_url(source)}}
             case c.Audio(source):
                 return _encode_audio(source, request)
             case c.Document(source):
@@ -157,9 +162,8 @@ class OpenAIChat:
                 return {"type": "document_url", "document_url": data_url(media_type, data)}
             case c.URLDocumentSource(url) if self.dialect.documents == "document_url":
                 return {"type": "document_url", "document_url": url}
-            case c.Base64DocumentSource(data, media_type):
-                name = f"document.{media_type.rpartition('/')[2]}"
-                return {"type": "file", "file": {"filename": name, "file_data": data_url(media_type, data)}}
+            case c.Base64DocumentSource():
+                return {"type": "file", "file": document_file(source)}
             case c.URLDocumentSource():
                 feature = "A document by URL (use Document.download)"
                 raise FeatureNotSupportedError(feature, request.provider_id, request.model_id)
@@ -266,10 +270,6 @@ def _encode_format(format: Format[Any], request: Request) -> JsonObject | None:
 
 def _encode_call(part: c.ToolCall) -> JsonObject:
     return {"type": "function", "id": part.id, "function": {"name": part.name, "arguments": part.args or "{}"}}
-
-
-def _image_url(source: c.Base64ImageSource | c.URLImageSource) -> str:
-    return source.url if isinstance(source, c.URLImageSource) else data_url(source.mime_type, source.data)
 
 
 def _output_text(output: c.ToolOutput[Any]) -> str:

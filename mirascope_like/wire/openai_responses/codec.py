@@ -13,7 +13,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import FeatureNotSupportedError
@@ -21,26 +21,32 @@ from ...schema.dialects.definitions import OPENAI
 from ...types import content as c
 from ...types.chunks import Chunk
 from ...types.messages import AssistantMessage, SystemMessage, UserMessage
-from ...types.result_text import result_text
-from ...types.tool_results import result_images
 from ..codec import EncodedRequest, JsonObject, Request
 from ..message_encoding import (
     NO_TEXT,
     CallIdFormat,
     can_send_verbatim,
-    data_url,
+    document_file,
+    encode_result,
     encode_user_content,
+    image_url,
     make_valid_name,
     message_text,
     warn_omitted,
 )
-from ..sampling_params import add_param, add_sampling_params, can_send_strict, supported_tool_choice
+from ..sampling_params import (
+    add_param,
+    add_sampling_params,
+    can_send_strict,
+    encode_provider_tools,
+    supported_tool_choice,
+)
 from ..thinking import supported_effort, warn_thinking_omitted
 from .decoder import ResponsesDecoder
 
 if TYPE_CHECKING:
     from ...schema.formats import Format
-    from ...schema.tools import ProviderTool, ToolSchema
+    from ...schema.tools import ToolSchema
 
 __all__ = ["OpenAIResponses"]
 
@@ -132,9 +138,7 @@ def _input_text(text: str) -> JsonObject:
 
 
 def _input_image(image: c.Image) -> JsonObject:
-    source = image.source
-    url = source.url if isinstance(source, c.URLImageSource) else data_url(source.mime_type, source.data)
-    return {"type": "input_image", "image_url": url, "detail": "auto"}
+    return {"type": "input_image", "image_url": image_url(image.source), "detail": "auto"}
 
 
 def _encode_document(source: c.Base64DocumentSource | c.TextDocumentSource | c.URLDocumentSource) -> JsonObject:
@@ -143,9 +147,8 @@ def _encode_document(source: c.Base64DocumentSource | c.TextDocumentSource | c.U
             return _input_text(text)
         case c.URLDocumentSource(url):
             return {"type": "input_file", "file_url": url}
-        case c.Base64DocumentSource(data, media_type):
-            name = f"document.{media_type.rpartition('/')[2]}"
-            return {"type": "input_file", "filename": name, "file_data": data_url(media_type, data)}
+        case c.Base64DocumentSource():
+            return {"type": "input_file", **document_file(source)}
 
 
 def _encode_call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
@@ -154,20 +157,13 @@ def _encode_call_output(output: c.ToolOutput[Any], kind: str) -> JsonObject:
         return {
             "type": f"{kind}_output",
             "call_id": _CALL_IDS.make_valid(output.id),
-            "output": _encode_output(output.result),
+            "output": encode_result(output.result, _input_text, _input_image),
         }
     # A built-in tool's result is its output in the API's form, or a dict of all fields that the API requires.
     result: Any = output.result
     fields = cast("JsonObject", result) if isinstance(result, dict) else {"output": result}
     id_name = "id" if kind == "local_shell_call" else "call_id"
     return {"type": f"{kind}_output", id_name: _CALL_IDS.make_valid(output.id), **fields}
-
-
-def _encode_output(result: object) -> str | list[JsonObject]:
-    if not result_images(result):
-        return result_text(result)
-    items = cast("Sequence[object]", result) if isinstance(result, list | tuple) else [result]
-    return [_input_image(item) if isinstance(item, c.Image) else _input_text(result_text(item)) for item in items]
 
 
 def _encode_call(part: c.ToolCall) -> JsonObject:
@@ -235,9 +231,8 @@ def _encode_reasoning(thinking: Mapping[str, Any], request: Request) -> JsonObje
 
 
 def _add_tools(request: Request, body: JsonObject) -> None:
-    tools = [_encode_tool(tool, request) for tool in request.tools] + [
-        _encode_provider_tool(tool, request) for tool in request.provider_tools
-    ]
+    tools = [_encode_tool(tool, request) for tool in request.tools]
+    tools += encode_provider_tools(request, _PROVIDER_TOOLS)
     if not tools:
         return
     body["tools"] = tools
@@ -256,12 +251,6 @@ def _encode_tool(tool: ToolSchema, request: Request) -> JsonObject:
     if can_send_strict(tool, request):
         function["strict"] = bool(tool.strict)
     return function
-
-
-def _encode_provider_tool(tool: ProviderTool, request: Request) -> JsonObject:
-    if tool.name not in _PROVIDER_TOOLS:
-        raise FeatureNotSupportedError(f"The tool {tool.name!r}", request.provider_id, request.model_id)
-    return _PROVIDER_TOOLS[tool.name]
 
 
 def _encode_format(format: Format[Any], request: Request) -> JsonObject | None:
