@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from mirascope_like import chat
-from mirascope_like.chat import registry
+from mirascope_like.chat.models import registry
 
 from .test_architecture import modules, name_of, parsed
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ALIVE_UNTIL = date(2027, 3, 1)
-DATA = {"wire.model_rows", "chat.catalogue"}  # these have to know old names too
+DATA = {"wire.model_rows", "chat.models.model_aliases"}  # these have to know old names too
 
 RETIREMENTS = {
     "gpt-3.5-turbo gpt-4 gpt-4-turbo gpt-4.1-nano o1 o3-mini o4-mini": date(2026, 10, 23),

@@ -46,7 +46,7 @@ REACHED = {
     "os._exit",
     "other._accepts",
     "super()._create_connection",
-    # Of `chat.turns`, by its own functions:
+    # Of `chat.response_state`, by its own functions:
     "turn._close",
     "turn._finish",
     "turn._follow",

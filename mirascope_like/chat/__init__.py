@@ -32,15 +32,11 @@ if TYPE_CHECKING:
     from ..types.context import Context as Context
     from ..types.retry import RetryConfig as RetryConfig
     from ..types.timeout import Timeout as Timeout
-    from .attachments import Attachment as Attachment
     from .chains import AsyncChainResponse as AsyncChainResponse, ChainResponse as ChainResponse
     from .conversations import AsyncConversation as AsyncConversation, Conversation as Conversation
-    from .convert import from_llm as from_llm, to_llm as to_llm
-    from .fragments import Fragment as Fragment
-    from .logs import load_async_conversation as load_async_conversation, load_conversation as load_conversation
-    from .models import AsyncKeyModel as AsyncKeyModel, AsyncModel as AsyncModel, KeyModel as KeyModel, Model as Model
-    from .options import Options as Options
-    from .parts import (
+    from .messages.attachments import Attachment as Attachment
+    from .messages.convert import from_llm as from_llm, to_llm as to_llm
+    from .messages.parts import (
         AttachmentPart as AttachmentPart,
         Message as Message,
         Part as Part,
@@ -54,9 +50,15 @@ if TYPE_CHECKING:
         tool_message as tool_message,
         user as user,
     )
-    from .plugins import hookimpl as hookimpl
-    from .prompts import Prompt as Prompt
-    from .registry import (
+    from .models.base import (
+        AsyncKeyModel as AsyncKeyModel,
+        AsyncModel as AsyncModel,
+        KeyModel as KeyModel,
+        Model as Model,
+    )
+    from .models.options import Options as Options
+    from .models.plugins import hookimpl as hookimpl
+    from .models.registry import (
         ModelWithAliases as ModelWithAliases,
         get_async_model as get_async_model,
         get_async_model_aliases as get_async_model_aliases,
@@ -71,12 +73,17 @@ if TYPE_CHECKING:
         set_alias as set_alias,
         set_default_model as set_default_model,
     )
+    from .prompts.fragments import Fragment as Fragment
+    from .prompts.prompt import Prompt as Prompt
+    from .prompts.schema_dsl import schema_dsl as schema_dsl
+    from .prompts.templates import Template as Template
     from .responses import AsyncResponse as AsyncResponse, Response as Response
-    from .resuming import resume as resume, resume_async as resume_async
-    from .schemas import schema_dsl as schema_dsl
-    from .templates import Template as Template
-    from .toolbox import ServerSideTool as ServerSideTool, Toolbox as Toolbox
-    from .tools import (
+    from .storage.conversation_log import (
+        load_async_conversation as load_async_conversation,
+        load_conversation as load_conversation,
+    )
+    from .storage.pause_resume import resume as resume, resume_async as resume_async
+    from .tools.tool import (
         CancelToolCall as CancelToolCall,
         PauseChain as PauseChain,
         Tool as Tool,
@@ -84,6 +91,7 @@ if TYPE_CHECKING:
         ToolOutput as ToolOutput,
         ToolResult as ToolResult,
     )
+    from .tools.toolbox import ServerSideTool as ServerSideTool, Toolbox as Toolbox
     from .usage import Usage as Usage
 else:
     __all__, __getattr__, __dir__ = _lazy.exports(
@@ -97,31 +105,31 @@ else:
             "..types.context": "Context",
             "..types.retry": "RetryConfig",
             "..types.timeout": "Timeout",
-            ".attachments": "Attachment",
+            ".messages.attachments": "Attachment",
             ".chains": "AsyncChainResponse ChainResponse",
             ".conversations": "AsyncConversation Conversation",
-            ".convert": "from_llm to_llm",
-            ".fragments": "Fragment",
-            ".logs": "load_async_conversation load_conversation",
-            ".models": "AsyncKeyModel AsyncModel KeyModel Model",
-            ".options": "Options",
-            ".parts": """
+            ".messages.convert": "from_llm to_llm",
+            ".prompts.fragments": "Fragment",
+            ".storage.conversation_log": "load_async_conversation load_conversation",
+            ".models.base": "AsyncKeyModel AsyncModel KeyModel Model",
+            ".models.options": "Options",
+            ".messages.parts": """
                 AttachmentPart Message Part ReasoningPart StreamEvent TextPart ToolCallPart ToolResultPart assistant
                 system tool_message user
             """,
-            ".resuming": "resume resume_async",
-            ".plugins": "hookimpl",
-            ".prompts": "Prompt",
-            ".registry": """
+            ".storage.pause_resume": "resume resume_async",
+            ".models.plugins": "hookimpl",
+            ".prompts.prompt": "Prompt",
+            ".models.registry": """
                 ModelWithAliases get_async_model get_async_model_aliases get_async_models get_default_model
                 get_model get_model_aliases get_models get_models_with_aliases register remove_alias set_alias
                 set_default_model
             """,
             ".responses": "AsyncResponse Response",
-            ".schemas": "schema_dsl",
-            ".templates": "Template",
-            ".toolbox": "ServerSideTool Toolbox",
-            ".tools": "CancelToolCall PauseChain Tool ToolCall ToolOutput ToolResult",
+            ".prompts.schema_dsl": "schema_dsl",
+            ".prompts.templates": "Template",
+            ".tools.toolbox": "ServerSideTool Toolbox",
+            ".tools.tool": "CancelToolCall PauseChain Tool ToolCall ToolOutput ToolResult",
             ".usage": "Usage",
         },
     )

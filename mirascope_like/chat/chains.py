@@ -18,18 +18,18 @@ from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
 from ..engine.tool_loop import Rounds
 from ..errors import ChainLimitExceeded, StreamClosedError
 from ..types.chunks import FinishReason
-from .history import pending_calls, result_part
-from .parts import AttachmentPart, Message, StreamEvent
-from .prompt_args import PromptArgs, SchemaSpec
-from .prompts import Prompt
+from .iterators import AsyncView, Step, View, each, texts
+from .messages.history import pending_calls, result_part
+from .messages.parts import AttachmentPart, Message, StreamEvent
+from .prompts.prompt import Prompt
+from .prompts.prompt_args import PromptArgs, SchemaSpec
 from .queues import Place
-from .records import ChainDict
+from .response_state import EventReader, Turn, calls_of, close, dict_of, followed, go_on, resumed, said, settle
 from .responses import AsyncResponse, Response
-from .serial import VERSION
-from .tools import PauseChain, ToolCall, ToolResult
-from .turns import EventReader, Turn, calls_of, close, dict_of, followed, go_on, resumed, said, settle
+from .storage.json_forms import ChainDict
+from .storage.message_forms import VERSION
+from .tools.tool import PauseChain, ToolCall, ToolResult
 from .usage import Usage, total
-from .views import AsyncView, Step, View, each, texts
 
 if TYPE_CHECKING:
     from .conversations import AnyConversation

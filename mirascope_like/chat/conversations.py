@@ -15,21 +15,21 @@ from typing_extensions import TypeVar, Unpack
 from ..types.lineage import get_call_id
 from ..types.messages import Message as LLMMessage
 from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
-from .convert import args_text, to_llm
-from .history import trimmed
 from .ids import new_id
-from .parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from .prompt_args import ChainArgs, PromptArgs, SchemaSpec, listed
-from .prompts import BaseModel, Prompt
+from .messages.convert import args_text, to_llm
+from .messages.history import trimmed
+from .messages.parts import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from .messages.shared_messages import pickled_messages
+from .messages.unfinished_calls import refuse_pending
+from .prompts.prompt import BaseModel, Prompt
+from .prompts.prompt_args import ChainArgs, PromptArgs, SchemaSpec, listed
 from .queues import Queue
-from .rebuilding import picklable_tools
-from .records import ConversationDict, check_form, conversation_args, conversation_to_dict
+from .response_state import Turn, forget_messages, record_of, said
 from .responses import AsyncResponse, Response
-from .shared_messages import pickled_messages
-from .stored import AllowFiles
-from .toolbox import ToolLike
-from .turns import Turn, forget_messages, record_of, said
-from .unfinished import refuse_pending
+from .storage.json_forms import ConversationDict, check_form, conversation_args, conversation_to_dict
+from .storage.restore import picklable_tools
+from .storage.restrictions import AllowFiles
+from .tools.toolbox import ToolLike
 
 __all__ = ["AnyConversation", "AsyncConversation", "Conversation"]
 
@@ -213,7 +213,7 @@ class Conversation(_Conversation[Response[Any]]):
 
     @classmethod
     def _model(cls, model_id: str) -> BaseModel:
-        from .registry import get_model
+        from .models.registry import get_model
 
         return get_model(model_id)
 
@@ -237,7 +237,7 @@ class AsyncConversation(_Conversation[AsyncResponse[Any]]):
 
     @classmethod
     def _model(cls, model_id: str) -> BaseModel:
-        from .registry import get_async_model
+        from .models.registry import get_async_model
 
         return get_async_model(model_id)
 

@@ -1,4 +1,4 @@
-"""Responses: promises of an answer, in two colours. All that they do is written in `turns`."""
+"""Responses: promises of an answer, in two colours. All that they do is written in `response_state`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing_extensions import TypeVar, Unpack
 from ..engine.runtime import BLOCKING, NATIVE, run
 from ..engine.tools import DEFAULT_LIMIT
 from ..types.messages import Message as LLMMessage
-from .convert import to_llm
-from .parts import Message, StreamEvent
-from .prompt_args import PromptArgs, SchemaSpec
-from .rebuilding import check_complete, copied, faked, rebuilt, reduce_response
-from .records import ResponseDict
-from .stored import AllowFiles
-from .toolbox import ToolLike
-from .tools import AfterCall, BeforeCall, ToolCall, ToolResult
-from .turns import Turn
+from .iterators import AsyncView, View
+from .messages.convert import to_llm
+from .messages.parts import Message, StreamEvent
+from .prompts.prompt_args import PromptArgs, SchemaSpec
+from .response_state import Turn
+from .storage.json_forms import ResponseDict
+from .storage.restore import check_complete, copied, faked, rebuilt, reduce_response
+from .storage.restrictions import AllowFiles
+from .tools.tool import AfterCall, BeforeCall, ToolCall, ToolResult
+from .tools.toolbox import ToolLike
 from .usage import Usage
-from .views import AsyncView, View
 
 if TYPE_CHECKING:
-    from .attachments import Attachment
-    from .prompts import BaseModel
+    from .messages.attachments import Attachment
+    from .prompts.prompt import BaseModel
 
 __all__ = ["AsyncResponse", "Response"]
 

@@ -50,6 +50,8 @@ async def load_once(key: Hashable, load: Callable[[], object]) -> None:
     event, wake = make_loop_event()
     future.add_done_callback(lambda _: wake())
     await event.wait()
+    # Only now: who came meanwhile waits behind the others, so that calls are sent in the order in which they began.
+    _note_loaded(key)
 
 
 async def load_anyio() -> None:
@@ -65,7 +67,8 @@ def _import_anyio(backend: str) -> None:
 
 
 def _begin(key: Hashable, load: Callable[[], object]) -> Future[None] | None:
-    """Return the load that is under way, perhaps begun here; `None` if it has ended, or no thread can be started."""
+    """Return the load that is to be waited for, perhaps begun here; `None` if nobody need wait, or no thread can be
+    started."""
     from concurrent.futures import Future
 
     with _lock, suppress(RuntimeError):
@@ -84,12 +87,15 @@ def _begin(key: Hashable, load: Callable[[], object]) -> Future[None] | None:
 def _load(key: Hashable, load: Callable[[], object], future: Future[None]) -> None:
     with suppress(BaseException):
         load()
+    future.set_result(None)
+
+
+def _note_loaded(key: Hashable) -> None:
     with _lock:
         if len(_loaded) >= _MAX_KEYS:
             _loaded.clear()
         _loaded.add(key)
         _under_way.pop(key, None)
-    future.set_result(None)
 
 
 def _before_fork() -> None:

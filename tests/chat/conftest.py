@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import chat
-from mirascope_like.chat import registry
+from mirascope_like.chat.models import registry
 
 from ..conftest import Colour
 

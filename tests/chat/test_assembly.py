@@ -10,11 +10,19 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from mirascope_like.chat.assembly import Assembler, ChunkReader, ChunkWriter
-from mirascope_like.chat.convert import from_llm
-from mirascope_like.chat.origins import OWN
-from mirascope_like.chat.parts import Message, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
-from mirascope_like.chat.tools import ToolCall
+from mirascope_like.chat.messages.convert import from_llm
+from mirascope_like.chat.messages.event_assembler import Assembler, ChunkReader, ChunkWriter
+from mirascope_like.chat.messages.origins import OWN
+from mirascope_like.chat.messages.parts import (
+    Message,
+    Part,
+    ReasoningPart,
+    StreamEvent,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from mirascope_like.chat.tools.tool import ToolCall
 from mirascope_like.types import chunks as ch, content as c
 from mirascope_like.types.messages import AssistantMessage
 

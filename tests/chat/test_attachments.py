@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.chat.attachments import Attachment, check_types, from_media, loaded, to_media, type_at_hand
+from mirascope_like.chat.messages.attachments import Attachment, check_types, from_media, loaded, to_media, type_at_hand
 from mirascope_like.engine.runtime import BLOCKING, NATIVE
 
 from ..conftest import PATIENCE, Colour

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import chat
-from mirascope_like.chat import registry
+from mirascope_like.chat.models import registry
 
 from ..conftest import Colour
 from ..llm.chat_server import register, saying

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from mirascope_like import chat, errors, llm
-from mirascope_like.chat import plugins
+from mirascope_like.chat.models import plugins
 
 from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import register, saying

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 
-from mirascope_like.chat.attachments import Attachment
-from mirascope_like.chat.convert import from_llm, to_llm
-from mirascope_like.chat.parts import (
+from mirascope_like.chat.messages.attachments import Attachment
+from mirascope_like.chat.messages.convert import from_llm, to_llm
+from mirascope_like.chat.messages.parts import (
     AttachmentPart,
     Message,
     ReasoningPart,
@@ -25,7 +25,7 @@ from mirascope_like.chat.parts import (
     tool_message,
     user,
 )
-from mirascope_like.chat.serial import MessageDict
+from mirascope_like.chat.storage.message_forms import MessageDict
 from mirascope_like.types import messages as llm_messages
 from mirascope_like.types.content import Audio, Citation, Image, ProviderBlock, Text, Thought, ToolOutput
 from mirascope_like.types.messages import AssistantMessage

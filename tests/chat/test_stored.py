@@ -13,8 +13,8 @@ import pytest
 from pydantic import AliasChoices, Field
 
 from mirascope_like import chat, llm
-from mirascope_like.chat import registry
-from mirascope_like.chat.origins import OWN
+from mirascope_like.chat.messages.origins import OWN
+from mirascope_like.chat.models import registry
 
 from ..conftest import Colour
 from ..faults.server import in_turn

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mirascope_like.chat.fragments import Fragment, joined, joined_system
-from mirascope_like.chat.schemas import schema_dsl
-from mirascope_like.chat.templates import Template
+from mirascope_like.chat.prompts.fragments import Fragment, joined, joined_system
+from mirascope_like.chat.prompts.schema_dsl import schema_dsl
+from mirascope_like.chat.prompts.templates import Template
 
 
 def test_blanks_are_filled() -> None:

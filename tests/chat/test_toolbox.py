@@ -14,8 +14,15 @@ import anyio
 import pytest
 
 from mirascope_like import llm
-from mirascope_like.chat.toolbox import ServerSideTool, Toolbox, check_server_side, config_of, flatten, prepare_all
-from mirascope_like.chat.tools import Tool, ToolCall, make_toolkit, run_calls
+from mirascope_like.chat.tools.tool import Tool, ToolCall, make_toolkit, run_calls
+from mirascope_like.chat.tools.toolbox import (
+    ServerSideTool,
+    Toolbox,
+    check_server_side,
+    config_of,
+    flatten,
+    prepare_all,
+)
 from mirascope_like.engine.runtime import BLOCKING, NATIVE
 
 from ..conftest import PATIENCE, Colour

@@ -17,8 +17,8 @@ import anyio
 import pytest
 from pydantic import BaseModel, Field
 
-from mirascope_like.chat.attachments import Attachment
-from mirascope_like.chat.tools import (
+from mirascope_like.chat.messages.attachments import Attachment
+from mirascope_like.chat.tools.tool import (
     CancelToolCall,
     PauseChain,
     Tool,

@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict, Unpack
 
 from mirascope_like import chat, llm
-from mirascope_like.chat import registry
+from mirascope_like.chat.models import registry
 
 from ..conftest import Colour
 from ..llm.chat_server import register, saying

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from mirascope_like import chat, llm
-from mirascope_like.chat.toolbox import Toolbox
+from mirascope_like.chat.tools.toolbox import Toolbox
 from mirascope_like.engine.runtime import Runtime
 from mirascope_like.engine.tool_sources import ToolSource
 

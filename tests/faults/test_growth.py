@@ -14,8 +14,8 @@ import pytest
 from pydantic import BaseModel
 
 from mirascope_like import chat, llm
-from mirascope_like.chat.assembly import Assembler, ChunkWriter
-from mirascope_like.chat.history import answered
+from mirascope_like.chat.messages.event_assembler import Assembler, ChunkWriter
+from mirascope_like.chat.messages.history import answered
 from mirascope_like.types.chunks import Accumulator, ToolCallEndChunk, ToolCallStartChunk
 from mirascope_like.wire.error_bodies import parse_error_value
 from mirascope_like.wire.retry_after import parse_retry_after

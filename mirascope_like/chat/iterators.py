@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from ..engine.runtime import run
 
 if TYPE_CHECKING:
-    from .parts import StreamEvent
+    from .messages.parts import StreamEvent
 
 __all__ = ["AsyncView", "Step", "View", "each", "texts"]
 

@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
-from ..engine.unfinished_responses import DEFAULT_CALL_LIMIT
+from ...engine.unfinished_responses import DEFAULT_CALL_LIMIT
 
 if TYPE_CHECKING:
-    from .options import Options
+    from ..models.options import Options
 
 __all__ = ["AllowFiles", "HasOptions", "allowed_options", "allowed_path"]
 

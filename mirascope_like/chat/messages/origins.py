@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
-from ..types.lineage import HasCallId, get_call_id
+from ...types.lineage import HasCallId, get_call_id
 
 if TYPE_CHECKING:
-    from ..types.messages import Message as LLMMessage
+    from ...types.messages import Message as LLMMessage
 
 __all__ = [
     "OWN",

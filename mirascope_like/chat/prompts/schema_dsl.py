@@ -1,6 +1,6 @@
 """JSON Schemas: what may be given as `schema=`, and a short way to write one.
 
-    >>> from mirascope_like.chat.schemas import schema_dsl
+    >>> from mirascope_like.chat.prompts.schema_dsl import schema_dsl
     >>> schema_dsl("name: the dog's name, age int")
     {'type': 'object', 'properties': {'name': {'type': 'string', 'description': "the dog's name"}, \
 'age': {'type': 'integer'}}, 'required': ['name', 'age']}

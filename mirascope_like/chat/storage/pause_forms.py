@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .history import with_results
-from .parts import Message
-from .prompts import Prompt
-from .records import PauseDict, prompt_settings
-from .serial import VERSION
-from .toolbox import ToolLike, flatten
-from .tools import PauseChain
+from ..messages.history import with_results
+from ..messages.parts import Message
+from ..prompts.prompt import Prompt
+from ..tools.tool import PauseChain
+from ..tools.toolbox import ToolLike, flatten
+from .json_forms import PauseDict, prompt_settings
+from .message_forms import VERSION
 
 __all__ = ["note_pause"]
 

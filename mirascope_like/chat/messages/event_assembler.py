@@ -12,9 +12,9 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from ..types import chunks as ch
-from ..types.content import ProviderBlock, ServerToolCall
-from ..types.result_text import result_text
+from ...types import chunks as ch
+from ...types.content import ProviderBlock, ServerToolCall
+from ...types.result_text import result_text
 from .convert import answered_call, args_text, arguments_of, own_block
 from .parts import Message, Metadata, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 

@@ -18,22 +18,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias, cast
 
-from ..engine.events import has_subscribers
-from ..engine.results import CallId
-from ..engine.runtime import Runtime
-from ..engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run_tools
-from ..errors import ToolExecutionError, ToolNotFoundError, error_text
-from ..schema import tools as schema
-from ..schema.functions import FunctionDocs, function_name, is_async, json_schema
-from ..schema.toolkits import Toolkit
-from ..types import content as c
-from ..types.context import Context
-from ..types.timeout import Timeout, as_timeout
-from ..types.tool_errors import to_picklable
-from ..types.tool_results import materialize_result, result_images, result_text_without_images
-from .attachments import Attachment, from_media, to_media
-from .convert import args_text
-from .parts import Message
+from ...engine.events import has_subscribers
+from ...engine.results import CallId
+from ...engine.runtime import Runtime
+from ...engine.tools import DEFAULT_LIMIT, CancelToolCall, Hooks, PauseTools, run_tools
+from ...errors import ToolExecutionError, ToolNotFoundError, error_text
+from ...schema import tools as schema
+from ...schema.functions import FunctionDocs, function_name, is_async, json_schema
+from ...schema.toolkits import Toolkit
+from ...types import content as c
+from ...types.context import Context
+from ...types.timeout import Timeout, as_timeout
+from ...types.tool_errors import to_picklable
+from ...types.tool_results import materialize_result, result_images, result_text_without_images
+from ..messages.attachments import Attachment, from_media, to_media
+from ..messages.convert import args_text
+from ..messages.parts import Message
 
 __all__ = [
     "CALL_PARAMETER",
@@ -112,7 +112,7 @@ class PauseChain(PauseTools):
     state: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All that it takes to go on, as JSON; see `records.PauseDict`. Reads files that are attached by path, and
+        """All that it takes to go on, as JSON; see `json_forms.PauseDict`. Reads files that are attached by path, and
         blocks for it. Raises `ValueError` before it has come out."""
         if self.state is None:
             raise ValueError("A pause has a state when it comes out of a response or chain.")

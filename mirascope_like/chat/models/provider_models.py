@@ -7,33 +7,33 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
-from ..engine.plan import Plan
-from ..engine.providers import HTTPProvider, Provider, registry
-from ..engine.requests import Endpoint
-from ..engine.results import Result
-from ..engine.runtime import Runtime, run
-from ..engine.shared_texts import copy_json
-from ..schema.toolkits import Toolkit
-from ..types.chunks import Chunk, Reply, Usage
-from ..types.headers import check_headers
-from ..types.media_types import is_text_type
-from ..types.messages import Message as LLMMessage
-from ..types.params import Params, check_params
-from ..wire.features import find_features
-from .assembly import ChunkReader
-from .attachments import TYPES_BY_SUFFIX, Attachment, loaded
-from .convert import from_llm, to_llm
-from .facts import Facts
-from .models import AsyncModel, Model
-from .parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
-from .prompts import BaseModel, Prompt
-from .responses import AsyncResponse, Response
-from .tools import make_toolkit
+from ...engine.plan import Plan
+from ...engine.providers import HTTPProvider, Provider, registry
+from ...engine.requests import Endpoint
+from ...engine.results import Result
+from ...engine.runtime import Runtime, run
+from ...engine.shared_texts import copy_json
+from ...schema.toolkits import Toolkit
+from ...types.chunks import Chunk, Reply, Usage
+from ...types.headers import check_headers
+from ...types.media_types import is_text_type
+from ...types.messages import Message as LLMMessage
+from ...types.params import Params, check_params
+from ...wire.features import find_features
+from ..messages.attachments import TYPES_BY_SUFFIX, Attachment, loaded
+from ..messages.convert import from_llm, to_llm
+from ..messages.event_assembler import ChunkReader
+from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
+from ..prompts.prompt import BaseModel, Prompt
+from ..response_facts import Facts
+from ..responses import AsyncResponse, Response
+from ..tools.tool import make_toolkit
+from .base import AsyncModel, Model
 
 if TYPE_CHECKING:
-    from .answers import Answering
+    from ..response_state import Turn
     from .options import Options as OptionsClass
-    from .turns import Turn
+    from .protocols import Answering
 
 __all__ = ["AsyncLibraryModel", "LibraryModel"]
 

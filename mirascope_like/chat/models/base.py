@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypeVar, Unpack
 
-from .chains import AsyncChainResponse, ChainResponse
-from .conversations import AsyncConversation, Conversation
-from .execution import Execution
-from .prompt_args import ChainArgs, PromptArgs, SchemaSpec
-from .prompts import BaseModel, Prompt
-from .responses import AsyncResponse, Response
+from ..chains import AsyncChainResponse, ChainResponse
+from ..conversations import AsyncConversation, Conversation
+from ..prompts.prompt import BaseModel, Prompt
+from ..prompts.prompt_args import ChainArgs, PromptArgs, SchemaSpec
+from ..responses import AsyncResponse, Response
+from .custom_models import Execution
 
 if TYPE_CHECKING:
-    from .answers import Answering
-    from .parts import StreamEvent
+    from ..messages.parts import StreamEvent
+    from .protocols import Answering
 
 __all__ = ["AsyncKeyModel", "AsyncModel", "KeyModel", "Model"]
 

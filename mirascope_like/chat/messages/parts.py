@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
-from ..types.lineage import get_call_id, set_call_id
-from ..types.media_types import check_stored_url
-from ..types.unfinished import CanBeUnfinished
+from ...types.lineage import get_call_id, set_call_id
+from ...types.media_types import check_stored_url
+from ...types.unfinished import CanBeUnfinished
+from ..storage.message_forms import AttachmentDict, MessageDict, PartDict
+from ..storage.restrictions import AllowFiles, allowed_path
 from .attachments import Attachment, without_path
 from .origins import OWN, HasOrigin, KnownPart, Origin, OwnData, get_origin, own_data, own_data_of_parts, set_origin
-from .serial import AttachmentDict, MessageDict, PartDict
-from .stored import AllowFiles, allowed_path
 
 __all__ = [
     "AttachmentPart",
@@ -49,7 +49,7 @@ class _Dictable:
     __slots__ = ()
 
     def to_dict(self) -> PartDict:
-        """The JSON form; see `serial`."""
+        """The JSON form; see `message_forms`."""
         return cast("PartDict", {"type": cast("Part", self).type, **_fields_to_dict(self)})
 
 
@@ -126,7 +126,7 @@ class Message(HasOrigin):
     provider_metadata: Metadata | None = field(default=None, repr=False)
 
     def to_dict(self) -> MessageDict:
-        """The JSON form; see `serial`. Reads files that are attached by path, and blocks for it; errors as
+        """The JSON form; see `message_forms`. Reads files that are attached by path, and blocks for it; errors as
         `Attachment.content_bytes`."""
         own_parts = zip(self.parts, own_data_of_parts(self), strict=True)
         parts = [_with_metadata(part.to_dict(), part.provider_metadata, own) for part, own in own_parts]
@@ -162,7 +162,7 @@ class StreamEvent:
     """A piece of an answer.
 
     `type` is "text", "reasoning", "tool_call_name", "tool_call_args" (a piece of JSON text) or "tool_result" (of a tool
-    that the provider ran); `chunk` is the piece. Events of one part have one `part_index`; see `assembly`. A new
+    that the provider ran); `chunk` is the piece. Events of one part have one `part_index`; see `event_assembler`. A new
     `message_index` begins another message.
     """
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
-from ..engine.downloads import HTTPDownloader
-from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
-from ..types import media_types
-from ..types.content import (
+from ...engine.downloads import HTTPDownloader
+from ...engine.runtime import BLOCKING, NATIVE, Runtime, run
+from ...types import media_types
+from ...types.content import (
     Audio,
     Base64AudioSource,
     Base64DocumentSource,

@@ -1,4 +1,4 @@
-"""The JSON form of responses, chains, pauses and conversations, as types. See `serial` for messages and parts.
+"""The JSON form of responses, chains, pauses and conversations, as types. See `message_forms` for messages and parts.
 
 All is plain JSON. Fields that hold nothing are left out. Keys, hooks and functions of tools are not stored: they are
 given again. `version` grows when a reader of the old form could misread the new one.
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, Protocol, cast
 
 from typing_extensions import TypedDict
 
-from ..schema.raw_schema import RawSchema
-from ..schema.type_schema import ENVELOPE, type_schema
-from ..types.timeout import Timeout
-from .parts import AttachmentPart, Message, part_from_dict
-from .serial import VERSION, MessageDict, PartDict
-from .stored import AllowFiles, allowed_options
-from .tools import Tool
-from .usage import Usage
+from ...schema.raw_schema import RawSchema
+from ...schema.type_schema import ENVELOPE, type_schema
+from ...types.timeout import Timeout
+from ..messages.parts import AttachmentPart, Message, part_from_dict
+from ..tools.tool import Tool
+from ..usage import Usage
+from .message_forms import VERSION, MessageDict, PartDict
+from .restrictions import AllowFiles, allowed_options
 
 if TYPE_CHECKING:
-    from ..schema.formats import AnyFormat
-    from ..types.chunks import FinishReason
-    from .prompts import BaseModel, Prompt
+    from ...schema.formats import AnyFormat
+    from ...types.chunks import FinishReason
+    from ..prompts.prompt import BaseModel, Prompt
 
 __all__ = [
     "CallDict",

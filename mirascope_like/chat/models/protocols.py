@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..engine.plan import Plan
-from ..engine.runtime import Runtime
-from ..types.chunks import Chunk
-from .parts import Message, StreamEvent
+from ...engine.plan import Plan
+from ...engine.runtime import Runtime
+from ...types.chunks import Chunk
+from ..messages.parts import Message, StreamEvent
 
 if TYPE_CHECKING:
-    from ..engine.results import Result
-    from .turns import Turn
+    from ...engine.results import Result
+    from ..response_state import Turn
 
 __all__ = ["Answering"]
 

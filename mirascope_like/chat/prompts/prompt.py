@@ -16,23 +16,23 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
-from ..errors import NeedsKeyException
-from ..schema.formats import AnyFormat
-from ..types.context import Context
-from ..types.params import Params, check_params
-from ..types.retry import RetryConfig
-from ..types.timeout import Timeout
-from .attachments import Attachment, check_types
+from ...errors import NeedsKeyException
+from ...schema.formats import AnyFormat
+from ...types.context import Context
+from ...types.params import Params, check_params
+from ...types.retry import RetryConfig
+from ...types.timeout import Timeout
+from ..messages.attachments import Attachment, check_types
+from ..messages.history import answered, result_part, with_system, without_files, without_results
+from ..messages.parts import AttachmentPart, Message, Part, TextPart
+from ..tools.tool import AfterCall, AnyTool, BeforeCall, Tool, ToolResult, make_toolkit
+from ..tools.toolbox import ServerSideTool, ToolLike, check_server_side, flatten
 from .fragments import joined
-from .history import answered, result_part, with_system, without_files, without_results
-from .parts import AttachmentPart, Message, Part, TextPart
 from .prompt_args import prompt_fields, shorten_repr
-from .toolbox import ServerSideTool, ToolLike, check_server_side, flatten
-from .tools import AfterCall, AnyTool, BeforeCall, Tool, ToolResult, make_toolkit
 
 if TYPE_CHECKING:
-    from .answers import Answering
-    from .options import Options as OptionsClass
+    from ..models.options import Options as OptionsClass
+    from ..models.protocols import Answering
 
 __all__ = ["AnyModel", "BaseModel", "Prompt"]
 
@@ -191,7 +191,7 @@ class _EmptyOptions:
     """The `Options` of a model that has none; imported when they are asked for, since they need Pydantic."""
 
     def __get__(self, instance: object, owner: type | None = None) -> type[OptionsClass]:
-        from .options import Options
+        from ..models.options import Options
 
         return Options
 

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
-from ..errors import error_text
+from ...errors import error_text
+from ..tools.tool import ToolResult
 from .attachments import Attachment
 from .origins import own_data_of_parts
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from .tools import ToolResult
 
 __all__ = [
     "answered",

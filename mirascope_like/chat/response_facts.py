@@ -9,7 +9,7 @@ from typing import Any
 
 from ..types.chunks import FinishReason
 from .ids import new_id
-from .tools import ToolCall
+from .tools.tool import ToolCall
 from .usage import Usage, usage_text
 
 __all__ = ["Facts", "begin_anew", "new_call_id", "with_id"]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 from weakref import WeakValueDictionary
 
+from ..storage.message_forms import MessageDict
 from .parts import Message
-from .serial import MessageDict
 
 __all__ = ["PickledMessage", "pickled_messages"]
 

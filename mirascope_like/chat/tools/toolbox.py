@@ -16,11 +16,11 @@ from functools import partial
 from types import MethodType
 from typing import Any, Self, TypeAlias, cast
 
-from ..engine.runtime import BLOCKING, Runtime
-from ..engine.tool_sources import ToolSource, prepare_source
-from ..schema import tools as schema
-from ..schema.tools import BaseTool, ProviderTool
-from .tools import AnyTool, Tool
+from ...engine.runtime import BLOCKING, Runtime
+from ...engine.tool_sources import ToolSource, prepare_source
+from ...schema import tools as schema
+from ...schema.tools import BaseTool, ProviderTool
+from .tool import AnyTool, Tool
 
 __all__ = [
     "ServerSideTool",

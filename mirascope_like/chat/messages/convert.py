@@ -18,13 +18,13 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from ..errors import ToolExecutionError, error_text
-from ..types import content as c, messages as m, serialization
-from ..types.finite_json import parse_finite_json
-from ..types.lineage import get_call_id, set_call_id
-from ..types.result_text import result_text
-from ..types.tool_results import result_images
-from ..types.unfinished import get_unfinished, with_unfinished
+from ...errors import ToolExecutionError, error_text
+from ...types import content as c, messages as m, serialization
+from ...types.finite_json import parse_finite_json
+from ...types.lineage import get_call_id, set_call_id
+from ...types.result_text import result_text
+from ...types.tool_results import result_images
+from ...types.unfinished import get_unfinished, with_unfinished
 from .attachments import from_media, to_media
 from .origins import (
     OWN,

@@ -17,16 +17,16 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-from .chains import AsyncChainResponse, ChainResponse
-from .conversations import AsyncConversation, Conversation
-from .history import pending_calls
-from .parts import Message
-from .prompt_args import ChainArgs, listed
-from .prompts import BaseModel
-from .records import check_form, settings_args, with_args
-from .registry import AnyAsyncModel, AnySyncModel, get_async_model, get_model
-from .stored import AllowFiles
-from .toolbox import ToolLike, flatten, may_grow
+from ..chains import AsyncChainResponse, ChainResponse
+from ..conversations import AsyncConversation, Conversation
+from ..messages.history import pending_calls
+from ..messages.parts import Message
+from ..models.registry import AnyAsyncModel, AnySyncModel, get_async_model, get_model
+from ..prompts.prompt import BaseModel
+from ..prompts.prompt_args import ChainArgs, listed
+from ..tools.toolbox import ToolLike, flatten, may_grow
+from .json_forms import check_form, settings_args, with_args
+from .restrictions import AllowFiles
 
 __all__ = ["resume", "resume_async"]
 

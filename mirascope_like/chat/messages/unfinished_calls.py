@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from ..types.unfinished import get_unfinished, with_unfinished
+from ...types.unfinished import get_unfinished, with_unfinished
+from ..tools.tool import ToolCall, ToolResult, refuse_calls
 from .history import pending_calls, with_results
 from .parts import Message, ToolCallPart
-from .tools import ToolCall, ToolResult, refuse_calls
 
 __all__ = ["allow_calls", "mark_unfinished", "refuse_pending", "refuse_unfinished"]
 

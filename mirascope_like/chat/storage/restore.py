@@ -13,20 +13,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..schema.formats import AnyFormat, Format, OutputParser
-from ..schema.pickling import can_be_pickled
-from ..types.chunks import FinishReason
-from .parts import Message, TextPart
-from .prompts import BaseModel, Prompt
-from .records import check_form, prompt_args, usage_from_dict
-from .shared_messages import pickled_messages
-from .stored import AllowFiles
-from .toolbox import ToolLike
-from .tools import ToolResult
-from .turns import Turn, dict_of, restore, said
+from ...schema.formats import AnyFormat, Format, OutputParser
+from ...schema.pickling import can_be_pickled
+from ...types.chunks import FinishReason
+from ..messages.parts import Message, TextPart
+from ..messages.shared_messages import pickled_messages
+from ..prompts.prompt import BaseModel, Prompt
+from ..response_state import Turn, dict_of, restore, said
+from ..tools.tool import ToolResult
+from ..tools.toolbox import ToolLike
+from .json_forms import check_form, prompt_args, usage_from_dict
+from .restrictions import AllowFiles
 
 if TYPE_CHECKING:
-    from .attachments import Attachment
+    from ..messages.attachments import Attachment
 
 __all__ = ["check_complete", "copied", "faked", "picklable_tools", "rebuilt", "reduce_response"]
 
@@ -144,7 +144,7 @@ def _giving(value: object) -> AnyFormat:
 
 
 def _model(kind: type[Turn[Any]], model_id: str) -> BaseModel:
-    from .registry import get_async_model, get_model
-    from .responses import AsyncResponse
+    from ..models.registry import get_async_model, get_model
+    from ..responses import AsyncResponse
 
     return get_async_model(model_id) if issubclass(kind, AsyncResponse) else get_model(model_id)

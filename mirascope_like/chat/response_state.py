@@ -32,23 +32,23 @@ from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id
 from ..types.unfinished import get_unfinished
-from .assembly import message_events
-from .facts import Facts, with_id
-from .history import client_calls, with_results
 from .ids import new_id
-from .parts import Message, StreamEvent, TextPart, ToolCallPart
-from .pauses import note_pause
-from .prompts import AnyModel, Prompt
+from .iterators import Step, texts
+from .messages.event_assembler import message_events
+from .messages.history import client_calls, with_results
+from .messages.parts import Message, StreamEvent, TextPart, ToolCallPart
+from .messages.unfinished_calls import allow_calls, mark_unfinished, refuse_pending, refuse_unfinished
+from .prompts.prompt import AnyModel, Prompt
 from .queues import Place, Queue
-from .records import ResponseDict, response_to_dict
-from .toolbox import ToolLike, flatten, prepare_all
-from .tools import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
-from .unfinished import allow_calls, mark_unfinished, refuse_pending, refuse_unfinished
-from .views import Step, texts
+from .response_facts import Facts, with_id
+from .storage.json_forms import ResponseDict, response_to_dict
+from .storage.pause_forms import note_pause
+from .tools.tool import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
+from .tools.toolbox import ToolLike, flatten, prepare_all
 
 if TYPE_CHECKING:
-    from .attachments import Attachment
     from .conversations import AnyConversation
+    from .messages.attachments import Attachment
 
 __all__ = [
     "EventReader",

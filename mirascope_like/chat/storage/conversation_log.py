@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-from ..engine.unfinished_responses import why_unfinished
-from ..log import LoggedConversation, LogReader, open_log
-from ..types.lineage import get_call_id, set_call_id
-from .conversations import AsyncConversation, Conversation
-from .convert import from_llm
-from .history import pending_calls, with_results
-from .models import AsyncModel, Model
-from .parts import Message
-from .prompt_args import ChainArgs
-from .records import ConversationDict
-from .serial import VERSION
-from .tools import ToolCall, refuse_calls
+from ...engine.unfinished_responses import why_unfinished
+from ...log import LoggedConversation, LogReader, open_log
+from ...types.lineage import get_call_id, set_call_id
+from ..conversations import AsyncConversation, Conversation
+from ..messages.convert import from_llm
+from ..messages.history import pending_calls, with_results
+from ..messages.parts import Message
+from ..models.base import AsyncModel, Model
+from ..prompts.prompt_args import ChainArgs
+from ..tools.tool import ToolCall, refuse_calls
+from .json_forms import ConversationDict
+from .message_forms import VERSION
 
 __all__ = ["load_async_conversation", "load_conversation"]
 

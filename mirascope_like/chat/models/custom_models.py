@@ -12,33 +12,33 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from ..engine.events import has_subscribers
-from ..engine.plan import Plan
-from ..engine.requests import ChunkSource, Endpoint, WholeResponse
-from ..engine.results import Result
-from ..engine.runtime import Runtime
-from ..errors import StreamClosedError
-from ..schema.dialects.definitions import PLAIN, Dialect
-from ..schema.formats import AnyFormat
-from ..types.chunks import Chunk, FinishReasonChunk, PrivateChunk, Usage, UsageChunk
-from ..types.messages import Message as LLMMessage
-from ..types.params import Params
-from ..wire.codec import Request
-from ..wire.features import UNKNOWN, Features
-from .assembly import Assembler, ChunkWriter
-from .attachments import Attachment, loaded, to_media
-from .convert import to_llm
-from .facts import begin_anew, new_call_id
-from .history import identified
-from .origins import OWN
-from .parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
-from .prompts import BaseModel, Prompt
-from .records import prompt_settings
-from .tools import make_toolkit
-from .turns import running
+from ...engine.events import has_subscribers
+from ...engine.plan import Plan
+from ...engine.requests import ChunkSource, Endpoint, WholeResponse
+from ...engine.results import Result
+from ...engine.runtime import Runtime
+from ...errors import StreamClosedError
+from ...schema.dialects.definitions import PLAIN, Dialect
+from ...schema.formats import AnyFormat
+from ...types.chunks import Chunk, FinishReasonChunk, PrivateChunk, Usage, UsageChunk
+from ...types.messages import Message as LLMMessage
+from ...types.params import Params
+from ...wire.codec import Request
+from ...wire.features import UNKNOWN, Features
+from ..messages.attachments import Attachment, loaded, to_media
+from ..messages.convert import to_llm
+from ..messages.event_assembler import Assembler, ChunkWriter
+from ..messages.history import identified
+from ..messages.origins import OWN
+from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
+from ..prompts.prompt import BaseModel, Prompt
+from ..response_facts import begin_anew, new_call_id
+from ..response_state import running
+from ..storage.json_forms import prompt_settings
+from ..tools.tool import make_toolkit
 
 if TYPE_CHECKING:
-    from .turns import Turn
+    from ..response_state import Turn
 
 __all__ = ["Execution"]
 
@@ -175,7 +175,7 @@ async def _at_hand(runtime: Runtime, attachment: Attachment) -> Attachment | Non
 
 
 def _takes_key(model: BaseModel) -> bool:
-    from .models import AsyncKeyModel, KeyModel
+    from .base import AsyncKeyModel, KeyModel
 
     return isinstance(model, KeyModel | AsyncKeyModel)
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
-from ..engine.providers import registry as providers
-from ..engine.runtime import BLOCKING, Once, run
-from ..engine.scoped_variables import ScopedVariable
-from ..errors import NoRegisteredProviderError, UnknownModelError
-from .catalogue import DEFAULT_MODEL, LISTED, provider_of
-from .library import AsyncLibraryModel, LibraryModel
-from .models import AsyncKeyModel, AsyncModel, KeyModel, Model
+from ...engine.providers import registry as providers
+from ...engine.runtime import BLOCKING, Once, run
+from ...engine.scoped_variables import ScopedVariable
+from ...errors import NoRegisteredProviderError, UnknownModelError
+from .base import AsyncKeyModel, AsyncModel, KeyModel, Model
+from .model_aliases import DEFAULT_MODEL, LISTED, provider_of
+from .provider_models import AsyncLibraryModel, LibraryModel
 
 __all__ = [
     "AnyAsyncModel",

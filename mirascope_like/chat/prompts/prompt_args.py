@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from typing_extensions import TypeForm, TypeVar
 
-from ..schema.formats import Format, make_format
-from ..schema.raw_schema import RawSchema
-from ..schema.tools import ProviderTool
-from ..types.context import Context
-from ..types.params import Params, copy_params
-from .attachments import Attachment
+from ...schema.formats import Format, make_format
+from ...schema.raw_schema import RawSchema
+from ...schema.tools import ProviderTool
+from ...types.context import Context
+from ...types.params import Params, copy_params
+from ..messages.attachments import Attachment
+from ..messages.parts import Message
+from ..tools.tool import AfterCall, BeforeCall, Tool, ToolResult
+from ..tools.toolbox import Toolbox, ToolLike, flatten
 from .fragments import joined_system
-from .parts import Message
-from .toolbox import Toolbox, ToolLike, flatten
-from .tools import AfterCall, BeforeCall, Tool, ToolResult
 
 if TYPE_CHECKING:
-    from .options import Options
+    from ..models.options import Options
 
 __all__ = ["ChainArgs", "PromptArgs", "SchemaSpec", "listed", "prompt_fields", "shorten_repr"]
 

@@ -1,0 +1,1 @@
+"""Messages, their parts, and the events of which they are made while they arrive."""

@@ -1,0 +1,1 @@
+"""Models: those of providers, those that users write, and their names."""

@@ -1,0 +1,1 @@
+"""Tools, toolboxes, and how they run."""
