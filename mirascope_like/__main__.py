@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 
 from . import errors
 
-__all__ = ["main"]
-
 _DESCRIPTION = "Download the weights of the embedded model, or show a log of calls."
 
 

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-__all__ = ["exports"]
-
 
 def exports(
     package: str, table: Mapping[str, str]

@@ -34,8 +34,6 @@ from .usage import Usage, total
 if TYPE_CHECKING:
     from .conversations import AnyConversation
 
-__all__ = ["DEFAULT_LIMIT", "AsyncChainResponse", "ChainResponse"]
-
 DEFAULT_LIMIT = 100
 """How many calls of the model a chain may make, unless it is told. Nobody needs as many; it ends what would not end."""
 

@@ -31,8 +31,6 @@ from .storage.restore import picklable_tools
 from .storage.restrictions import AllowFiles
 from .tools.toolbox import ToolLike
 
-__all__ = ["AnyConversation", "AsyncConversation", "Conversation"]
-
 F = TypeVar("F", default=Any)
 R = TypeVar("R", bound=Turn[Any])
 

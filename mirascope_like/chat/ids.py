@@ -10,8 +10,6 @@ import itertools
 import secrets
 from datetime import UTC, datetime
 
-__all__ = ["new_id"]
-
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _count = itertools.count()
 _latest = 0

@@ -11,8 +11,6 @@ from ..engine.runtime import run
 if TYPE_CHECKING:
     from .messages.parts import StreamEvent
 
-__all__ = ["AsyncView", "Step", "View", "each", "texts"]
-
 T = TypeVar("T")
 
 Step = Callable[[], Coroutine[Any, Any, T | None]]

@@ -16,8 +16,6 @@ from threading import RLock
 from ..engine.runtime import Runtime
 from ..engine.scoped_variables import ScopedVariable
 
-__all__ = ["Place", "Queue"]
-
 _running: ScopedVariable[Place] = ScopedVariable("mirascope_like_chat_running")
 
 

@@ -12,8 +12,6 @@ from .ids import new_id
 from .tools.tool import ToolCall
 from .usage import Usage, usage_text
 
-__all__ = ["Facts", "begin_anew", "new_call_id", "with_id"]
-
 
 class Facts:
     """The model that answered, why it ended, the tokens used, and tool calls added by `add_tool_call`."""

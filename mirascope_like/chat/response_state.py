@@ -50,23 +50,6 @@ if TYPE_CHECKING:
     from .conversations import AnyConversation
     from .messages.attachments import Attachment
 
-__all__ = [
-    "EventReader",
-    "Turn",
-    "calls_of",
-    "close",
-    "dict_of",
-    "followed",
-    "forget_messages",
-    "go_on",
-    "record_of",
-    "restore",
-    "resumed",
-    "running",
-    "said",
-    "settle",
-]
-
 F = TypeVar("F", default=Any)
 T = TypeVar("T", bound="Turn[Any]")
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from .messages.attachments import Attachment
     from .prompts.prompt import BaseModel
 
-__all__ = ["AsyncResponse", "Response"]
-
 F = TypeVar("F", default=Any)
 G = TypeVar("G", default=Any)
 

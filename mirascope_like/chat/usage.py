@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-__all__ = ["Usage", "total", "usage_text"]
-
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -24,8 +24,6 @@ from .runtime import Runtime
 if TYPE_CHECKING:
     from ..wire.unsupported_params import Adjustment
 
-__all__ = ["sent"]
-
 T = TypeVar("T")
 
 

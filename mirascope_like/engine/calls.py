@@ -13,8 +13,6 @@ from .results import Result
 from .run import Run
 from .runtime import Runtime
 
-__all__ = ["Parsable", "ask", "validated"]
-
 
 async def ask(runtime: Runtime, plan: Plan) -> Result:
     """Send a plan and read its whole response, with as many attempts as it allows."""

@@ -14,8 +14,6 @@ from .requests import Endpoint, HTTPEndpoint
 if TYPE_CHECKING:
     from ..wire.unsupported_params import Adjustment
 
-__all__ = ["forget", "remember", "taught"]
-
 _MOST = 1_000  # endpoints
 
 # What each endpoint has taught, by what it does not take. Each use is one operation of a dict, which threads may share.

@@ -20,8 +20,6 @@ from ..types.chunks import (
 )
 from .plan import Prepared
 
-__all__ = ["ChunkFilter"]
-
 _ASIDE = (TextStartChunk, TextChunk, CitationChunk, TextEndChunk, ThoughtStartChunk, ThoughtChunk, ThoughtEndChunk)
 
 

@@ -28,8 +28,6 @@ from ..types.chunks import (
 )
 from .shared_texts import reply_texts
 
-__all__ = ["ChunkMemory", "PackedChunks"]
-
 _OF_CALLS = (ToolCallStartChunk, ToolCallChunk, ToolCallEndChunk)
 _NO_TEXTS: Mapping[str, str] = {}
 _Delta: TypeAlias = TextChunk | ThoughtChunk | ToolCallChunk

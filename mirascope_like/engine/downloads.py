@@ -26,8 +26,6 @@ from ..wire.redaction import find_secrets, redact_and_truncate
 from .runtime import BLOCKING, NATIVE, Runtime, run
 from .threads import Late
 
-__all__ = ["HTTPDownloader"]
-
 T = TypeVar("T")
 
 _MOST_REDIRECTS = 10

@@ -32,27 +32,6 @@ from .plan import Plan
 from .results import CallId, Result
 from .scoped_variables import Scope, ScopedVariable
 
-__all__ = [
-    "ENDS_PROGRAM",
-    "AttemptFailed",
-    "AttemptStarted",
-    "CallEnded",
-    "CallReporter",
-    "CallStarted",
-    "Event",
-    "FirstChunk",
-    "Subscriber",
-    "Subscription",
-    "ToolEnded",
-    "ToolReporter",
-    "ToolStarted",
-    "has_subscribers",
-    "report_call",
-    "set_tenant",
-    "subscribe",
-    "unfinished_calls",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -248,7 +227,7 @@ class ToolReporter:
     """Reports the run of a tool, as a context manager. Calls of models that are made inside are part of it."""
 
     def __init__(self, tool_call: ToolCall, parent_id: CallId | None) -> None:
-        self.id = CallId()
+        self.id: CallId = CallId()
         self.tool_call = tool_call
         self.output: ToolOutput[Any] | None = None
         """What the model receives, once it is known."""

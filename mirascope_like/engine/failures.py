@@ -31,8 +31,6 @@ from ..wire.retry_after import parse_retry_after
 if TYPE_CHECKING:
     from ..types.chunks import Reply
 
-__all__ = ["FAILURES", "check_status", "in_our_words"]
-
 FAILURES = (ProviderError, WireError, builtins.ConnectionError, builtins.TimeoutError)
 """What transports and codecs raise, those of users included."""
 

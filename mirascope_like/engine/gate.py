@@ -13,8 +13,6 @@ from ..types.chunks import Usage
 from .plan import Plan
 from .runtime import BLOCKING, NATIVE, Runtime
 
-__all__ = ["FREE_LEASE", "Gate", "Lease", "start_gate"]
-
 
 class Lease(Protocol):
     """Permission for one attempt."""

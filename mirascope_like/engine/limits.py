@@ -17,8 +17,6 @@ from .runtime import Job, Runtime
 from .scoped_variables import Scope, ScopedVariable
 from .threads import Late
 
-__all__ = ["Limits", "invoke_within"]
-
 T = TypeVar("T")
 
 _ADVICE = {

@@ -14,8 +14,6 @@ from .plan import Plan
 from .providers import HTTPProvider, Loadable, Provider, registry
 from .runtime import Runtime
 
-__all__ = ["load_format", "loading_for_plan"]
-
 
 def loading_for_plan(runtime: Runtime, plan: Plan) -> Awaitable[None] | None:
     """Return what loads what a call with this plan needs, to be awaited; `None` if it is loaded."""

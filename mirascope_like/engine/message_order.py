@@ -23,8 +23,6 @@ from ..types.content import AssistantContentPart, Text, Thought, ToolCall, ToolO
 from ..types.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from ..types.tool_results import result_images, result_text_without_images
 
-__all__ = ["sendable"]
-
 _CALLS_AND_RESULTS = (ToolCall, ToolOutput)  # a union would be made anew for each part
 _Place: TypeAlias = tuple[int, int]  # of a part: the index of its message, and its own there
 

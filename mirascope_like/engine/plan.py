@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from ..wire.features import Features
     from ..wire.unsupported_params import Adjustment
 
-__all__ = ["Plan", "Prepared", "prepare"]
-
 _SHORTEST = 0.001  # seconds; a timeout of none at all would be taken for no limit
 
 

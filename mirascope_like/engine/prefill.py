@@ -16,8 +16,6 @@ from ..types.messages import AssistantMessage
 from ..types.params import Params
 from ..wire.features import Features
 
-__all__ = ["PrefillJoiner", "can_continue_text", "text_to_continue", "with_beginning"]
-
 
 def text_to_continue(reply: Reply) -> str:
     """The text that a model could go on from; empty if the answer has other parts, or none."""

@@ -25,8 +25,6 @@ from .requests import Endpoint, HTTPEndpoint
 if TYPE_CHECKING:
     from ..wire.features import Features
 
-__all__ = ["HTTPProvider", "Loadable", "Provider", "Registry", "default_transport", "has_audio", "registry"]
-
 
 @runtime_checkable
 class Provider(Protocol):

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ..schema.dialects.definitions import Dialect
     from ..wire.features import Features
 
-__all__ = ["ChunkSource", "Endpoint", "Exchange", "HTTPEndpoint", "HTTPExchange", "WholeResponse"]
-
 
 class ChunkSource(Protocol):
     """An answer that is arriving."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..types.rate_limits import RateLimits
     from .plan import Plan
 
-__all__ = ["CallId", "Result", "State"]
-
 
 class State(Enum):
     """The state of a call; `DONE`, `FAILED` and `CLOSED` are final."""

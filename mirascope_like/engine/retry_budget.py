@@ -19,8 +19,6 @@ from weakref import WeakSet
 
 from ..errors import RateLimitError, ServerError
 
-__all__ = ["FREE", "PROCESS_BUDGET", "Payment", "RetryBudget", "set_retry_budget"]
-
 _MOST_SAVED = 100.0  # tokens that quiet times can save up for a burst
 _REFILL = 60.0  # seconds in which an empty bucket has its reserve again
 

@@ -22,8 +22,6 @@ from .plan import Plan
 from .providers import Provider, registry
 from .retry_budget import FREE, PROCESS_BUDGET, Payment
 
-__all__ = ["Decision", "Raise", "Retry", "RetryPolicy", "Target"]
-
 _NO_BUDGET = "this process makes too many retries already (see llm.set_retry_budget)."
 _NO_BUDGET_OF_ITS_OWN = "its retry budget is used up."
 _VERBATIM = {"extra_body", "extra_headers"}

@@ -43,8 +43,6 @@ from .tool_sources import resolve_tools
 if TYPE_CHECKING:
     from ..wire.unsupported_params import Adjustment
 
-__all__ = ["OnEnd", "PlanSource", "Run", "interruption"]
-
 PlanSource: TypeAlias = Callable[[], Awaitable[Plan]]
 """Makes the plan of a call when the call begins."""
 OnEnd: TypeAlias = Callable[[Result | None], object]

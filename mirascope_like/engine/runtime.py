@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     import anyio
 
-__all__ = ["BLOCKING", "NATIVE", "Blocking", "Job", "Native", "Once", "Runtime", "Spawner", "Waker", "run"]
-
 T = TypeVar("T")
 Job = Callable[[], Awaitable[T]]
 Spawner = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Generic, TypeVar
 
-__all__ = ["Scope", "ScopedVariable"]
-
 T = TypeVar("T")
 
 

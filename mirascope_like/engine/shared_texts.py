@@ -13,8 +13,6 @@ from typing import Any, cast
 from ..types.chunks import Reply
 from ..types.content import Text, Thought, ToolCall
 
-__all__ = ["copy_json", "reply_texts", "share_texts"]
-
 
 def reply_texts(reply: Reply) -> dict[str, str]:
     """Return the texts, thoughts and arguments of a reply, each under itself."""

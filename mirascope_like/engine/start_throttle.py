@@ -15,8 +15,6 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["wait_to_start"]
-
 _CALLS_PER_ROUND = 8  # a few milliseconds of work
 
 

@@ -30,8 +30,6 @@ from .retry_policy import Target
 from .run import OnEnd, PlanSource, Run, interruption
 from .runtime import Runtime
 
-__all__ = ["Reader", "Stream", "open_stream"]
-
 _AFTER_ALL = sys.maxsize  # a position that no chunk has
 
 
@@ -52,7 +50,7 @@ class Stream:
     def __init__(
         self, runtime: Runtime, plan: Plan | PlanSource, *, whole: bool = False, on_end: OnEnd | None = None
     ) -> None:
-        self.runtime = runtime
+        self.runtime: Runtime = runtime
         self.restarts: int = 0
         """How many restarts readers have seen."""
         self._run = Run(runtime, plan, whole=whole, on_end=on_end)

@@ -26,8 +26,6 @@ from .threads import Late
 if TYPE_CHECKING:
     import anyio
 
-__all__ = ["gathered", "in_background", "on_thread", "stopping"]
-
 T = TypeVar("T")
 
 _STOPS = (SystemExit, KeyboardInterrupt)

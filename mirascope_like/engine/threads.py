@@ -14,8 +14,6 @@ from ..transport.threads import resolve_future, run_on_daemon_thread, thread_con
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Batch", "Late", "Stop", "current_stop", "left_alone"]
-
 T = TypeVar("T")
 
 

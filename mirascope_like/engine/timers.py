@@ -14,8 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Alarms", "alarms"]
-
 Alarm = tuple[float, int]
 
 _MOST_DEAD = 100  # alarms that were cancelled, and are still in the queue

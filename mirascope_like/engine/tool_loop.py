@@ -15,8 +15,6 @@ from ..types.chunks import FinishReason
 from .runtime import Runtime
 from .unfinished_responses import ends_loop
 
-__all__ = ["Rounds", "Turn"]
-
 
 class Turn(Protocol):
     """One question and its answer, in a row of them."""

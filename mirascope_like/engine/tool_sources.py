@@ -18,8 +18,6 @@ from ..schema.tools import AnyTool, ProviderTool
 from .plan import Plan
 from .runtime import BLOCKING, NATIVE, Once, Runtime, run
 
-__all__ = ["ToolSource", "list_tools", "prepare_source", "prepare_sources", "resolve_tools"]
-
 
 class ToolSource(HasTools):
     """A source of tools, to be passed in `tools=[…]` beside tools. Its own methods have names with underscores, since

@@ -29,8 +29,6 @@ from .results import CallId
 from .runtime import Job, Runtime
 from .tool_sources import prepare_sources
 
-__all__ = ["DEFAULT_LIMIT", "CancelToolCall", "Hooks", "PauseTools", "run_tools"]
-
 DEFAULT_LIMIT = 16
 """How many tools of one answer run at once. Models rarely ask for as many; when they do, a flood helps nobody."""
 

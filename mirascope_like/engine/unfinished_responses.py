@@ -15,16 +15,6 @@ from ..schema.tools import make_failure
 from ..types.chunks import FinishReason
 from ..types.content import ToolCall, ToolOutput
 
-__all__ = [
-    "DEFAULT_CALL_LIMIT",
-    "Unfinished",
-    "check_call_count",
-    "check_unfinished",
-    "ends_loop",
-    "refuse_calls",
-    "why_unfinished",
-]
-
 DEFAULT_CALL_LIMIT = 128
 """How many tool calls of one response run. No provider's models make as many; a broken or hostile server might."""
 

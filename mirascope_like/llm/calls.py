@@ -47,8 +47,6 @@ from .prompts import (
     prompt_class,
 )
 
-__all__ = ["AsyncCall", "AsyncContextCall", "BaseCall", "Call", "CallDecorator", "ContextCall", "call"]
-
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 F = TypeVar("F", default=None)

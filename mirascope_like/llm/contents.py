@@ -27,8 +27,6 @@ from .views import PartialValue, pretty
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Contents"]
-
 F = TypeVar("F", default=None, covariant=True)
 
 

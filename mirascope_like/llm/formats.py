@@ -8,8 +8,6 @@ from typing_extensions import TypeForm, TypeVar
 
 from ..schema.formats import Format, FormattingMode, OutputParser
 
-__all__ = ["format", "output_parser"]
-
 F = TypeVar("F")
 
 

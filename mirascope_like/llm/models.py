@@ -50,23 +50,6 @@ from .responses import (
     SyncStream,
 )
 
-__all__ = [
-    "AnyResponse",
-    "AsyncContextResponse",
-    "AsyncContextStreamResponse",
-    "AsyncResponse",
-    "AsyncStreamResponse",
-    "BaseResponse",
-    "ContextResponse",
-    "ContextStreamResponse",
-    "Model",
-    "Response",
-    "StreamResponse",
-    "model",
-    "model_from_context",
-    "use_model",
-]
-
 F = TypeVar("F", default=None)
 V = TypeVar("V", default=None, covariant=True)
 D = TypeVar("D")
@@ -150,7 +133,7 @@ class Model:
     ) -> None:
         _check_id(model_id)
         self.model_id = model_id
-        self.provider_override = provider
+        self.provider_override: Provider | None = provider
         self.retry_config: RetryConfig | None = _check_retry(retry)
         self.params: Params = check_params(params)
 

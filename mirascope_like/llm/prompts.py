@@ -38,22 +38,6 @@ from .models import (
     StreamResponse,
 )
 
-__all__ = [
-    "AsyncContextPrompt",
-    "AsyncPrompt",
-    "BasePrompt",
-    "ContextPrompt",
-    "Decorated",
-    "Prompt",
-    "PromptDecorator",
-    "Stranger",
-    "as_model",
-    "context_at",
-    "make_prompt",
-    "prompt",
-    "prompt_class",
-]
-
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 F = TypeVar("F", default=None)

@@ -11,8 +11,6 @@ from ..engine.providers import HTTPProvider, Provider, registry
 from ..transport.base import Transport
 from ..types.headers import merge_headers
 
-__all__ = ["register_provider", "reset_provider_registry"]
-
 
 def register_provider(
     provider: str | Provider,

@@ -51,18 +51,6 @@ from .views import (
     text_pieces,
 )
 
-__all__ = [
-    "AsyncMethods",
-    "AsyncMethodsWithContext",
-    "AsyncStream",
-    "ModelSettings",
-    "NonStreamedResponse",
-    "ResponseMethods",
-    "SyncMethods",
-    "SyncMethodsWithContext",
-    "SyncStream",
-]
-
 F = TypeVar("F", default=None, covariant=True)
 D = TypeVar("D")
 

@@ -20,8 +20,6 @@ from .calls import BaseCall
 from .models import Model
 from .prompts import BasePrompt
 
-__all__ = ["RetryDecorator", "RetryModelArgs", "retry", "retry_model"]
-
 T = TypeVar("T", bound=BaseCall[Any] | BasePrompt[Any] | Model)
 
 

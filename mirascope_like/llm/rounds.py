@@ -17,8 +17,6 @@ from ..types.context import Context
 from .models import BaseResponse
 from .responses import AsyncMethods
 
-__all__ = ["DEFAULT_MAX_ROUNDS", "Round", "finish_rounds", "make_rounds"]
-
 DEFAULT_MAX_ROUNDS = 100
 """How many requests to the model a loop may make."""
 

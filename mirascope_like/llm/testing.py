@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..engine.providers import Provider
 from ..engine.requests import HTTPEndpoint
 from ..transport.base import HttpReply, HttpRequest
 from ..transport.in_memory import MemoryTransport, StreamedBody
@@ -26,8 +27,6 @@ from ..wire.features import Features, get_chat_dialect
 from ..wire.openai_chat.codec import OpenAIChat
 from ..wire.openai_chat.scripted_responses import encode_events, encode_response, encode_unfinished_events
 from .models import Model
-
-__all__ = ["ScriptedModel", "ScriptedReply", "scripted"]
 
 _Piece: TypeAlias = str | AssistantContentPart | FinishReason | Usage | Exception
 _Said: TypeAlias = _Piece | Sequence[_Piece] | AssistantMessage
@@ -62,7 +61,7 @@ class ScriptedModel(Model):
         self._replies = iter(replies)
 
     def _provide(self) -> None:
-        self.provider_override = _ScriptedProvider(MemoryTransport(self._answer))
+        self.provider_override: Provider | None = _ScriptedProvider(MemoryTransport(self._answer))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

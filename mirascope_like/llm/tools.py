@@ -7,8 +7,6 @@ from typing import Any, Never, ParamSpec, TypeVar, overload
 
 from ..schema.tools import AsyncTool, Tool, make_tool
 
-__all__ = ["ToolDecorator", "tool"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -31,25 +31,6 @@ from ..types.chunks import (
 )
 from ..types.content import AssistantContentPart, Citation, ServerToolCall, Text, Thought, ToolCall
 
-__all__ = [
-    "AsyncTextStream",
-    "AsyncThoughtStream",
-    "AsyncToolCallStream",
-    "AsyncView",
-    "PartialValue",
-    "TextStream",
-    "ThoughtStream",
-    "ToolCallStream",
-    "View",
-    "async_part_streams",
-    "chunks",
-    "part_streams",
-    "partials",
-    "pretty",
-    "pretty_pieces",
-    "text_pieces",
-]
-
 T = TypeVar("T", covariant=True)
 F = TypeVar("F")
 Step: TypeAlias = Callable[[ContentChunk], Sequence[T]]

@@ -24,8 +24,6 @@ from ..wire.codec import EncodedRequest, Request
 from ..wire.features import get_chat_dialect
 from ..wire.openai_chat.codec import OpenAIChat
 
-__all__ = ["MAX_STRING_LENGTH", "MAX_TOKENS", "PREFILL", "SYSTEM_PROMPT", "LocalChat", "adapt_body"]
-
 PREFILL = "<tool_call>["
 SYSTEM_PROMPT = "Answer in one short sentence."
 MAX_TOKENS = 256

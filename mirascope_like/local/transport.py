@@ -30,8 +30,6 @@ from ..transport.threads import run_in_thread
 if TYPE_CHECKING:
     from subprocess import Popen
 
-__all__ = ["START_TIMEOUT", "LocalTransport", "server_pid"]
-
 START_TIMEOUT = 60.0  # maximum seconds for a child to load its weights
 
 _SLOTS = 2  # requests served at a time; more would only share the same processor

@@ -19,8 +19,6 @@ from pathlib import Path
 
 from .. import errors
 
-__all__ = ["FILE_NAME", "MODEL_NAME", "cache_directory", "fetch_weights", "find_weights", "is_damaged", "is_model_name"]
-
 MODEL_NAME = "smollm2-135m"
 FILE_NAME = "smollm2-135m-instruct-q4_1.gguf"
 

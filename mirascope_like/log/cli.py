@@ -37,8 +37,6 @@ from .message_store import dump_json
 from .reader import LoggedResponse, LogReader, open_log
 from .rows import check_tenant, shorten_text
 
-__all__ = ["format_message", "replace_control_characters", "run_logs_command"]
-
 _ID_LENGTH = 8  # the end, since ids may begin with the time
 _TEXT_LENGTH = 48  # characters of a prompt or response in a table
 

@@ -31,8 +31,6 @@ from .file_permissions import create_private, make_private, protect_side_files
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["BUSY_SECONDS", "OPENING_SECONDS", "connect", "has_search_index", "is_busy"]
-
 BUSY_SECONDS = 0.2
 """How long SQLite waits for another writer before it reports that the database is locked."""
 

@@ -9,8 +9,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["create_private", "make_private", "protect_side_files"]
-
 _PRIVATE = 0o600
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _HAS_MODES = os.name == "posix"

@@ -22,17 +22,6 @@ from ..types.messages import Message
 from ..types.serialization import from_dict, to_dict
 from ..types.timeout import Timeout
 
-__all__ = [
-    "Attachment",
-    "StoredMessage",
-    "chain_messages",
-    "dump_json",
-    "hash_bytes",
-    "hash_json",
-    "hash_message",
-    "load_message",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Attachment:

@@ -23,8 +23,6 @@ from .rows import check_tenant, tenant_conversation_id
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["LogReader", "LoggedConversation", "LoggedResponse", "LoggedTool", "open_log"]
-
 _SELECT_RESPONSES = """
     SELECT responses.*, prompts.text AS prompt_text, coalesce(answers.text, '') AS text, answers.message
     FROM responses

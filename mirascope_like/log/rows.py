@@ -19,8 +19,6 @@ from .message_store import StoredMessage, chain_messages, dump_json, hash_json
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["check_tenant", "shorten_text", "tenant_conversation_id", "write_call"]
-
 _NAME_LENGTH = 40  # characters
 _MAX_INTEGER = 2**63 - 1
 _SECRET_PARAMS = ("extra_headers",)

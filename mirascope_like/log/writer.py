@@ -28,8 +28,6 @@ from .rows import check_tenant, write_call
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["LogWriter", "log"]
-
 CLOSING_SECONDS = 10.0
 """How long the program waits for unwritten calls when it ends."""
 

@@ -13,8 +13,6 @@ from typing import Any, TypeAlias, cast
 
 from .hidden_names import HIDDEN
 
-__all__ = ["AllowedNames", "UnknownMember"]
-
 Node: TypeAlias = Mapping[str, Any]
 Schemas: TypeAlias = "tuple[object, ...]"
 """Schemas that apply to one value."""

@@ -5,16 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_origin
 
-__all__ = [
-    "AttributeMapping",
-    "FieldTypes",
-    "annotate",
-    "field_from_hint",
-    "fill_type_parameters",
-    "read_field_infos",
-    "resolve_hints",
-]
-
 FieldTypes: TypeAlias = Mapping[str, tuple[Sequence[str], Any]]
 """By field: its names in JSON and its type."""
 

@@ -24,17 +24,6 @@ from .pydantic_internals import FunctionLike
 from .raw_schema import RawSchema
 from .type_schema import ENVELOPE, TypeSchema, UndefinedNameError, type_schema
 
-__all__ = [
-    "FORMAT_TOOL",
-    "AnyFormat",
-    "Format",
-    "FormatSpec",
-    "FormattingMode",
-    "OutputParser",
-    "Partial",
-    "make_format",
-]
-
 F = TypeVar("F", default=Any)
 
 Partial: TypeAlias = Annotated[F, "each field may still be None"]

@@ -13,8 +13,6 @@ from typing import Any, cast
 
 from .signatures import names_in_code
 
-__all__ = ["bound_keywords", "layer_parameter_names", "layers"]
-
 _MAX_LAYERS = 50  # some objects have every attribute, and so an endless number of layers
 
 

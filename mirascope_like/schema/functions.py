@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from docstring_parser import Docstring
     from pydantic import BaseModel, ValidationError
 
-__all__ = [
-    "UNKNOWN_ARGUMENT",
-    "FunctionDocs",
-    "ToolArguments",
-    "arguments_error",
-    "bind_function",
-    "copy_function_metadata",
-    "function_name",
-    "is_async",
-    "json_schema",
-    "parse_docs",
-    "tool_arguments",
-]
-
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` returns an awaitable: for functions, methods, partials and callable objects."""
@@ -223,7 +209,7 @@ class ToolArguments:
             ) from error
 
 
-tool_arguments = cache_per_function(ToolArguments)
+tool_arguments: Callable[..., ToolArguments] = cache_per_function(ToolArguments)
 """Returns a function's `ToolArguments` for a tool of this name, without `hidden` parameters. Raises `TypeError` if a
 parameter cannot be described."""
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-__all__ = ["HIDDEN", "remove_marks"]
-
 HIDDEN = "\0hidden"
 """The keyword for the marks, which no schema has otherwise."""
 

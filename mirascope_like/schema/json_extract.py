@@ -11,8 +11,6 @@ from typing import Any
 from ..errors import ParseError
 from ..types.chunks import FinishReason
 
-__all__ = ["incomplete_error", "is_closed_json", "json_candidates", "read_json", "unusable_error"]
-
 _FENCE_START = re.compile(r"```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
 _FENCE_END = re.compile(r"\r?\n[ \t]*```")
 _OPENING = re.compile(r"[{\[]")

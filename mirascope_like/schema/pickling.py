@@ -13,8 +13,6 @@ from dataclasses import fields
 from functools import partial
 from typing import Any, TypeVar, cast
 
-__all__ = ["can_be_pickled", "mark_bound", "reduce_dataclass", "reduce_decorated"]
-
 D = TypeVar("D")
 
 

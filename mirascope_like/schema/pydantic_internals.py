@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core.core_schema import IsInstanceSchema
 
-__all__ = [
-    "FunctionLike",
-    "complete_model",
-    "extra_fields_annotation",
-    "get_dataclass_fields",
-    "has_only_field_validation",
-    "make_model_instance",
-    "marking_schema_generator",
-    "readable_names",
-    "schema_generator",
-]
-
 _VALIDATORS = ("validators", "field_validators", "root_validators", "model_validators")
 _OVERRIDES = ("__get_pydantic_core_schema__", "__setstate__")
 # Settings of models that do not change what is valid, except `extra="allow"`.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["RawSchema", "references"]
-
 
 class RawSchema:
     """A format that is a JSON Schema; its values are any JSON values. References may point to its own `$defs`, or to

@@ -18,8 +18,6 @@ from .function_layers import layer_parameter_names
 from .functions import UNKNOWN_ARGUMENT, arguments_error
 from .signatures import parameter_names
 
-__all__ = ["RawSchemaArguments"]
-
 
 class _Problem(Protocol):
     validator: str

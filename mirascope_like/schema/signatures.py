@@ -31,20 +31,6 @@ from typing_extensions import Format, ReadOnly, get_annotations
 
 from ..types.context import Context
 
-__all__ = [
-    "ContextParameter",
-    "cache_per_function",
-    "context_parameter",
-    "is_unbound",
-    "names_in_code",
-    "parameter_names",
-    "starred_parameter_name",
-    "typed_parameters",
-    "underlying_function",
-    "unwrap_method",
-    "unwrap_partial",
-]
-
 R = TypeVar("R")
 
 # Annotations that are never a context, as types and as text.

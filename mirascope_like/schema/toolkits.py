@@ -12,8 +12,6 @@ from ..types.context import Context
 from .pickling import can_be_pickled
 from .tools import AnyTool, AsyncTool, ProviderTool, Tool, make_failure, make_tool, order_arguments
 
-__all__ = ["HasTools", "Toolkit", "ToolsLike", "make_toolkit"]
-
 
 class HasTools:
     """The base class of sources of tools; see `engine.tool_sources`."""

@@ -60,23 +60,6 @@ from .signatures import (
 if TYPE_CHECKING:
     from .dialects.encode import EncodedSchema
 
-__all__ = [
-    "AnyTool",
-    "AsyncContextTool",
-    "AsyncTool",
-    "BaseTool",
-    "ContextTool",
-    "ProviderTool",
-    "Tool",
-    "ToolParameterSchema",
-    "ToolSchema",
-    "WebSearchTool",
-    "make_failure",
-    "make_output",
-    "make_tool",
-    "order_arguments",
-]
-
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R", covariant=True, default=Any)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from .dialects.encode import EncodedSchema
 
-__all__ = ["ENVELOPE", "TypeSchema", "UndefinedNameError", "type_schema"]
-
 ENVELOPE = "output"
 """The property of the envelope."""
 

@@ -38,8 +38,6 @@ from .environment import make_proxy_finder, tls_context
 from .httpx_channel import CONNECT_TIMEOUT, KEEPALIVE_TIMEOUT, READ_TIMEOUT
 from .threads import run_in_thread
 
-__all__ = ["AiohttpByteStream", "AiohttpChannel", "Connections"]
-
 # Bytes. A body of this size or more is sent in slices, each within the timeout; less fits into a socket's buffer.
 _BODY_SLICE = 64 * 1024
 # Maximum bytes of a response's header line: some servers send long policies, and aiohttp's own limit is 8 KiB.

@@ -16,17 +16,6 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
 
-__all__ = [
-    "CONNECTION_LOST",
-    "CheckedConnector",
-    "CheckedTCPConnector",
-    "CheckedUnixConnector",
-    "ChunkedBody",
-    "find_encoding_error",
-    "is_connection_lost",
-    "read_buffered",
-]
-
 CONNECTION_LOST = "it was closed in the middle of the response"
 
 # Text of the RuntimeError that aiohttp's reader raises if you read on after the connection was lost.

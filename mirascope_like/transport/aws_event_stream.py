@@ -17,8 +17,6 @@ from typing import Any
 from .. import errors
 from .base import ByteStream
 
-__all__ = ["AWSByteStream", "EventStreamDecoder"]
-
 _PRELUDE = struct.Struct(">II")
 _CHECKSUM = struct.Struct(">I")
 # Amazon's own limit on one message, in bytes. A larger one is not a message of this format.

@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-__all__ = ["ByteStream", "Channel", "HttpReply", "HttpRequest", "SentRequest", "Timeouts", "Transport"]
-
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

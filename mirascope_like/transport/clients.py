@@ -22,8 +22,6 @@ from .threads import run_in_thread, thread_limiters
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["ClientPair", "ClientTransport", "ThreadedByteStream", "ThreadedChannel", "has_base", "is_http_client"]
-
 T = TypeVar("T")
 
 _FAMILIES = ("httpx2", "httpx")

@@ -8,21 +8,6 @@ from collections.abc import Callable
 from .. import errors
 from .base import HttpRequest
 
-__all__ = [
-    "broken_connection_error",
-    "connect_error",
-    "connect_timeout_error",
-    "copy_error",
-    "decoding_error",
-    "describe_error",
-    "drop_frames",
-    "invalid_header_error",
-    "invalid_text_error",
-    "invalid_url_error",
-    "pool_timeout_error",
-    "read_timeout_error",
-]
-
 
 def read_timeout_error(request: HttpRequest, cause: Exception) -> errors.TimeoutError:
     """Return the error for a server that was silent for too long."""

@@ -25,8 +25,6 @@ from .httpx_internals import NetworkStream, opened_stream, shut_down
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["BlockingGet", "FileURL", "NativeGet", "Route"]
-
 _PORTS = {"http": 80, "https": 443}
 _MAX_URL_TEXT = 200  # characters
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["environment_proxies", "environment_proxy", "make_proxy_finder", "no_tls_context", "tls_context"]
-
 
 def environment_proxies() -> Mapping[str, str]:
     """Return proxy URLs by the scheme that they serve, or "all": from `HTTPS_PROXY` etc. and the system's settings."""

@@ -25,25 +25,6 @@ from .httpx_internals import iterate_body, response_stream, shut_down
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = [
-    "CONNECT_TIMEOUT",
-    "KEEPALIVE_TIMEOUT",
-    "READ_TIMEOUT",
-    "BlockingByteStream",
-    "BlockingChannel",
-    "BlockingSender",
-    "ClientPool",
-    "NativeByteStream",
-    "NativeChannel",
-    "close_quietly",
-    "make_client_sender",
-    "make_reply",
-    "parse_url",
-    "read_reply",
-    "translate_error",
-    "translate_exception",
-]
-
 # Seconds. A model may think for minutes before its first byte; a running server answers a handshake at once.
 READ_TIMEOUT = 600.0
 CONNECT_TIMEOUT = 10.0

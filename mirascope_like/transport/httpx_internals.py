@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["NetworkStream", "iterate_body", "opened_stream", "response_stream", "shut_down"]
-
 
 class NetworkStream(Protocol):
     """A connection of httpcore2 or httpcore."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 from .base import HttpReply, HttpRequest
 
-__all__ = ["MemoryTransport", "StreamedBody"]
-
 
 @dataclass(frozen=True, slots=True)
 class StreamedBody:

@@ -27,8 +27,6 @@ from .threads import make_loop_event
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["is_loaded", "load_anyio", "load_once"]
-
 _FORK_TIMEOUT = 5.0  # seconds that a fork waits for one load
 _MAX_KEYS = 1000  # loads that are remembered
 

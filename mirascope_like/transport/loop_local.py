@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from anyio.lowlevel import RunVar
 
-__all__ = ["Closer", "LoopResource", "LoopVar", "asyncio_loop", "running_loop"]
-
 T = TypeVar("T")
 Closer: TypeAlias = Callable[[], Awaitable[object]]
 

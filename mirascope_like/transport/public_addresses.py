@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-__all__ = ["is_public", "resolve_host"]
-
 # Not public, in addition to those that `ipaddress` knows (fewer in older versions of Python): protocol assignments,
 # where Oracle Cloud serves its metadata, and the address at which Azure serves credentials to its machines.
 _INTERNAL_NETWORKS = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))

@@ -34,8 +34,6 @@ from .sdk_internals import ASYNC_BASE, SYNC_BASE, find_httpx, omit_own_headers
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["BlockingSDKChannel", "NativeSDKChannel", "SDKTransport", "find_sdk", "is_sdk_client"]
-
 _SDKS = ("openai", "anthropic")
 # Packages that provide credentials to clients for clouds, and raise their own errors.
 _CREDENTIAL_PACKAGES = ("azure", "botocore", "google")

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["ASYNC_BASE", "SYNC_BASE", "find_httpx", "omit_own_headers"]
-
 # Names of the classes that all sync and all async clients of both packages inherit from.
 SYNC_BASE, ASYNC_BASE = "SyncAPIClient", "AsyncAPIClient"
 

@@ -29,16 +29,6 @@ if TYPE_CHECKING:
     Job = Callable[[], object]
     Jobs = SimpleQueue[Job]
 
-__all__ = [
-    "LoopEvent",
-    "make_loop_event",
-    "resolve_future",
-    "run_in_thread",
-    "run_on_daemon_thread",
-    "thread_context",
-    "thread_limiters",
-]
-
 T = TypeVar("T")
 
 _IDLE_TIMEOUT = 10.0  # seconds that an idle thread waits for more work

@@ -18,36 +18,6 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from .content import AssistantContentPart, Citation, ProviderBlock, ServerToolCall, Text, Thought, ToolCall
 from .immutable import immutable
 
-__all__ = [
-    "META_CHUNKS",
-    "TOKEN_COUNTS",
-    "Accumulator",
-    "AssistantContentChunk",
-    "Chunk",
-    "CitationChunk",
-    "ContentChunk",
-    "FinishReason",
-    "FinishReasonChunk",
-    "MetaChunk",
-    "PrivateChunk",
-    "ProviderChunk",
-    "ProviderToolUsage",
-    "RawMessageChunk",
-    "Reply",
-    "ResponseInfoChunk",
-    "TextChunk",
-    "TextEndChunk",
-    "TextStartChunk",
-    "ThoughtChunk",
-    "ThoughtEndChunk",
-    "ThoughtStartChunk",
-    "ToolCallChunk",
-    "ToolCallEndChunk",
-    "ToolCallStartChunk",
-    "Usage",
-    "UsageChunk",
-]
-
 
 class FinishReason(StrEnum):
     """Why a response ended, unless the model simply finished (then it is `None`)."""

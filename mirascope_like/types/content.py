@@ -22,29 +22,6 @@ from .pydantic_fields import PydanticField
 from .tool_errors import ToolError
 from .unfinished import CanBeUnfinished
 
-__all__ = [
-    "AssistantContent",
-    "AssistantContentPart",
-    "Audio",
-    "Base64AudioSource",
-    "Base64DocumentSource",
-    "Base64ImageSource",
-    "Citation",
-    "Document",
-    "Image",
-    "ProviderBlock",
-    "ServerToolCall",
-    "Text",
-    "TextDocumentSource",
-    "Thought",
-    "ToolCall",
-    "ToolOutput",
-    "URLDocumentSource",
-    "URLImageSource",
-    "UserContent",
-    "UserContentPart",
-]
-
 ResultT = TypeVar("ResultT", default=Any, covariant=True)
 
 

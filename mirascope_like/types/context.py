@@ -7,8 +7,6 @@ from typing import Generic
 
 from typing_extensions import TypeVar
 
-__all__ = ["Context", "DepsT"]
-
 DepsT = TypeVar("DepsT", default=None)
 
 

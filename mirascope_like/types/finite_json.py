@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import math
 
-__all__ = ["NotFiniteError", "parse_finite_json"]
-
 
 class NotFiniteError(ValueError):
     """A JSON text has a number that JSON does not have."""

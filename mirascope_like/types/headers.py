@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-__all__ = ["Headers", "check_headers", "merge_headers"]
-
 # Headers for the framing of a message, its connection and its host, which the HTTP client sets
 # (RFC 9112, RFC 9110 section 7.6.1).
 _FRAMING = {

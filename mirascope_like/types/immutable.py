@@ -7,8 +7,6 @@ from typing import TypeVar
 
 from typing_extensions import dataclass_transform
 
-__all__ = ["immutable"]
-
 T = TypeVar("T")
 
 

@@ -18,8 +18,6 @@ from .media_types import check_stored_url
 from .result_text import result_text
 from .tool_errors import ToolError, ToolExecutionError, ToolNotFoundError
 
-__all__ = ["MESSAGES", "PARTS", "from_json_form", "register_records", "to_json_form"]
-
 
 class _Registry:
     """Dataclasses by their tag, which stands under `key` in the JSON form."""

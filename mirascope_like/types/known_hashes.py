@@ -10,8 +10,6 @@ from typing import cast
 
 from .content import Image, ToolOutput
 
-__all__ = ["HasKnownHash", "get_known_hash", "set_known_hash"]
-
 _UNCHANGEABLE = (str, int, float, Image, type(None))
 
 

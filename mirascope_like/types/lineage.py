@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 
 from .known_hashes import HasKnownHash
 
-__all__ = ["HasCallId", "get_call_id", "set_call_id"]
-
 T = TypeVar("T")
 
 

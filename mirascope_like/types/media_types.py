@@ -17,32 +17,6 @@ from typing import Protocol, cast
 
 from .timeout import check_seconds
 
-__all__ = [
-    "DOCUMENT_TYPES",
-    "DOWNLOAD_SECONDS",
-    "MAX_AUDIO_BYTES",
-    "MAX_DOCUMENT_BYTES",
-    "MAX_IMAGE_BYTES",
-    "DownloadRules",
-    "Downloader",
-    "check_bytes",
-    "check_size",
-    "check_stored_url",
-    "check_url",
-    "decode_text",
-    "detect_audio_type",
-    "detect_document_type",
-    "detect_file_type",
-    "detect_image_type",
-    "document_type_by_extension",
-    "download",
-    "download_async",
-    "encode_base64",
-    "is_text_type",
-    "read_file",
-    "set_downloader",
-]
-
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 MAX_AUDIO_BYTES = 25 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024

@@ -6,8 +6,6 @@ from typing import Protocol
 
 from .params import Params
 
-__all__ = ["ModelLike"]
-
 
 class ModelLike(Protocol):
     """An object that names a model: its id, params, and a provider to use instead of the one registered for the id."""

@@ -11,8 +11,6 @@ from typing_extensions import TypedDict
 from .headers import Headers, check_headers
 from .timeout import Timeout, TimeoutLike, check_seconds
 
-__all__ = ["Params", "ThinkingConfig", "ThinkingLevel", "ToolChoice", "check_params", "copy_params", "without_headers"]
-
 ThinkingLevel: TypeAlias = Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 

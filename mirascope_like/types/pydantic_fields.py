@@ -6,8 +6,6 @@ from typing import Any
 
 from .json_forms import from_json_form, to_json_form
 
-__all__ = ["PydanticField"]
-
 
 class PydanticField:
     """Base of classes that Pydantic validates from, and serializes to, their JSON form (see `json_forms`)."""

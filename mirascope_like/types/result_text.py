@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["result_text"]
-
 
 def result_text(result: object) -> str:
     """Return the text of a tool's result.

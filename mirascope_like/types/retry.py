@@ -12,8 +12,6 @@ from typing_extensions import TypedDict, Unpack
 from ..errors import ConnectionError, RateLimitError, ServerError, TimeoutError
 from .model_like import ModelLike
 
-__all__ = ["AfterOutput", "RetryArgs", "RetryConfig"]
-
 AfterOutput: TypeAlias = Literal["raise", "restart", "continue"]
 
 

@@ -29,17 +29,6 @@ from . import content as c
 from .json_forms import from_json_form, to_json_form
 from .messages import AssistantMessage, Message, SystemMessage, UserMessage
 
-__all__ = [
-    "VERSION",
-    "MessageDict",
-    "MessagesDict",
-    "PartDict",
-    "dump_messages",
-    "from_dict",
-    "load_messages",
-    "to_dict",
-]
-
 VERSION: Final = 1
 
 PartDict: TypeAlias = dict[str, Any]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
-__all__ = ["Timeout", "TimeoutLike", "as_timeout", "check_seconds"]
-
 _MAX_SECONDS = 1_000_000  # seconds, or eleven days; some systems cannot wait for much more
 
 

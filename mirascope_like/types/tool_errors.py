@@ -9,8 +9,6 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-__all__ = ["Error", "ToolError", "ToolExecutionError", "ToolNotFoundError", "to_picklable"]
-
 E = TypeVar("E", bound=BaseException)
 ErrorT = TypeVar("ErrorT", bound="Error")
 

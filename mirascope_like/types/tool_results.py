@@ -13,16 +13,6 @@ from .result_text import result_text
 if TYPE_CHECKING:
     from .content import Image, ToolCall
 
-__all__ = [
-    "ResponseLike",
-    "StreamResponseLike",
-    "materialize_result",
-    "result_images",
-    "result_items",
-    "result_text_without_images",
-    "stream_finisher",
-]
-
 _SCALARS = frozenset({str, int, float, bool})
 
 

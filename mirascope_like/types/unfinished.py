@@ -13,8 +13,6 @@ from __future__ import annotations
 import copy
 from typing import Any, TypeVar
 
-__all__ = ["CanBeUnfinished", "get_unfinished", "with_unfinished"]
-
 T = TypeVar("T")
 
 

@@ -26,18 +26,6 @@ if TYPE_CHECKING:
     from ..schema.formats import Format
     from ..schema.tools import ProviderTool, ToolSchema
 
-__all__ = [
-    "Codec",
-    "Decoder",
-    "EncodedRequest",
-    "JsonObject",
-    "MalformedResponseError",
-    "ReportedError",
-    "Request",
-    "TruncatedStreamError",
-    "WireError",
-]
-
 JsonObject: TypeAlias = dict[str, Any]
 
 

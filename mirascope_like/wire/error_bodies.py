@@ -19,14 +19,6 @@ from typing import Any, cast
 
 from .codec import MalformedResponseError, ReportedError
 
-__all__ = [
-    "SHAPE_ERRORS",
-    "make_malformed_error",
-    "parse_error_body",
-    "parse_error_value",
-    "raise_for_error",
-]
-
 SHAPE_ERRORS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 """What decoding raises for a field of an unexpected type, or for endless nesting."""
 

@@ -17,16 +17,6 @@ from typing import Any, Literal, Self, TypeAlias
 
 from .model_rows import DECIMAL_VERSIONS, MODELS, NAME_PATTERNS, PATTERNS, PRODUCT_WORDS, SAME_MODELS
 
-__all__ = [
-    "CHAT_DIALECTS",
-    "UNKNOWN",
-    "ChatDialect",
-    "Features",
-    "find_features",
-    "find_known_features",
-    "get_chat_dialect",
-]
-
 ThinkingStyle: TypeAlias = Literal["effort", "budget", "adaptive"]
 
 

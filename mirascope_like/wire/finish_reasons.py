@@ -18,8 +18,6 @@ from collections.abc import Iterable, Mapping
 
 from ..types.chunks import FinishReason
 
-__all__ = ["is_known_incomplete", "parse_finish_reason"]
-
 _AMBIGUOUS = frozenset({"", "none", "null", "stop_sequence"})
 _COMPLETE = frozenset(
     {

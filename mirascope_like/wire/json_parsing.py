@@ -13,8 +13,6 @@ from typing import cast
 
 from .codec import JsonObject
 
-__all__ = ["as_object", "as_objects", "as_text", "parse_json"]
-
 
 def parse_json(data: bytes) -> object:
     """Return the value of a JSON text. Raises `ValueError`, and `RecursionError` for endless nesting.

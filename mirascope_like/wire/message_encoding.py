@@ -33,22 +33,6 @@ from ..types.result_text import result_text
 from ..types.tool_results import result_images, result_items
 from .codec import JsonObject, Request, WireError
 
-__all__ = [
-    "NO_TEXT",
-    "CallIdFormat",
-    "arguments_object",
-    "can_send_verbatim",
-    "data_url",
-    "document_file",
-    "encode_result",
-    "encode_user_content",
-    "image_url",
-    "make_valid_name",
-    "message_text",
-    "tag_system_text",
-    "warn_omitted",
-]
-
 NO_TEXT = "(no text)"
 """The text that stands in where a server requires a text and there is none."""
 

@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["DECIMAL_VERSIONS", "MODELS", "NAME_PATTERNS", "PATTERNS", "PRODUCT_WORDS", "SAME_MODELS"]
-
 Facts: TypeAlias = dict[str, Any]
 Row: TypeAlias = tuple[str, Facts]
 

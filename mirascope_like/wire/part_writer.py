@@ -26,8 +26,6 @@ from ..types.content import Citation, ProviderBlock, ServerToolCall
 from .codec import JsonObject
 from .tool_calls import ArgumentsBuffer, UniqueIds
 
-__all__ = ["PartKind", "PartWriter"]
-
 PartKind: TypeAlias = Literal["text", "thought"]
 
 _STARTS: dict[PartKind, TextStartChunk | ThoughtStartChunk] = {

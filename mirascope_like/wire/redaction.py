@@ -18,8 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-__all__ = ["REDACTED", "find_secrets", "redact", "redact_and_truncate"]
-
 REDACTED = "[redacted]"
 
 _SECRET_NAME = re.compile(

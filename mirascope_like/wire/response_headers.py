@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from ..types.rate_limits import RateLimits
 from .retry_after import parse_date, parse_wait
 
-__all__ = ["rate_limits", "request_id", "select_rate_limit_headers"]
-
 # Names of providers and of the clouds that serve their models, most telling first.
 _REQUEST_IDS = (
     *("x-request-id", "request-id", "x-amzn-requestid", "x-amz-request-id"),

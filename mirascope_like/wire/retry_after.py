@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["parse_date", "parse_retry_after", "parse_wait"]
-
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Nothing in these patterns backtracks: servers may write long texts.
 _NUMBER = re.compile(r"\d++(?:\.\d*+)?", re.ASCII)

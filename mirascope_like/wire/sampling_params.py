@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from ..schema.tools import ToolSchema
     from ..types.params import ToolChoice
 
-__all__ = [
-    "add_param",
-    "add_sampling_params",
-    "can_send_strict",
-    "encode_provider_tools",
-    "supported_tool_choice",
-]
-
 
 def add_sampling_params(
     request: Request,

@@ -19,8 +19,6 @@ from .json_parsing import parse_json
 from .part_writer import PartWriter
 from .tool_calls import UniqueIds
 
-__all__ = ["EventDecoder", "SSEParser"]
-
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n" + _BOM
@@ -84,8 +82,8 @@ class EventDecoder:
     def __init__(self, id_prefix: str = "call_") -> None:
         self._sse: SSEParser | None = None  # once the first bytes have come
         self.raw_events: list[str] = []
-        self.is_complete = False
-        self.writer = PartWriter(UniqueIds(id_prefix))
+        self.is_complete: bool = False
+        self.writer: PartWriter = PartWriter(UniqueIds(id_prefix))
         self.info: tuple[str | None, str | None] = (None, None)
         self._has_begun = False
         self._body: list[bytes] | None = None  # of a response that is not a stream

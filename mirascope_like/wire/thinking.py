@@ -13,8 +13,6 @@ from ..errors import UnsupportedParamWarning
 from .codec import Request
 from .message_encoding import warn_omitted
 
-__all__ = ["EFFORTS", "is_thinking_enabled", "nearest_effort", "supported_effort", "warn_thinking_omitted"]
-
 EFFORTS: Sequence[str] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """All efforts, lowest first."""
 

@@ -10,8 +10,6 @@ from typing import Generic, TypeVar
 
 from .json_parsing import parse_json
 
-__all__ = ["ArgumentsBuffer", "OpenParts", "UniqueIds", "arguments_text", "normalize_index"]
-
 K = TypeVar("K", bound=Hashable)
 
 _JSON_DELIMITER = re.compile(r'\\.|\\\Z|["{}\[\]]', re.DOTALL)

@@ -22,8 +22,6 @@ from .codec import ReportedError, Request
 from .features import Features
 from .thinking import EFFORTS, is_thinking_enabled
 
-__all__ = ["Adjustment", "find_adjustment"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:

@@ -32,18 +32,6 @@ from ...types.content import (
     URLImageSource,
 )
 
-__all__ = [
-    "MAX_BYTES",
-    "TYPES_BY_SUFFIX",
-    "Attachment",
-    "check_types",
-    "from_media",
-    "loaded",
-    "to_media",
-    "type_at_hand",
-    "without_path",
-]
-
 MAX_BYTES = 64 * 1024 * 1024
 """How much of a file or URL is read, in bytes, before it is given up."""
 

@@ -39,8 +39,6 @@ from .origins import (
 )
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 
-__all__ = ["answered_call", "args_text", "arguments_of", "from_llm", "own_block", "to_llm"]
-
 _HIDDEN_THOUGHT = re.compile("reason|think")  # in a provider's word for a block that nobody else understands
 _FIELDS = ("name", "provider_id", "model_id", "provider_model_name", "raw_message")
 

@@ -18,8 +18,6 @@ from ...types.result_text import result_text
 from .convert import answered_call, args_text, arguments_of, own_block
 from .parts import Message, Metadata, Part, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 
-__all__ = ["Assembler", "CallLike", "ChunkReader", "ChunkWriter", "message_events"]
-
 _KINDS = {
     "text": "text",
     "reasoning": "reasoning",

@@ -16,19 +16,6 @@ from .attachments import Attachment
 from .origins import own_data_of_parts
 from .parts import AttachmentPart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
-__all__ = [
-    "answered",
-    "client_calls",
-    "identified",
-    "pending_calls",
-    "result_part",
-    "trimmed",
-    "with_results",
-    "with_system",
-    "without_files",
-    "without_results",
-]
-
 
 def client_calls(messages: Sequence[Message]) -> list[ToolCallPart]:
     """The tool calls that are the caller's to run."""

@@ -20,19 +20,6 @@ from ...types.lineage import HasCallId, get_call_id
 if TYPE_CHECKING:
     from ...types.messages import Message as LLMMessage
 
-__all__ = [
-    "OWN",
-    "HasOrigin",
-    "KnownPart",
-    "Origin",
-    "OwnData",
-    "changeable",
-    "get_origin",
-    "own_data",
-    "own_data_of_parts",
-    "set_origin",
-]
-
 OWN: Final = "mirascope_like"
 """The key of the library's own data in `provider_metadata` of JSON forms."""
 

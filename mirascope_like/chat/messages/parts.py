@@ -22,24 +22,6 @@ from ..storage.restrictions import AllowFiles, allowed_path
 from .attachments import Attachment, without_path
 from .origins import OWN, HasOrigin, KnownPart, Origin, OwnData, get_origin, own_data, own_data_of_parts, set_origin
 
-__all__ = [
-    "AttachmentPart",
-    "Content",
-    "Message",
-    "Metadata",
-    "Part",
-    "ReasoningPart",
-    "StreamEvent",
-    "TextPart",
-    "ToolCallPart",
-    "ToolResultPart",
-    "assistant",
-    "part_from_dict",
-    "system",
-    "tool_message",
-    "user",
-]
-
 Metadata: TypeAlias = dict[str, Any]
 
 

@@ -12,8 +12,6 @@ from weakref import WeakValueDictionary
 from ..storage.message_forms import MessageDict
 from .parts import Message
 
-__all__ = ["PickledMessage", "pickled_messages"]
-
 
 class PickledMessage:
     """A message that pickles as its JSON form. Unpickling gives the message itself.

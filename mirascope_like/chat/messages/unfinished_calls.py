@@ -12,8 +12,6 @@ from ..tools.tool import ToolCall, ToolResult, refuse_calls
 from .history import pending_calls, with_results
 from .parts import Message, ToolCallPart
 
-__all__ = ["allow_calls", "mark_unfinished", "refuse_pending", "refuse_unfinished"]
-
 
 def mark_unfinished(messages: Sequence[Message], why: str | None) -> list[Message]:
     """Return the messages of a response, with calls that carry why it did not end well; `None`: it ended well."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ..messages.parts import StreamEvent
     from .protocols import Answering
 
-__all__ = ["AsyncKeyModel", "AsyncModel", "KeyModel", "Model"]
-
 F = TypeVar("F", default=Any)
 
 

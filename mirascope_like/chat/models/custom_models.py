@@ -40,8 +40,6 @@ from ..tools.tool import make_toolkit
 if TYPE_CHECKING:
     from ..response_state import Turn
 
-__all__ = ["Execution"]
-
 _END: Any = object()
 
 

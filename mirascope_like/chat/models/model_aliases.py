@@ -3,8 +3,6 @@ are known. Any other model of a provider is reached as "provider/name". Sources:
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_MODEL", "LISTED", "provider_of"]
-
 DEFAULT_MODEL = "openai/gpt-6-luna"
 
 LISTED: tuple[str, ...] = (

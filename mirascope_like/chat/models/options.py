@@ -6,8 +6,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Options"]
-
 
 class Options(BaseModel):
     """Settings of a model. Subclass it inside a model class, with a field for each; unknown names are refused."""

@@ -21,8 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["HookSpecs", "hookimpl", "load_plugins"]
-
 GROUP = "mirascope_like"
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ...engine.results import Result
     from ..response_state import Turn
 
-__all__ = ["Answering"]
-
 
 class Answering(Protocol):
     """One answer, on its way through the engine."""

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from .options import Options as OptionsClass
     from .protocols import Answering
 
-__all__ = ["AsyncLibraryModel", "LibraryModel"]
-
 _ATTACHMENT_TYPES: Collection[str] = frozenset(
     kind for kind in TYPES_BY_SUFFIX.values() if not kind.startswith("video/")
 )

@@ -20,26 +20,6 @@ from .base import AsyncKeyModel, AsyncModel, KeyModel, Model
 from .model_aliases import DEFAULT_MODEL, LISTED, provider_of
 from .provider_models import AsyncLibraryModel, LibraryModel
 
-__all__ = [
-    "AnyAsyncModel",
-    "AnySyncModel",
-    "ModelWithAliases",
-    "Models",
-    "get_async_model",
-    "get_async_model_aliases",
-    "get_async_models",
-    "get_default_model",
-    "get_model",
-    "get_model_aliases",
-    "get_models",
-    "get_models_with_aliases",
-    "register",
-    "remove_alias",
-    "reset",
-    "set_alias",
-    "set_default_model",
-]
-
 AnySyncModel: TypeAlias = Model | KeyModel
 AnyAsyncModel: TypeAlias = AsyncModel | AsyncKeyModel
 D = TypeVar("D")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-__all__ = ["Fragment", "joined", "joined_system"]
-
 
 class Fragment(str):
     """A text that remembers where it comes from: a file, a URL, a name. It is a `str` in every other way."""

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from ..models.options import Options as OptionsClass
     from ..models.protocols import Answering
 
-__all__ = ["AnyModel", "BaseModel", "Prompt"]
-
 _NOTHING_SAID: Mapping[str, Any] = {
     "text": "",
     "fragments": (),

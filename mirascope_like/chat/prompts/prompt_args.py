@@ -21,8 +21,6 @@ from .fragments import joined_system
 if TYPE_CHECKING:
     from ..models.options import Options
 
-__all__ = ["ChainArgs", "PromptArgs", "SchemaSpec", "listed", "prompt_fields", "shorten_repr"]
-
 F = TypeVar("F", default=Any)
 
 SchemaSpec: TypeAlias = type[F] | TypeForm[F] | Format[F] | Mapping[str, Any]

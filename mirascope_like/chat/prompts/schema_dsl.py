@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["schema_dsl"]
-
 _TYPES: Final = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
 
 

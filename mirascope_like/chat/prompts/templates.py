@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Template"]
-
 
 class Template(BaseModel):
     """A prompt to use again and again. Unknown fields are a `ValidationError`.

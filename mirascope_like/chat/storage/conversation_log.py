@@ -20,8 +20,6 @@ from ..tools.tool import ToolCall, refuse_calls
 from .json_forms import ConversationDict
 from .message_forms import VERSION
 
-__all__ = ["load_async_conversation", "load_conversation"]
-
 C = TypeVar("C", Conversation, AsyncConversation)
 
 

@@ -26,29 +26,6 @@ if TYPE_CHECKING:
     from ...types.chunks import FinishReason
     from ..prompts.prompt import BaseModel, Prompt
 
-__all__ = [
-    "CallDict",
-    "ChainDict",
-    "CompleteResponse",
-    "ConversationDict",
-    "ConversationSettingsDict",
-    "PauseDict",
-    "PromptDict",
-    "ResponseDict",
-    "SettingsDict",
-    "ToolDict",
-    "UsageDict",
-    "check_form",
-    "conversation_args",
-    "conversation_to_dict",
-    "prompt_args",
-    "prompt_settings",
-    "response_to_dict",
-    "settings_args",
-    "usage_from_dict",
-    "with_args",
-]
-
 
 class UsageDict(TypedDict, total=False):
     """Tokens."""

@@ -10,18 +10,6 @@ from typing import Any, Final, Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
-__all__ = [
-    "VERSION",
-    "AttachmentDict",
-    "AttachmentPartDict",
-    "MessageDict",
-    "PartDict",
-    "ReasoningPartDict",
-    "TextPartDict",
-    "ToolCallPartDict",
-    "ToolResultPartDict",
-]
-
 VERSION: Final = 1
 
 

@@ -12,8 +12,6 @@ from ..tools.toolbox import ToolLike, flatten
 from .json_forms import PauseDict, prompt_settings
 from .message_forms import VERSION
 
-__all__ = ["note_pause"]
-
 
 def note_pause(
     pause: PauseChain, prompt: Prompt, conversation: str, messages: Sequence[Message], tools: Sequence[ToolLike]

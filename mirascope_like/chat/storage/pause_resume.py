@@ -28,8 +28,6 @@ from ..tools.toolbox import ToolLike, flatten, may_grow
 from .json_forms import check_form, settings_args, with_args
 from .restrictions import AllowFiles
 
-__all__ = ["resume", "resume_async"]
-
 C = TypeVar("C", Conversation, AsyncConversation)
 
 

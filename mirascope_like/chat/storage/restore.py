@@ -28,8 +28,6 @@ from .restrictions import AllowFiles
 if TYPE_CHECKING:
     from ..messages.attachments import Attachment
 
-__all__ = ["check_complete", "copied", "faked", "picklable_tools", "rebuilt", "reduce_response"]
-
 R = TypeVar("R", bound=Turn[Any])
 
 

@@ -18,8 +18,6 @@ from ...engine.unfinished_responses import DEFAULT_CALL_LIMIT
 if TYPE_CHECKING:
     from ..models.options import Options
 
-__all__ = ["AllowFiles", "HasOptions", "allowed_options", "allowed_path"]
-
 _CALL_LIMIT = "tool_call_limit"
 
 AllowFiles: TypeAlias = bool | str | os.PathLike[str]

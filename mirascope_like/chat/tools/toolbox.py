@@ -22,17 +22,6 @@ from ...schema import tools as schema
 from ...schema.tools import BaseTool, ProviderTool
 from .tool import AnyTool, Tool
 
-__all__ = [
-    "ServerSideTool",
-    "ToolLike",
-    "Toolbox",
-    "check_server_side",
-    "config_of",
-    "flatten",
-    "may_grow",
-    "prepare_all",
-]
-
 
 class _Configured:
     """Remembers what it was made with, so that it can be made again elsewhere. In `__new__`, since subclasses write

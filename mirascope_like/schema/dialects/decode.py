@@ -12,21 +12,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-__all__ = [
-    "ENTRIES",
-    "ValueDecoder",
-    "decode_array",
-    "decode_entries",
-    "decode_json_text",
-    "decode_mapping",
-    "decode_object",
-    "decode_reference",
-    "decode_tuple",
-    "decode_union",
-    "identity",
-    "json_type",
-]
-
 ENTRIES = "entries"
 
 ValueDecoder: TypeAlias = Callable[[Any], Any]

@@ -14,8 +14,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ANTHROPIC", "COMMON", "LOCAL", "OPENAI", "PLAIN", "Dialect", "InexpressibleError", "SizeLimits"]
-
 # No look-around, references or word boundaries: constrained decoding cannot look back or ahead.
 _SIMPLE_PATTERNS = r"(?!.*(\(\?|\\[1-9bBAZzkG]))(?s:.*)"
 

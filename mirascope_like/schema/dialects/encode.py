@@ -37,8 +37,6 @@ from .decode import (
 from .definitions import PLAIN, Dialect, InexpressibleError
 from .size import check_size
 
-__all__ = ["EncodedSchema", "encode_schema"]
-
 Node: TypeAlias = Mapping[str, Any]
 
 # The words for a constraint that a dialect does not support.

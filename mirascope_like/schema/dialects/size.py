@@ -11,8 +11,6 @@ from typing import Any, TypeAlias, cast
 
 from .definitions import Dialect, InexpressibleError, SizeLimits
 
-__all__ = ["check_size", "measure_size"]
-
 Node: TypeAlias = Mapping[str, Any]
 
 _NAMES = {

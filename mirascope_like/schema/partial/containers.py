@@ -12,19 +12,6 @@ from typing import Any
 from ..dialects.definitions import Dialect
 from ..type_schema import ENVELOPE
 
-__all__ = [
-    "ArrayContainer",
-    "Container",
-    "DictContainer",
-    "EnvelopeContainer",
-    "ObjectContainer",
-    "PairContainer",
-    "RootContainer",
-    "TupleContainer",
-    "UndecidedContainer",
-    "ValuePlan",
-]
-
 
 class ValuePlan:
     """What a container needs to know about the type of a value in it. `type_plans` has one for each kind of type."""

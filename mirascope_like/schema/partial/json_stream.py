@@ -21,8 +21,6 @@ from typing import ClassVar
 
 from .containers import Container
 
-__all__ = ["MAX_DEPTH", "JsonStream", "JsonSyntaxError"]
-
 MAX_DEPTH = 200
 """How deep arrays and objects may be nested."""
 

@@ -15,16 +15,6 @@ from ..type_schema import ENVELOPE
 from .containers import Container, EnvelopeContainer, ObjectContainer, TupleContainer, UndecidedContainer
 from .type_plans import LiteralPlan, TypePlan
 
-__all__ = [
-    "DataclassPlan",
-    "EnvelopePlan",
-    "ModelPlan",
-    "ObjectPlan",
-    "RootModelPlan",
-    "TypedDictPlan",
-    "UnionPlan",
-]
-
 
 class ObjectPlan(TypePlan):
     """Objects with known members. Subclasses say how to make an instance."""

@@ -32,8 +32,6 @@ from ..class_fields import fill_type_parameters, resolve_hints
 from .object_plans import DataclassPlan, ModelPlan, RootModelPlan, TypedDictPlan, UnionPlan
 from .type_plans import AnyPlan, ArrayPlan, DictPlan, LiteralPlan, StringPlan, TuplePlan, TypePlan
 
-__all__ = ["plan_for"]
-
 MAX_CACHED_TYPES = 1024  # how many types have their plans cached
 
 

@@ -29,17 +29,6 @@ from ..dialects.definitions import PLAIN, Dialect
 from ..type_schema import TypeSchema, type_schema
 from .containers import ArrayContainer, Container, DictContainer, PairContainer, TupleContainer, ValuePlan
 
-__all__ = [
-    "AnyPlan",
-    "ArrayPlan",
-    "DictPlan",
-    "LiteralPlan",
-    "PlanResolver",
-    "StringPlan",
-    "TuplePlan",
-    "TypePlan",
-]
-
 
 class TypePlan(ValuePlan):
     """The plan of a type. This base class shows a value only once it is complete."""

@@ -20,8 +20,6 @@ from .json_stream import JsonStream, JsonSyntaxError
 from .object_plans import EnvelopePlan
 from .type_dispatch import plan_for
 
-__all__ = ["PartialValueParser"]
-
 F = TypeVar("F", default=Any)
 
 

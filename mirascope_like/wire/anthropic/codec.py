@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from ...schema.tools import ToolSchema
     from ...types.params import ThinkingConfig
 
-__all__ = ["AnthropicMessages"]
-
 _VERSION = (
     "2023-06-01"  # the next one, 2026-10-21, refuses temperature, top_p and top_k even for models that accept them
 )

@@ -30,8 +30,6 @@ from ..part_writer import PartKind, PartWriter
 from ..sse import EventDecoder
 from ..tool_calls import ArgumentsBuffer, OpenParts, arguments_text, normalize_index
 
-__all__ = ["MessagesDecoder"]
-
 
 class _Block:
     """A block of a response that is still arriving. This class keeps unknown blocks; subclasses also write text,

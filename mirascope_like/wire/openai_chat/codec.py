@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from ...schema.formats import Format
     from ...schema.tools import ToolSchema
 
-__all__ = ["OpenAIChat"]
-
 _CONTENT_FIELDS = ("content", "tool_calls", "refusal", "audio", "images", "function_call")
 _USE_RESPONSES = "OpenAI's responses protocol takes both: end the model's name with ':responses'."
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}

@@ -27,8 +27,6 @@ from ..part_writer import PartWriter
 from ..sse import EventDecoder
 from .tool_calls import ToolCalls
 
-__all__ = ["ChatDecoder"]
-
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning")
 _AUDIO_DELTA_FIELDS = ("data", "transcript")  # each delta adds to these
 # Fields that most messages and deltas do not have.

@@ -18,8 +18,6 @@ from ..codec import JsonObject
 from ..features import ChatDialect
 from ..message_encoding import NO_TEXT, tag_system_text
 
-__all__ = ["order_messages"]
-
 
 def order_messages(messages: Sequence[JsonObject], dialect: ChatDialect) -> list[JsonObject]:
     """Return the messages in an order that the server accepts."""

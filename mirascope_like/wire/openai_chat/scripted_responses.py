@@ -14,8 +14,6 @@ from ...types.chunks import FinishReason, Usage
 from ...types.content import AssistantContentPart, Citation, Text, Thought, ToolCall
 from ..codec import JsonObject
 
-__all__ = ["encode_events", "encode_response", "encode_unfinished_events"]
-
 _WORD = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
 _RAW_REASONS = {
     FinishReason.MAX_TOKENS: "length",

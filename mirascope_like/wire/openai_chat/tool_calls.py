@@ -27,8 +27,6 @@ from ..json_parsing import as_object, as_text
 from ..part_writer import PartWriter
 from ..tool_calls import ArgumentsBuffer, arguments_text, normalize_index
 
-__all__ = ["ToolCalls"]
-
 _MAX_NAME_LENGTH = 1_000  # characters
 
 

@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from ...schema.formats import Format
     from ...schema.tools import ToolSchema
 
-__all__ = ["OpenAIResponses"]
-
 _PROVIDER_TOOLS = {"web_search": {"type": "web_search"}}
 _UNSUPPORTED_PARAMS = ("top_k", "seed", "stop_sequences")
 _CALL_IDS = CallIdFormat(pattern=r"[a-zA-Z0-9_-]{1,64}")

@@ -34,8 +34,6 @@ from .output_items import (
     make_item,
 )
 
-__all__ = ["ResponsesDecoder"]
-
 _LACKS_CALL = "the final response lacks a tool call that was streamed"
 # The items that a delta alone identifies: a call needs its name.
 _ITEM_TYPE_BY_DELTA = {

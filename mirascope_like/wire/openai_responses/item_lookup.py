@@ -14,8 +14,6 @@ from ..json_parsing import as_object
 from ..tool_calls import OpenParts, normalize_index
 from .output_items import ARGUMENT_EVENTS, CLIENT_CALLS
 
-__all__ = ["ItemPositions", "can_be_same_item"]
-
 
 class ItemPositions:
     """The positions of the items of one response."""

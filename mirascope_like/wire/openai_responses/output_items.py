@@ -13,16 +13,6 @@ from ..json_parsing import as_object, as_objects
 from ..part_writer import PartKind, PartWriter
 from ..tool_calls import ArgumentsBuffer, arguments_text
 
-__all__ = [
-    "ARGUMENT_EVENTS",
-    "CLIENT_CALLS",
-    "SERVER_CALLS",
-    "OutputItem",
-    "has_run_in_container",
-    "item_arguments",
-    "make_item",
-]
-
 _ARGUMENT_DELTAS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
 _ARGUMENT_ENDS = {"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input"}
 ARGUMENT_EVENTS = frozenset((*_ARGUMENT_DELTAS, *_ARGUMENT_ENDS))
