@@ -118,7 +118,8 @@ _STREAM_HEADERS = {"content-type": "application/json", "accept": "text/event-str
 
 @dataclass(slots=True, kw_only=True)
 class HTTPEndpoint:
-    """A model behind a URL. `headers` hold secrets and are in no repr."""
+    """A model behind a URL. `headers` hold secrets and are in no repr; as `Headers` they are checked, and named in
+    lower case."""
 
     provider_id: str
     model: str
@@ -142,7 +143,7 @@ class HTTPEndpoint:
         outgoing = self.codec.encode(request)
         extra = request.params.get("extra_body")
         headers = Headers(_STREAM_HEADERS if request.stream else _WHOLE_HEADERS)
-        headers.update(outgoing.headers)
+        headers.update({name.lower(): value for name, value in outgoing.headers.items()})
         headers.update(self.headers)
         if extra_headers := request.params.get("extra_headers"):
             headers = merge_headers(headers, check_headers(extra_headers))
