@@ -20,16 +20,11 @@ NAME = PACKAGE.name
 
 # The only cycle that is left.
 CHAT = {
-    f"{NAME}.chat.models.protocols",
     f"{NAME}.chat.chains",
     f"{NAME}.chat.conversations",
-    f"{NAME}.chat.models.custom_models",
     f"{NAME}.chat.models.provider_models",
     f"{NAME}.chat.models.base",
-    f"{NAME}.chat.storage.pause_forms",
-    f"{NAME}.chat.prompts.prompt",
     f"{NAME}.chat.storage.restore",
-    f"{NAME}.chat.storage.json_forms",
     f"{NAME}.chat.models.registry",
     f"{NAME}.chat.responses",
     f"{NAME}.chat.response_state",

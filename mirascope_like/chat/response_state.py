@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,9 +38,9 @@ from .messages.event_assembler import message_events
 from .messages.history import client_calls, with_results
 from .messages.parts import Message, StreamEvent, TextPart, ToolCallPart
 from .messages.unfinished_calls import allow_calls, mark_unfinished, refuse_pending, refuse_unfinished
-from .prompts.prompt import AnyModel, Prompt
+from .prompts.prompt import AnyModel, AskedResponse, Prompt
 from .queues import Place, Queue
-from .response_facts import Facts, with_id
+from .response_facts import with_id
 from .storage.json_forms import ResponseDict, response_to_dict
 from .storage.pause_forms import note_pause
 from .tools.tool import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
@@ -54,7 +54,7 @@ F = TypeVar("F", default=Any)
 T = TypeVar("T", bound="Turn[Any]")
 
 
-class Turn(Facts, Generic[F]):
+class Turn(AskedResponse["AnyConversation"], Generic[F]):
     """A prompt and its response. See the module's docstring."""
 
     _runtime: ClassVar[Runtime]
@@ -68,14 +68,12 @@ class Turn(Facts, Generic[F]):
         place: Place | None = None,
         replies_to: Turn[Any] | None = None,
     ) -> None:
-        super().__init__()
+        # The place is that of its chain, if it is part of one.
+        super().__init__(prompt, conversation, place or Place(self._runtime, self._go_on))
         self.id: str = new_id()
-        self.prompt: Prompt = prompt
-        self.conversation: AnyConversation | None = conversation
         self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
         self.ran: Sequence[ToolResult] = ()
         self._queue: Queue | None = conversation.queue if conversation is not None and place is None else None
-        self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
         self.replies_to: Turn[Any] | None = replies_to
         """The response whose `reply()` made this one."""
         self.stored: bool = False
@@ -503,11 +501,6 @@ async def close(turn: Turn[Any]) -> None:
 async def go_on(turn: Turn[Any]) -> bool:
     """Read a turn on by a step; whether there was one to do. Raises nothing that readers are told."""
     return await turn._go_on()
-
-
-def running(turn: Turn[Any]) -> AbstractContextManager[None]:
-    """While its model's own code runs: that cannot wait for the turn's end."""
-    return turn.place.running()
 
 
 def said(turn: Turn[Any]) -> list[Message]:

@@ -15,20 +15,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import TypeVar, Unpack
 
 from ..chains import AsyncChainResponse, ChainResponse
 from ..conversations import AsyncConversation, Conversation
-from ..prompts.prompt import BaseModel, Prompt
+from ..prompts.prompt import Answering, BaseModel, Prompt
 from ..prompts.prompt_args import ChainArgs, PromptArgs, SchemaSpec
 from ..responses import AsyncResponse, Response
 from .custom_models import Execution
 
 if TYPE_CHECKING:
     from ..messages.parts import StreamEvent
-    from .protocols import Answering
 
 F = TypeVar("F", default=Any)
 
@@ -36,9 +35,11 @@ F = TypeVar("F", default=Any)
 class _Custom(BaseModel):
     """A model that a user writes."""
 
+    _takes_key: ClassVar[bool] = False
+
     def answering(self, prompt: Prompt) -> Answering:
         """See `BaseModel.answering`."""
-        return Execution(self, prompt)
+        return Execution(self, prompt, takes_key=self._takes_key)
 
 
 class _Blocking(_Custom):
@@ -102,6 +103,8 @@ class Model(_Blocking):
 class KeyModel(_Blocking):
     """A `Model` that needs an API key."""
 
+    _takes_key = True
+
     @abstractmethod
     def execute(
         self,
@@ -127,6 +130,8 @@ class AsyncModel(_Awaiting):
 
 class AsyncKeyModel(_Awaiting):
     """An `AsyncModel` that needs an API key."""
+
+    _takes_key = True
 
     @abstractmethod
     def execute(

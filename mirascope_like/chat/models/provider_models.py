@@ -24,16 +24,14 @@ from ..messages.attachments import TYPES_BY_SUFFIX, Attachment, loaded
 from ..messages.convert import from_llm, to_llm
 from ..messages.event_assembler import ChunkReader
 from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
-from ..prompts.prompt import BaseModel, Prompt
+from ..prompts.prompt import Answering, AskedResponse, BaseModel, Prompt
 from ..response_facts import Facts
 from ..responses import AsyncResponse, Response
 from ..tools.tool import make_toolkit
 from .base import AsyncModel, Model
 
 if TYPE_CHECKING:
-    from ..response_state import Turn
     from .options import Options as OptionsClass
-    from .protocols import Answering
 
 _ATTACHMENT_TYPES: Collection[str] = frozenset(
     kind for kind in TYPES_BY_SUFFIX.values() if not kind.startswith("video/")
@@ -149,8 +147,8 @@ class _Answer:
         self.whole: bool = whole
         self._model = model
 
-    async def plan(self, runtime: Runtime, turn: Turn[Any], labels: Mapping[str, str]) -> Plan:
-        prompt, model = turn.prompt, self._model
+    async def plan(self, runtime: Runtime, response: AskedResponse, labels: Mapping[str, str]) -> Plan:
+        prompt, model = response.prompt, self._model
         return Plan(
             model_id=model.model_id,
             params=_params(prompt),
@@ -165,12 +163,12 @@ class _Answer:
     def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
         return ChunkReader().feed
 
-    def messages(self, turn: Turn[Any], result: Result) -> list[Message]:
+    def messages(self, response: AskedResponse, result: Result) -> list[Message]:
         reply = result.reply
-        turn.set_resolved_model(result.provider_model_name)
-        turn.response_json = cast("dict[str, Any]", result.body) if self.whole else _as_json(reply)
+        response.set_resolved_model(result.provider_model_name)
+        response.response_json = cast("dict[str, Any]", result.body) if self.whole else _as_json(reply)
         if reply.usage is not None:
-            turn.set_usage(
+            response.set_usage(
                 input=reply.usage.input_tokens, output=reply.usage.output_tokens, details=_details(reply.usage)
             )
         if not reply.content:
