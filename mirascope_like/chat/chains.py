@@ -7,32 +7,39 @@ nothing again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, overload
+from typing import Any, ClassVar, Generic, Self
 
-from typing_extensions import TypeVar, Unpack
+from typing_extensions import TypeVar
 
-from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
+from ..engine.runtime import Runtime
 from ..engine.tool_loop import Rounds
 from ..errors import ChainLimitExceeded, StreamClosedError
 from ..types.chunks import FinishReason
-from .iterators import AsyncView, Step, View, each, texts
+from .iterators import Step, texts
 from .messages.history import pending_calls, result_part
 from .messages.parts import AttachmentPart, Message, StreamEvent
 from .prompts.prompt import Prompt
-from .prompts.prompt_args import PromptArgs, SchemaSpec
 from .queues import Place
-from .response_state import EventReader, Turn, calls_of, close, dict_of, followed, go_on, resumed, said, settle
-from .responses import AsyncResponse, Response
+from .response_state import (
+    AnyConversation,
+    EventReader,
+    Turn,
+    calls_of,
+    close,
+    dict_of,
+    followed,
+    go_on,
+    resumed,
+    said,
+    settle,
+)
 from .storage.json_forms import ChainDict
 from .storage.message_forms import VERSION
-from .tools.tool import PauseChain, ToolCall, ToolResult
+from .tools.tool import PauseChain, ToolResult
 from .usage import Usage, total
-
-if TYPE_CHECKING:
-    from .conversations import AnyConversation
 
 DEFAULT_LIMIT = 100
 """How many calls of the model a chain may make, unless it is told. Nobody needs as many; it ends what would not end."""
@@ -78,7 +85,7 @@ async def _begin(
     return _Round(turn, place)
 
 
-class _Chain(Generic[F]):
+class ChainBase(Generic[F, AnyConversation]):
     """A chain of either colour."""
 
     _runtime: ClassVar[Runtime]
@@ -163,7 +170,7 @@ class _Chain(Generic[F]):
 
     def __setstate__(self, state: tuple[AnyConversation, Sequence[Turn[Any]]]) -> None:
         conversation, turns = state
-        _Chain.__init__(self, turns[0].prompt, conversation, None)
+        ChainBase.__init__(self, turns[0].prompt, conversation, None)
         for turn in turns:
             turn.conversation = conversation
         self._rounds.restore([_Round(turn, self._place) for turn in turns])
@@ -256,158 +263,3 @@ class _ChainEvents:
         self._new_round = False
         self._last_character = event.chunk[-1]
         return [StreamEvent("text", " ", message_index=self._base)] if touching and not event.chunk[0].isspace() else []
-
-
-class ChainResponse(_Chain[F]):
-    """The answers of a chain, in rounds. Iterating gives the text of all of them as it comes."""
-
-    _runtime = BLOCKING
-    _kind = Response
-
-    def __iter__(self) -> View[str]:
-        return View(self._texts())
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self) -> str:
-        """The text of all rounds, with a space where two would touch.
-
-        Raises `ChainLimitExceeded`, `PauseChain`, and what models and hooks raise.
-        """
-        return run(self._text())
-
-    def stream_events(self) -> View[StreamEvent]:
-        """The events of all rounds as they come, and the results of tools. `message_index` is the index in
-        `messages()`."""
-        return View(self._events())
-
-    def responses(self) -> View[Response[F]]:
-        """The responses, each as soon as it is made."""
-        return View(each(self._at))
-
-    def messages(self) -> list[Message]:
-        """The messages that the chain added to the conversation, after its prompt: answers, and results of tools."""
-        return run(self._messages())
-
-    def usage(self) -> Usage:
-        """The tokens of all rounds."""
-        return run(self._usage())
-
-    def tool_calls(self) -> list[ToolCall]:
-        """The tool calls of all rounds."""
-        return [call for turn in run(self._finish()) for call in turn.tool_calls()]
-
-    def json(self) -> dict[str, Any] | None:
-        """The provider's JSON of the last response."""
-        response: Response[F] = run(self._last())
-        return response.json()
-
-    def parsed(self) -> F:
-        """The last answer as a value of the schema's type. Raises `ParseError`."""
-        response: Response[F] = run(self._last())
-        return response.parsed()
-
-    def to_dict(self) -> ChainDict:
-        """The JSON form."""
-        run(self._finish())
-        return self._to_dict()
-
-    @overload
-    def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
-    ) -> Response[G]: ...
-    @overload
-    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
-    def reply(self, prompt: str | None = None, **args: Any) -> Any:
-        """Go on from the last response; see `Response.reply`."""
-        response: Response[F] = run(self._last())
-        return response.reply(prompt, **args)
-
-    def close(self) -> None:
-        """Give up what has not come yet."""
-        run(self._close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class AsyncChainResponse(_Chain[F]):
-    """See `ChainResponse`. Awaiting it goes through all rounds, and gives it back."""
-
-    _runtime = NATIVE
-    _kind = AsyncResponse
-
-    def __aiter__(self) -> AsyncView[str]:
-        return AsyncView(self._texts())
-
-    def __await__(self) -> Generator[Any, Any, Self]:
-        return self._awaited().__await__()
-
-    async def _awaited(self) -> Self:
-        await self._finish()
-        return self
-
-    async def text(self) -> str:
-        """See `ChainResponse.text`."""
-        return await self._text()
-
-    def astream_events(self) -> AsyncView[StreamEvent]:
-        """See `ChainResponse.stream_events`."""
-        return AsyncView(self._events())
-
-    def responses(self) -> AsyncView[AsyncResponse[F]]:
-        """See `ChainResponse.responses`."""
-        return AsyncView(each(self._at))
-
-    async def messages(self) -> list[Message]:
-        """See `ChainResponse.messages`."""
-        return await self._messages()
-
-    async def usage(self) -> Usage:
-        """See `ChainResponse.usage`."""
-        return await self._usage()
-
-    async def tool_calls(self) -> list[ToolCall]:
-        """See `ChainResponse.tool_calls`."""
-        return [call for turn in await self._finish() for call in await turn.tool_calls()]
-
-    async def json(self) -> dict[str, Any] | None:
-        """See `ChainResponse.json`."""
-        response: AsyncResponse[F] = await self._last()
-        return await response.json()
-
-    async def parsed(self) -> F:
-        """See `ChainResponse.parsed`."""
-        response: AsyncResponse[F] = await self._last()
-        return await response.parsed()
-
-    def to_dict(self) -> ChainDict:
-        """See `ChainResponse.to_dict`; not awaited. Raises `ValueError` while it is not done."""
-        if not self.done:
-            raise ValueError("Chain not yet awaited")
-        return self._to_dict()
-
-    @overload
-    async def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
-    ) -> AsyncResponse[G]: ...
-    @overload
-    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> AsyncResponse[F]: ...
-    async def reply(self, prompt: str | None = None, **args: Any) -> Any:
-        """See `ChainResponse.reply`."""
-        response: AsyncResponse[F] = await self._last()
-        return await response.reply(prompt, **args)
-
-    async def aclose(self) -> None:
-        """See `ChainResponse.close`."""
-        await self._close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()

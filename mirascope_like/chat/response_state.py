@@ -18,7 +18,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self
 from weakref import WeakMethod
 
 from typing_extensions import TypeVar
@@ -47,14 +47,38 @@ from .tools.tool import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult,
 from .tools.toolbox import ToolLike, flatten, prepare_all
 
 if TYPE_CHECKING:
-    from .conversations import AnyConversation
     from .messages.attachments import Attachment
 
 F = TypeVar("F", default=Any)
+AnyConversation = TypeVar("AnyConversation", bound="TurnConversation", default=Any)
 T = TypeVar("T", bound="Turn[Any]")
 
 
-class Turn(AskedResponse["AnyConversation"], Generic[F]):
+class TurnConversation(Protocol):
+    """A conversation, as far as its responses need it."""
+
+    id: str
+    queue: Queue
+    messages: list[Message]
+
+    def add(self, turn: Turn[Any]) -> None:
+        """Take in a response that is complete now."""
+        ...
+
+    def ends_with(self, turn: Turn[Any]) -> bool:
+        """Whether a response is its last one so far."""
+        ...
+
+    def branch_at(self, turn: Turn[Any]) -> Self:
+        """Return a branch that goes as far as one of its responses."""
+        ...
+
+    def continued_from(self, turn: Turn[Any]) -> Self:
+        """Return the conversation in which a reply to a response belongs."""
+        ...
+
+
+class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
     """A prompt and its response. See the module's docstring."""
 
     _runtime: ClassVar[Runtime]

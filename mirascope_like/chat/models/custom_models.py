@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from ...engine.events import has_subscribers
 from ...engine.plan import Plan
@@ -31,7 +31,7 @@ from ..messages.event_assembler import Assembler, ChunkWriter
 from ..messages.history import identified
 from ..messages.origins import OWN
 from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
-from ..prompts.prompt import AskedResponse, BaseModel, Prompt
+from ..prompts.prompt import Answering, AskedResponse, BaseModel, Prompt
 from ..response_facts import begin_anew, new_call_id
 from ..storage.json_forms import prompt_settings
 from ..tools.tool import make_toolkit
@@ -272,3 +272,13 @@ class _Source:
         close = getattr(self._items, "aclose", None) or getattr(self._items, "close", None)
         if close is not None:
             await self._runtime.invoke_inline(close)
+
+
+class CustomModel(BaseModel):
+    """A model that a user writes."""
+
+    _takes_key: ClassVar[bool] = False
+
+    def answering(self, prompt: Prompt) -> Answering:
+        """See `BaseModel.answering`."""
+        return Execution(self, prompt, takes_key=self._takes_key)
