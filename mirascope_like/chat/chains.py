@@ -23,18 +23,16 @@ from .messages.history import pending_calls, result_part
 from .messages.parts import AttachmentPart, Message, StreamEvent
 from .prompts.prompt import Prompt
 from .queues import Place
+from .response_replies import ContinuableResponse, follow, resume
 from .response_state import (
     AnyConversation,
     EventReader,
-    Turn,
     calls_of,
     close,
     dict_of,
-    followed,
     go_on,
-    resumed,
-    said,
-    settle,
+    messages_of,
+    read_to_end,
 )
 from .storage.json_forms import ChainDict
 from .storage.message_forms import VERSION
@@ -51,12 +49,12 @@ G = TypeVar("G", default=Any)
 class _Round:
     """A turn in the engine's loop."""
 
-    def __init__(self, turn: Turn[Any], place: Place) -> None:
+    def __init__(self, turn: ContinuableResponse[Any], place: Place) -> None:
         self.turn = turn
         self._place = place
 
     async def settle(self) -> None:
-        await settle(self.turn)
+        await read_to_end(self.turn)
 
     @property
     def calls_tools(self) -> bool:
@@ -68,11 +66,15 @@ class _Round:
 
     async def follow(self) -> _Round:
         with self._place.running():
-            return _Round(await followed(self.turn), self._place)
+            return _Round(await follow(self.turn), self._place)
 
 
 async def _begin(
-    kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place, rounds: Rounds[_Round]
+    kind: type[ContinuableResponse[Any]],
+    prompt: Prompt,
+    conversation: AnyConversation,
+    place: Place,
+    rounds: Rounds[_Round],
 ) -> _Round:
     await conversation.queue.enter(place)
     rounds.check()  # closed in the meantime
@@ -81,7 +83,7 @@ async def _begin(
     turn = kind(replace(prompt, own_history=True), conversation, place=place)
     if prompt.asks_nothing and prompt.given_tools and (calls := pending_calls(prompt.history)):
         with place.running():
-            turn = await resumed(turn, calls)
+            turn = await resume(turn, calls)
     return _Round(turn, place)
 
 
@@ -89,7 +91,7 @@ class ChainBase(Generic[F, AnyConversation]):
     """A chain of either colour."""
 
     _runtime: ClassVar[Runtime]
-    _kind: ClassVar[type[Turn[Any]]]
+    _kind: ClassVar[type[ContinuableResponse[Any]]]
 
     def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
         self.prompt: Prompt = prompt
@@ -157,7 +159,7 @@ class ChainBase(Generic[F, AnyConversation]):
         return total(Usage(turn.input_tokens, turn.output_tokens, turn.token_details) for turn in await self._finish())
 
     async def _messages(self) -> list[Message]:
-        return [message for turn in await self._finish() for message in (*_told(turn), *said(turn))]
+        return [message for turn in await self._finish() for message in (*_told(turn), *messages_of(turn))]
 
     def _to_dict(self) -> ChainDict:
         return {"version": VERSION, "responses": [dict_of(round.turn) for round in self._rounds.turns]}
@@ -168,7 +170,7 @@ class ChainBase(Generic[F, AnyConversation]):
         turns = [round.turn for round in self._rounds.turns]
         return object.__new__, (type(self),), (self.conversation, turns)
 
-    def __setstate__(self, state: tuple[AnyConversation, Sequence[Turn[Any]]]) -> None:
+    def __setstate__(self, state: tuple[AnyConversation, Sequence[ContinuableResponse[Any]]]) -> None:
         conversation, turns = state
         ChainBase.__init__(self, turns[0].prompt, conversation, None)
         for turn in turns:
@@ -183,7 +185,7 @@ class ChainBase(Generic[F, AnyConversation]):
         return f"<{type(self).__name__} prompt={self.prompt.prompt!r} {len(self._rounds.turns)} responses, {state}>"
 
 
-def _told(turn: Turn[Any]) -> list[Message]:
+def _told(turn: ContinuableResponse[Any]) -> list[Message]:
     """What the model was told before a turn by the tools of this chain."""
     if not turn.ran:
         return []
@@ -199,7 +201,7 @@ class _ChainEvents:
 
     def __init__(self, at: Any) -> None:
         self._at = at
-        self._turn: Turn[Any] | None = None
+        self._turn: ContinuableResponse[Any] | None = None
         self._number = -1
         self._reader: EventReader | None = None
         self._base = 0
@@ -251,7 +253,7 @@ class _ChainEvents:
             return
         event = await self._reader.next()
         if event is None:
-            self._base += len(said(self._turn))
+            self._base += len(messages_of(self._turn))
             self._turn = self._reader = None
             return
         if event.type == "text" and event.chunk:

@@ -24,7 +24,7 @@ from .messages.unfinished_calls import refuse_pending
 from .prompts.prompt import BaseModel, Prompt
 from .prompts.prompt_args import ChainArgs, listed, with_schema
 from .queues import Queue
-from .response_state import Turn, forget_messages, record_of, said
+from .response_state import Turn, forget_messages, messages_of, record_of
 from .storage.json_forms import ConversationDict, check_form, conversation_args, conversation_to_dict
 from .storage.restore import picklable_tools
 from .storage.restrictions import AllowFiles
@@ -105,7 +105,9 @@ class ConversationBase(Generic[R]):
         messages."""
         said_by = {get_call_id(message) for message in dropped}
         ids = set(map(id, dropped))
-        gone = [each.id in said_by or any(id(message) in ids for message in said(each)) for each in self.responses]
+        gone = [
+            each.id in said_by or any(id(message) in ids for message in messages_of(each)) for each in self.responses
+        ]
         self.responses = self.responses[len(gone) - gone[::-1].index(True) if True in gone else 0 :]
         for response in self.responses:
             forget_messages(response, ids)

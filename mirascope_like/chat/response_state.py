@@ -12,7 +12,7 @@ functions at the end are for the other modules of this API.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -24,34 +24,30 @@ from weakref import WeakMethod
 from typing_extensions import TypeVar
 
 from ..engine.plan import Plan
-from ..engine.results import CallId, Result, State
+from ..engine.results import Result, State
 from ..engine.runtime import Runtime
 from ..engine.streams import Reader, Stream
-from ..engine.unfinished_responses import check_call_count, why_unfinished
+from ..engine.unfinished_responses import why_unfinished
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id
-from ..types.unfinished import get_unfinished
 from .ids import new_id
 from .iterators import Step, texts
 from .messages.event_assembler import message_events
 from .messages.history import client_calls, with_results
-from .messages.parts import Message, StreamEvent, TextPart, ToolCallPart
-from .messages.unfinished_calls import allow_calls, mark_unfinished, refuse_pending, refuse_unfinished
+from .messages.parts import Message, StreamEvent, TextPart
+from .messages.unfinished_calls import mark_unfinished
 from .prompts.prompt import AnyModel, AskedResponse, Prompt
 from .queues import Place, Queue
-from .response_facts import with_id
 from .storage.json_forms import ResponseDict, response_to_dict
-from .storage.pause_forms import note_pause
-from .tools.tool import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
-from .tools.toolbox import ToolLike, flatten, prepare_all
+from .tools.tool import ToolCall, ToolResult, refuse_calls
+from .tools.toolbox import prepare_all
 
 if TYPE_CHECKING:
     from .messages.attachments import Attachment
 
 F = TypeVar("F", default=Any)
 AnyConversation = TypeVar("AnyConversation", bound="TurnConversation", default=Any)
-T = TypeVar("T", bound="Turn[Any]")
 
 
 class TurnConversation(Protocol):
@@ -83,7 +79,6 @@ class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
 
     _runtime: ClassVar[Runtime]
     _unread: ClassVar[str]
-    _at_once: ClassVar[int]
 
     def __init__(
         self,
@@ -310,136 +305,6 @@ class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
         text = self._said_text() if self.done else f"... {self._unread} ..."
         return f"<{type(self).__name__} prompt={self.prompt.prompt!r} text={text!r}>"
 
-    # -- tools, and what follows --------------------------------------------------------------------------------------
-
-    async def _execute(
-        self,
-        calls: Sequence[ToolCall],
-        tools: Sequence[ToolLike],
-        before_call: BeforeCall | None,
-        after_call: AfterCall | None,
-        kept: list[ToolResult] | None = None,
-    ) -> list[ToolResult]:
-        await prepare_all(self._runtime, tools)
-        return await run_calls(
-            self._runtime,
-            flatten(tools),
-            calls,
-            before_call=before_call,
-            after_call=after_call,
-            context=self.prompt.context,
-            limit=self.prompt.max_concurrency or self._at_once,
-            timeout=self.prompt.timeout,
-            call_id=CallId(self.id),
-            kept=kept,
-        )
-
-    async def _execute_tool_calls(
-        self,
-        before_call: BeforeCall | None,
-        after_call: AfterCall | None,
-        tool_calls_list: Sequence[ToolCall] | None,
-        tools: Sequence[ToolLike] | None,
-        kept: list[ToolResult] | None = None,
-    ) -> list[ToolResult]:
-        await self._finish()
-        calls = self._tool_calls() if tool_calls_list is None else [with_id(call) for call in tool_calls_list]
-        if tool_calls_list is None:
-            self._check_count(calls)
-            if (why := why_unfinished(self.finish_reason)) is not None:
-                return refuse_calls(calls, why)
-        given = self.prompt.given_tools if tools is None else tools
-        try:
-            return await self._execute(calls, given, before_call, after_call, kept)
-        except PauseChain as pause:
-            # Of a response that did not end well, only these calls go on: the caller asked for no others.
-            said = refuse_pending(allow_calls(self._messages, {call.tool_call_id for call in calls}))
-            note_pause(pause, self.prompt, self._thread, [*self.prompt.messages, *said], given)
-            raise
-
-    def _check_count(self, calls: Sequence[object]) -> None:
-        check_call_count(calls, self.prompt.engine_options.get("tool_call_limit"))
-
-    async def _execute_one(self, call: ToolCall) -> ToolResult:
-        """For models that run their tools themselves: with the prompt's tools and hooks, and never again."""
-        call = with_id(call)
-        self.executed.add(call.tool_call_id or "")
-        prompt = self.prompt
-        with self.place.running():
-            (result,) = await self._execute([call], prompt.given_tools, prompt.before_call, prompt.after_call)
-        return result
-
-    async def _reply(self, text: str | None, args: Mapping[str, Any]) -> Self:
-        await self._finish()
-        given = dict(args)
-        after: Sequence[Message] = tuple(given.pop("messages", None) or ())
-        results = given.get("tool_results")
-        runs_tools = results is None and bool(self._tool_calls())
-        if runs_tools:
-            results = await self._run_for_reply(given)
-        if given.get("tools", ()) is None:
-            given["tools"] = ()
-        base = self.prompt.following(self._messages, results or ())
-        if text or given.get("attachments"):  # what tools attached is said before
-            base = base.absorbed()
-        given |= {"tool_results": base.tool_results, "attachments": given.get("attachments") or base.attachments}
-        prompt = replace(base.asking(text, given), after=after)
-        conversation = None if self.conversation is None else self.conversation.continued_from(self)
-        if conversation is not None and runs_tools:  # now, in case the next answer fails
-            conversation.messages = base.messages
-        return type(self)(prompt, conversation, replies_to=self)
-
-    async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
-        tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
-        runs = why_unfinished(self.finish_reason) is None
-        if runs and self.prompt.said_already is not None and tools is self.prompt.given_tools:
-            # Stored tools have no functions: the model would be told so, in place of results.
-            raise ValueError("The tool calls of this stored response wait for their tools: pass tools=[…].")
-        before, after = (args.get(name, getattr(self.prompt, name)) for name in ("before_call", "after_call"))
-        return await self._execute_tool_calls(before, after, None, tools)
-
-    async def _follow(self) -> Self:
-        prompt, kept = self.prompt, list[ToolResult]()
-        try:
-            results = await self._execute_tool_calls(prompt.before_call, prompt.after_call, None, None, kept)
-        except BaseException as error:
-            self._keep(error, [*prompt.messages, *self._messages], kept)
-            raise
-        return self._next(prompt.following(self._messages, results), results)
-
-    async def _resume(self, calls: Sequence[ToolCallPart]) -> Self:
-        prompt, kept = self.prompt, list[ToolResult]()
-        self._check_count(calls)
-        refused = refuse_unfinished(calls)
-        history = with_results(prompt.history, refused)
-        # Hooks may change the arguments: the caller's messages stay as they are.
-        waiting = [
-            ToolCall(call.name, deepcopy(call.arguments), call.tool_call_id)
-            for call in calls
-            if get_unfinished(call) is None
-        ]
-        try:
-            ran = await self._execute(waiting, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
-        except BaseException as error:
-            if isinstance(error, PauseChain):
-                note_pause(error, prompt, self._thread, history, prompt.given_tools)
-            self._keep(error, history, kept)
-            raise
-        results = [*refused, *ran]
-        return self._next(prompt.resumed_with(results), results)
-
-    def _next(self, prompt: Prompt, results: Sequence[ToolResult]) -> Self:
-        made = type(self)(prompt, self.conversation, place=self.place)
-        made.ran = results
-        if self.conversation is not None:  # now, in case the next answer fails: they must not run again
-            self.conversation.messages = prompt.messages
-        return made
-
-    def _keep(self, error: BaseException, messages: Sequence[Message], kept: Sequence[ToolResult]) -> None:
-        """The conversation goes on from a pause; from all else too if tools have run, for they must not run again."""
-        if self.conversation is not None and (kept or isinstance(error, PauseChain)):
-            self.conversation.messages = with_results(messages, kept)
-
     def _restore(self, messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
         self._stream = None
         self._messages = self._marked(messages)
@@ -512,7 +377,7 @@ class EventReader:
 # -- for the other modules of this face, so that users need not see it ------------------------------------------------
 
 
-async def settle(turn: Turn[Any]) -> None:
+async def read_to_end(turn: Turn[Any]) -> None:
     """Read a turn to its end."""
     await turn._finish()
 
@@ -527,7 +392,7 @@ async def go_on(turn: Turn[Any]) -> bool:
     return await turn._go_on()
 
 
-def said(turn: Turn[Any]) -> list[Message]:
+def messages_of(turn: Turn[Any]) -> list[Message]:
     """The messages of a complete answer."""
     return list(turn._messages)
 
@@ -535,7 +400,7 @@ def said(turn: Turn[Any]) -> list[Message]:
 def record_of(turn: Turn[Any]) -> list[Message]:
     """Return the history that a complete response leaves. If it did not end well, its tool calls have results that say
     so: nobody who goes on from it runs them by mistake."""
-    messages = [*turn.prompt.messages, *said(turn)]
+    messages = [*turn.prompt.messages, *messages_of(turn)]
     why = why_unfinished(turn.finish_reason)
     return messages if why is None else with_results(messages, refuse_calls(calls_of(turn), why))
 
@@ -546,7 +411,7 @@ def forget_messages(turn: Turn[Any], ids: Collection[int]) -> None:
     prompt = turn.prompt
     said_already = None if prompt.said_already is None else _without(prompt.said_already, ids)
     turn.prompt = replace(prompt, history=_without(prompt.history, ids), said_already=said_already)
-    if turn.replies_to is not None and any(id(message) in ids for message in said(turn.replies_to)):
+    if turn.replies_to is not None and any(id(message) in ids for message in messages_of(turn.replies_to)):
         turn.replies_to = None
 
 
@@ -563,17 +428,6 @@ def dict_of(turn: Turn[Any]) -> ResponseDict:
 def calls_of(turn: Turn[Any]) -> list[ToolCall]:
     """The tool calls of a complete answer."""
     return turn._tool_calls()
-
-
-async def followed(turn: T) -> T:
-    """Run the tools that an answer calls, and make the turn that tells the model what they gave."""
-    return await turn._follow()
-
-
-async def resumed(turn: T, calls: Sequence[ToolCallPart]) -> T:
-    """Run the tools that a turn's history still calls, but for calls of a response that did not end well, and make the
-    turn that tells the model what they gave."""
-    return await turn._resume(calls)
 
 
 def restore(turn: Turn[Any], messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:

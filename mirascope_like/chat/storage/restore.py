@@ -21,7 +21,8 @@ from ...types.chunks import FinishReason
 from ..messages.parts import Message, TextPart
 from ..messages.shared_messages import pickled_messages
 from ..prompts.prompt import BaseModel, Prompt
-from ..response_state import AnyConversation, Turn, dict_of, restore, said
+from ..response_replies import ContinuableResponse
+from ..response_state import AnyConversation, Turn, dict_of, messages_of, restore
 from ..tools.tool import ToolResult
 from ..tools.toolbox import ToolLike
 from .json_forms import check_form, prompt_args, usage_from_dict
@@ -34,7 +35,7 @@ F = TypeVar("F", default=Any)
 R = TypeVar("R", bound="RestorableResponse[Any]")
 
 
-class RestorableResponse(Turn[F, AnyConversation], Generic[F, AnyConversation]):
+class RestorableResponse(ContinuableResponse[F, AnyConversation], Generic[F, AnyConversation]):
     """A response that can be made of stored data, and copied. See `Response` and `AsyncResponse`."""
 
     @classmethod
@@ -107,7 +108,7 @@ def copy_response(kind: type[R], turn: Turn[Any], started: str, duration_ms: int
     made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
     made.finish_reason, made.format = turn.finish_reason, turn.format
     made.id, made.stored, made.executed, made.ran = turn.id, turn.stored, set(turn.executed), list(turn.ran)
-    restore(made, deepcopy(said(turn)), _moment(started), duration_ms)
+    restore(made, deepcopy(messages_of(turn)), _moment(started), duration_ms)
     return made
 
 
@@ -128,7 +129,7 @@ def _form_for_pickle(turn: Turn[Any]) -> dict[str, Any]:
     """Return the JSON form, with messages that other responses in the pickle share."""
     data = dict_of(turn)
     asked = {**data["prompt"], "messages": pickled_messages(turn.prompt.messages)}
-    return {**data, "prompt": asked, "messages": pickled_messages(said(turn))}
+    return {**data, "prompt": asked, "messages": pickled_messages(messages_of(turn))}
 
 
 def _message(data: Any, allow_files: AllowFiles) -> Message:
