@@ -22,7 +22,7 @@ from .iterators import Step, texts
 from .messages.history import pending_calls, result_part
 from .messages.parts import AttachmentPart, Message, StreamEvent
 from .prompts.prompt import Prompt
-from .queues import Place
+from .queues import Ticket
 from .response_replies import ContinuableResponse, follow, resume
 from .response_state import (
     AnyConversation,
@@ -49,7 +49,7 @@ G = TypeVar("G", default=Any)
 class _Round:
     """A turn in the engine's loop."""
 
-    def __init__(self, turn: ContinuableResponse[Any], place: Place) -> None:
+    def __init__(self, turn: ContinuableResponse[Any], place: Ticket) -> None:
         self.turn = turn
         self._place = place
 
@@ -73,7 +73,7 @@ async def _begin(
     kind: type[ContinuableResponse[Any]],
     prompt: Prompt,
     conversation: AnyConversation,
-    place: Place,
+    place: Ticket,
     rounds: Rounds[_Round],
 ) -> _Round:
     await conversation.queue.enter(place)
@@ -96,7 +96,7 @@ class ChainBase(Generic[F, AnyConversation]):
     def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation = conversation
-        self._place = Place(self._runtime, self._go_on)
+        self._place = Ticket(self._runtime, self._go_on)
         begin = partial(_begin, self._kind, prompt, conversation, self._place)
         self._rounds: Rounds[_Round] = Rounds(self._runtime, begin, limit or None)
 

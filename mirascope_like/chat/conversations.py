@@ -24,14 +24,14 @@ from .messages.unfinished_calls import refuse_pending
 from .prompts.prompt import BaseModel, Prompt
 from .prompts.prompt_args import ChainArgs, listed, with_schema
 from .queues import Queue
-from .response_state import Turn, forget_messages, messages_of, record_of
+from .response_state import ResponseState, forget_messages, messages_of, record_of
 from .storage.json_forms import ConversationDict, check_form, conversation_args, conversation_to_dict
 from .storage.restore import picklable_tools
 from .storage.restrictions import AllowFiles
 from .tools.toolbox import ToolLike
 
 F = TypeVar("F", default=Any)
-R = TypeVar("R", bound=Turn[Any])
+R = TypeVar("R", bound=ResponseState[Any])
 
 
 class ConversationBase(Generic[R]):
@@ -53,11 +53,11 @@ class ConversationBase(Generic[R]):
         self.responses.append(turn)
         self.messages = record_of(turn)
 
-    def continued_from(self, turn: Turn[Any]) -> Self:
+    def continued_from(self, turn: ResponseState[Any]) -> Self:
         """The conversation in which a reply to a turn belongs: this one, if that turn is its end, else a branch."""
         return self if self.ends_with(turn) and self.queue.is_empty else self.branch_at(turn)
 
-    def ends_with(self, turn: Turn[Any]) -> bool:
+    def ends_with(self, turn: ResponseState[Any]) -> bool:
         """Whether a turn is its last one so far."""
         return bool(self.responses) and self.responses[-1] is turn
 

@@ -21,7 +21,7 @@ from .messages.parts import Message, ToolCallPart
 from .messages.unfinished_calls import allow_calls, refuse_pending, refuse_unfinished
 from .prompts.prompt import Prompt
 from .response_facts import with_id
-from .response_state import AnyConversation, Turn
+from .response_state import AnyConversation, ResponseState
 from .storage.pause_forms import note_pause
 from .tools.tool import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
 from .tools.toolbox import ToolLike, flatten, prepare_all
@@ -30,7 +30,7 @@ F = TypeVar("F", default=Any)
 T = TypeVar("T", bound="ContinuableResponse[Any]")
 
 
-class ContinuableResponse(Turn[F, AnyConversation], Generic[F, AnyConversation]):
+class ContinuableResponse(ResponseState[F, AnyConversation], Generic[F, AnyConversation]):
     """A response that others follow. See the module's docstring."""
 
     _at_once: ClassVar[int]

@@ -38,7 +38,7 @@ from .messages.history import client_calls, with_results
 from .messages.parts import Message, StreamEvent, TextPart
 from .messages.unfinished_calls import mark_unfinished
 from .prompts.prompt import AnyModel, AskedResponse, Prompt
-from .queues import Place, Queue
+from .queues import Queue, Ticket
 from .storage.json_forms import ResponseDict, response_to_dict
 from .tools.tool import ToolCall, ToolResult, refuse_calls
 from .tools.toolbox import prepare_all
@@ -47,34 +47,34 @@ if TYPE_CHECKING:
     from .messages.attachments import Attachment
 
 F = TypeVar("F", default=Any)
-AnyConversation = TypeVar("AnyConversation", bound="TurnConversation", default=Any)
+AnyConversation = TypeVar("AnyConversation", bound="ResponseConversation", default=Any)
 
 
-class TurnConversation(Protocol):
+class ResponseConversation(Protocol):
     """A conversation, as far as its responses need it."""
 
     id: str
     queue: Queue
     messages: list[Message]
 
-    def add(self, turn: Turn[Any]) -> None:
+    def add(self, turn: ResponseState[Any]) -> None:
         """Take in a response that is complete now."""
         ...
 
-    def ends_with(self, turn: Turn[Any]) -> bool:
+    def ends_with(self, turn: ResponseState[Any]) -> bool:
         """Whether a response is its last one so far."""
         ...
 
-    def branch_at(self, turn: Turn[Any]) -> Self:
+    def branch_at(self, turn: ResponseState[Any]) -> Self:
         """Return a branch that goes as far as one of its responses."""
         ...
 
-    def continued_from(self, turn: Turn[Any]) -> Self:
+    def continued_from(self, turn: ResponseState[Any]) -> Self:
         """Return the conversation in which a reply to a response belongs."""
         ...
 
 
-class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
+class ResponseState(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
     """A prompt and its response. See the module's docstring."""
 
     _runtime: ClassVar[Runtime]
@@ -84,16 +84,16 @@ class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
         self,
         prompt: Prompt,
         conversation: AnyConversation | None = None,
-        place: Place | None = None,
-        replies_to: Turn[Any] | None = None,
+        place: Ticket | None = None,
+        replies_to: ResponseState[Any] | None = None,
     ) -> None:
         # The place is that of its chain, if it is part of one.
-        super().__init__(prompt, conversation, place or Place(self._runtime, self._go_on))
+        super().__init__(prompt, conversation, place or Ticket(self._runtime, self._go_on))
         self.id: str = new_id()
         self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
         self.ran: Sequence[ToolResult] = ()
         self._queue: Queue | None = conversation.queue if conversation is not None and place is None else None
-        self.replies_to: Turn[Any] | None = replies_to
+        self.replies_to: ResponseState[Any] | None = replies_to
         """The response whose `reply()` made this one."""
         self.stored: bool = False
         """Whether it comes from a JSON form, whose id may be that of somebody else's response."""
@@ -201,7 +201,7 @@ class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
         return {"id": self.id} if answered is None else {"id": self.id, "replies_to": answered.id}
 
     @property
-    def continued(self) -> Turn[Any] | None:
+    def continued(self) -> ResponseState[Any] | None:
         """The response that this one replies to, if its id can be trusted."""
         return None if self.replies_to is None or self.replies_to.stored else self.replies_to
 
@@ -210,7 +210,7 @@ class Turn(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
         """The id of its conversation, or what a log calls responses without one: by the first of them."""
         if self.conversation is not None and self.done and not self.conversation.ends_with(self):
             return new_id()  # the conversation went on since: this is a branch
-        first: Turn[Any] = self
+        first: ResponseState[Any] = self
         while first.continued is not None:
             first = first.continued
         if first.stored and self.conversation is None:
@@ -335,7 +335,7 @@ class EventReader:
     If the response begins anew, a reader that has given an event raises `StreamRestarted`; another reads the new one.
     """
 
-    def __init__(self, response: Turn[Any]) -> None:
+    def __init__(self, response: ResponseState[Any]) -> None:
         self._response = response
         self._events: deque[StreamEvent] = deque()  # of the last chunk
         self._has_given = False
@@ -377,27 +377,27 @@ class EventReader:
 # -- for the other modules of this face, so that users need not see it ------------------------------------------------
 
 
-async def read_to_end(turn: Turn[Any]) -> None:
+async def read_to_end(turn: ResponseState[Any]) -> None:
     """Read a turn to its end."""
     await turn._finish()
 
 
-async def close(turn: Turn[Any]) -> None:
+async def close(turn: ResponseState[Any]) -> None:
     """Give up what has not come yet, and the connection."""
     await turn._close()
 
 
-async def go_on(turn: Turn[Any]) -> bool:
+async def go_on(turn: ResponseState[Any]) -> bool:
     """Read a turn on by a step; whether there was one to do. Raises nothing that readers are told."""
     return await turn._go_on()
 
 
-def messages_of(turn: Turn[Any]) -> list[Message]:
+def messages_of(turn: ResponseState[Any]) -> list[Message]:
     """The messages of a complete answer."""
     return list(turn._messages)
 
 
-def record_of(turn: Turn[Any]) -> list[Message]:
+def record_of(turn: ResponseState[Any]) -> list[Message]:
     """Return the history that a complete response leaves. If it did not end well, its tool calls have results that say
     so: nobody who goes on from it runs them by mistake."""
     messages = [*turn.prompt.messages, *messages_of(turn)]
@@ -405,7 +405,7 @@ def record_of(turn: Turn[Any]) -> list[Message]:
     return messages if why is None else with_results(messages, refuse_calls(calls_of(turn), why))
 
 
-def forget_messages(turn: Turn[Any], ids: Collection[int]) -> None:
+def forget_messages(turn: ResponseState[Any], ids: Collection[int]) -> None:
     """Leave what comes before the last of some messages, found by their `id()`, out of a turn's history. The system
     prompt stays. A response that said one of them is no longer the one that the turn replies to."""
     prompt = turn.prompt
@@ -420,16 +420,16 @@ def _without(messages: Sequence[Message], ids: Collection[int]) -> Sequence[Mess
     return (*(message for message in messages[: min(end, 1)] if message.role == "system"), *messages[end:])
 
 
-def dict_of(turn: Turn[Any]) -> ResponseDict:
+def dict_of(turn: ResponseState[Any]) -> ResponseDict:
     """The JSON form of a complete response."""
     return turn._to_dict()
 
 
-def calls_of(turn: Turn[Any]) -> list[ToolCall]:
+def calls_of(turn: ResponseState[Any]) -> list[ToolCall]:
     """The tool calls of a complete answer."""
     return turn._tool_calls()
 
 
-def restore(turn: Turn[Any], messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
+def restore(turn: ResponseState[Any], messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
     """Make a turn one that was answered before."""
     turn._restore(messages, started, duration_ms)

@@ -32,7 +32,7 @@ from ...types.timeout import Timeout
 from ..messages.attachments import Attachment, check_types
 from ..messages.history import answered, result_part, with_system, without_files, without_results
 from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, TextPart
-from ..queues import Place
+from ..queues import Ticket
 from ..response_facts import Facts
 from ..tools.tool import AfterCall, AnyTool, BeforeCall, Tool, ToolResult, make_toolkit
 from ..tools.toolbox import ServerSideTool, ToolLike, check_server_side, flatten
@@ -289,11 +289,11 @@ class BaseModel(ABC):
 class AskedResponse(Facts, Generic[C]):
     """A response, as far as the model that makes it needs it."""
 
-    def __init__(self, prompt: Prompt, conversation: C | None, place: Place) -> None:
+    def __init__(self, prompt: Prompt, conversation: C | None, place: Ticket) -> None:
         super().__init__()
         self.prompt: Prompt = prompt
         self.conversation: C | None = conversation
-        self.place: Place = place
+        self.place: Ticket = place
 
 
 class Answering(Protocol):

@@ -22,7 +22,7 @@ from ..messages.parts import Message, TextPart
 from ..messages.shared_messages import pickled_messages
 from ..prompts.prompt import BaseModel, Prompt
 from ..response_replies import ContinuableResponse
-from ..response_state import AnyConversation, Turn, dict_of, messages_of, restore
+from ..response_state import AnyConversation, ResponseState, dict_of, messages_of, restore
 from ..tools.tool import ToolResult
 from ..tools.toolbox import ToolLike
 from .json_forms import check_form, prompt_args, usage_from_dict
@@ -101,7 +101,7 @@ def _rebuild(kind: type[R], data: Mapping[str, Any], model: BaseModel, allow_fil
     return turn
 
 
-def copy_response(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
+def copy_response(kind: type[R], turn: ResponseState[Any], started: str, duration_ms: int) -> R:
     """The same response, of another colour, with all that its prompt had. Its conversation does not come along."""
     made = kind(turn.prompt)
     made.set_usage(input=turn.input_tokens, output=turn.output_tokens, details=turn.token_details)
@@ -112,20 +112,20 @@ def copy_response(kind: type[R], turn: Turn[Any], started: str, duration_ms: int
     return made
 
 
-def _check_complete(turn: Turn[Any]) -> None:
+def _check_complete(turn: ResponseState[Any]) -> None:
     """Raise `TypeError` for a response that is not complete."""
     if not turn.done:
         raise TypeError("The response is not complete, so it cannot be copied or pickled: read it first.")
 
 
-def _reduce(turn: Turn[Any]) -> tuple[Any, ...]:
+def _reduce(turn: ResponseState[Any]) -> tuple[Any, ...]:
     """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
     _check_complete(turn)
     tools, files = picklable_tools(turn.prompt.given_tools), list(turn.prompt.attachments)
     return _unpickle, (type(turn), _form_for_pickle(turn), turn.format, tools, files, list(turn.ran))
 
 
-def _form_for_pickle(turn: Turn[Any]) -> dict[str, Any]:
+def _form_for_pickle(turn: ResponseState[Any]) -> dict[str, Any]:
     """Return the JSON form, with messages that other responses in the pickle share."""
     data = dict_of(turn)
     asked = {**data["prompt"], "messages": pickled_messages(turn.prompt.messages)}
