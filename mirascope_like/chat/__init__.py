@@ -32,8 +32,14 @@ if TYPE_CHECKING:
     from ..types.context import Context as Context
     from ..types.retry import RetryConfig as RetryConfig
     from ..types.timeout import Timeout as Timeout
-    from .chains import AsyncChainResponse as AsyncChainResponse, ChainResponse as ChainResponse
-    from .conversations import AsyncConversation as AsyncConversation, Conversation as Conversation
+    from .async_api import (
+        AsyncChainResponse as AsyncChainResponse,
+        AsyncConversation as AsyncConversation,
+        AsyncKeyModel as AsyncKeyModel,
+        AsyncModel as AsyncModel,
+        AsyncResponse as AsyncResponse,
+        get_async_model as get_async_model,
+    )
     from .messages.attachments import Attachment as Attachment
     from .messages.convert import from_llm as from_llm, to_llm as to_llm
     from .messages.parts import (
@@ -50,25 +56,19 @@ if TYPE_CHECKING:
         tool_message as tool_message,
         user as user,
     )
-    from .models.base import (
-        AsyncKeyModel as AsyncKeyModel,
-        AsyncModel as AsyncModel,
-        KeyModel as KeyModel,
-        Model as Model,
-    )
-    from .models.options import Options as Options
-    from .models.plugins import hookimpl as hookimpl
-    from .models.registry import (
+    from .models.model_lists import (
         ModelWithAliases as ModelWithAliases,
-        get_async_model as get_async_model,
         get_async_model_aliases as get_async_model_aliases,
         get_async_models as get_async_models,
-        get_default_model as get_default_model,
-        get_model as get_model,
         get_model_aliases as get_model_aliases,
         get_models as get_models,
         get_models_with_aliases as get_models_with_aliases,
         register as register,
+    )
+    from .models.options import Options as Options
+    from .models.plugins import hookimpl as hookimpl
+    from .models.registry import (
+        get_default_model as get_default_model,
         remove_alias as remove_alias,
         set_alias as set_alias,
         set_default_model as set_default_model,
@@ -77,12 +77,19 @@ if TYPE_CHECKING:
     from .prompts.prompt import Prompt as Prompt
     from .prompts.schema_dsl import schema_dsl as schema_dsl
     from .prompts.templates import Template as Template
-    from .responses import AsyncResponse as AsyncResponse, Response as Response
     from .storage.conversation_log import (
         load_async_conversation as load_async_conversation,
         load_conversation as load_conversation,
     )
     from .storage.pause_resume import resume as resume, resume_async as resume_async
+    from .sync_api import (
+        ChainResponse as ChainResponse,
+        Conversation as Conversation,
+        KeyModel as KeyModel,
+        Model as Model,
+        Response as Response,
+        get_model as get_model,
+    )
     from .tools.tool import (
         CancelToolCall as CancelToolCall,
         PauseChain as PauseChain,
@@ -106,12 +113,13 @@ else:
             "..types.retry": "RetryConfig",
             "..types.timeout": "Timeout",
             ".messages.attachments": "Attachment",
-            ".chains": "AsyncChainResponse ChainResponse",
-            ".conversations": "AsyncConversation Conversation",
+            ".async_api": """
+                AsyncChainResponse AsyncConversation AsyncKeyModel AsyncModel AsyncResponse get_async_model
+            """,
+            ".sync_api": "ChainResponse Conversation KeyModel Model Response get_model",
             ".messages.convert": "from_llm to_llm",
             ".prompts.fragments": "Fragment",
             ".storage.conversation_log": "load_async_conversation load_conversation",
-            ".models.base": "AsyncKeyModel AsyncModel KeyModel Model",
             ".models.options": "Options",
             ".messages.parts": """
                 AttachmentPart Message Part ReasoningPart StreamEvent TextPart ToolCallPart ToolResultPart assistant
@@ -120,12 +128,11 @@ else:
             ".storage.pause_resume": "resume resume_async",
             ".models.plugins": "hookimpl",
             ".prompts.prompt": "Prompt",
-            ".models.registry": """
-                ModelWithAliases get_async_model get_async_model_aliases get_async_models get_default_model
-                get_model get_model_aliases get_models get_models_with_aliases register remove_alias set_alias
-                set_default_model
+            ".models.model_lists": """
+                ModelWithAliases get_async_model_aliases get_async_models get_model_aliases get_models
+                get_models_with_aliases register
             """,
-            ".responses": "AsyncResponse Response",
+            ".models.registry": "get_default_model remove_alias set_alias set_default_model",
             ".prompts.schema_dsl": "schema_dsl",
             ".prompts.templates": "Template",
             ".tools.toolbox": "ServerSideTool Toolbox",

@@ -7,32 +7,37 @@ nothing again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, overload
+from typing import Any, ClassVar, Generic, Self
 
-from typing_extensions import TypeVar, Unpack
+from typing_extensions import TypeVar
 
-from ..engine.runtime import BLOCKING, NATIVE, Runtime, run
+from ..engine.runtime import Runtime
 from ..engine.tool_loop import Rounds
 from ..errors import ChainLimitExceeded, StreamClosedError
 from ..types.chunks import FinishReason
-from .iterators import AsyncView, Step, View, each, texts
+from .iterators import Step, texts
 from .messages.history import pending_calls, result_part
 from .messages.parts import AttachmentPart, Message, StreamEvent
 from .prompts.prompt import Prompt
-from .prompts.prompt_args import PromptArgs, SchemaSpec
-from .queues import Place
-from .response_state import EventReader, Turn, calls_of, close, dict_of, followed, go_on, resumed, said, settle
-from .responses import AsyncResponse, Response
+from .queues import Ticket
+from .response_replies import ContinuableResponse, follow, resume
+from .response_state import (
+    AnyConversation,
+    EventReader,
+    calls_of,
+    close,
+    dict_of,
+    go_on,
+    messages_of,
+    read_to_end,
+)
 from .storage.json_forms import ChainDict
 from .storage.message_forms import VERSION
-from .tools.tool import PauseChain, ToolCall, ToolResult
+from .tools.tool import PauseChain, ToolResult
 from .usage import Usage, total
-
-if TYPE_CHECKING:
-    from .conversations import AnyConversation
 
 DEFAULT_LIMIT = 100
 """How many calls of the model a chain may make, unless it is told. Nobody needs as many; it ends what would not end."""
@@ -44,12 +49,12 @@ G = TypeVar("G", default=Any)
 class _Round:
     """A turn in the engine's loop."""
 
-    def __init__(self, turn: Turn[Any], place: Place) -> None:
+    def __init__(self, turn: ContinuableResponse[Any], place: Ticket) -> None:
         self.turn = turn
         self._place = place
 
     async def settle(self) -> None:
-        await settle(self.turn)
+        await read_to_end(self.turn)
 
     @property
     def calls_tools(self) -> bool:
@@ -61,11 +66,15 @@ class _Round:
 
     async def follow(self) -> _Round:
         with self._place.running():
-            return _Round(await followed(self.turn), self._place)
+            return _Round(await follow(self.turn), self._place)
 
 
 async def _begin(
-    kind: type[Turn[Any]], prompt: Prompt, conversation: AnyConversation, place: Place, rounds: Rounds[_Round]
+    kind: type[ContinuableResponse[Any]],
+    prompt: Prompt,
+    conversation: AnyConversation,
+    place: Ticket,
+    rounds: Rounds[_Round],
 ) -> _Round:
     await conversation.queue.enter(place)
     rounds.check()  # closed in the meantime
@@ -74,20 +83,20 @@ async def _begin(
     turn = kind(replace(prompt, own_history=True), conversation, place=place)
     if prompt.asks_nothing and prompt.given_tools and (calls := pending_calls(prompt.history)):
         with place.running():
-            turn = await resumed(turn, calls)
+            turn = await resume(turn, calls)
     return _Round(turn, place)
 
 
-class _Chain(Generic[F]):
+class ChainBase(Generic[F, AnyConversation]):
     """A chain of either colour."""
 
     _runtime: ClassVar[Runtime]
-    _kind: ClassVar[type[Turn[Any]]]
+    _kind: ClassVar[type[ContinuableResponse[Any]]]
 
     def __init__(self, prompt: Prompt, conversation: AnyConversation, limit: int | None) -> None:
         self.prompt: Prompt = prompt
         self.conversation: AnyConversation = conversation
-        self._place = Place(self._runtime, self._go_on)
+        self._place = Ticket(self._runtime, self._go_on)
         begin = partial(_begin, self._kind, prompt, conversation, self._place)
         self._rounds: Rounds[_Round] = Rounds(self._runtime, begin, limit or None)
 
@@ -150,7 +159,7 @@ class _Chain(Generic[F]):
         return total(Usage(turn.input_tokens, turn.output_tokens, turn.token_details) for turn in await self._finish())
 
     async def _messages(self) -> list[Message]:
-        return [message for turn in await self._finish() for message in (*_told(turn), *said(turn))]
+        return [message for turn in await self._finish() for message in (*_told(turn), *messages_of(turn))]
 
     def _to_dict(self) -> ChainDict:
         return {"version": VERSION, "responses": [dict_of(round.turn) for round in self._rounds.turns]}
@@ -161,9 +170,9 @@ class _Chain(Generic[F]):
         turns = [round.turn for round in self._rounds.turns]
         return object.__new__, (type(self),), (self.conversation, turns)
 
-    def __setstate__(self, state: tuple[AnyConversation, Sequence[Turn[Any]]]) -> None:
+    def __setstate__(self, state: tuple[AnyConversation, Sequence[ContinuableResponse[Any]]]) -> None:
         conversation, turns = state
-        _Chain.__init__(self, turns[0].prompt, conversation, None)
+        ChainBase.__init__(self, turns[0].prompt, conversation, None)
         for turn in turns:
             turn.conversation = conversation
         self._rounds.restore([_Round(turn, self._place) for turn in turns])
@@ -176,7 +185,7 @@ class _Chain(Generic[F]):
         return f"<{type(self).__name__} prompt={self.prompt.prompt!r} {len(self._rounds.turns)} responses, {state}>"
 
 
-def _told(turn: Turn[Any]) -> list[Message]:
+def _told(turn: ContinuableResponse[Any]) -> list[Message]:
     """What the model was told before a turn by the tools of this chain."""
     if not turn.ran:
         return []
@@ -192,7 +201,7 @@ class _ChainEvents:
 
     def __init__(self, at: Any) -> None:
         self._at = at
-        self._turn: Turn[Any] | None = None
+        self._turn: ContinuableResponse[Any] | None = None
         self._number = -1
         self._reader: EventReader | None = None
         self._base = 0
@@ -244,7 +253,7 @@ class _ChainEvents:
             return
         event = await self._reader.next()
         if event is None:
-            self._base += len(said(self._turn))
+            self._base += len(messages_of(self._turn))
             self._turn = self._reader = None
             return
         if event.type == "text" and event.chunk:
@@ -256,158 +265,3 @@ class _ChainEvents:
         self._new_round = False
         self._last_character = event.chunk[-1]
         return [StreamEvent("text", " ", message_index=self._base)] if touching and not event.chunk[0].isspace() else []
-
-
-class ChainResponse(_Chain[F]):
-    """The answers of a chain, in rounds. Iterating gives the text of all of them as it comes."""
-
-    _runtime = BLOCKING
-    _kind = Response
-
-    def __iter__(self) -> View[str]:
-        return View(self._texts())
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self) -> str:
-        """The text of all rounds, with a space where two would touch.
-
-        Raises `ChainLimitExceeded`, `PauseChain`, and what models and hooks raise.
-        """
-        return run(self._text())
-
-    def stream_events(self) -> View[StreamEvent]:
-        """The events of all rounds as they come, and the results of tools. `message_index` is the index in
-        `messages()`."""
-        return View(self._events())
-
-    def responses(self) -> View[Response[F]]:
-        """The responses, each as soon as it is made."""
-        return View(each(self._at))
-
-    def messages(self) -> list[Message]:
-        """The messages that the chain added to the conversation, after its prompt: answers, and results of tools."""
-        return run(self._messages())
-
-    def usage(self) -> Usage:
-        """The tokens of all rounds."""
-        return run(self._usage())
-
-    def tool_calls(self) -> list[ToolCall]:
-        """The tool calls of all rounds."""
-        return [call for turn in run(self._finish()) for call in turn.tool_calls()]
-
-    def json(self) -> dict[str, Any] | None:
-        """The provider's JSON of the last response."""
-        response: Response[F] = run(self._last())
-        return response.json()
-
-    def parsed(self) -> F:
-        """The last answer as a value of the schema's type. Raises `ParseError`."""
-        response: Response[F] = run(self._last())
-        return response.parsed()
-
-    def to_dict(self) -> ChainDict:
-        """The JSON form."""
-        run(self._finish())
-        return self._to_dict()
-
-    @overload
-    def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
-    ) -> Response[G]: ...
-    @overload
-    def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> Response[F]: ...
-    def reply(self, prompt: str | None = None, **args: Any) -> Any:
-        """Go on from the last response; see `Response.reply`."""
-        response: Response[F] = run(self._last())
-        return response.reply(prompt, **args)
-
-    def close(self) -> None:
-        """Give up what has not come yet."""
-        run(self._close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class AsyncChainResponse(_Chain[F]):
-    """See `ChainResponse`. Awaiting it goes through all rounds, and gives it back."""
-
-    _runtime = NATIVE
-    _kind = AsyncResponse
-
-    def __aiter__(self) -> AsyncView[str]:
-        return AsyncView(self._texts())
-
-    def __await__(self) -> Generator[Any, Any, Self]:
-        return self._awaited().__await__()
-
-    async def _awaited(self) -> Self:
-        await self._finish()
-        return self
-
-    async def text(self) -> str:
-        """See `ChainResponse.text`."""
-        return await self._text()
-
-    def astream_events(self) -> AsyncView[StreamEvent]:
-        """See `ChainResponse.stream_events`."""
-        return AsyncView(self._events())
-
-    def responses(self) -> AsyncView[AsyncResponse[F]]:
-        """See `ChainResponse.responses`."""
-        return AsyncView(each(self._at))
-
-    async def messages(self) -> list[Message]:
-        """See `ChainResponse.messages`."""
-        return await self._messages()
-
-    async def usage(self) -> Usage:
-        """See `ChainResponse.usage`."""
-        return await self._usage()
-
-    async def tool_calls(self) -> list[ToolCall]:
-        """See `ChainResponse.tool_calls`."""
-        return [call for turn in await self._finish() for call in await turn.tool_calls()]
-
-    async def json(self) -> dict[str, Any] | None:
-        """See `ChainResponse.json`."""
-        response: AsyncResponse[F] = await self._last()
-        return await response.json()
-
-    async def parsed(self) -> F:
-        """See `ChainResponse.parsed`."""
-        response: AsyncResponse[F] = await self._last()
-        return await response.parsed()
-
-    def to_dict(self) -> ChainDict:
-        """See `ChainResponse.to_dict`; not awaited. Raises `ValueError` while it is not done."""
-        if not self.done:
-            raise ValueError("Chain not yet awaited")
-        return self._to_dict()
-
-    @overload
-    async def reply(
-        self, prompt: str | None = None, *, schema: SchemaSpec[G] | None, **args: Unpack[PromptArgs]
-    ) -> AsyncResponse[G]: ...
-    @overload
-    async def reply(self, prompt: str | None = None, **args: Unpack[PromptArgs]) -> AsyncResponse[F]: ...
-    async def reply(self, prompt: str | None = None, **args: Any) -> Any:
-        """See `ChainResponse.reply`."""
-        response: AsyncResponse[F] = await self._last()
-        return await response.reply(prompt, **args)
-
-    async def aclose(self) -> None:
-        """See `ChainResponse.close`."""
-        await self._close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeAlias, cast
+from typing import Any, Generic, Self
 
 from typing_extensions import TypeVar, Unpack
 
 from ..types.lineage import get_call_id
 from ..types.messages import Message as LLMMessage
-from .chains import DEFAULT_LIMIT, AsyncChainResponse, ChainResponse
+from .chains import DEFAULT_LIMIT
 from .ids import new_id
 from .messages.convert import args_text, to_llm
 from .messages.history import trimmed
@@ -22,20 +22,19 @@ from .messages.parts import Message, Part, ReasoningPart, TextPart, ToolCallPart
 from .messages.shared_messages import pickled_messages
 from .messages.unfinished_calls import refuse_pending
 from .prompts.prompt import BaseModel, Prompt
-from .prompts.prompt_args import ChainArgs, PromptArgs, SchemaSpec, listed
+from .prompts.prompt_args import ChainArgs, listed, with_schema
 from .queues import Queue
-from .response_state import Turn, forget_messages, record_of, said
-from .responses import AsyncResponse, Response
+from .response_state import ResponseState, forget_messages, messages_of, record_of
 from .storage.json_forms import ConversationDict, check_form, conversation_args, conversation_to_dict
 from .storage.restore import picklable_tools
 from .storage.restrictions import AllowFiles
 from .tools.toolbox import ToolLike
 
 F = TypeVar("F", default=Any)
-R = TypeVar("R", bound=Turn[Any])
+R = TypeVar("R", bound=ResponseState[Any])
 
 
-class _Conversation(Generic[R]):
+class ConversationBase(Generic[R]):
     """A conversation of either colour."""
 
     def __init__(self, model: BaseModel, **args: Unpack[ChainArgs]) -> None:
@@ -54,11 +53,11 @@ class _Conversation(Generic[R]):
         self.responses.append(turn)
         self.messages = record_of(turn)
 
-    def continued_from(self, turn: Turn[Any]) -> Self:
+    def continued_from(self, turn: ResponseState[Any]) -> Self:
         """The conversation in which a reply to a turn belongs: this one, if that turn is its end, else a branch."""
         return self if self.ends_with(turn) and self.queue.is_empty else self.branch_at(turn)
 
-    def ends_with(self, turn: Turn[Any]) -> bool:
+    def ends_with(self, turn: ResponseState[Any]) -> bool:
         """Whether a turn is its last one so far."""
         return bool(self.responses) and self.responses[-1] is turn
 
@@ -106,7 +105,9 @@ class _Conversation(Generic[R]):
         messages."""
         said_by = {get_call_id(message) for message in dropped}
         ids = set(map(id, dropped))
-        gone = [each.id in said_by or any(id(message) in ids for message in said(each)) for each in self.responses]
+        gone = [
+            each.id in said_by or any(id(message) in ids for message in messages_of(each)) for each in self.responses
+        ]
         self.responses = self.responses[len(gone) - gone[::-1].index(True) if True in gone else 0 :]
         for response in self.responses:
             forget_messages(response, ids)
@@ -132,7 +133,7 @@ class _Conversation(Generic[R]):
         `Message.from_dict`. Raises `ValueError` for a form that is none, `UnknownModelError`.
         """
         check_form(data, "a conversation", "id", "model", "messages")
-        model = model or cls._model(data["model"])
+        model = model or cls._find_model(data["model"])
         settings: Any = conversation_args(data, model, args, allow_files)
         made = cls(model, **settings)
         made.id = data["id"]
@@ -158,11 +159,11 @@ class _Conversation(Generic[R]):
         """Set the responses that led to this conversation, and return it."""
         self.responses = list(responses)
         for each in responses:
-            each.conversation = cast("AnyConversation", self)
+            each.conversation = self
         return self
 
     @classmethod
-    def _model(cls, model_id: str) -> BaseModel:
+    def _find_model(cls, model_id: str) -> BaseModel:
         raise NotImplementedError
 
     def to_llm(self) -> list[LLMMessage]:
@@ -173,7 +174,7 @@ class _Conversation(Generic[R]):
         given = {name: value for name, value in args.items() if not (value is None and name in _DEFAULTS)}
         if prompt:  # else it only goes on with what was said
             given = {"fragments": self._base.fragments, "attachments": self._base.attachments, **given}
-        return self._base.asking(prompt, given if schema is None else {**given, "schema": schema})
+        return self._base.asking(prompt, with_schema(schema, given))
 
     def _limit(self, args: dict[str, Any]) -> int | None:
         limit: int | None = args.pop("chain_limit", self.chain_limit)
@@ -188,68 +189,13 @@ _DEFAULTS = ("tools", "before_call", "after_call", "key", "options")
 """What `None` leaves as the conversation has it."""
 
 
-class Conversation(_Conversation[Response[Any]]):
-    """Prompts that build on one another.
-
-    `messages` is the history, `responses` are the answers so far, one for each call of the model. What it was made with
-    (tools, system, options, hooks, …) goes with every prompt that does not say otherwise.
-    """
-
-    def prompt(
-        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
-    ) -> Response[F]:
-        """See `Model.prompt`. The history is what it is when the response is first read."""
-        return Response(self._asked(prompt, schema, args), self)
-
-    def chain(
-        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[ChainArgs]
-    ) -> ChainResponse[F]:
-        """See `Model.chain`. Without a prompt it goes on where a chain of this conversation paused."""
-        given: dict[str, Any] = dict(args)
-        limit = self._limit(given)
-        return ChainResponse(self._asked(prompt, schema, given), self, limit)
-
-    @classmethod
-    def _model(cls, model_id: str) -> BaseModel:
-        from .models.registry import get_model
-
-        return get_model(model_id)
-
-
-class AsyncConversation(_Conversation[AsyncResponse[Any]]):
-    """See `Conversation`."""
-
-    def prompt(
-        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[PromptArgs]
-    ) -> AsyncResponse[F]:
-        """See `Conversation.prompt`."""
-        return AsyncResponse(self._asked(prompt, schema, args), self)
-
-    def chain(
-        self, prompt: str | None = None, *, schema: SchemaSpec[F] | None = None, **args: Unpack[ChainArgs]
-    ) -> AsyncChainResponse[F]:
-        """See `Conversation.chain`."""
-        given: dict[str, Any] = dict(args)
-        limit = self._limit(given)
-        return AsyncChainResponse(self._asked(prompt, schema, given), self, limit)
-
-    @classmethod
-    def _model(cls, model_id: str) -> BaseModel:
-        from .models.registry import get_async_model
-
-        return get_async_model(model_id)
-
-
-AnyConversation: TypeAlias = Conversation | AsyncConversation
-
-
 def _unpickled(
-    kind: type[_Conversation[R]],
+    kind: type[ConversationBase[R]],
     data: ConversationDict,
     responses: Sequence[R],
     tools: Sequence[ToolLike] | None,
     messages: Sequence[Message],
-) -> _Conversation[R]:
+) -> ConversationBase[R]:
     made = kind.from_dict(data) if tools is None else kind.from_dict(data, tools=tools)
     made.messages = list(messages)
     return made.with_responses(responses)

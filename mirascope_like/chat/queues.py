@@ -16,10 +16,10 @@ from threading import RLock
 from ..engine.runtime import Runtime
 from ..engine.scoped_variables import ScopedVariable
 
-_running: ScopedVariable[Place] = ScopedVariable("mirascope_like_chat_running")
+_running: ScopedVariable[Ticket] = ScopedVariable("mirascope_like_chat_running")
 
 
-class Place:
+class Ticket:
     """The place of a response or chain; `go_on` is its method that reads it on by a step, and says whether there are
     more. Once it is dropped, nobody waits for it. `context` holds the context variables of the task or thread that
     began reading; tools run with these, whoever reads on."""
@@ -102,7 +102,7 @@ class Queue:
         # Sync and async: nothing waits while it is held, and event loops may come and go. It may be taken again by the
         # thread that holds it, in a finalizer that the garbage collector runs; so the list is changed in place.
         self._lock = RLock()
-        self._places: list[Place] = []
+        self._places: list[Ticket] = []
 
     @property
     def is_empty(self) -> bool:
@@ -110,7 +110,7 @@ class Queue:
         with self._lock:
             return not self._taken()
 
-    async def enter(self, place: Place) -> None:
+    async def enter(self, place: Ticket) -> None:
         """Take the last place, and wait until all before it have ended. Raises `RuntimeError` in a tool of one of
         these."""
         with self._lock:
@@ -125,18 +125,18 @@ class Queue:
         for other in ahead:
             await other.settle()
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: Ticket) -> None:
         """It has ended."""
         with self._lock:
             self._remove(place)
             place.context = Context()  # what it holds may be large
 
-    def _taken(self) -> list[Place]:
+    def _taken(self) -> list[Ticket]:
         """Return the places whose owners are there; forget the others."""
         for place in [each for each in self._places if not each.is_taken]:
             self._remove(place)
         return list(self._places)
 
-    def _remove(self, place: Place) -> None:
+    def _remove(self, place: Ticket) -> None:
         with contextlib.suppress(ValueError):  # it has left before
             self._places.remove(place)

@@ -12,71 +12,88 @@ functions at the end are for the other modules of this API.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self
 from weakref import WeakMethod
 
 from typing_extensions import TypeVar
 
 from ..engine.plan import Plan
-from ..engine.results import CallId, Result, State
+from ..engine.results import Result, State
 from ..engine.runtime import Runtime
 from ..engine.streams import Reader, Stream
-from ..engine.unfinished_responses import check_call_count, why_unfinished
+from ..engine.unfinished_responses import why_unfinished
 from ..errors import StreamClosedError, StreamRestarted
 from ..schema.formats import AnyFormat
 from ..types.lineage import set_call_id
-from ..types.unfinished import get_unfinished
 from .ids import new_id
 from .iterators import Step, texts
 from .messages.event_assembler import message_events
 from .messages.history import client_calls, with_results
-from .messages.parts import Message, StreamEvent, TextPart, ToolCallPart
-from .messages.unfinished_calls import allow_calls, mark_unfinished, refuse_pending, refuse_unfinished
-from .prompts.prompt import AnyModel, Prompt
-from .queues import Place, Queue
-from .response_facts import Facts, with_id
+from .messages.parts import Message, StreamEvent, TextPart
+from .messages.unfinished_calls import mark_unfinished
+from .prompts.prompt import AnyModel, AskedResponse, Prompt
+from .queues import Queue, Ticket
 from .storage.json_forms import ResponseDict, response_to_dict
-from .storage.pause_forms import note_pause
-from .tools.tool import AfterCall, BeforeCall, PauseChain, ToolCall, ToolResult, refuse_calls, run_calls
-from .tools.toolbox import ToolLike, flatten, prepare_all
+from .tools.tool import ToolCall, ToolResult, refuse_calls
+from .tools.toolbox import prepare_all
 
 if TYPE_CHECKING:
-    from .conversations import AnyConversation
     from .messages.attachments import Attachment
 
 F = TypeVar("F", default=Any)
-T = TypeVar("T", bound="Turn[Any]")
+AnyConversation = TypeVar("AnyConversation", bound="ResponseConversation", default=Any)
 
 
-class Turn(Facts, Generic[F]):
+class ResponseConversation(Protocol):
+    """A conversation, as far as its responses need it."""
+
+    id: str
+    queue: Queue
+    messages: list[Message]
+
+    def add(self, turn: ResponseState[Any]) -> None:
+        """Take in a response that is complete now."""
+        ...
+
+    def ends_with(self, turn: ResponseState[Any]) -> bool:
+        """Whether a response is its last one so far."""
+        ...
+
+    def branch_at(self, turn: ResponseState[Any]) -> Self:
+        """Return a branch that goes as far as one of its responses."""
+        ...
+
+    def continued_from(self, turn: ResponseState[Any]) -> Self:
+        """Return the conversation in which a reply to a response belongs."""
+        ...
+
+
+class ResponseState(AskedResponse[AnyConversation], Generic[F, AnyConversation]):
     """A prompt and its response. See the module's docstring."""
 
     _runtime: ClassVar[Runtime]
     _unread: ClassVar[str]
-    _at_once: ClassVar[int]
 
     def __init__(
         self,
         prompt: Prompt,
         conversation: AnyConversation | None = None,
-        place: Place | None = None,
-        replies_to: Turn[Any] | None = None,
+        place: Ticket | None = None,
+        replies_to: ResponseState[Any] | None = None,
     ) -> None:
-        super().__init__()
+        # The place is that of its chain, if it is part of one.
+        super().__init__(prompt, conversation, place or Ticket(self._runtime, self._go_on))
         self.id: str = new_id()
-        self.prompt: Prompt = prompt
-        self.conversation: AnyConversation | None = conversation
         self.format: AnyFormat | None = prompt.format  # once there is an answer: as the model was held to it
         self.ran: Sequence[ToolResult] = ()
         self._queue: Queue | None = conversation.queue if conversation is not None and place is None else None
-        self.place: Place = place or Place(self._runtime, self._go_on)  # that of its chain, if it is part of one
-        self.replies_to: Turn[Any] | None = replies_to
+        self.replies_to: ResponseState[Any] | None = replies_to
         """The response whose `reply()` made this one."""
         self.stored: bool = False
         """Whether it comes from a JSON form, whose id may be that of somebody else's response."""
@@ -184,7 +201,7 @@ class Turn(Facts, Generic[F]):
         return {"id": self.id} if answered is None else {"id": self.id, "replies_to": answered.id}
 
     @property
-    def continued(self) -> Turn[Any] | None:
+    def continued(self) -> ResponseState[Any] | None:
         """The response that this one replies to, if its id can be trusted."""
         return None if self.replies_to is None or self.replies_to.stored else self.replies_to
 
@@ -193,7 +210,7 @@ class Turn(Facts, Generic[F]):
         """The id of its conversation, or what a log calls responses without one: by the first of them."""
         if self.conversation is not None and self.done and not self.conversation.ends_with(self):
             return new_id()  # the conversation went on since: this is a branch
-        first: Turn[Any] = self
+        first: ResponseState[Any] = self
         while first.continued is not None:
             first = first.continued
         if first.stored and self.conversation is None:
@@ -288,136 +305,6 @@ class Turn(Facts, Generic[F]):
         text = self._said_text() if self.done else f"... {self._unread} ..."
         return f"<{type(self).__name__} prompt={self.prompt.prompt!r} text={text!r}>"
 
-    # -- tools, and what follows --------------------------------------------------------------------------------------
-
-    async def _execute(
-        self,
-        calls: Sequence[ToolCall],
-        tools: Sequence[ToolLike],
-        before_call: BeforeCall | None,
-        after_call: AfterCall | None,
-        kept: list[ToolResult] | None = None,
-    ) -> list[ToolResult]:
-        await prepare_all(self._runtime, tools)
-        return await run_calls(
-            self._runtime,
-            flatten(tools),
-            calls,
-            before_call=before_call,
-            after_call=after_call,
-            context=self.prompt.context,
-            limit=self.prompt.max_concurrency or self._at_once,
-            timeout=self.prompt.timeout,
-            call_id=CallId(self.id),
-            kept=kept,
-        )
-
-    async def _execute_tool_calls(
-        self,
-        before_call: BeforeCall | None,
-        after_call: AfterCall | None,
-        tool_calls_list: Sequence[ToolCall] | None,
-        tools: Sequence[ToolLike] | None,
-        kept: list[ToolResult] | None = None,
-    ) -> list[ToolResult]:
-        await self._finish()
-        calls = self._tool_calls() if tool_calls_list is None else [with_id(call) for call in tool_calls_list]
-        if tool_calls_list is None:
-            self._check_count(calls)
-            if (why := why_unfinished(self.finish_reason)) is not None:
-                return refuse_calls(calls, why)
-        given = self.prompt.given_tools if tools is None else tools
-        try:
-            return await self._execute(calls, given, before_call, after_call, kept)
-        except PauseChain as pause:
-            # Of a response that did not end well, only these calls go on: the caller asked for no others.
-            said = refuse_pending(allow_calls(self._messages, {call.tool_call_id for call in calls}))
-            note_pause(pause, self.prompt, self._thread, [*self.prompt.messages, *said], given)
-            raise
-
-    def _check_count(self, calls: Sequence[object]) -> None:
-        check_call_count(calls, self.prompt.engine_options.get("tool_call_limit"))
-
-    async def _execute_one(self, call: ToolCall) -> ToolResult:
-        """For models that run their tools themselves: with the prompt's tools and hooks, and never again."""
-        call = with_id(call)
-        self.executed.add(call.tool_call_id or "")
-        prompt = self.prompt
-        with self.place.running():
-            (result,) = await self._execute([call], prompt.given_tools, prompt.before_call, prompt.after_call)
-        return result
-
-    async def _reply(self, text: str | None, args: Mapping[str, Any]) -> Self:
-        await self._finish()
-        given = dict(args)
-        after: Sequence[Message] = tuple(given.pop("messages", None) or ())
-        results = given.get("tool_results")
-        runs_tools = results is None and bool(self._tool_calls())
-        if runs_tools:
-            results = await self._run_for_reply(given)
-        if given.get("tools", ()) is None:
-            given["tools"] = ()
-        base = self.prompt.following(self._messages, results or ())
-        if text or given.get("attachments"):  # what tools attached is said before
-            base = base.absorbed()
-        given |= {"tool_results": base.tool_results, "attachments": given.get("attachments") or base.attachments}
-        prompt = replace(base.asking(text, given), after=after)
-        conversation = None if self.conversation is None else self.conversation.continued_from(self)
-        if conversation is not None and runs_tools:  # now, in case the next answer fails
-            conversation.messages = base.messages
-        return type(self)(prompt, conversation, replies_to=self)
-
-    async def _run_for_reply(self, args: Mapping[str, Any]) -> list[ToolResult]:
-        tools = self.prompt.given_tools if args.get("tools") is None else args["tools"]
-        runs = why_unfinished(self.finish_reason) is None
-        if runs and self.prompt.said_already is not None and tools is self.prompt.given_tools:
-            # Stored tools have no functions: the model would be told so, in place of results.
-            raise ValueError("The tool calls of this stored response wait for their tools: pass tools=[…].")
-        before, after = (args.get(name, getattr(self.prompt, name)) for name in ("before_call", "after_call"))
-        return await self._execute_tool_calls(before, after, None, tools)
-
-    async def _follow(self) -> Self:
-        prompt, kept = self.prompt, list[ToolResult]()
-        try:
-            results = await self._execute_tool_calls(prompt.before_call, prompt.after_call, None, None, kept)
-        except BaseException as error:
-            self._keep(error, [*prompt.messages, *self._messages], kept)
-            raise
-        return self._next(prompt.following(self._messages, results), results)
-
-    async def _resume(self, calls: Sequence[ToolCallPart]) -> Self:
-        prompt, kept = self.prompt, list[ToolResult]()
-        self._check_count(calls)
-        refused = refuse_unfinished(calls)
-        history = with_results(prompt.history, refused)
-        # Hooks may change the arguments: the caller's messages stay as they are.
-        waiting = [
-            ToolCall(call.name, deepcopy(call.arguments), call.tool_call_id)
-            for call in calls
-            if get_unfinished(call) is None
-        ]
-        try:
-            ran = await self._execute(waiting, prompt.given_tools, prompt.before_call, prompt.after_call, kept)
-        except BaseException as error:
-            if isinstance(error, PauseChain):
-                note_pause(error, prompt, self._thread, history, prompt.given_tools)
-            self._keep(error, history, kept)
-            raise
-        results = [*refused, *ran]
-        return self._next(prompt.resumed_with(results), results)
-
-    def _next(self, prompt: Prompt, results: Sequence[ToolResult]) -> Self:
-        made = type(self)(prompt, self.conversation, place=self.place)
-        made.ran = results
-        if self.conversation is not None:  # now, in case the next answer fails: they must not run again
-            self.conversation.messages = prompt.messages
-        return made
-
-    def _keep(self, error: BaseException, messages: Sequence[Message], kept: Sequence[ToolResult]) -> None:
-        """The conversation goes on from a pause; from all else too if tools have run, for they must not run again."""
-        if self.conversation is not None and (kept or isinstance(error, PauseChain)):
-            self.conversation.messages = with_results(messages, kept)
-
     def _restore(self, messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
         self._stream = None
         self._messages = self._marked(messages)
@@ -448,7 +335,7 @@ class EventReader:
     If the response begins anew, a reader that has given an event raises `StreamRestarted`; another reads the new one.
     """
 
-    def __init__(self, response: Turn[Any]) -> None:
+    def __init__(self, response: ResponseState[Any]) -> None:
         self._response = response
         self._events: deque[StreamEvent] = deque()  # of the last chunk
         self._has_given = False
@@ -490,46 +377,41 @@ class EventReader:
 # -- for the other modules of this face, so that users need not see it ------------------------------------------------
 
 
-async def settle(turn: Turn[Any]) -> None:
+async def read_to_end(turn: ResponseState[Any]) -> None:
     """Read a turn to its end."""
     await turn._finish()
 
 
-async def close(turn: Turn[Any]) -> None:
+async def close(turn: ResponseState[Any]) -> None:
     """Give up what has not come yet, and the connection."""
     await turn._close()
 
 
-async def go_on(turn: Turn[Any]) -> bool:
+async def go_on(turn: ResponseState[Any]) -> bool:
     """Read a turn on by a step; whether there was one to do. Raises nothing that readers are told."""
     return await turn._go_on()
 
 
-def running(turn: Turn[Any]) -> AbstractContextManager[None]:
-    """While its model's own code runs: that cannot wait for the turn's end."""
-    return turn.place.running()
-
-
-def said(turn: Turn[Any]) -> list[Message]:
+def messages_of(turn: ResponseState[Any]) -> list[Message]:
     """The messages of a complete answer."""
     return list(turn._messages)
 
 
-def record_of(turn: Turn[Any]) -> list[Message]:
+def record_of(turn: ResponseState[Any]) -> list[Message]:
     """Return the history that a complete response leaves. If it did not end well, its tool calls have results that say
     so: nobody who goes on from it runs them by mistake."""
-    messages = [*turn.prompt.messages, *said(turn)]
+    messages = [*turn.prompt.messages, *messages_of(turn)]
     why = why_unfinished(turn.finish_reason)
     return messages if why is None else with_results(messages, refuse_calls(calls_of(turn), why))
 
 
-def forget_messages(turn: Turn[Any], ids: Collection[int]) -> None:
+def forget_messages(turn: ResponseState[Any], ids: Collection[int]) -> None:
     """Leave what comes before the last of some messages, found by their `id()`, out of a turn's history. The system
     prompt stays. A response that said one of them is no longer the one that the turn replies to."""
     prompt = turn.prompt
     said_already = None if prompt.said_already is None else _without(prompt.said_already, ids)
     turn.prompt = replace(prompt, history=_without(prompt.history, ids), said_already=said_already)
-    if turn.replies_to is not None and any(id(message) in ids for message in said(turn.replies_to)):
+    if turn.replies_to is not None and any(id(message) in ids for message in messages_of(turn.replies_to)):
         turn.replies_to = None
 
 
@@ -538,27 +420,16 @@ def _without(messages: Sequence[Message], ids: Collection[int]) -> Sequence[Mess
     return (*(message for message in messages[: min(end, 1)] if message.role == "system"), *messages[end:])
 
 
-def dict_of(turn: Turn[Any]) -> ResponseDict:
+def dict_of(turn: ResponseState[Any]) -> ResponseDict:
     """The JSON form of a complete response."""
     return turn._to_dict()
 
 
-def calls_of(turn: Turn[Any]) -> list[ToolCall]:
+def calls_of(turn: ResponseState[Any]) -> list[ToolCall]:
     """The tool calls of a complete answer."""
     return turn._tool_calls()
 
 
-async def followed(turn: T) -> T:
-    """Run the tools that an answer calls, and make the turn that tells the model what they gave."""
-    return await turn._follow()
-
-
-async def resumed(turn: T, calls: Sequence[ToolCallPart]) -> T:
-    """Run the tools that a turn's history still calls, but for calls of a response that did not end well, and make the
-    turn that tells the model what they gave."""
-    return await turn._resume(calls)
-
-
-def restore(turn: Turn[Any], messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
+def restore(turn: ResponseState[Any], messages: Sequence[Message], started: datetime | None, duration_ms: int) -> None:
     """Make a turn one that was answered before."""
     turn._restore(messages, started, duration_ms)

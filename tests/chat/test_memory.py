@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from mirascope_like import chat
-from mirascope_like.chat.models import registry
 
 from ..conftest import Colour
 from ..llm.chat_server import register, saying
@@ -89,7 +88,7 @@ async def counted(colour: Colour, *, system: str = "") -> Any:
 @pytest.mark.parametrize("copied", [lambda made: made, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
 def test_trimming_releases_responses(colour: Colour, copied: Callable[[Any], Any]) -> None:
     async def scenario() -> None:
-        registry.register(scripted(Colour("blocking")), scripted(Colour("asyncio")))
+        chat.register(scripted(Colour("blocking")), scripted(Colour("asyncio")))
         conversation = copied(await counted(colour, system="Count"))
         conversation.trim(max_messages=5)
         assert texts(conversation.messages) == ["Count", "3", "3", "4", "4"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mirascope_like import chat
-from mirascope_like.chat.queues import Place, Queue
+from mirascope_like.chat.queues import Queue, Ticket
 from mirascope_like.engine.runtime import BLOCKING, run
 
 THREADS = 8
@@ -22,7 +22,7 @@ class Owner:
     """The owner of a place, with nothing to read on."""
 
     def __init__(self) -> None:
-        self.place = Place(BLOCKING, self.go_on)
+        self.place = Ticket(BLOCKING, self.go_on)
 
     async def go_on(self) -> bool:
         return False
@@ -41,7 +41,7 @@ def test_a_place_may_be_left_while_another_is_taken() -> None:
     run(queue.enter(first.place))
     leaving = Thread(target=queue.leave, args=[first.place])
 
-    class Interrupting(Place):
+    class Interrupting(Ticket):
         @property
         def is_taken(self) -> bool:
             if leaving.ident is None:
@@ -83,7 +83,7 @@ def test_a_place_can_be_left_in_a_finalizer() -> None:
     queue, first, second = Queue(), Owner(), Owner()
     run(queue.enter(first.place))
 
-    class Collecting(Place):
+    class Collecting(Ticket):
         @property
         def is_taken(self) -> bool:
             queue.leave(first.place)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, ClassVar, cast
 
 from ...engine.events import has_subscribers
 from ...engine.plan import Plan
@@ -31,14 +31,10 @@ from ..messages.event_assembler import Assembler, ChunkWriter
 from ..messages.history import identified
 from ..messages.origins import OWN
 from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, TextPart, ToolResultPart
-from ..prompts.prompt import BaseModel, Prompt
+from ..prompts.prompt import Answering, AskedResponse, BaseModel, Prompt
 from ..response_facts import begin_anew, new_call_id
-from ..response_state import running
 from ..storage.json_forms import prompt_settings
 from ..tools.tool import make_toolkit
-
-if TYPE_CHECKING:
-    from ..response_state import Turn
 
 _END: Any = object()
 
@@ -48,23 +44,24 @@ class Execution:
 
     whole = False  # `stream=` is the author's affair
 
-    def __init__(self, model: BaseModel, prompt: Prompt) -> None:
+    def __init__(self, model: BaseModel, prompt: Prompt, *, takes_key: bool) -> None:
         self._model = model
         self._key = prompt.key
+        self._takes_key = takes_key
         self._assembler = Assembler()
 
-    async def plan(self, runtime: Runtime, turn: Turn[Any], labels: Mapping[str, str]) -> Plan:
+    async def plan(self, runtime: Runtime, response: AskedResponse, labels: Mapping[str, str]) -> Plan:
         """`execute` gets the prompt as it is; all else in the plan is for those who observe calls."""
         if self._model.retry is not None and self._model.retry.fallback_models:
             raise ValueError(f"{self._model} has fallback models, which only the library's own models can have.")
-        prompt, observed = turn.prompt, has_subscribers()
+        prompt, observed = response.prompt, has_subscribers()
         return Plan(
             model_id=self._model.model_id,
             params=_params(prompt),
             messages=await _observable(runtime, prompt.messages) if observed else (),
             toolkit=make_toolkit(prompt.tools),
             format=_observable_format(prompt.format) if observed else None,
-            provider=_Provider(self, turn),
+            provider=_Provider(self, response),
             retry=self._model.retry,
             labels=labels,
         )
@@ -72,29 +69,33 @@ class Execution:
     def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
         return _events
 
-    def messages(self, turn: Turn[Any], result: Result) -> list[Message]:
-        return identified(self._said(turn), new_call_id)
+    def messages(self, response: AskedResponse, result: Result) -> list[Message]:
+        return identified(self._said(response), new_call_id)
 
-    def _said(self, turn: Turn[Any]) -> list[Message]:
-        return self._assembler.messages(turn.added_calls)
+    def _said(self, response: AskedResponse) -> list[Message]:
+        return self._assembler.messages(response.added_calls)
 
-    def ending(self, turn: Turn[Any], writer: ChunkWriter) -> Sequence[Chunk]:
+    def ending(self, response: AskedResponse, writer: ChunkWriter) -> Sequence[Chunk]:
         """The chunks at the end, with what the author said beside the events."""
-        made = [*writer.end(self._said(turn)), FinishReasonChunk(turn.finish_reason, None)]
-        if turn.input_tokens is None and turn.output_tokens is None and turn.token_details is None:
+        made = [*writer.end(self._said(response)), FinishReasonChunk(response.finish_reason, None)]
+        if response.input_tokens is None and response.output_tokens is None and response.token_details is None:
             return made
         usage = Usage(
-            input_tokens=turn.input_tokens or 0, output_tokens=turn.output_tokens or 0, raw=turn.token_details
+            input_tokens=response.input_tokens or 0,
+            output_tokens=response.output_tokens or 0,
+            raw=response.token_details,
         )
         return [*made, UsageChunk(usage)]
 
-    def begin(self, turn: Turn[Any]) -> Iterator[Any] | AsyncIterator[Any]:
+    def begin(self, response: AskedResponse) -> Iterator[Any] | AsyncIterator[Any]:
         """Call `execute`. What an attempt before this one said is forgotten."""
         self._assembler = Assembler()
-        begin_anew(turn)
-        key = {"key": self._model.get_key(self._key)} if _takes_key(self._model) else {}
+        begin_anew(response)
+        key = {"key": self._model.get_key(self._key)} if self._takes_key else {}
         execute = cast("Any", self._model).execute
-        made: Any = execute(turn.prompt, stream=turn.stream, response=turn, conversation=turn.conversation, **key)
+        made: Any = execute(
+            response.prompt, stream=response.prompt.stream, response=response, conversation=response.conversation, **key
+        )
         if hasattr(made, "__anext__"):
             return cast("AsyncIterator[Any]", made)
         if hasattr(made, "__aiter__"):
@@ -172,47 +173,41 @@ async def _at_hand(runtime: Runtime, attachment: Attachment) -> Attachment | Non
     return file
 
 
-def _takes_key(model: BaseModel) -> bool:
-    from .base import AsyncKeyModel, KeyModel
-
-    return isinstance(model, KeyModel | AsyncKeyModel)
-
-
 @dataclass(frozen=True, slots=True)
 class _Provider:
     execution: Execution
-    turn: Turn[Any]
+    response: AskedResponse
 
     @property
     def id(self) -> str:
         return OWN
 
     def endpoint(self, name: str, messages: Sequence[Any]) -> Endpoint:
-        return _Endpoint(self.execution, self.turn, self.turn.prompt.model.model_id)
+        return _Endpoint(self.execution, self.response, self.response.prompt.model.model_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
     execution: Execution
-    turn: Turn[Any]
+    response: AskedResponse
     model: str
     provider_id: str = OWN
     features: Features = UNKNOWN
     schema_dialect: Dialect = PLAIN
 
     def exchange(self, request: Request) -> _Exchange:
-        return _Exchange(self.execution, self.turn)
+        return _Exchange(self.execution, self.response)
 
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
     execution: Execution
-    turn: Turn[Any]
+    response: AskedResponse
 
     async def open(self, runtime: Runtime) -> ChunkSource:
-        with running(self.turn):
-            items = self.execution.begin(self.turn)
-        return _Source(runtime, items, self.execution, self.turn)
+        with self.response.place.running():
+            items = self.execution.begin(self.response)
+        return _Source(runtime, items, self.execution, self.response)
 
     async def ask(self, runtime: Runtime) -> WholeResponse:
         source = await self.open(runtime)
@@ -230,14 +225,14 @@ class _Source:
         runtime: Runtime,
         items: Iterator[Any] | AsyncIterator[Any],
         execution: Execution,
-        turn: Turn[Any],
+        response: AskedResponse,
     ) -> None:
         self.raw: list[str] = []
         self.headers: Mapping[str, str] = {}
         self.cancel_safe = self.loop_bound = False
         self._runtime = runtime
         self._execution = execution
-        self._turn = turn
+        self._response = response
         self._items = items
         self._step: Any = partial(anext if hasattr(items, "__anext__") else next, cast("Any", items), _END)
         self._writer = ChunkWriter()
@@ -251,7 +246,7 @@ class _Source:
         item = await self._item()
         if item is _END:
             self._ended = True
-            return self._execution.ending(self._turn, self._writer)
+            return self._execution.ending(self._response, self._writer)
         event = self._execution.take(item)
         return [cast("Chunk", PrivateChunk(event)), *self._writer.feed(event)]
 
@@ -260,7 +255,7 @@ class _Source:
             raise StreamClosedError("The event loop in which execute() began has ended; what was not read is lost.")
         self._stepping = True
         try:
-            with running(self._turn):
+            with self._response.place.running():
                 item: object = await self._runtime.invoke_inline(self._step)
         finally:
             self._stepping = False
@@ -277,3 +272,13 @@ class _Source:
         close = getattr(self._items, "aclose", None) or getattr(self._items, "close", None)
         if close is not None:
             await self._runtime.invoke_inline(close)
+
+
+class CustomModel(BaseModel):
+    """A model that a user writes."""
+
+    _takes_key: ClassVar[bool] = False
+
+    def answering(self, prompt: Prompt) -> Answering:
+        """See `BaseModel.answering`."""
+        return Execution(self, prompt, takes_key=self._takes_key)

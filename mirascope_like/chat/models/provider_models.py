@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from ...engine.plan import Plan
 from ...engine.providers import HTTPProvider, Provider, registry
 from ...engine.requests import Endpoint
 from ...engine.results import Result
-from ...engine.runtime import Runtime, run
+from ...engine.runtime import Runtime
 from ...engine.shared_texts import copy_json
 from ...schema.toolkits import Toolkit
 from ...types.chunks import Chunk, Reply, Usage
@@ -24,16 +24,12 @@ from ..messages.attachments import TYPES_BY_SUFFIX, Attachment, loaded
 from ..messages.convert import from_llm, to_llm
 from ..messages.event_assembler import ChunkReader
 from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, ToolResultPart
-from ..prompts.prompt import BaseModel, Prompt
+from ..prompts.prompt import Answering, AskedResponse, BaseModel, Prompt
 from ..response_facts import Facts
-from ..responses import AsyncResponse, Response
 from ..tools.tool import make_toolkit
-from .base import AsyncModel, Model
 
 if TYPE_CHECKING:
-    from ..response_state import Turn
     from .options import Options as OptionsClass
-    from .protocols import Answering
 
 _ATTACHMENT_TYPES: Collection[str] = frozenset(
     kind for kind in TYPES_BY_SUFFIX.values() if not kind.startswith("video/")
@@ -63,14 +59,14 @@ class _Params:
 class _AttachmentTypes:
     """The files that a model takes, as far as that is known."""
 
-    def __get__(self, instance: _Library | None, owner: type | None = None) -> Collection[str]:
+    def __get__(self, instance: ProviderModel | None, owner: type | None = None) -> Collection[str]:
         if instance is None:
             return _ATTACHMENT_TYPES
         provider, name = _asked(instance.model_id, instance.provider)
         return _TEXTS if find_features(provider.id, name).text_only else _ATTACHMENT_TYPES
 
 
-class _Library(BaseModel):
+class ProviderModel(BaseModel):
     """What both colours of a library model share."""
 
     can_stream = True
@@ -93,33 +89,7 @@ class _Library(BaseModel):
         return _Answer(self, whole=not prompt.stream)
 
 
-class LibraryModel(_Library, Model):
-    """A model of one of the library's providers."""
-
-    def execute(
-        self, prompt: Prompt, *, stream: bool, response: Facts | None = None, **_: Any
-    ) -> Iterator[StreamEvent]:
-        """The answer's events, for models that are made of this one; `response` gets its finish reason."""
-        answer = Response[Any](replace(prompt, model=self, stream=stream))
-        if response is not None:
-            answer.on_done(partial(_pass_on, response))
-        return answer.stream_events()
-
-
-class AsyncLibraryModel(_Library, AsyncModel):
-    """See `LibraryModel`."""
-
-    def execute(
-        self, prompt: Prompt, *, stream: bool, response: Facts | None = None, **_: Any
-    ) -> AsyncIterator[StreamEvent]:
-        """See `LibraryModel.execute`."""
-        answer = AsyncResponse[Any](replace(prompt, model=self, stream=stream))
-        if response is not None:
-            run(answer.on_done(partial(_pass_on, response)))  # which waits for nothing yet
-        return answer.astream_events()
-
-
-def _pass_on(to: Facts, answer: Facts) -> None:
+def pass_on_end(to: Facts, answer: Facts) -> None:
     """Tell a response of the model that is made of this one why the answer ended."""
     to.set_finish_reason(answer.finish_reason)
 
@@ -145,12 +115,12 @@ class _Keyed:
 class _Answer:
     """See `Answering`."""
 
-    def __init__(self, model: _Library, *, whole: bool) -> None:
+    def __init__(self, model: ProviderModel, *, whole: bool) -> None:
         self.whole: bool = whole
         self._model = model
 
-    async def plan(self, runtime: Runtime, turn: Turn[Any], labels: Mapping[str, str]) -> Plan:
-        prompt, model = turn.prompt, self._model
+    async def plan(self, runtime: Runtime, response: AskedResponse, labels: Mapping[str, str]) -> Plan:
+        prompt, model = response.prompt, self._model
         return Plan(
             model_id=model.model_id,
             params=_params(prompt),
@@ -165,12 +135,12 @@ class _Answer:
     def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
         return ChunkReader().feed
 
-    def messages(self, turn: Turn[Any], result: Result) -> list[Message]:
+    def messages(self, response: AskedResponse, result: Result) -> list[Message]:
         reply = result.reply
-        turn.set_resolved_model(result.provider_model_name)
-        turn.response_json = cast("dict[str, Any]", result.body) if self.whole else _as_json(reply)
+        response.set_resolved_model(result.provider_model_name)
+        response.response_json = cast("dict[str, Any]", result.body) if self.whole else _as_json(reply)
         if reply.usage is not None:
-            turn.set_usage(
+            response.set_usage(
                 input=reply.usage.input_tokens, output=reply.usage.output_tokens, details=_details(reply.usage)
             )
         if not reply.content:
@@ -178,7 +148,7 @@ class _Answer:
         return from_llm([result.message])
 
 
-def _keyed(model: _Library, key: str | None) -> Provider | None:
+def _keyed(model: ProviderModel, key: str | None) -> Provider | None:
     if key is None:
         return model.provider
     provider, name = _asked(model.model_id, model.provider)

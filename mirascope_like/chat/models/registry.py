@@ -4,80 +4,85 @@ A name is looked for among the registered models and aliases first, then among t
 bare name that is known ("gpt-6-luna"). Then installed packages are asked, once: those with an entry point in the group
 "mirascope_like", whose `register_models(register)` is a pluggy hook (`@chat.hookimpl`). A model found once is the same
 object from then on.
+
+Models of providers are made when they are first asked for, by who asks: the sync or the async API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from ...engine.providers import registry as providers
 from ...engine.runtime import BLOCKING, Once, run
 from ...engine.scoped_variables import ScopedVariable
 from ...errors import NoRegisteredProviderError, UnknownModelError
-from .base import AsyncKeyModel, AsyncModel, KeyModel, Model
+from ..prompts.prompt import BaseModel
 from .model_aliases import DEFAULT_MODEL, LISTED, provider_of
-from .provider_models import AsyncLibraryModel, LibraryModel
 
-AnySyncModel: TypeAlias = Model | KeyModel
-AnyAsyncModel: TypeAlias = AsyncModel | AsyncKeyModel
+Colour: TypeAlias = Literal["sync", "async"]
 D = TypeVar("D")
 
+_MISSING: dict[Colour, str] = {
+    "sync": "Unknown model (async model exists)",
+    "async": "Unknown async model (sync model exists)",
+}
 _loading: ScopedVariable[bool] = ScopedVariable("mirascope_like_loading_models")
 
 
 @dataclass(frozen=True, slots=True)
-class ModelWithAliases:
-    """A model in both colours (`None` where there is none), and its other names."""
+class Entry:
+    """A model in one colour or both, and its other names."""
 
-    model: AnySyncModel | None
-    async_model: AnyAsyncModel | None
+    model_id: str
+    models: dict[Colour, BaseModel]
     aliases: list[str] = field(default_factory=list[str])
+    of_provider: bool = False
+    """Whether it exists in both colours, of which those that were asked for are in `models`."""
 
-    @property
-    def model_id(self) -> str:
-        """Its name."""
-        return next(model.model_id for model in (self.model, self.async_model) if model is not None)
-
-    def matches(self, query: str) -> bool:
-        """Whether `query` is part of one of its names, in any case."""
-        names = [*self.aliases, *(str(model) for model in (self.model, self.async_model) if model is not None)]
-        return any(query.lower() in name.lower() for name in names)
+    def model(self, colour: Colour, make: Callable[[str], BaseModel]) -> BaseModel | None:
+        """The model in a colour; one of a provider is made if need be."""
+        found = self.models.get(colour)
+        if found is None and self.of_provider:
+            found = self.models.setdefault(colour, make(self.model_id))
+        return found
 
 
 class Models:
     """Models by name. `chat`'s functions use one for the whole process."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, ModelWithAliases] = {}  # by model id, in the order of their registration
-        self._library: dict[str, ModelWithAliases] = {}
+        self._entries: dict[str, Entry] = {}  # by model id, in the order of their registration
+        self._library: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
         self._default: str | None = None
         self._plugins = Once()
 
     def register(
         self,
-        model: AnySyncModel | None = None,
-        async_model: AnyAsyncModel | None = None,
+        model: BaseModel | None = None,
+        async_model: BaseModel | None = None,
         aliases: Iterable[str] | None = None,
     ) -> None:
         """Make a model known, in one colour or both. What is registered last counts."""
-        if model is None and async_model is None:
+        both: dict[Colour, BaseModel | None] = {"sync": model, "async": async_model}
+        models: dict[Colour, BaseModel] = {colour: each for colour, each in both.items() if each is not None}
+        if not models:
             raise TypeError("register() takes a model, an async_model, or both.")
-        entry = ModelWithAliases(model, async_model, list(aliases or ()))
+        entry = Entry(next(iter(models.values())).model_id, models, list(aliases or ()))
         self._entries.pop(entry.model_id, None)
         self._entries[entry.model_id] = entry
         self._aliases.update(dict.fromkeys(entry.aliases, entry.model_id))
 
-    def find(self, name: str) -> ModelWithAliases | None:
+    def find(self, name: str) -> Entry | None:
         """The model of a name."""
         if (entry := self._known(name)) is None:
             self._load_plugins()
             entry = self._known(name)
         return entry
 
-    def all(self) -> list[ModelWithAliases]:
+    def all(self) -> list[Entry]:
         """The registered models and those of the library that are well known."""
         self._load_plugins()
         library = [self._known(model_id) for model_id in dict.fromkeys((*LISTED, *self._library))]
@@ -106,13 +111,13 @@ class Models:
     def default(self, name: str | None) -> None:
         self._default = name
 
-    def _known(self, name: str) -> ModelWithAliases | None:
+    def _known(self, name: str) -> Entry | None:
         entry = self._entries.get(name)
         if entry is None and (target := self._aliases.get(name)) is not None and target != name:
             return self._known(target)
         return entry or self._of_library(name)
 
-    def _of_library(self, name: str) -> ModelWithAliases | None:
+    def _of_library(self, name: str) -> Entry | None:
         if "/" not in name:
             provider = provider_of(name)
             return None if provider is None else self._known(f"{provider}/{name}")
@@ -121,7 +126,7 @@ class Models:
                 providers.find(name)
             except NoRegisteredProviderError:
                 return None
-            self._library.setdefault(name, ModelWithAliases(LibraryModel(name), AsyncLibraryModel(name)))
+            self._library.setdefault(name, Entry(name, {}, of_provider=True))
         return self._library[name]
 
     def _load_plugins(self) -> None:
@@ -134,79 +139,37 @@ class Models:
         with _loading.holding(True):
             load_plugins(self.register)
 
-    def _with_aliases(self, entry: ModelWithAliases) -> ModelWithAliases:
+    def _with_aliases(self, entry: Entry) -> Entry:
         model_id = entry.model_id
         names = [alias for alias, target in self._aliases.items() if target == model_id]
         bare = model_id.partition("/")[2]
         if bare and provider_of(bare) == model_id.partition("/")[0]:
             names.append(bare)
-        return ModelWithAliases(entry.model, entry.async_model, names)
+        return replace(entry, aliases=names)
 
 
 _models = Models()
 
 
-def register(
-    model: AnySyncModel | None = None,
-    async_model: AnyAsyncModel | None = None,
-    aliases: Iterable[str] | None = None,
-) -> None:
-    """Make a model known to `get_model` and `get_async_model`, in one colour or both: `chat.register(Echo())`."""
+def register(model: BaseModel | None, async_model: BaseModel | None, aliases: Iterable[str] | None) -> None:
+    """Make a model known, in one colour or both."""
     _models.register(model, async_model, aliases)
 
 
-def get_model(name: str | None = None) -> AnySyncModel:
-    """The model of a name or alias; without one, the default model. `UnknownModelError`: there is none, or no name."""
+def find_model(name: str | None, colour: Colour, make: Callable[[str], BaseModel]) -> BaseModel:
+    """The model of a name or alias; without one, the default model. `make` makes those of providers. Raises
+    `UnknownModelError`."""
     name = get_default_model() if name is None else name
     entry = _models.find(name)
-    if entry is not None and entry.model is not None:
-        return entry.model
-    raise _unknown(f"Unknown model (async model exists): {name}" if entry else f"Unknown model: {name}", name)
+    model = None if entry is None else entry.model(colour, make)
+    if model is None:
+        raise _unknown(f"{_MISSING[colour] if entry else 'Unknown model'}: {name}", name)
+    return model
 
 
-def get_async_model(name: str | None = None) -> AnyAsyncModel:
-    """See `get_model`."""
-    name = get_default_model() if name is None else name
-    entry = _models.find(name)
-    if entry is not None and entry.async_model is not None:
-        return entry.async_model
-    raise _unknown(f"Unknown async model (sync model exists): {name}" if entry else f"Unknown model: {name}", name)
-
-
-def get_models() -> list[AnySyncModel]:
-    """The models that are registered or well known. Others of the library's providers are there all the same: see
-    `get_model`."""
-    return [entry.model for entry in _models.all() if entry.model is not None]
-
-
-def get_async_models() -> list[AnyAsyncModel]:
-    """See `get_models`."""
-    return [entry.async_model for entry in _models.all() if entry.async_model is not None]
-
-
-def get_models_with_aliases() -> list[ModelWithAliases]:
-    """The models of `get_models` and `get_async_models`, in both colours, with their other names."""
+def entries() -> list[Entry]:
+    """The models that are registered or well known, with all their names."""
     return _models.all()
-
-
-def get_model_aliases() -> dict[str, AnySyncModel]:
-    """Each name of each model of `get_models`."""
-    return {
-        name: entry.model
-        for entry in _models.all()
-        if entry.model is not None
-        for name in (*entry.aliases, entry.model_id)
-    }
-
-
-def get_async_model_aliases() -> dict[str, AnyAsyncModel]:
-    """See `get_model_aliases`."""
-    return {
-        name: entry.async_model
-        for entry in _models.all()
-        if entry.async_model is not None
-        for name in (*entry.aliases, entry.model_id)
-    }
 
 
 def set_alias(alias: str, model_id_or_alias: str) -> None:

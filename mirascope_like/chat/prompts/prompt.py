@@ -3,28 +3,37 @@
 Making a prompt checks what can be checked, and sends nothing. A prompt is a value. The next turn of a conversation is a
 copy with another history and another question, so whatever is not said anew (tools, options, schema, key, hooks) stays.
 
-A prompt and its model refer to each other, so they are in one module.
+A prompt, its model, and the seam between models and responses (`Answering`) refer to each other, so they are in one
+module.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeAlias, cast
 
+from typing_extensions import TypeVar
+
+from ...engine.plan import Plan
+from ...engine.results import Result
+from ...engine.runtime import Runtime
 from ...errors import NeedsKeyException
 from ...schema.formats import AnyFormat
+from ...types.chunks import Chunk
 from ...types.context import Context
 from ...types.params import Params, check_params
 from ...types.retry import RetryConfig
 from ...types.timeout import Timeout
 from ..messages.attachments import Attachment, check_types
 from ..messages.history import answered, result_part, with_system, without_files, without_results
-from ..messages.parts import AttachmentPart, Message, Part, TextPart
+from ..messages.parts import AttachmentPart, Message, Part, StreamEvent, TextPart
+from ..queues import Ticket
+from ..response_facts import Facts
 from ..tools.tool import AfterCall, AnyTool, BeforeCall, Tool, ToolResult, make_toolkit
 from ..tools.toolbox import ServerSideTool, ToolLike, check_server_side, flatten
 from .fragments import joined
@@ -32,7 +41,8 @@ from .prompt_args import prompt_fields, shorten_repr
 
 if TYPE_CHECKING:
     from ..models.options import Options as OptionsClass
-    from ..models.protocols import Answering
+
+C = TypeVar("C", default=Any)
 
 _NOTHING_SAID: Mapping[str, Any] = {
     "text": "",
@@ -274,6 +284,37 @@ class BaseModel(ABC):
 
     def __repr__(self) -> str:
         return f"<{self}>"
+
+
+class AskedResponse(Facts, Generic[C]):
+    """A response, as far as the model that makes it needs it."""
+
+    def __init__(self, prompt: Prompt, conversation: C | None, place: Ticket) -> None:
+        super().__init__()
+        self.prompt: Prompt = prompt
+        self.conversation: C | None = conversation
+        self.place: Ticket = place
+
+
+class Answering(Protocol):
+    """How a model answers one prompt, on its way through the engine: the one seam between models and responses."""
+
+    async def plan(self, runtime: Runtime, response: AskedResponse, labels: Mapping[str, str]) -> Plan:
+        """Make the engine's plan of it. Raises what is wrong with the prompt."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer is asked for undivided."""
+        ...
+
+    def event_converter(self) -> Callable[[Chunk], Sequence[StreamEvent]]:
+        """Return what converts the chunks of the response, one after the other, to events. Each reader has its own."""
+        ...
+
+    def messages(self, response: AskedResponse, result: Result) -> list[Message]:
+        """Return the messages of the complete response; set what else is known of it on `response`."""
+        ...
 
 
 AnyModel: TypeAlias = BaseModel

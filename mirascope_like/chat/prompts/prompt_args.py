@@ -160,3 +160,8 @@ def _merge(by_name: Mapping[str, Any], options: Mapping[str, Any] | Options | No
 def _describe(tool: ToolLike) -> ToolLike:
     """A function as a tool, so that it is described once; anything else as it is."""
     return tool if isinstance(tool, Tool | Toolbox | ProviderTool) else flatten([tool])[0]
+
+
+def with_schema(schema: object, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a prompt, with the schema if there is one."""
+    return dict(args) if schema is None else {**args, "schema": schema}

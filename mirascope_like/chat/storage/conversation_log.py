@@ -10,12 +10,12 @@ from typing_extensions import Unpack
 from ...engine.unfinished_responses import why_unfinished
 from ...log import LoggedConversation, LogReader, open_log
 from ...types.lineage import get_call_id, set_call_id
-from ..conversations import AsyncConversation, Conversation
+from ..async_api import AsyncConversation, AsyncModel
 from ..messages.convert import from_llm
 from ..messages.history import pending_calls, with_results
 from ..messages.parts import Message
-from ..models.base import AsyncModel, Model
 from ..prompts.prompt_args import ChainArgs
+from ..sync_api import Conversation, Model
 from ..tools.tool import ToolCall, refuse_calls
 from .json_forms import ConversationDict
 from .message_forms import VERSION

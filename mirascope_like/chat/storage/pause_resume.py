@@ -17,13 +17,12 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-from ..chains import AsyncChainResponse, ChainResponse
-from ..conversations import AsyncConversation, Conversation
+from ..async_api import AnyAsyncModel, AsyncChainResponse, AsyncConversation, get_async_model
 from ..messages.history import pending_calls
 from ..messages.parts import Message
-from ..models.registry import AnyAsyncModel, AnySyncModel, get_async_model, get_model
 from ..prompts.prompt import BaseModel
 from ..prompts.prompt_args import ChainArgs, listed
+from ..sync_api import AnySyncModel, ChainResponse, Conversation, get_model
 from ..tools.toolbox import ToolLike, flatten, may_grow
 from .json_forms import check_form, settings_args, with_args
 from .restrictions import AllowFiles

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+from typing_extensions import TypeVar
 
 from ...schema.formats import AnyFormat, Format, OutputParser
 from ...schema.pickling import can_be_pickled
@@ -19,7 +21,8 @@ from ...types.chunks import FinishReason
 from ..messages.parts import Message, TextPart
 from ..messages.shared_messages import pickled_messages
 from ..prompts.prompt import BaseModel, Prompt
-from ..response_state import Turn, dict_of, restore, said
+from ..response_replies import ContinuableResponse
+from ..response_state import AnyConversation, ResponseState, dict_of, messages_of, restore
 from ..tools.tool import ToolResult
 from ..tools.toolbox import ToolLike
 from .json_forms import check_form, prompt_args, usage_from_dict
@@ -28,15 +31,57 @@ from .restrictions import AllowFiles
 if TYPE_CHECKING:
     from ..messages.attachments import Attachment
 
-R = TypeVar("R", bound=Turn[Any])
+F = TypeVar("F", default=Any)
+R = TypeVar("R", bound="RestorableResponse[Any]")
 
 
-def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, allow_files: AllowFiles) -> R:
-    """The response of its JSON form."""
-    check_form(data, "a response", "id", "model", "prompt", "messages")
-    check_form(data["prompt"], "a prompt", "messages")
+class RestorableResponse(ContinuableResponse[F, AnyConversation], Generic[F, AnyConversation]):
+    """A response that can be made of stored data, and copied. See `Response` and `AsyncResponse`."""
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, Any], *, model: BaseModel | None = None, allow_files: AllowFiles = False
+    ) -> Self:
+        """The response of a JSON form, complete. `model` is who replies (the one that answered). `allow_files` as for
+        `Message.from_dict`; the model's `private_options` are given again with a reply.
+
+        Raises `UnknownModelError`, Pydantic's `ValidationError` for options that the model does not have, and
+        `ValueError` for a form that is none.
+        """
+        check_form(data, "a response", "id", "model", "prompt", "messages")
+        check_form(data["prompt"], "a prompt", "messages")
+        return _rebuild(cls, data, model or cls._find_model(data["model"]), allow_files)
+
+    @classmethod
+    def _find_model(cls, model_id: str) -> BaseModel:
+        raise NotImplementedError
+
+    @classmethod
+    def fake(
+        cls,
+        model: BaseModel,
+        prompt: str,
+        *attachments: Attachment,
+        system: str | None = None,
+        response: str = "",
+    ) -> Self:
+        """A complete response, for tests."""
+        return _make_fake(cls, model, prompt, attachments, system, response)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reduce(self)
+
+    def __copy__(self) -> Self:
+        return self.__deepcopy__()
+
+    def __deepcopy__(self, memo: object = None) -> Self:
+        _check_complete(self)
+        return copy_response(type(self), self, self._datetime_utc(), self._duration_ms())
+
+
+def _rebuild(kind: type[R], data: Mapping[str, Any], model: BaseModel, allow_files: AllowFiles) -> R:
+    """Make the response of its JSON form."""
     prompt_data: Mapping[str, Any] = data["prompt"]
-    model = model or _model(kind, data["model"])
     prompt = Prompt(model=model).asking(prompt_data.get("text"), prompt_args(prompt_data, model, {}))
     messages = [_message(message, allow_files) for message in prompt_data["messages"]]
     turn = kind(replace(prompt, said_already=tuple(messages), history=tuple(messages), own_history=True))
@@ -56,35 +101,35 @@ def rebuilt(kind: type[R], data: Mapping[str, Any], model: BaseModel | None, all
     return turn
 
 
-def copied(kind: type[R], turn: Turn[Any], started: str, duration_ms: int) -> R:
+def copy_response(kind: type[R], turn: ResponseState[Any], started: str, duration_ms: int) -> R:
     """The same response, of another colour, with all that its prompt had. Its conversation does not come along."""
     made = kind(turn.prompt)
     made.set_usage(input=turn.input_tokens, output=turn.output_tokens, details=turn.token_details)
     made.resolved_model, made.response_json = turn.resolved_model, deepcopy(turn.response_json)
     made.finish_reason, made.format = turn.finish_reason, turn.format
     made.id, made.stored, made.executed, made.ran = turn.id, turn.stored, set(turn.executed), list(turn.ran)
-    restore(made, deepcopy(said(turn)), _moment(started), duration_ms)
+    restore(made, deepcopy(messages_of(turn)), _moment(started), duration_ms)
     return made
 
 
-def check_complete(turn: Turn[Any]) -> None:
+def _check_complete(turn: ResponseState[Any]) -> None:
     """Raise `TypeError` for a response that is not complete."""
     if not turn.done:
         raise TypeError("The response is not complete, so it cannot be copied or pickled: read it first.")
 
 
-def reduce_response(turn: Turn[Any]) -> tuple[Any, ...]:
+def _reduce(turn: ResponseState[Any]) -> tuple[Any, ...]:
     """Return what `__reduce__` of a response returns. Raises `TypeError` if it is not complete."""
-    check_complete(turn)
+    _check_complete(turn)
     tools, files = picklable_tools(turn.prompt.given_tools), list(turn.prompt.attachments)
-    return _unpickled, (type(turn), _form_for_pickle(turn), turn.format, tools, files, list(turn.ran))
+    return _unpickle, (type(turn), _form_for_pickle(turn), turn.format, tools, files, list(turn.ran))
 
 
-def _form_for_pickle(turn: Turn[Any]) -> dict[str, Any]:
+def _form_for_pickle(turn: ResponseState[Any]) -> dict[str, Any]:
     """Return the JSON form, with messages that other responses in the pickle share."""
     data = dict_of(turn)
     asked = {**data["prompt"], "messages": pickled_messages(turn.prompt.messages)}
-    return {**data, "prompt": asked, "messages": pickled_messages(said(turn))}
+    return {**data, "prompt": asked, "messages": pickled_messages(messages_of(turn))}
 
 
 def _message(data: Any, allow_files: AllowFiles) -> Message:
@@ -92,7 +137,7 @@ def _message(data: Any, allow_files: AllowFiles) -> Message:
     return data if isinstance(data, Message) else Message.from_dict(data, allow_files=allow_files)
 
 
-def _unpickled(
+def _unpickle(
     kind: type[R],
     data: Mapping[str, Any],
     format: AnyFormat | None,
@@ -100,7 +145,7 @@ def _unpickled(
     files: Sequence[Attachment],
     ran: Sequence[ToolResult],
 ) -> R:
-    turn = rebuilt(kind, data, None, allow_files=False)
+    turn = kind.from_dict(data)
     turn.format, turn.ran = format, ran
     turn.prompt = replace(turn.prompt, attachments=files)
     if tools is not None:
@@ -113,7 +158,7 @@ def picklable_tools(tools: Sequence[ToolLike]) -> Sequence[ToolLike] | None:
     return tools if can_be_pickled(tools) else None
 
 
-def faked(
+def _make_fake(
     kind: type[R],
     model: BaseModel,
     prompt: str,
@@ -139,10 +184,3 @@ def _giving(value: object) -> AnyFormat:
         return deepcopy(value)
 
     return Format(OutputParser(stored, ""))
-
-
-def _model(kind: type[Turn[Any]], model_id: str) -> BaseModel:
-    from ..models.registry import get_async_model, get_model
-    from ..responses import AsyncResponse
-
-    return get_async_model(model_id) if issubclass(kind, AsyncResponse) else get_model(model_id)
