@@ -237,9 +237,12 @@ class ResponseState(AskedResponse[AnyConversation], Generic[F, AnyConversation])
         return mark_unfinished(messages, why_unfinished(self.finish_reason))
 
     async def _call_back(self) -> None:
+        callbacks: list[Callable[[Any], Any]] = []
+        with suppress(IndexError):  # each goes to one reader, and all of them at once: they may read themselves
+            while True:
+                callbacks.append(self._callbacks.pop(0))
         failures: list[Exception] = []
-        while self._callbacks:
-            callback = self._callbacks.pop(0)
+        for callback in callbacks:
             try:
                 await self._runtime.invoke_inline(partial(callback, self))
             except Exception as error:  # the others are called all the same

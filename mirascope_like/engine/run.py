@@ -104,6 +104,7 @@ class Run:
 
     def __init__(self, runtime: Runtime, plan: Plan | PlanSource, *, whole: bool, on_end: OnEnd | None = None) -> None:
         self.is_over: bool = False
+        self.is_settled: bool = False  # its end is reported too, so that `release` may follow
         self.result: Result | None = None
         """The response, after the end; `None` if no request was made ready."""
         self.error: BaseException | None = None
@@ -261,7 +262,7 @@ class Run:
     async def _begin_attempt(self) -> _Attempt | None:
         """Wait for the gate, and make the request; `None` if the run was closed meanwhile. No error is retried."""
         if self._step is State.NEW:  # the call begins with its first attempt
-            if self._plan_source is not None and not await self._make_plan(self._plan_source):
+            if self._is_ending or (self._plan_source is not None and not await self._make_plan(self._plan_source)):
                 return None
             await self._begin()
         self._step = State.SENDING
@@ -403,34 +404,27 @@ class Run:
             self._to_end.pop()
         except IndexError:
             return False
-        attempt, accumulator = self._attempt, self._accumulator
+        attempt, accumulator, result = self._attempt, self._accumulator, self.result
         if attempt is not None:  # before the run is over, for other threads that look for it then
-            self.result = self._make_result(attempt, accumulator, state, error)
-        if self._on_end is not None and (failure := self._hand_over(self._on_end)) is not None:
+            self.result = result = self._make_result(attempt, accumulator, state, error)
+        if self._on_end is not None and (failure := _hand_over(result, self._on_end)) is not None:
             state, error = State.FAILED, failure
-            self.result = self.result and replace(self.result, state=state, error=error)
+            self.result = result = result and replace(result, state=state, error=error)
         self._final, self.error, self.is_over = state, error, True
         self._attempt = self._plan_source = None
         if not self._whole:  # else nobody keeps the run
             self._accumulator = Accumulator()
         try:
-            if attempt is not None:
-                attempt.settle(self.reply, error)
+            if attempt is not None and result is not None:
+                attempt.settle(result.reply, error)
             if self._waker is not None:
                 self._in_own_loop(self._waker.ring)
         finally:
             if self._reporter is not None:
-                self._reporter.end(self.result, error)
+                self._reporter.end(result, error)
             self._on_end = None
+            self.is_settled = True
         return True
-
-    def _hand_over(self, on_end: OnEnd) -> Exception | None:
-        """Hand the result to the owner of the run; return what goes wrong with it."""
-        try:
-            on_end(self.result)
-        except Exception as error:
-            return error
-        return None
 
     def release(self) -> None:
         """Keep neither the result of a run that is over nor its messages: its owner has them."""
@@ -510,7 +504,7 @@ class Run:
     def __setstate__(self, state: tuple[Result, int]) -> None:
         """Restore a run that is over: nothing else is left of it."""
         self.result, self.generation = state
-        self.is_over, self._attempt = True, None
+        self.is_over, self.is_settled, self._attempt = True, True, None
         self.error = self.result.error
         self._final = self._step = self.result.state
 
@@ -549,6 +543,15 @@ class Run:
     def _text_so_far(self) -> str:
         """The text that a new attempt could continue; empty if the response is not in the middle of its only part."""
         return text_to_continue(self.reply) if isinstance(self._last, TextStartChunk | TextChunk) else ""
+
+
+def _hand_over(result: Result | None, on_end: OnEnd) -> Exception | None:
+    """Hand a result to the owner of a run; return what goes wrong with it."""
+    try:
+        on_end(result)
+    except Exception as error:
+        return error
+    return None
 
 
 def interruption(error: BaseException) -> StreamClosedError:

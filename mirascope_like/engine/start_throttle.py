@@ -24,16 +24,21 @@ class _Line:
     def __init__(self) -> None:
         self._free = _CALLS_PER_ROUND
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._released = 0  # of those that waited, the ones that do not run yet
 
     async def wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._free:
+        if self._free and not self._waiting and not self._released:
             self._free -= 1
             return
         if not self._waiting:  # also when calls began one after another, which is seldom and quick
             loop.call_soon(self._next_round, loop)
         place: asyncio.Future[None] = loop.create_future()
         self._waiting.append(place)
-        await place
+        try:
+            await place
+        finally:
+            if place.done() and not place.cancelled():
+                self._released -= 1
 
     def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
         self._free = _CALLS_PER_ROUND
@@ -42,6 +47,7 @@ class _Line:
             if not place.done():  # else it was cancelled
                 place.set_result(None)
                 self._free -= 1
+                self._released += 1
         if self._waiting:
             loop.call_soon(self._next_round, loop)
 

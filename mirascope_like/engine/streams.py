@@ -155,7 +155,8 @@ class Stream:
         if restarts != self.restarts and self._restarted is not None:
             raise StreamRestarted(self._restarted)
         memory = self._memory
-        end = memory.handed_out if self._run.is_over and self._run.state is State.CLOSED else len(memory)
+        is_cut_off = self._run.is_over and self._run.state is State.CLOSED and not self._has_owner
+        end = memory.handed_out if is_cut_off else len(memory)
         return memory.hand_out(position) if position < end else None
 
     def take(self, position: int) -> Sequence[ContentChunk]:
@@ -234,7 +235,9 @@ class Stream:
             self._pack()
 
     def _pack(self) -> None:
-        """Keep what is over in less memory."""
+        """Keep what is over in less memory. If another thread ends the run just now, that does it."""
+        if not self._run.is_settled:
+            return
         result = self._run.result
         self._memory.pack(Reply() if result is None else result.reply)
         if self._has_owner:
@@ -288,6 +291,11 @@ class Reader:
         chunk = None
         try:
             chunk = await self._stream.pull(position, self._restarts)
+        except Exception:
+            raise
+        except BaseException:
+            self._unjoin()  # or the last of several readers that are cancelled would count the others
+            raise
         finally:
             if chunk is None and self.position == position + 1:
                 self.position = position
@@ -299,7 +307,11 @@ class Reader:
 
     def leave(self) -> None:
         """Read no more."""
-        joined, self._joined, self._has_left = self._joined, False, True
+        self._has_left = True
+        self._unjoin()
+
+    def _unjoin(self) -> None:
+        joined, self._joined = self._joined, False
         # A reader from before a restart no longer counts.
         if joined and self._restarts == self._stream.restarts:
             self._stream.leave()

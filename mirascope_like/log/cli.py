@@ -129,7 +129,7 @@ def _to_json(log: LogReader, call: LoggedResponse) -> str:
     del value["message"]  # the last of the messages
     value["started"] = call.started.isoformat()
     value["tools"] = [asdict(tool) for tool in log.tools(call.id)]
-    return dump_json(value) if sys.stdout.encoding.lower().startswith("utf") else json.dumps(value)
+    return dump_json(value) if (sys.stdout.encoding or "utf-8").lower().startswith("utf") else json.dumps(value)
 
 
 def _describe_call(log: LogReader, call: LoggedResponse) -> Iterator[str]:

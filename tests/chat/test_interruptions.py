@@ -4,6 +4,7 @@ others failed."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
@@ -11,11 +12,11 @@ from typing import Any
 import anyio
 import pytest
 
-from mirascope_like import chat
+from mirascope_like import chat, llm
 
-from ..conftest import Colour
+from ..conftest import PATIENCE, Colour
 from ..llm.chat_server import pieces, register
-from ..transport.server import Server
+from ..transport.server import Exchange, Server
 from .conftest import call, events, scripted
 
 
@@ -389,3 +390,106 @@ def test_the_last_reader_that_is_cancelled_closes_the_response(native: Colour, s
         assert await anyio.to_thread.run_sync(server.gone.get)
 
     native.run(scenario)
+
+
+# -- what an early end leaves to others -------------------------------------------------------------------------------
+
+
+def test_what_came_before_a_close_can_still_be_read(server: Server) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b"".join(pieces("one two three four")[:5]))
+        exchange.wait_gone()
+
+    server.answer = answer
+    register(server)
+    response = chat.get_model("test/m").prompt("x")
+    iterator = iter(response)
+    read = [next(iterator)]
+    response.close()
+    with pytest.raises(chat.StreamClosedError):
+        read += iterator
+    assert "".join(read) in "one two three four" and read[0] == "one"
+
+
+def test_the_last_of_several_cancelled_readers_closes_the_connection(server: Server) -> None:
+    gone = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b"".join(pieces("one two")[:2]))
+        exchange.wait_gone()
+        gone.set()
+
+    async def read(response: chat.AsyncResponse, begun: asyncio.Event) -> None:
+        async for _ in response:
+            begun.set()
+
+    async def scenario() -> None:
+        response = chat.get_async_model("test/m").prompt("x")
+        begun = [asyncio.Event(), asyncio.Event()]
+        tasks = [asyncio.create_task(read(response, each)) for each in begun]
+        for each in begun:
+            await each.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert await asyncio.to_thread(gone.wait, PATIENCE)
+        with pytest.raises(chat.StreamClosedError):
+            await response.text()
+
+    server.answer = answer
+    register(server)
+    asyncio.run(scenario())
+
+
+def test_a_callback_that_reads_its_response_does_not_call_the_next_one(colour: Colour) -> None:
+    async def scenario() -> None:
+        log: list[str] = []
+        response = scripted(colour, "hi").prompt("x")
+
+        def first(given: Any) -> None:
+            log.append("first begins")
+            given.text()
+            log.append("first ends")
+
+        async def first_async(given: Any) -> None:
+            log.append("first begins")
+            await given.text()
+            log.append("first ends")
+
+        def second(given: Any) -> None:
+            log.append("second")
+            raise RuntimeError("second's error")
+
+        await colour.got(response.on_done(first_async if colour.is_async else first))
+        await colour.got(response.on_done(second))
+        with pytest.raises(RuntimeError, match="second's error"):
+            await colour.got(response.text())
+        assert log == ["first begins", "first ends", "second"]
+
+    colour.run(scenario)
+
+
+def test_a_close_while_a_response_ends_leaves_its_result_to_subscribers(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lease:
+        def settle(self, *_: object) -> None:
+            response.close()
+
+    class Gate:
+        can_wait = False
+
+        async def acquire(self, plan: object) -> Lease:
+            return Lease()
+
+    monkeypatch.setattr("mirascope_like.engine.run.start_gate", lambda runtime: Gate())
+    ended: list[llm.CallEnded] = []
+    remove = llm.subscribe(lambda event: ended.append(event) if isinstance(event, llm.CallEnded) else None)
+    server.answer = lambda exchange: exchange.stream(*pieces("Hello there"))
+    register(server)
+    response = chat.get_model("test/m").prompt("x")
+    assert response.text() == "Hello there"
+    remove()
+    assert [event.message is not None for event in ended] == [True]

@@ -167,3 +167,17 @@ def test_the_wait_counts_in_the_time_limit_of_the_call(seen: Seen, stream: bool)
     ended = [event for event in events if isinstance(event, llm.CallEnded)]
     assert len(ended) == 200
     assert [event for event in ended if event.call_id not in sent and event.duration <= 0.1] == []
+
+
+def test_a_call_is_not_overtaken_by_one_that_begins_while_it_waits() -> None:
+    async def scenario() -> None:
+        model = llm.scripted("x", repeat=True)
+        for _ in range(8):
+            await model.call_async("one after another")
+        model.requests.clear()
+        first = asyncio.create_task(model.call_async("first"))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, asyncio.create_task(model.call_async("second")))
+        assert [request["messages"][-1]["content"] for request in model.requests] == ["first", "second"]
+
+    asyncio.run(scenario())
