@@ -54,7 +54,7 @@ class Stream:
         self.restarts: int = 0
         """How many restarts readers have seen."""
         self._run = Run(runtime, plan, whole=whole, on_end=on_end)
-        self._has_owner = on_end is not None
+        self.has_owner: bool = on_end is not None
         self._run.limit_first_token()
         self._readers = 0
         self._restarted: RetryFailure | None = None
@@ -119,7 +119,7 @@ class Stream:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.runtime, self._run, self._memory, self.restarts = state
         self._generation, self._readers, self._restarted = self._run.generation, 0, None
-        self._has_owner = False
+        self.has_owner = False
         self._begin_reading()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Stream:
         if restarts != self.restarts and self._restarted is not None:
             raise StreamRestarted(self._restarted)
         memory = self._memory
-        is_cut_off = self._run.is_over and self._run.state is State.CLOSED and not self._has_owner
+        is_cut_off = self._run.is_over and self._run.state is State.CLOSED and not self.has_owner
         end = memory.handed_out if is_cut_off else len(memory)
         return memory.hand_out(position) if position < end else None
 
@@ -195,7 +195,7 @@ class Stream:
         """Note a reader that goes away. With the last one an unfinished stream that has no owner counts as closed at
         once; its connection is closed in the background."""
         self._readers -= 1
-        if self._readers == 0 and not self._has_owner:
+        if self._readers == 0 and not self.has_owner:
             self._run.close_in_background()
             if self._run.is_over:
                 self._pack()
@@ -240,7 +240,7 @@ class Stream:
             return
         result = self._run.result
         self._memory.pack(Reply() if result is None else result.reply)
-        if self._has_owner:
+        if self.has_owner:
             self._run.release()
 
     def _restart(self) -> None:
@@ -268,6 +268,7 @@ class Reader:
         self._restarts = stream.restarts
         self._joined = False
         self._has_left = False
+        self._reads = 0  # those under way: tasks may share a reader
         self.position: int = position
 
     def peek(self) -> ContentChunk | None:
@@ -289,14 +290,15 @@ class Reader:
         position = self.position
         self.position = position + 1  # before it waits: tasks may share a reader, and none gets what another has
         chunk = None
+        self._reads += 1
         try:
             chunk = await self._stream.pull(position, self._restarts)
-        except Exception:
-            raise
-        except BaseException:
-            self._unjoin()  # or the last of several readers that are cancelled would count the others
+        except BaseException as error:
+            if not isinstance(error, Exception) and self._stream.has_owner and self._reads == 1:
+                self._unjoin()  # nothing drops it, so the last reader that is cancelled would count it
             raise
         finally:
+            self._reads -= 1
             if chunk is None and self.position == position + 1:
                 self.position = position
         return chunk

@@ -151,11 +151,14 @@ def test_the_wait_counts_in_the_time_limit_of_the_call(seen: Seen, stream: bool)
         else:
             await model.call_async(f"question {number}")
 
+    async def ask_without_limit() -> None:  # the first call of a process waits for imports
+        await (await llm.Model("test/a").stream_async("question 0")).finish()
+
     async def scenario() -> list[Any]:
         return await asyncio.gather(*(ask(number) for number in range(200)), return_exceptions=True)
 
     llm.register_provider("openai:completions", "test/", base_url="http://x", transport=MemoryTransport(answer_slowly))
-    asyncio.run(llm.Model("test/a").call_async("question 0: the first call of a process waits for imports"))
+    asyncio.run(ask_without_limit())
     remove = llm.subscribe(events.append)
     results = asyncio.run(scenario())
     remove()
