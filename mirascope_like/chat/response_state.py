@@ -178,7 +178,7 @@ class ResponseState(AskedResponse[AnyConversation], Generic[F, AnyConversation])
             self._leave()
             raise _closed()
         if self.conversation is not None and not self.prompt.own_history:
-            self.prompt = replace(self.prompt, history=tuple(self.conversation.messages))
+            self.prompt: Prompt = replace(self.prompt, history=tuple(self.conversation.messages))
         if self.prompt.given_tools:
             await prepare_all(self._runtime, self.prompt.given_tools)
         return await self._answer.plan(self._runtime, self, self._labels())
@@ -190,7 +190,7 @@ class ResponseState(AskedResponse[AnyConversation], Generic[F, AnyConversation])
             return
         # It went on elsewhere since this reply was made, and must not lose that.
         self._leave()
-        self.conversation = conversation.branch_at(self.replies_to)
+        self.conversation: AnyConversation | None = conversation.branch_at(self.replies_to)
         self._queue = self.conversation.queue
         await self._queue.enter(self.place)
 
