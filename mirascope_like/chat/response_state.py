@@ -377,7 +377,7 @@ class EventReader:
         return True
 
 
-# -- for the other modules of this face, so that users need not see it ------------------------------------------------
+# -- for the other modules of this API, so that users need not see it ------------------------------------------------
 
 
 async def read_to_end(turn: ResponseState[Any]) -> None:

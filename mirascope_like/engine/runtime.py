@@ -4,7 +4,7 @@ written once for both.
 A `Runtime` is what the engine's coroutines may do to the world: reach a server, call a user's function, do several
 things together, hold a lock. `NATIVE` really awaits, under asyncio or trio. `BLOCKING` does the same with ordinary
 calls, so that a coroutine which uses nothing else never suspends, and `run` steps it to its end: no event loop, no
-thread. That is why the sync face works inside a running loop, in threads and in a sync tool.
+thread. That is why the sync API works inside a running loop, in threads and in a sync tool.
 """
 
 from __future__ import annotations

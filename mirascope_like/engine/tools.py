@@ -43,7 +43,7 @@ class PauseTools(Exception):
     """Raised by a tool, or by a hook before it: this call cannot be answered now.
 
     Nothing is told to the model. `paused` are the calls that paused, in order; they are set when it comes out of
-    `run_tools`. A face may put its own in their place.
+    `run_tools`. An API may put its own in their place.
     """
 
     paused: Sequence[Any] = ()

@@ -1,4 +1,4 @@
-"""The decorator face: plain or async functions become typed calls of language models.
+"""The decorator API: plain or async functions become typed calls of language models.
 
     from mirascope_like import llm
 

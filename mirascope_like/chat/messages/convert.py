@@ -1,7 +1,7 @@
-"""Messages of this face as the library's own, and back.
+"""Messages of this API as the library's own, and back.
 
-Every library message goes here and back unchanged: a message of this face remembers the one that it was made from, and
-what this face has no field for; see `origins`. That counts only while a part still says what it said then, so what a
+Every library message goes here and back unchanged: a message of this API remembers the one that it was made from, and
+what this API has no field for; see `origins`. That counts only while a part still says what it said then, so what a
 user edits is sent as edited. A message that is converted a second time gives the same object.
 
 The other way, an answer of a model that a user wrote keeps its metadata in the raw message, with `OWN` as the provider.
@@ -185,7 +185,7 @@ def _output(part: ToolResultPart) -> c.ToolOutput[Any]:
 
 
 def from_llm(messages: Iterable[m.Message]) -> list[Message]:
-    """Messages of this face. `to_llm(from_llm(messages)) == messages`, as far as tools' results have a JSON form."""
+    """Messages of this API. `to_llm(from_llm(messages)) == messages`, as far as tools' results have a JSON form."""
     return [set_call_id(made, get_call_id(message)) for message in messages for made in _from_llm(message)]
 
 
@@ -212,7 +212,7 @@ def _kept(message: m.Message) -> OwnData:
 
 
 def _as_said(message: m.AssistantMessage) -> list[Message] | None:
-    """The messages that a raw message of this face holds, if the answer still says what they say."""
+    """The messages that a raw message of this API holds, if the answer still says what they say."""
     raw = message.raw_message
     if message.provider_id != OWN or not isinstance(raw, list | tuple):
         return None
@@ -242,7 +242,7 @@ def _gist(content: Iterable[c.AssistantContentPart]) -> tuple[str, list[tuple[st
 
 
 def _views(content: Iterable[c.UserContentPart | c.AssistantContentPart]) -> Iterator[_OwnedPart]:
-    """The parts of this face, in which what the provider ran answers its calls."""
+    """The parts of this API, in which what the provider ran answers its calls."""
     server_calls: dict[str, str] = {}
     for part in content:
         made, own = _part_from_llm(part)
@@ -275,7 +275,7 @@ def _comes_back(plain: Part, part: c.UserContentPart | c.AssistantContentPart) -
 
 
 def _plain_from_llm(part: c.UserContentPart | c.AssistantContentPart) -> Part:
-    """The part as far as this face has fields for it."""
+    """The part as far as this API has fields for it."""
     match part:
         case c.Text(text):
             return TextPart(text)

@@ -1,4 +1,4 @@
-"""Conversations out of a log. Writing one is `mirascope_like.log`'s, which hears of the calls of every face."""
+"""Conversations out of a log. Writing one is `mirascope_like.log`'s, which hears of the calls of both APIs."""
 
 from __future__ import annotations
 

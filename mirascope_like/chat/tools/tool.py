@@ -4,7 +4,7 @@ A `Tool` is a description with or without a function. Names, types and descripti
 arguments are checked and converted before it runs (see `schema.functions`). A parameter `llm_tool_call` gets the call
 itself, and one annotated with `Context` the caller's context; the model sees neither.
 
-`run_calls` is all that this face adds to `engine.tools`: it takes this face's calls and hooks there, and brings results
+`run_calls` is all that this API adds to `engine.tools`: it takes this API's calls and hooks there, and brings results
 back. Calls and results are what hooks may change: what a hook writes into them counts.
 """
 
@@ -189,7 +189,7 @@ AfterCall: TypeAlias = Callable[[Tool, ToolCall, ToolResult], Any]
 
 
 def _from_given(tool: schema.AnyTool, name: str | None, description: str | None) -> Tool:
-    """A tool of the library as one of this face."""
+    """A tool of the library as one of this API."""
     return Tool(
         name or tool.name,
         description or tool.description or None,
@@ -281,7 +281,7 @@ def _named(tools: Sequence[AnyTool], name: str) -> Tool:
 
 
 def _hook(fn: Callable[..., Any], shown: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
-    """A hook of this face as one of the engine's. An async one stays one, so that it needs no thread."""
+    """A hook of this API as one of the engine's. An async one stays one, so that it needs no thread."""
 
     def called(*args: Any) -> Any:
         return fn(*shown(*args))
@@ -308,7 +308,7 @@ class _Told(c.ToolOutput[Any]):
 
 
 class _Runnable(schema.Tool[..., Any]):
-    """A tool as the engine runs it, sync or async, for calls of this face (`_Asked`) or of `llm`."""
+    """A tool as the engine runs it, sync or async, for calls of this API (`_Asked`) or of `llm`."""
 
     hidden = frozenset({CALL_PARAMETER})
 
@@ -376,7 +376,7 @@ def _nothing() -> None: ...
 
 
 def _parsed(call: c.ToolCall) -> ToolCall:
-    """A call of `llm` as one of this face. Its arguments were checked."""
+    """A call of `llm` as one of this API. Its arguments were checked."""
     return ToolCall(call.name, json.loads(call.args) if call.args.strip() else {}, call.id)
 
 
